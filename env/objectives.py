@@ -1,0 +1,56 @@
+"""The service level objectives, and whether a snapshot meets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from env.vocabulary import Feature, Service
+from env.world import Snapshot
+
+FEATURE_COLUMN: dict[Feature, int] = {feature: column for column, feature in enumerate(Feature)}
+SERVICE_ROW: dict[Service, int] = {service: row for row, service in enumerate(Service)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What counts as healthy over one step. The defaults are the lab's."""
+
+    user_sli: float = 0.95  # at least this share of user requests went well
+    user_latency_s: float = 1.0  # a later answer counts as failed
+    error_ratio: float = 0.05  # at most, per service
+    latency_p95_s: float = 0.5  # at most, per service
+    memory_share: float = 0.6  # at most, per service: above it the kernel's OOM killer is near
+    collapse_sli: float = 0.02  # at or below this the users have nothing left
+
+
+OBJECTIVES = Objectives()
+
+
+def service_breaches(snapshot: Snapshot, service: Service, objectives: Objectives = OBJECTIVES) -> list[str]:
+    """In words, each objective that `service` misses in `snapshot`; empty where it meets them all."""
+    row = snapshot.features[SERVICE_ROW[service]]
+    if not row[FEATURE_COLUMN[Feature.UP]] >= 1.0:
+        return [f"{service} is down"]
+    breaches = []
+    for feature, limit in (
+        (Feature.ERROR_RATIO, objectives.error_ratio),
+        (Feature.LATENCY_P95_S, objectives.latency_p95_s),
+        (Feature.MEMORY_SHARE, objectives.memory_share),
+    ):
+        value = float(row[FEATURE_COLUMN[feature]])
+        # Written so that NaN (nothing could be measured) is a breach.
+        if not value <= limit:
+            breaches.append(f"{service} {feature} is {value:.3g}, objective {limit:g}")
+    if service in snapshot.degraded:
+        breaches.append(f"{service}: {snapshot.degraded[service]}")
+    return breaches
+
+
+def breaches(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) -> list[str]:
+    """In words, every objective missed in `snapshot`, the users' first; empty in steady state."""
+    found = []
+    if not snapshot.user_sli >= objectives.user_sli:
+        found.append(f"user SLI is {snapshot.user_sli:.3f}, objective {objectives.user_sli:g}")
+    for service in Service:
+        found += service_breaches(snapshot, service, objectives)
+    return found

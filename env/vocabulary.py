@@ -1,0 +1,194 @@
+"""The words of the project, each a closed set: services, fault modes, features, actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+
+class Service(StrEnum):
+    """One of the five services under test; the order is the row order of every observation."""
+
+    GATEWAY = "gateway"
+    AUTH = "auth"
+    INVENTORY = "inventory"
+    ORDERS = "orders"
+    PAYMENTS = "payments"
+
+
+class FaultMode(StrEnum):
+    """How a service can break."""
+
+    CRASHED = "crashed"
+    MEMORY_LEAK = "memory_leak"
+    OVERLOADED = "overloaded"
+    BAD_DEPLOY = "bad_deploy"
+
+
+class Feature(StrEnum):
+    """One column of an observation; the order is the column order."""
+
+    UP = "up"  # 1 if the last scrape succeeded, else 0; never NaN
+    REQUEST_RATE = "request_rate"  # requests finished per second
+    ERROR_RATIO = "error_ratio"  # answers of 5xx / all answers, 0..1
+    LATENCY_P95_S = "latency_p95_s"
+    CPU_SHARE = "cpu_share"  # CPU used / CPU quota, 0..1
+    MEMORY_SHARE = "memory_share"  # resident memory / memory limit, 0..1
+    IN_FLIGHT = "in_flight"  # requests being worked on
+
+
+class Journey(StrEnum):
+    """What a user does; a journey's success and latency, seen from outside, are the user-facing SLI."""
+
+    BROWSE = "browse"
+    SIGN_IN = "sign_in"
+    CHECK_OUT = "check_out"
+
+
+CALLS: dict[Service, tuple[Service, ...]] = {
+    Service.GATEWAY: (Service.AUTH, Service.INVENTORY, Service.ORDERS),
+    Service.AUTH: (),
+    Service.INVENTORY: (),
+    Service.ORDERS: (Service.INVENTORY, Service.PAYMENTS),
+    Service.PAYMENTS: (),
+}
+"""Who calls whom: `CALLS[caller]` are its upstreams."""
+
+
+class UnknownName(ValueError):
+    """A name that is in none of the closed sets; the message lists what there is."""
+
+
+def _member(kind: str, name: str, of: type[StrEnum]) -> str:
+    try:
+        return of(name)
+    except ValueError as error:
+        raise UnknownName(f"unknown {kind} {name!r}; one of: {', '.join(of)}") from error
+
+
+def parse_service(name: str) -> Service:
+    """The service of that name, or UnknownName."""
+    return Service(_member("service", name, Service))
+
+
+def parse_mode(name: str) -> FaultMode:
+    """The fault mode of that name, or UnknownName."""
+    return FaultMode(_member("fault mode", name, FaultMode))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is broken: a mode on a service. Written `MODE:SERVICE`."""
+
+    mode: FaultMode
+    service: Service
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """`bad_deploy:payments` as a Fault, or UnknownName."""
+        mode, colon, service = text.partition(":")
+        if not colon:
+            raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {text!r}")
+        return cls(parse_mode(mode), parse_service(service))
+
+    def __str__(self) -> str:
+        return f"{self.mode}:{self.service}"
+
+
+ALL_FAULTS: tuple[Fault, ...] = tuple(Fault(mode, service) for mode in FaultMode for service in Service)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Do nothing for a step."""
+
+
+@dataclass(frozen=True)
+class CheckLogs:
+    """Read a service's recent log lines."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """Commit to what is broken; only the first commitment counts."""
+
+    service: Service
+    mode: FaultMode
+
+
+@dataclass(frozen=True)
+class Restart:
+    """End the service's process and start it again, same release."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Go back to the release before the current one, where there is one."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
+class ScaleUp:
+    """Double the service's CPU quota; vertical, no second replica."""
+
+    service: Service
+
+
+Fix = Restart | Rollback | ScaleUp
+Action = Wait | CheckLogs | Diagnose | Fix
+
+REMEDY: dict[FaultMode, type[Restart] | type[Rollback] | type[ScaleUp]] = {
+    FaultMode.CRASHED: Restart,
+    FaultMode.MEMORY_LEAK: Restart,
+    FaultMode.OVERLOADED: ScaleUp,
+    FaultMode.BAD_DEPLOY: Rollback,
+}
+"""The kind of fix that mends each mode. Physics comes first: tests hold both worlds to this table."""
+
+ACTIONS: tuple[Action, ...] = (
+    Wait(),
+    *(CheckLogs(service) for service in Service),
+    *(Diagnose(service, mode) for service in Service for mode in FaultMode),
+    *(Restart(service) for service in Service),
+    *(Rollback(service) for service in Service),
+    *(ScaleUp(service) for service in Service),
+)
+"""The 41 discrete actions; an action's place here is its number."""
+
+ACTION_INDEX: dict[Action, int] = {action: index for index, action in enumerate(ACTIONS)}
+
+
+def action_text(action: Action) -> str:
+    """An action as written in records and on screens, e.g. `diagnose(payments, bad_deploy)`."""
+    match action:
+        case Wait():
+            return "wait"
+        case CheckLogs(service):
+            return f"check_logs({service})"
+        case Diagnose(service, mode):
+            return f"diagnose({service}, {mode})"
+        case Restart(service):
+            return f"restart({service})"
+        case Rollback(service):
+            return f"rollback({service})"
+        case ScaleUp(service):
+            return f"scale_up({service})"
+        case _:
+            assert_never(action)
+
+
+ACTION_BY_TEXT: dict[str, Action] = {action_text(action): action for action in ACTIONS}
+
+
+def parse_action(text: str) -> Action:
+    """The action written `text`, as `action_text` writes it, or UnknownName."""
+    try:
+        return ACTION_BY_TEXT[text.strip()]
+    except KeyError as error:
+        raise UnknownName(f"unknown action {text!r}; written as in: wait, check_logs(auth), restart(auth)") from error

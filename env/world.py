@@ -1,0 +1,103 @@
+"""What a world is: the six verbs an Environment needs from whatever gets broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from env.vocabulary import Action, Fault, Feature, Journey, Service
+
+FEATURES_SHAPE = (len(Service), len(Feature))
+
+
+class WorldError(Exception):
+    """The world failed underneath: the episode is void. The message says what, where and what next."""
+
+
+class Level(StrEnum):
+    """Severity of a log line."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One structured line a service wrote."""
+
+    age_s: float  # seconds before the moment of reading
+    level: Level
+    event: str  # e.g. "started", "request", "request_failed", "upstream_failed", "shed"
+    text: str  # the rest, for people: "POST /charges 500 12 ms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionResult:
+    """What the world says of an action it just started."""
+
+    accepted: bool  # False where there was nothing to act on: "no earlier release", "not running"
+    text: str
+    logs: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JourneyCount:
+    """How one journey went for users during a window."""
+
+    requests: int
+    failed: int  # errors, and answers later than the objective allows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a world measured over its last advance, before observation noise."""
+
+    features: NDArray[np.float64]  # (services, features); NaN where a service could not be scraped
+    journeys: dict[Journey, JourneyCount]
+    overrun_s: float = 0.0  # how much longer than asked for the advance took
+    degraded: dict[Service, str] = field(default_factory=dict)
+    """Services whose release or limits are worse than at steady state, with the reason.
+    For the judge, never for the agent."""
+
+    @property
+    def requests(self) -> int:
+        """User requests that finished in the window."""
+        return sum(count.requests for count in self.journeys.values())
+
+    @property
+    def failed_requests(self) -> int:
+        """User requests that failed in the window."""
+        return sum(count.failed for count in self.journeys.values())
+
+    @property
+    def user_sli(self) -> float:
+        """Share of user requests that went well, 0..1; 0 where none finished: no traffic is no service."""
+        return 1.0 - self.failed_requests / self.requests if self.requests else 0.0
+
+
+class World(Protocol):
+    """Something that can be broken and mended. One episode at a time."""
+
+    def restore(self, rng: np.random.Generator) -> None:
+        """Bring everything to steady state, whatever state it was left in; `rng` is this episode's
+        world randomness. Raises WorldError if steady state is not reached."""
+
+    def inject(self, fault: Fault) -> None:
+        """Break something; returns once the fault has landed, raises WorldError if it did not."""
+
+    def apply(self, action: Action) -> ActionResult:
+        """Start an action and return at once. `Diagnose` and `Wait` change nothing in a world."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: a simulator integrates, real containers are waited for."""
+
+    def observe(self) -> Snapshot:
+        """Measure exactly the last advance."""
+
+    def close(self) -> None:
+        """Revert what is injected and let go; safe to call twice."""
