@@ -1,0 +1,117 @@
+"""The lab's containers, found strictly by their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from env.vocabulary import Service
+from lab.errors import LabNotUp
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+INSIDE_PORT = {Role.SANDBOX: "8000/tcp", Role.TRAFFIC: "8000/tcp", Role.PROMETHEUS: "9090/tcp"}
+"""Where each kind of container that may publish a port listens inside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The host ports of a lab, all on 127.0.0.1."""
+
+    gateway: int = 8080
+    prometheus: int = 9090
+    traffic: int = 8089
+
+
+def bound_port(container: Container, inside: str) -> int | None:
+    """The host port that the container asks for, also while it is stopped."""
+    bindings = container.attrs["HostConfig"].get("PortBindings") or {}
+    bound = bindings.get(inside) or []
+    host_port = bound[0].get("HostPort") if bound else None
+    return int(host_port) if host_port else None
+
+
+class LabContainers:
+    """The containers of one lab. Every call asks the engine anew: containers come and go."""
+
+    def __init__(self, client: DockerClient, lab: str) -> None:
+        self.client = client
+        self.lab = lab
+
+    def all(self) -> list[Container]:
+        """Every container of the lab, running or not."""
+        return self._list()
+
+    def all_of(self, service: Service) -> list[Container]:
+        """The service's containers, newest first: for moments there is one that goes and one that comes."""
+        found = self._list(Role.SERVICE, service)
+        return sorted(found, key=lambda container: str(container.attrs["Created"]), reverse=True)
+
+    def service(self, service: Service) -> Container:
+        """The service's running container, else its newest."""
+        found = self.all_of(service)
+        if not found:
+            raise self._missing(f"no container of {service}")
+        return next((one for one in found if one.status == "running"), found[0])
+
+    def sandbox(self, service: Service) -> Container:
+        """The container that holds the service's network namespace."""
+        return self._one(Role.SANDBOX, service)
+
+    def traffic(self) -> Container:
+        """The load generator."""
+        return self._one(Role.TRAFFIC)
+
+    def prometheus(self) -> Container:
+        """The Prometheus server."""
+        return self._one(Role.PROMETHEUS)
+
+    @property
+    def ports(self) -> Ports:
+        """The published host ports."""
+        return Ports(
+            gateway=self._port(self.sandbox(Service.GATEWAY), Role.SANDBOX),
+            prometheus=self._port(self.prometheus(), Role.PROMETHEUS),
+            traffic=self._port(self.traffic(), Role.TRAFFIC),
+        )
+
+    @property
+    def gateway_url(self) -> str:
+        """Where users reach the system under test."""
+        return f"http://127.0.0.1:{self._port(self.sandbox(Service.GATEWAY), Role.SANDBOX)}"
+
+    @property
+    def prometheus_url(self) -> str:
+        """Where Prometheus answers."""
+        return f"http://127.0.0.1:{self._port(self.prometheus(), Role.PROMETHEUS)}"
+
+    @property
+    def traffic_url(self) -> str:
+        """Where the load generator takes campaigns."""
+        return f"http://127.0.0.1:{self._port(self.traffic(), Role.TRAFFIC)}"
+
+    def _list(self, role: Role | None = None, service: Service | None = None) -> list[Container]:
+        labels = [f"{LABEL_LAB}={self.lab}"]
+        if role is not None:
+            labels.append(f"{LABEL_ROLE}={role}")
+        if service is not None:
+            labels.append(f"{LABEL_SERVICE}={service}")
+        return self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+
+    def _one(self, role: Role, service: Service | None = None) -> Container:
+        found = self._list(role, service)
+        if not found:
+            raise self._missing(f"no {role} container{f' of {service}' if service else ''}")
+        return next((one for one in found if one.status == "running"), found[0])
+
+    def _port(self, container: Container, role: Role) -> int:
+        port = bound_port(container, INSIDE_PORT[role])
+        if port is None:
+            raise self._missing(f"no published port on its {role} container")
+        return port
+
+    def _missing(self, what: str) -> LabNotUp:
+        return LabNotUp(f"lab {self.lab} has {what}; start it with: {make_target('up', self.lab)}")

@@ -1,0 +1,50 @@
+"""What can go wrong with the lab. Each message says what happened, where, and what to do next.
+
+LabError
+├── BadLabName      the name cannot be a lab's
+├── EngineError     no Docker engine answers, or it refuses
+├── ComposeError    Compose is missing or failed
+├── ImageError      an image could not be built
+├── PortTaken       somebody else holds a port that the lab publishes
+├── LabInUse        another command works on this lab
+├── LabNotUp        the lab, or a part of it, is not there
+└── NotSteady       the lab is there but does not reach steady state
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """The lab could not do what was asked; the message says what, where and what next."""
+
+
+class BadLabName(LabError):
+    """A name that cannot be a lab's."""
+
+
+class EngineError(LabError):
+    """No Docker engine answers, or it refuses."""
+
+
+class ComposeError(LabError):
+    """Compose is missing, or it failed."""
+
+
+class ImageError(LabError):
+    """An image could not be built."""
+
+
+class PortTaken(LabError):
+    """Somebody else holds a port that the lab publishes."""
+
+
+class LabInUse(LabError):
+    """Another command works on this lab."""
+
+
+class LabNotUp(LabError):
+    """The lab, or a part of it, is not there."""
+
+
+class NotSteady(LabError):
+    """The lab is there but did not reach steady state in time."""

@@ -1,0 +1,49 @@
+"""One command at a time on a lab; the lock frees itself when its holder dies, SIGKILL included."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lab.errors import LabInUse
+from lab.names import parse_lab
+from lab.state import state_root
+
+
+def _paths(lab: str) -> tuple[Path, Path]:
+    # Beside the labs' own directories, so that `down` can remove those while it holds the lock.
+    base = state_root() / "locks"
+    base.mkdir(exist_ok=True)
+    return base / f"{parse_lab(lab)}.lock", base / f"{lab}.holder.json"
+
+
+def _holder(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text())
+        return f"`{held['what']}` (process {held['process']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        # The holder has the lock but has not yet written its name, or is just leaving.
+        return "another command"
+
+
+@contextmanager
+def hold(lab: str, what: str) -> Iterator[None]:
+    """Hold the lab for `what`, as in `mirr episode`; LabInUse names the holder where there is one."""
+    lock_path, holder_path = _paths(lab)
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LabInUse(f"lab {lab} is in use by {_holder(holder_path)}; wait for it or end it") from error
+    try:
+        holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            holder_path.unlink()
+        lock.release()

@@ -1,0 +1,57 @@
+"""Names and labels of everything the lab makes; found again by these labels, never by name."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from env.vocabulary import Service
+from lab.errors import BadLabName
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: where docker-compose.yml and the Dockerfiles are."""
+
+DEFAULT_LAB = "mirr"
+LABEL_LAB = "mirr.lab"
+LABEL_ROLE = "mirr.role"
+LABEL_SERVICE = "mirr.service"
+LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
+
+STEADY_RELEASE = "1.4.0"
+NEXT_RELEASE = "1.5.0"
+RELEASES = (STEADY_RELEASE, NEXT_RELEASE)
+
+TRAFFIC_IMAGE = "mirr/traffic:lab"
+PROMETHEUS_IMAGE = "mirr/prometheus:lab"
+
+_LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,20}")
+
+
+class Role(StrEnum):
+    """What a container of the lab is for."""
+
+    SERVICE = "service"
+    SANDBOX = "sandbox"  # holds a service's network namespace, as a pod's pause container
+    TRAFFIC = "traffic"
+    PROMETHEUS = "prometheus"
+
+
+def parse_lab(name: str) -> str:
+    """The name, if it can be a lab's, or BadLabName."""
+    if not _LAB_NAME.fullmatch(name):
+        raise BadLabName(
+            f"{name!r} cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes, "
+            "as in LAB=mirr-two"
+        )
+    return name
+
+
+def make_target(target: str, lab: str) -> str:
+    """The make command that a person types for this lab, e.g. `make up LAB=two`."""
+    return f"make {target}" if lab == DEFAULT_LAB else f"make {target} LAB={lab}"
+
+
+def service_image(service: Service, release: str = STEADY_RELEASE) -> str:
+    """The image of a service's release, e.g. `mirr/auth:1.4.0`."""
+    return f"mirr/{service}:{release}"

@@ -1,0 +1,31 @@
+"""Where a lab keeps what must outlive a process: journals, leases, locks, logs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+
+from lab.names import parse_lab
+
+
+def state_root() -> Path:
+    """The directory above every lab's own; `MIRR_STATE_DIR` overrides it. Made if absent."""
+    chosen = os.environ.get("MIRR_STATE_DIR")
+    root = Path(chosen) if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def state_dir(lab: str) -> Path:
+    """The lab's own directory, made if absent; `down` removes it."""
+    path = state_root() / "labs" / parse_lab(lab)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def remove_state(lab: str) -> None:
+    """Forget everything this lab kept."""
+    shutil.rmtree(state_root() / "labs" / parse_lab(lab), ignore_errors=True)
