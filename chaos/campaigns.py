@@ -1,0 +1,146 @@
+"""Campaigns of the load generator: faults made of traffic, each on a lease that must be renewed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import requests
+
+from env.vocabulary import Service
+
+
+class CampaignError(Exception):
+    """The load generator did not do what was asked. Says what and what to do."""
+
+
+class CampaignKind(StrEnum):
+    """What a campaign sends."""
+
+    FLASH_CROWD = "flash_crowd"
+    UNIQUE_KEYS = "unique_keys"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Extra traffic on one service."""
+
+    kind: CampaignKind
+    service: Service
+    rate_per_s: float
+
+    @property
+    def id(self) -> str:
+        """One campaign of a kind a service."""
+        return f"{self.kind}-{self.service}".replace("_", "-")
+
+
+class Campaigns(Protocol):
+    """The load generator's control interface."""
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        """Start the campaign, or change its rate if it runs; it ends `lease_s` from now unless renewed."""
+
+    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+        """Prolong the lease; False where the campaign is gone."""
+
+    def stop_all(self) -> int:
+        """End every campaign; returns how many there were."""
+
+
+class HttpCampaigns:
+    """Campaigns by the load generator's HTTP interface at `url`."""
+
+    def __init__(self, url: str, session: requests.Session, *, timeout_s: float = 3.0) -> None:
+        self._url = url
+        self._session = session
+        self._timeout_s = timeout_s
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        body = {
+            "kind": campaign.kind.value,
+            "service": campaign.service.value,
+            "rate_per_s": campaign.rate_per_s,
+            "lease_s": lease_s,
+        }
+        self._ask("PUT", f"/campaigns/{campaign.id}", body)
+
+    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+        answer = self._ask("POST", f"/campaigns/{campaign.id}/renew", {"lease_s": lease_s}, missing_ok=True)
+        return answer.status_code != requests.codes.not_found
+
+    def stop_all(self) -> int:
+        running = self._ask("GET", "/campaigns").json()["campaigns"]
+        for campaign in running:
+            self._ask("DELETE", f"/campaigns/{campaign['id']}", missing_ok=True)
+        return len(running)
+
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False
+    ) -> requests.Response:
+        try:
+            answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
+        except requests.RequestException as error:
+            raise CampaignError(f"the load generator at {self._url} does not answer: {error}; next: mirr up") from error
+        if missing_ok and answer.status_code == requests.codes.not_found:
+            return answer
+        if not answer.ok:
+            raise CampaignError(f"the load generator refused {method} {path}: {answer.status_code} {answer.text[:200]}")
+        return answer
+
+
+class Heartbeat:
+    """Renews campaigns from a thread of its own for as long as this process lives.
+
+    When the process dies, SIGKILL included, nobody renews and the leases run out.
+    """
+
+    def __init__(self, campaigns: Campaigns, *, lease_s: float = 6.0) -> None:
+        self._campaigns = campaigns
+        self.lease_s = lease_s
+        self._held: dict[str, Campaign] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost: str | None = None  # why a lease could not be renewed, for the next verb to report
+
+    def hold(self, campaign: Campaign) -> None:
+        """Keep `campaign` alive from now on."""
+        with self._lock:
+            self._held[campaign.id] = campaign
+            self.lost = None
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._beat, name="campaign-leases", daemon=True)
+            self._thread.start()
+
+    def release(self) -> None:
+        """Renew nothing any more."""
+        with self._lock:
+            self._held.clear()
+            self.lost = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self.release()
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self.lease_s / 3):
+            with self._lock:
+                held = list(self._held.values())
+            for campaign in held:
+                self._renew(campaign)
+
+    def _renew(self, campaign: Campaign) -> None:
+        try:
+            alive = self._campaigns.renew(campaign, self.lease_s)
+            why = None if alive else f"campaign {campaign.id} is gone: its lease ran out or somebody ended it"
+        except CampaignError as error:
+            why = str(error)
+        with self._lock:
+            if campaign.id in self._held:
+                self.lost = why

@@ -1,0 +1,145 @@
+"""Injects faults into one lab and puts everything back. Restoring reads labels and the journal, never memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from chaos.campaigns import Campaign, CampaignError, Campaigns, Heartbeat
+from chaos.faults import FAULTS, STEADY_RELEASE, Load, Mend, Tools, flash_crowd
+from chaos.fleet import Fleet, FleetError, ServiceState
+from chaos.journal import Journal
+from env.vocabulary import Fault, FaultMode, Service
+
+
+class Chaos:
+    """What breaks one lab. Not safe to share between threads; one holder of a lab at a time."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        campaigns: Campaigns,
+        journal: Journal,
+        heartbeat: Heartbeat,
+        load_of: Callable[[Service], Load],
+    ) -> None:
+        self._fleet = fleet
+        self._campaigns = campaigns
+        self._journal = journal
+        self._heartbeat = heartbeat
+        self._load_of = load_of
+        self._sized_by: dict[Service, Load] = {}
+
+    def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
+        """Break something. Traffic is kept up for as long as this process lives or, with `lease_s`, for that long
+        whoever lives. Raises FleetError or CampaignError; what was begun is in the journal then."""
+        self._journal.injecting(fault)
+        FAULTS[fault.mode].inject(self._tools(lease_s), fault.service)
+
+    def intensify(self, fault: Fault, factor: float) -> None:
+        """Make a flash crowd `factor` times as large as it was sized; nothing for other modes."""
+        if fault.mode is FaultMode.OVERLOADED:
+            self._run_campaign(flash_crowd(fault.service, self._sized_by[fault.service], factor=factor), None)
+
+    @contextmanager
+    def injected(self, fault: Fault) -> Iterator[None]:
+        """A fault that reverts itself at the end of the block."""
+        try:
+            self.inject(fault)
+            yield
+        finally:
+            self.heal()
+
+    def lost_lease(self) -> str | None:
+        """Why a campaign could not be kept up, or None."""
+        return self._heartbeat.lost
+
+    def open_faults(self) -> list[Fault]:
+        """What is injected and not reverted, as the journal on disk has it."""
+        return [entry.fault for entry in self._journal.open_faults()]
+
+    def heal(self) -> list[str]:
+        """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
+        back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
+
+        Raises FleetError or CampaignError where something could not be put back; the journal keeps it then.
+        """
+        self._heartbeat.release()
+        done: list[str] = []
+        restarted_sandboxes = self._fleet.revive_support()
+        needs = {service: self._need(service, service in restarted_sandboxes) for service in Service}
+        with ThreadPoolExecutor(max_workers=len(Service)) as pool:
+            campaigns = pool.submit(self._stop_campaigns)
+            for lines in pool.map(lambda service: self._mend(service, needs[service]), Service):
+                done += lines
+            done += campaigns.result()
+        self._journal.reverted()
+        return done
+
+    def restart(self, service: Service) -> None:
+        """A new process for a service that is in the way of steady state, e.g. one whose memory is full."""
+        self._fleet.restart(service)
+
+    def close(self) -> None:
+        """End the leases' thread; the campaigns end with their leases."""
+        self._heartbeat.close()
+
+    def _tools(self, lease_s: float | None) -> Tools:
+        return Tools(
+            fleet=self._fleet,
+            campaigns=self._campaigns,
+            load_of=self._measured_load,
+            run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
+        )
+
+    def _measured_load(self, service: Service) -> Load:
+        self._sized_by[service] = self._load_of(service)
+        return self._sized_by[service]
+
+    def _run_campaign(self, campaign: Campaign, lease_s: float | None) -> None:
+        self._campaigns.start(campaign, self._heartbeat.lease_s if lease_s is None else lease_s)
+        if lease_s is None:
+            self._heartbeat.hold(campaign)
+
+    def _stop_campaigns(self) -> list[str]:
+        try:
+            stopped = self._campaigns.stop_all()
+        except CampaignError:
+            # A load generator that was just started does not answer yet, and a new one has no campaigns.
+            # One that hangs ends them itself when their leases run out; steady state is awaited in either case.
+            return ["the load generator does not answer: campaigns end with their leases"]
+        return [f"ended {stopped} campaign(s)"] if stopped else []
+
+    def _need(self, service: Service, sandbox_restarted: bool) -> tuple[Mend, ServiceState | None]:
+        state = self._fleet.state(service)
+        need = Mend.RESTART if sandbox_restarted else Mend.NOTHING
+        for entry in self._journal.open_faults():
+            if entry.fault.service is service:
+                need = max(need, FAULTS[entry.fault.mode].mend)
+        if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
+            need = Mend.RENEW
+        elif not state.running:
+            need = max(need, Mend.RESTART)
+        return need, state
+
+    def _mend(self, service: Service, need: tuple[Mend, ServiceState | None]) -> list[str]:
+        mend, state = need
+        done = []
+        if state is not None and mend is not Mend.RENEW and state.cpu_quota_us != state.steady_cpu_quota_us:
+            self._fleet.resize(service, state.steady_cpu_quota_us)
+            done.append(f"gave {service} its steady CPU quota back")
+        match mend:
+            case Mend.RENEW:
+                self._fleet.renew(service, STEADY_RELEASE)
+                done.append(f"renewed {service} at release {STEADY_RELEASE}")
+            case Mend.RESTART:
+                self._fleet.restart(service)
+                done.append(f"restarted {service}")
+            case Mend.NOTHING:
+                pass
+        return done
+
+
+ChaosError = (FleetError, CampaignError)
+"""What injecting and healing can raise."""
