@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from chaos.campaigns import Campaign, CampaignError, Campaigns, Heartbeat
-from chaos.faults import FAULTS, STEADY_RELEASE, Load, Mend, Tools, flash_crowd
+from chaos.faults import FAULTS, Load, Mend, Tools, flash_crowd
 from chaos.fleet import Fleet, FleetError, ServiceState
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
+from lab.names import STEADY_RELEASE
 
 
 class Chaos:

@@ -9,9 +9,7 @@ from enum import IntEnum
 from chaos.campaigns import Campaign, CampaignKind, Campaigns
 from chaos.fleet import Fleet, FleetError
 from env.vocabulary import FaultMode, Service
-
-STEADY_RELEASE = "1.4.0"
-NEXT_RELEASE = "1.5.0"
+from lab.names import NEXT_RELEASE, STEADY_RELEASE
 
 LEAK_RATE_PER_S = 10.0  # new client keys a second, each with 800 KiB: 8 MB/s into a 192 MB limit
 

@@ -14,10 +14,8 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from env.vocabulary import Service, parse_service
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 
-LAB_LABEL = "mirr.lab"
-ROLE_LABEL = "mirr.role"
-SERVICE_LABEL = "mirr.service"
 CPU_QUOTA_LABEL = "mirr.cpu-quota-us"  # the quota at steady state, written by the compose file
 PREVIOUS_RELEASE_LABEL = "mirr.previous-release"  # what a rollback goes back to
 REDEPLOYED_LABEL = "mirr.redeployed"  # a release was changed by hand since the data was fresh
@@ -92,16 +90,16 @@ class DockerFleet:
         self._remember = remember
         self._recall = recall
 
-    def _listed(self, role: str, service: Service | None = None) -> list[dict[str, Any]]:
+    def _listed(self, role: Role, service: Service | None = None) -> list[dict[str, Any]]:
         """Our containers of that role, running ones first, then the newest first."""
-        labels = [f"{LAB_LABEL}={self.lab}", f"{ROLE_LABEL}={role}"]
+        labels = [f"{LABEL_LAB}={self.lab}", f"{LABEL_ROLE}={role}"]
         if service is not None:
-            labels.append(f"{SERVICE_LABEL}={service}")
+            labels.append(f"{LABEL_SERVICE}={service}")
         found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": labels})
         return sorted(found, key=lambda row: (row["State"] != "running", -row["Created"]))
 
     def _container(self, service: Service) -> str:
-        found = self._listed("service", service)
+        found = self._listed(Role.SERVICE, service)
         if not found:
             raise FleetError(f"{service} has no container in lab {self.lab}; next: mirr up --lab {self.lab}")
         return str(found[0]["Id"])
@@ -114,7 +112,7 @@ class DockerFleet:
 
     def state(self, service: Service) -> ServiceState | None:
         try:
-            found = self._listed("service", service)
+            found = self._listed(Role.SERVICE, service)
             if not found:
                 return None
             inspected = self._api.inspect_container(found[0]["Id"])
@@ -167,7 +165,7 @@ class DockerFleet:
     def _blueprint(self, service: Service) -> dict[str, Any]:
         """What a container of the service is made of, from the one that stands or, where a replacement was cut off
         between the two, from disk."""
-        found = self._listed("service", service)
+        found = self._listed(Role.SERVICE, service)
         if found:
             return dict(self._api.inspect_container(found[0]["Id"]))
         remembered = self._recall(service)
@@ -188,12 +186,12 @@ class DockerFleet:
             host["CpuQuota"] = int(labels[CPU_QUOTA_LABEL])
         else:
             labels[REDEPLOYED_LABEL] = "yes"
-        sandbox = self._listed("sandbox", service)
+        sandbox = self._listed(Role.SANDBOX, service)
         if not sandbox:
             raise FleetError(f"{service} has no sandbox in lab {self.lab}; next: mirr up --lab {self.lab}")
         host["NetworkMode"] = f"container:{sandbox[0]['Id']}"
         config |= {"Labels": labels, "HostConfig": host}
-        for row in self._listed("service", service):
+        for row in self._listed(Role.SERVICE, service):
             self._remove(row["Id"])
         if fresh:
             self._renew_volume(old)
@@ -213,7 +211,7 @@ class DockerFleet:
             name = mount["Name"]
             try:
                 labels = self._api.inspect_volume(name)["Labels"] or {}
-                if labels.get(LAB_LABEL) != self.lab:
+                if labels.get(LABEL_LAB) != self.lab:
                     raise FleetError(f"volume {name} does not belong to lab {self.lab}: not touched")
                 self._api.remove_volume(name)
             except NotFound:
@@ -224,7 +222,7 @@ class DockerFleet:
     def _compose_volume_labels(self, blueprint: dict[str, Any], name: str) -> dict[str, str]:
         project = blueprint["Config"]["Labels"].get("com.docker.compose.project", self.lab)
         return {
-            LAB_LABEL: self.lab,
+            LABEL_LAB: self.lab,
             "com.docker.compose.project": project,
             "com.docker.compose.volume": name.removeprefix(f"{project}_"),
         }
@@ -232,11 +230,11 @@ class DockerFleet:
     def revive_support(self) -> list[Service]:
         revived = []
         try:
-            for row in self._listed("sandbox"):
+            for row in self._listed(Role.SANDBOX):
                 if row["State"] != "running":
                     self._api.start(row["Id"])
-                    revived.append(parse_service(row["Labels"][SERVICE_LABEL]))
-            for role in ("traffic", "prometheus"):
+                    revived.append(parse_service(row["Labels"][LABEL_SERVICE]))
+            for role in (Role.TRAFFIC, Role.PROMETHEUS):
                 found = self._listed(role)
                 if not found:
                     raise FleetError(f"lab {self.lab} has no {role} container; next: mirr up --lab {self.lab}")

@@ -1,0 +1,194 @@
+"""From raw counters to what a World observes: the difference between two scrapes, no smoothing.
+
+`rate()` over fewer than four scrapes smears, so each window is the difference between its first and its last scrape.
+A counter that fell means a new process; a target that is down is missing, not zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from chaos.faults import Load
+from chaos.fleet import FleetError
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from env.vocabulary import Feature, Journey, Service
+from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
+from lab.names import STEADY_RELEASE
+
+_MEMORY_BUT_NOT_MORE_S = 3.0  # the scrapes that one reading looks back over; a scrape is due every 0.5 s
+
+
+@dataclass
+class Window:
+    """Where the last observation ended: per target, the last good scrape."""
+
+    ends: dict[str, Sample] = field(default_factory=dict)
+
+
+class Telemetry:
+    """Measures the lab through Prometheus. Windows tile: each begins with the scrape that ended the one before."""
+
+    def __init__(self, reader: PrometheusReader, *, steady_cpu_quota_cores: Callable[[Service], float]) -> None:
+        self._reader = reader
+        self._steady_quota = steady_cpu_quota_cores
+
+    def open_window(self) -> Window:
+        """A window that begins at each target's last good scrape."""
+        ends = {}
+        for target, samples in self._reader.samples(_MEMORY_BUT_NOT_MORE_S).items():
+            good = [sample for sample in samples if sample.up]
+            if good:
+                ends[target] = good[-1]
+        return Window(ends)
+
+    def measure(self, window: Window) -> Snapshot:
+        """Everything since `window` was opened or last measured, and moves its beginning to now."""
+        recent = self._reader.samples(_MEMORY_BUT_NOT_MORE_S)
+        latest = {target: samples[-1] for target, samples in recent.items()}
+        snapshot = self._snapshot(window.ends, latest)
+        window.ends |= {target: sample for target, sample in latest.items() if sample.up}
+        return snapshot
+
+    def last(self, seconds: float) -> Snapshot:
+        """The last `seconds`, measured without a window. Needs the scrapes to reach back that far."""
+        first, latest = {}, {}
+        # A scrape more than asked for, so that the first one lies at or before the window's beginning.
+        for target, samples in self._reader.samples(seconds + 0.6).items():
+            latest[target] = samples[-1]
+            good = [sample for sample in samples if sample.up]
+            if good:
+                first[target] = good[0]
+        return self._snapshot(first, latest)
+
+    def load(self, service: Service, seconds: float = 60.0) -> Load:
+        """What the service does at steady state, over at most `seconds` of its process's life."""
+        samples = [sample for sample in self._reader.samples(seconds).get(service, []) if sample.up]
+        if samples:
+            started = samples[-1].single("process_start_time_seconds")
+            # The boot itself is work that no request caused.
+            samples = [
+                s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + 2.5
+            ]
+        if len(samples) < 2:
+            raise FleetError(f"{service} has not run long enough to measure its load; next: mirr status")
+        first, last = samples[0], samples[-1]
+        elapsed_s = last.at - first.at
+        return Load(
+            cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
+            / elapsed_s,
+            request_rate=sum(_grown(first, last, "http_requests_total").values()) / elapsed_s,
+            quota_cores=last.single("container_cpu_quota_cores"),
+        )
+
+    def _snapshot(self, first: dict[str, Sample], latest: dict[str, Sample]) -> Snapshot:
+        if TRAFFIC not in latest or not latest[TRAFFIC].up:
+            raise WorldError("the load generator is down, so nobody can say how users fare; next: mirr up")
+        features = np.full(FEATURES_SHAPE, np.nan)
+        degraded: dict[Service, str] = {}
+        for service in Service:
+            sample = latest.get(service)
+            if sample is None:
+                raise WorldError(f"Prometheus has no target {service}; next: mirr down, then mirr up")
+            row = features[SERVICE_ROW[service]]
+            if sample.up:
+                row[:] = _features(first.get(service), sample)
+                reason = self._degraded(service, sample)
+                if reason:
+                    degraded[service] = reason
+            else:
+                row[FEATURE_COLUMN[Feature.UP]] = 0.0
+        return Snapshot(
+            features=features,
+            journeys=_journeys(first.get(TRAFFIC), latest[TRAFFIC]),
+            degraded=degraded,
+        )
+
+    def _degraded(self, service: Service, sample: Sample) -> str | None:
+        release = sample.label("build_info", "version")
+        if release != STEADY_RELEASE:
+            return f"runs release {release}, steady is {STEADY_RELEASE}"
+        quota, steady = sample.single("container_cpu_quota_cores"), self._steady_quota(service)
+        if quota < steady:
+            return f"has {quota:g} cores, steady is {steady:g}"
+        return None
+
+
+def _same_process(first: Sample | None, last: Sample) -> bool:
+    return first is not None and first.single("process_start_time_seconds") == last.single(
+        "process_start_time_seconds"
+    )
+
+
+def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, float]:
+    """How much each series of a counter grew; from zero where the process is a new one."""
+    before = first.values.get(metric, {}) if first is not None and _same_process(first, last) else {}
+    grown = {}
+    for labels, value in last.values.get(metric, {}).items():
+        earlier = before.get(labels, 0.0)
+        grown[labels] = value - earlier if value >= earlier else value
+    return grown
+
+
+def _features(first: Sample | None, last: Sample) -> list[float]:
+    """One service's row, in the order of `Feature`."""
+    started = last.single("process_start_time_seconds")
+    since = first.at if first is not None and _same_process(first, last) else started
+    elapsed_s = last.at - since
+    if not elapsed_s > 0:
+        return [1.0, *[math.nan] * (len(Feature) - 1)]
+    requests = _grown(first, last, "http_requests_total")
+    total = sum(requests.values())
+    failed = sum(count for labels, count in requests.items() if dict(labels).get("code", "").startswith("5"))
+    cpu_s = sum(_grown(first, last, "process_cpu_seconds_total").values())
+    row = {
+        Feature.UP: 1.0,
+        Feature.REQUEST_RATE: total / elapsed_s,
+        Feature.ERROR_RATIO: failed / total if total else 0.0,
+        Feature.LATENCY_P95_S: quantile(0.95, _grown(first, last, "http_request_duration_seconds_bucket")),
+        Feature.CPU_SHARE: cpu_s / elapsed_s / last.single("container_cpu_quota_cores"),
+        Feature.MEMORY_SHARE: last.single("process_resident_memory_bytes")
+        / last.single("container_memory_limit_bytes"),
+        Feature.IN_FLIGHT: last.single("http_requests_in_flight"),
+    }
+    return [row[feature] for feature in Feature]
+
+
+def quantile(q: float, buckets: dict[Labels, float]) -> float:
+    """The q-quantile of cumulative histogram buckets (label `le`), summed over all other labels and interpolated
+    within its bucket as Prometheus's histogram_quantile does; 0 where nothing was counted."""
+    counts: dict[float, float] = {}
+    for labels, count in buckets.items():
+        bound = float(dict(labels)["le"])
+        counts[bound] = counts.get(bound, 0.0) + count
+    bounds = sorted(counts)
+    total = counts[bounds[-1]] if bounds else 0.0
+    if not total > 0:
+        return 0.0
+    rank = q * total
+    lower, below = 0.0, 0.0
+    for bound in bounds:
+        if counts[bound] >= rank:
+            if math.isinf(bound):
+                return lower
+            within = counts[bound] - below
+            return lower + (bound - lower) * ((rank - below) / within if within else 1.0)
+        lower, below = bound, counts[bound]
+    return lower
+
+
+def _journeys(first: Sample | None, last: Sample) -> dict[Journey, JourneyCount]:
+    counted = {journey: [0.0, 0.0] for journey in Journey}
+    for labels, count in _grown(first, last, "journey_requests_total").items():
+        named = dict(labels)
+        row = counted[Journey(named["journey"])]
+        row[0] += count
+        if named["outcome"] != "ok":
+            row[1] += count
+    return {
+        journey: JourneyCount(requests=round(total), failed=round(failed)) for journey, (total, failed) in counted.items()
+    }
