@@ -1,0 +1,250 @@
+"""Finds the Docker engine, says what is wrong with it, and on a Debian-family system as root mends that."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import debian
+from lab.errors import EngineError
+from lab.progress import Progress, timed
+from lab.state import state_root
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+READ_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 30.0
+CONNECTIONS = 32  # the pool: a lab's containers are worked on side by side
+SIMULATOR_HINT = "without Docker, the simulator still works: make demo, or mirr episode --world sim"
+
+
+class Trouble(StrEnum):
+    """Why no engine answers."""
+
+    NOT_INSTALLED = "not installed"
+    NOT_RUNNING = "not running"
+    NO_PERMISSION = "no permission"
+    WRONG_HOST = "wrong host"
+    TOO_OLD = "too old"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Why no engine answers, and the one command that mends it."""
+
+    trouble: Trouble
+    text: str
+    remedy: str
+
+    def error(self) -> EngineError:
+        """As an error to raise."""
+        return EngineError(f"{self.text}; mend it with: {self.remedy}\n({SIMULATOR_HINT})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What decides on the remedy."""
+
+    system: str  # as platform.system() says
+    root: bool
+    debian_family: bool
+    systemd: bool
+    engine_installed: bool
+    host: str | None  # DOCKER_HOST, or the current context's where that is another machine
+
+    @classmethod
+    def this(cls) -> Machine:
+        """The machine we run on."""
+        return cls(
+            system=platform.system(),
+            root=debian.is_root(),
+            debian_family=debian.is_debian_family(),
+            systemd=Path("/run/systemd/system").is_dir(),
+            engine_installed=shutil.which("dockerd") is not None or shutil.which("docker") is not None,
+            host=os.environ.get("DOCKER_HOST") or _remote(configured_host()),
+        )
+
+
+def configured_host() -> str | None:
+    """DOCKER_HOST, else the host of the current Docker context, else None for the default socket."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        context = ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError):
+        return None
+    host = getattr(context, "Host", None)
+    return (
+        str(host) if host and host not in ("unix:///var/run/docker.sock", "http+unix:///var/run/docker.sock") else None
+    )
+
+
+def _remote(host: str | None) -> str | None:
+    # A context with a socket of its own is an engine on this machine (Docker Desktop), which can be started.
+    return None if host is None or host.startswith(("unix:", "npipe:")) else host
+
+
+def install_packages() -> list[str]:
+    """The Debian packages that bring an engine and Compose."""
+    # Ubuntu has Compose v2 under a name of its own, and its 1.29 does not run on its Python.
+    compose = "docker-compose-v2" if debian.knows_package("docker-compose-v2") else "docker-compose"
+    return ["docker.io", compose]
+
+
+def _install_command(machine: Machine) -> str:
+    if machine.system == "Darwin":
+        return "brew install --cask docker && open -a Docker"
+    if machine.debian_family:
+        return f"{'' if machine.root else 'sudo '}apt-get install --yes docker.io docker-compose"
+    return "curl -fsSL https://get.docker.com | sudo sh"
+
+
+def _start_command(machine: Machine) -> str:
+    if machine.system == "Darwin":
+        return "open -a Docker"
+    sudo = "" if machine.root else "sudo "
+    return f"{sudo}systemctl start docker" if machine.systemd else f"{sudo}service docker start"
+
+
+def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
+    """Why connecting failed with `error` on this machine."""
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 8:
+        chain.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__ or cause.__context__
+    said = " | ".join(chain)
+    if "PermissionError" in said or "permission denied" in said.lower():
+        return Diagnosis(
+            trouble=Trouble.NO_PERMISSION,
+            text="the Docker engine's socket may not be used by this user",
+            remedy='sudo usermod -aG docker "$USER" && newgrp docker',
+        )
+    if "too old" in said or "Minimum supported API version" in said:
+        return Diagnosis(
+            trouble=Trouble.TOO_OLD,
+            text="the Docker engine and this client share no API version",
+            remedy=".venv/bin/pip install --upgrade docker",
+        )
+    if machine.host is not None:
+        return Diagnosis(
+            trouble=Trouble.WRONG_HOST,
+            text=f"no Docker engine answers at {machine.host} (from DOCKER_HOST or the Docker context)",
+            remedy="unset DOCKER_HOST; docker context use default",
+        )
+    absent = ("FileNotFoundError", "Connection refused", "ConnectionRefused", "Cannot connect", "Connection aborted")
+    if not machine.engine_installed:
+        return Diagnosis(
+            trouble=Trouble.NOT_INSTALLED, text="no Docker engine is installed", remedy=_install_command(machine)
+        )
+    if any(sign in said for sign in absent):
+        return Diagnosis(
+            trouble=Trouble.NOT_RUNNING,
+            text="the Docker engine is installed but does not run",
+            remedy=_start_command(machine),
+        )
+    return Diagnosis(
+        trouble=Trouble.OTHER, text=f"the Docker engine does not answer ({chain[0]})", remedy="docker info"
+    )
+
+
+def _open() -> DockerClient:
+    import docker
+    from docker.tls import TLSConfig
+
+    host = None if os.environ.get("DOCKER_HOST") else configured_host()
+    if host is None:
+        client = docker.from_env(timeout=int(READ_TIMEOUT_S), max_pool_size=CONNECTIONS)
+    else:
+        from docker.context import ContextAPI
+
+        settings: dict[str, Any] = {"timeout": int(READ_TIMEOUT_S), "max_pool_size": CONNECTIONS}
+        tls = getattr(ContextAPI.get_current_context(), "TLSConfig", None)
+        if isinstance(tls, TLSConfig):
+            settings["tls"] = tls
+        client = docker.DockerClient(base_url=host, **settings)
+    client.ping()
+    return client
+
+
+def try_connect() -> DockerClient | Diagnosis:
+    """A client with the version negotiated, or why there is none."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        return _open()
+    except (DockerException, RequestException, OSError) as error:
+        return diagnose(error, Machine.this())
+
+
+def connect() -> DockerClient:
+    """A client of the engine, or EngineError with the command that mends it."""
+    found = try_connect()
+    if isinstance(found, Diagnosis):
+        raise found.error()
+    return found
+
+
+def ensure(report: Progress) -> DockerClient:
+    """A client of the engine, which is installed and started first where we may."""
+    found = try_connect()
+    if not isinstance(found, Diagnosis):
+        return found
+    machine = Machine.this()
+    if not (machine.root and machine.debian_family):
+        raise found.error()
+    match found.trouble:
+        case Trouble.NOT_INSTALLED:
+            report.say("no Docker engine is installed: installing docker.io and Compose from Debian")
+            debian.install(install_packages(), report)
+        case Trouble.NOT_RUNNING:
+            report.say("the Docker engine is installed but does not run: starting it")
+        case _:
+            raise found.error()
+    with timed(report, "starting the Docker engine"):
+        return _start(machine, report)
+
+
+def _start(machine: Machine, report: Progress) -> DockerClient:
+    # Installing may have started it already.
+    found = try_connect()
+    if not isinstance(found, Diagnosis):
+        return found
+    if machine.systemd:
+        debian.run(["systemctl", "start", "docker"], timeout_s=START_TIMEOUT_S * 2)
+        return _wait_for_answer(lambda: None, "journalctl --unit docker")
+    log_path = state_root() / "dockerd.log"
+    report.say(f"starting dockerd by hand, for there is no systemd; its log: {log_path}")
+    with log_path.open("ab") as log:
+        daemon = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+    return _wait_for_answer(daemon.poll, f"tail {log_path}")
+
+
+def _wait_for_answer(ended: Callable[[], int | None], look_at: str) -> DockerClient:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        found = try_connect()
+        if not isinstance(found, Diagnosis):
+            return found
+        if (code := ended()) is not None:
+            raise EngineError(f"dockerd ended with {code} as soon as it was started; see: {look_at}")
+        time.sleep(0.2)
+    raise EngineError(
+        f"the Docker engine was started but did not answer within {START_TIMEOUT_S:.0f} s; see: {look_at}"
+    )

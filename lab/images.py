@@ -1,0 +1,200 @@
+"""Builds the images that are not built or no longer current, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from env.vocabulary import Service
+from lab import bases
+from lab.errors import ImageError
+from lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, RELEASES, ROOT, TRAFFIC_IMAGE
+from lab.progress import Progress, timed
+from lab.sources import Build, read_tree, service_build
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+BUILDS_AT_ONCE = 4
+PIP_TIMEOUT_S = 600
+GLIBC_PLATFORMS = {
+    "amd64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
+    "arm64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+}
+
+
+def runtime_build(base: str, python: str, architecture: str, root: Path = ROOT) -> Build:
+    """Python and the packages; the packages themselves are fetched only when it has to be built."""
+    unnamed = Build(
+        tag="mirr/runtime",
+        dockerfile=(root / "services" / "runtime.Dockerfile").read_text(),
+        arguments={"BASE": base},
+        files={
+            "requirements.txt": (root / "services" / "requirements.txt").read_bytes(),
+            "target": f"{python} {architecture}".encode(),
+        },
+    )
+    return Build(
+        tag=f"mirr/runtime:{unnamed.source}",
+        dockerfile=unnamed.dockerfile,
+        arguments=unnamed.arguments,
+        files=unnamed.files,
+    )
+
+
+def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Build]:
+    """Every image that the lab's containers run."""
+    traffic = Build(
+        tag=TRAFFIC_IMAGE,
+        dockerfile=(root / "traffic" / "Dockerfile").read_text(),
+        arguments={"BASE": runtime},
+        files=read_tree(root / "traffic", "traffic"),
+    )
+    rules = read_tree(root / "prometheus" / "rules", "prometheus/rules")
+    prometheus = Build(
+        tag=PROMETHEUS_IMAGE,
+        dockerfile=(root / "prometheus" / "Dockerfile").read_text(),
+        arguments={"BASE": prometheus_base},
+        files={"prometheus/prometheus.yml": (root / "prometheus" / "prometheus.yml").read_bytes(), **rules},
+    )
+    # Service by service within a release: the first build of a release makes the layers that the rest share.
+    services = [service_build(service, release, runtime, root) for release in RELEASES for service in Service]
+    return [*services, traffic, prometheus]
+
+
+def current_sources(client: DockerClient) -> dict[str, str]:
+    """Of every image that we built and that still has its tag: what it was built from."""
+    listed = client.api.images(filters={"label": LABEL_SOURCE})
+    return {tag: str(image["Labels"][LABEL_SOURCE]) for image in listed for tag in image["RepoTags"] or ()}
+
+
+def stale(builds: list[Build], sources: dict[str, str]) -> list[Build]:
+    """The builds whose image is missing, or was built from something else."""
+    return [build for build in builds if sources.get(build.tag) != build.source]
+
+
+def stale_tags(client: DockerClient) -> list[str]:
+    """The tags that `ensure` would build now; asks no registry and builds nothing."""
+    codename = bases.codename()
+    python = _first_present(client, bases.debian_python_tag(codename), bases.PYTHON_FROM_REGISTRY)
+    prometheus = _first_present(client, bases.debian_prometheus_tag(codename), bases.PROMETHEUS_FROM_REGISTRY)
+    if python is None or prometheus is None:
+        missing = "nothing of ours is built"
+        return [build.tag for build in lab_builds(missing, missing)]
+    runtime = runtime_build(python, bases.python_version(client, python), bases.engine_architecture(client))
+    builds = [runtime, *lab_builds(runtime.tag, prometheus)]
+    return [build.tag for build in stale(builds, current_sources(client))]
+
+
+def _first_present(client: DockerClient, *tags: str) -> str | None:
+    return next((tag for tag in tags if bases.present(client, tag)), None)
+
+
+def ensure(client: DockerClient, report: Progress) -> list[str]:
+    """Build what is missing or stale; returns the tags that were built."""
+    registry = bases.Registry(client, report)
+    python = bases.python_base(client, registry, report)
+    prometheus = bases.prometheus_base(client, registry, python, report)
+    architecture = bases.engine_architecture(client)
+    runtime = runtime_build(python, bases.python_version(client, python), architecture)
+    sources = current_sources(client)
+    built = []
+    if stale([runtime], sources):
+        with timed(report, "building the runtime image"):
+            packages = fetch_packages(runtime, report)
+            _build(client, runtime, {**packages})
+        built.append(runtime.tag)
+    todo = stale(lab_builds(runtime.tag, prometheus), sources)
+    if todo:
+        with timed(report, f"building {len(todo)} images"):
+            _build_all(client, todo, report)
+    return [*built, *(build.tag for build in todo)]
+
+
+def fetch_packages(runtime: Build, report: Progress, run: Callable[..., object] = subprocess.run) -> dict[str, bytes]:
+    """The packages of requirements.txt, for the engine's architecture, as files of a build context."""
+    python, architecture = runtime.files["target"].decode().split()
+    with tempfile.TemporaryDirectory(prefix="mirr-") as scratch:
+        requirements = Path(scratch) / "requirements.txt"
+        requirements.write_bytes(runtime.files["requirements.txt"])
+        target = Path(scratch) / "packages"
+        command = pip_command(requirements, target, python, architecture)
+        try:
+            with timed(report, "fetching the services' Python packages"):
+                run(command, check=True, capture_output=True, text=True, timeout=PIP_TIMEOUT_S)
+        except subprocess.CalledProcessError as error:
+            said = "\n".join(str(error.stderr).strip().splitlines()[-6:])
+            raise ImageError(
+                f"the services' packages could not be fetched; see: {' '.join(command)}\n{said}"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise ImageError(f"pip did not end within {PIP_TIMEOUT_S} s; see: {' '.join(command)}") from error
+        return read_tree(target, "packages")
+
+
+def pip_command(requirements: Path, target: Path, python: str, architecture: str) -> list[str]:
+    """How packages are fetched for the image's Python rather than for ours."""
+    tag = "cp" + python.replace(".", "")
+    return [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"),
+        *("--target", str(target), "--requirement", str(requirements), "--only-binary=:all:"),
+        *("--python-version", python, "--implementation", "cp", "--abi", tag, "--abi", "abi3", "--abi", "none"),
+        *(part for name in GLIBC_PLATFORMS[architecture] for part in ("--platform", name)),
+    ]
+
+
+def _build_all(client: DockerClient, todo: list[Build], report: Progress) -> None:
+    # One of each Dockerfile and release first: it makes the layers that its siblings then find in the cache.
+    first: dict[int, Build] = {}
+    for build in todo:
+        first.setdefault(hash((build.dockerfile, *sorted(build.files.items()))), build)
+    leaders = list(first.values())
+    rest = [build for build in todo if build not in leaders]
+    with ThreadPoolExecutor(max_workers=BUILDS_AT_ONCE) as pool:
+        for batch in (leaders, rest):
+            for tag in pool.map(lambda build: _build(client, build), batch):
+                report.update(f"built {tag}")
+
+
+def _build(client: DockerClient, build: Build, more_files: dict[str, bytes] | None = None) -> str:
+    from docker.errors import APIError, BuildError
+
+    from lab.sources import tar
+
+    context = tar({**more_files, "Dockerfile": build.dockerfile.encode()}) if more_files else build.context()
+    replaced = {str(image["Id"]) for image in client.api.images(name=build.tag)}
+    try:
+        image, _ = client.images.build(
+            fileobj=io.BytesIO(context),
+            custom_context=True,
+            tag=build.tag,
+            buildargs=dict(build.arguments),
+            labels={LABEL_SOURCE: build.source},
+            network_mode="none",
+            rm=True,
+            forcerm=True,
+        )
+    except BuildError as error:
+        said = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
+        raise ImageError(f"{build.tag} could not be built: {error}\n{said[-1500:]}") from error
+    except APIError as error:
+        raise ImageError(f"{build.tag} could not be built: {error.explanation or error}") from error
+    for old in replaced - {str(image.id)}:
+        _forget(client, old)
+    return build.tag
+
+
+def _forget(client: DockerClient, image: str) -> None:
+    from docker.errors import APIError
+
+    try:
+        client.images.remove(image)
+    except APIError:
+        # A container still runs on it, or another tag keeps it: the engine's `image prune` gets it later.
+        return

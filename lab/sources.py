@@ -1,0 +1,102 @@
+"""What images are built from: which files go into each, as a build context, and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from env.vocabulary import Service
+from lab.names import ROOT, service_image
+
+_LEFT_OUT = ("__pycache__", "releases")
+_LEFT_OUT_SUFFIXES = (".pyc", ".db", ".Dockerfile")
+_LEFT_OUT_FILES = ("Dockerfile",)
+FIXED_TIME = 1_700_000_000  # so that the engine's build cache sees content, not file times
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One image to build: everything that its content depends on."""
+
+    tag: str
+    dockerfile: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)  # path in the context -> content
+    directories: tuple[str, ...] = ()  # empty directories of the context
+
+    @property
+    def source(self) -> str:
+        """The hash of the inputs: it changes exactly when they do."""
+        digest = hashlib.sha256()
+        for part in (self.tag, self.dockerfile, *self.directories):
+            _feed(digest, part.encode())
+        for mapping in (self.arguments, {path: _hash(content) for path, content in self.files.items()}):
+            for key, value in sorted(mapping.items()):
+                _feed(digest, key.encode())
+                _feed(digest, value.encode())
+        return digest.hexdigest()[:16]
+
+    def context(self) -> bytes:
+        """The build context as a tar."""
+        files = {**self.files, "Dockerfile": self.dockerfile.encode()}
+        return tar(files, self.directories)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _feed(digest: hashlib._Hash, part: bytes) -> None:
+    digest.update(len(part).to_bytes(8, "big"))
+    digest.update(part)
+
+
+def tar(files: Mapping[str, bytes], directories: Iterable[str] = ()) -> bytes:
+    """A tar whose bytes depend on nothing but the names and the content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in sorted(directories):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, FIXED_TIME
+            archive.addfile(entry)
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), 0o644, FIXED_TIME
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
+    """The files below a directory as they go into an image at `inside`; releases and caches stay out."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory)
+        if not path.is_file() or any(part in _LEFT_OUT for part in relative.parts):
+            continue
+        if path.name.endswith(_LEFT_OUT_SUFFIXES) or path.name in _LEFT_OUT_FILES:
+            continue
+        found[f"{inside}/{relative.as_posix()}"] = path.read_bytes()
+    return found
+
+
+def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
+    """The services' files at a release: a release is the tree with its changed files laid over it."""
+    files = read_tree(root / "services", "services")
+    changed = root / "services" / "releases" / release
+    if changed.is_dir():
+        files |= read_tree(changed, "services")
+    return files
+
+
+def service_build(service: Service, release: str, runtime: str, root: Path = ROOT) -> Build:
+    """A release of a service, on the runtime image `runtime`."""
+    return Build(
+        tag=service_image(service, release),
+        dockerfile=(root / "services" / "Dockerfile").read_text(),
+        arguments={"BASE": runtime, "NAME": str(service)},
+        files=release_tree(release, root),
+    )
