@@ -1,0 +1,99 @@
+"""What many episodes say about a policy, and how far two worlds are apart on the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from env.reward import Outcome
+from env.rollout import EpisodeResult
+from env.vocabulary import FaultMode
+
+Z_95 = 1.959963984540054  # two-sided 95% of the normal distribution
+
+Statistics = dict[str, object]
+
+
+def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float] | None:
+    """Wilson's score interval of a rate; None of no trials."""
+    if trials == 0:
+        return None
+    rate = successes / trials
+    denominator = 1.0 + z * z / trials
+    centre = (rate + z * z / (2.0 * trials)) / denominator
+    half = z * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4.0 * trials * trials)) / denominator
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Mean over what is defined; None where nothing is."""
+    defined = [value for value in values if value is not None]
+    return round(math.fsum(defined) / len(defined), 6) if defined else None
+
+
+def statistics(results: Sequence[EpisodeResult]) -> Statistics:
+    """The statistics of `results`, none of which is void."""
+    reports = [result.report for result in results]
+    successes = sum(report.outcome is Outcome.RESOLVED for report in reports)
+    interval = wilson_interval(successes, len(reports))
+    return {
+        "episodes": len(reports),
+        "success_rate": _mean(float(report.outcome is Outcome.RESOLVED) for report in reports),
+        "success_interval": None if interval is None else [round(bound, 6) for bound in interval],
+        "diagnosis_accuracy": _mean(float(report.diagnosis_correct) for report in reports),
+        "mean_reward": _mean(report.total_reward for report in reports),
+        "mean_steps": _mean(report.steps for report in reports),
+        "mean_time_to_mitigate_s": _mean(report.time_to_mitigate_s for report in reports),
+        "mean_failed_requests": _mean(report.harm.failed_requests for report in reports),
+    }
+
+
+def valid(results: Iterable[EpisodeResult]) -> list[EpisodeResult]:
+    """Those in which the world held: the only ones that say something about a policy."""
+    return [result for result in results if result.report.outcome is not Outcome.VOID]
+
+
+def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dict[str, object]:
+    """The fields of `mirr evaluate --json`."""
+    counted = valid(results)
+    by_mode = {
+        str(mode): statistics(of_mode)
+        for mode in FaultMode
+        if (of_mode := [result for result in counted if result.report.scenario.faults[0].mode is mode])
+    }
+    return {
+        "world": world,
+        "policy": policy,
+        "episodes": len(results),
+        "void": len(results) - len(counted),
+        "overall": statistics(counted),
+        "by_mode": by_mode,
+    }
+
+
+def comparison(policy: str, sim: Sequence[EpisodeResult], docker: Sequence[EpisodeResult]) -> dict[str, object]:
+    """One policy in both worlds, on the seeds that both finished: `sim`, `docker` and `gap` = docker - sim."""
+    shared = {result.seed for result in valid(sim)} & {result.seed for result in valid(docker)}
+    sides: dict[str, dict[str, object]] = {}
+    for world, results in (("sim", sim), ("docker", docker)):
+        paired = [result for result in valid(results) if result.seed in shared]
+        side = evaluation(world, policy, paired)
+        side["episodes"] = len(results)
+        side["void"] = len(results) - len(valid(results))
+        sides[world] = side
+    gap: dict[str, object] = {
+        "pairs": len(shared),
+        "overall": _gap(sides["sim"]["overall"], sides["docker"]["overall"]),
+        "by_mode": _gap(sides["sim"]["by_mode"], sides["docker"]["by_mode"]),
+    }
+    return {**sides, "gap": gap}
+
+
+def _gap(sim: object, docker: object) -> object:
+    """docker - sim, number by number, over whatever both have."""
+    if isinstance(sim, dict) and isinstance(docker, dict):
+        pairs = {name: _gap(sim[name], docker[name]) for name in sim if name in docker and name != "episodes"}
+        return {name: value for name, value in pairs.items() if name != "success_interval"}
+    if isinstance(sim, int | float) and isinstance(docker, int | float):
+        return round(docker - sim, 6)
+    return None

@@ -1,0 +1,47 @@
+"""An observation as text, for people and for language models."""
+
+from __future__ import annotations
+
+import math
+
+from env.environment import Observation
+from env.objectives import FEATURE_COLUMN
+from env.vocabulary import Feature, Service, action_text
+from env.world import LogLine
+
+COLUMNS: dict[Feature, tuple[str, int, str]] = {
+    Feature.UP: ("up", 4, "{:.0f}"),
+    Feature.REQUEST_RATE: ("req/s", 8, "{:.1f}"),
+    Feature.ERROR_RATIO: ("errors", 8, "{:.1%}"),
+    Feature.LATENCY_P95_S: ("p95", 9, "{:.3f} s"),
+    Feature.CPU_SHARE: ("cpu", 6, "{:.0%}"),
+    Feature.MEMORY_SHARE: ("memory", 8, "{:.0%}"),
+    Feature.IN_FLIGHT: ("in flight", 11, "{:.1f}"),
+}
+"""Heading, width and format of each feature."""
+
+
+def cell(feature: Feature, value: float) -> str:
+    """One feature's value in its usual form; `-` where nothing could be measured."""
+    return "-" if math.isnan(value) else COLUMNS[feature][2].format(value)
+
+
+def log_text(line: LogLine) -> str:
+    """One log line, as in `  3.2 s ago  error    request_failed  POST /charges 500`."""
+    return f"{line.age_s:6.1f} s ago  {line.level:<8} {line.event:<16} {line.text}"
+
+
+def render(observation: Observation) -> str:
+    """The whole observation: a table of services, the last action's result, log lines, steps left."""
+    lines = ["service".ljust(10) + "".join(heading.rjust(width) for heading, width, _ in COLUMNS.values())]
+    for row, service in zip(observation.features.tolist(), Service, strict=True):
+        cells = (cell(feature, row[FEATURE_COLUMN[feature]]).rjust(width) for feature, (_, width, _) in COLUMNS.items())
+        lines.append(service.ljust(10) + "".join(cells))
+    if observation.last_action is not None:
+        result = f": {observation.last_result}" if observation.last_result else ""
+        lines.append(f"last action: {action_text(observation.last_action)}{result}")
+    if observation.logs_of is not None:
+        lines.append(f"log of {observation.logs_of}:")
+        lines += [f"  {log_text(line)}" for line in observation.logs] or ["  (no lines)"]
+    lines.append(f"step {observation.step}, {observation.steps_left} left")
+    return "\n".join(lines)
