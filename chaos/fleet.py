@@ -40,6 +40,7 @@ class ServiceState:
     redeployed: bool
     cpu_quota_us: int
     steady_cpu_quota_us: int
+    cpu_period_us: int
     memory_limit_bytes: int
     strays: int = 0  # containers of the same service beside this one, left by a replacement that was cut off
 
@@ -132,6 +133,7 @@ class DockerFleet:
             redeployed=REDEPLOYED_LABEL in labels,
             cpu_quota_us=int(host["CpuQuota"]),
             steady_cpu_quota_us=int(labels[CPU_QUOTA_LABEL]),
+            cpu_period_us=int(host["CpuPeriod"]),
             memory_limit_bytes=int(host["Memory"]),
             strays=len(found) - 1,
         )

@@ -1,0 +1,68 @@
+"""Puts the parts that work on one lab together: engine, containers, chaos, telemetry. One place, so that every
+command stands on the same ones."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+
+import requests
+
+from bridge.docker_world import DockerWorld
+from bridge.prometheus import PrometheusReader
+from bridge.telemetry import Telemetry
+from chaos.campaigns import Heartbeat, HttpCampaigns
+from chaos.chaos import Chaos
+from chaos.fleet import DockerFleet, FleetError
+from chaos.journal import Journal
+from env.vocabulary import Service
+from lab.containers import LabContainers
+from lab.engine import connect
+from lab.lock import hold
+from lab.state import state_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What works on one lab."""
+
+    containers: LabContainers
+    fleet: DockerFleet
+    chaos: Chaos
+    telemetry: Telemetry
+
+
+def assemble(lab: str) -> Parts:
+    """The parts for a lab that is up. Raises LabError where no engine answers or the lab is not there."""
+    client = connect()
+    containers = LabContainers(client, lab)
+    journal = Journal(state_dir(lab))
+    fleet = DockerFleet(client.api, lab, remember=journal.remember_blueprint, recall=journal.recall_blueprint)
+    session = requests.Session()
+
+    @cache
+    def steady_cpu_quota_cores(service: Service) -> float:
+        state = fleet.state(service)
+        if state is None:
+            raise FleetError(f"{service} has no container in lab {lab}; next: mirr up --lab {lab}")
+        return state.steady_cpu_quota_us / state.cpu_period_us
+
+    telemetry = Telemetry(
+        PrometheusReader(containers.prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores
+    )
+    campaigns = HttpCampaigns(containers.traffic_url, requests.Session())
+    # A session of its own: the heartbeat's thread and the caller's would share connections otherwise.
+    heartbeat = Heartbeat(HttpCampaigns(containers.traffic_url, requests.Session()))
+    chaos = Chaos(fleet, campaigns, journal, heartbeat, telemetry.load)
+    return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
+
+
+def open_docker_world(lab: str, *, what: str = "mirr episode") -> DockerWorld:
+    """The lab as a World, held for `what` until it is closed. Raises LabError where it is not up or in use."""
+    with ExitStack() as stack:
+        stack.enter_context(hold(lab, what))
+        parts = assemble(lab)
+        return DockerWorld(
+            fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all()
+        )

@@ -1,0 +1,247 @@
+"""The composed containers as a World."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import numpy as np
+
+from bridge.logs import parse_line
+from bridge.telemetry import Telemetry, Window
+from chaos.chaos import Chaos, ChaosError
+from chaos.fleet import Fleet
+from env.logs import digest
+from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
+from env.vocabulary import (
+    Action,
+    CheckLogs,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Feature,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+)
+from env.world import ActionResult, LogLine, Snapshot, WorldError
+
+_LOG_LINES_READ = 400  # per check; the digest keeps the telling ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long DockerWorld waits for what. The defaults are the lab's."""
+
+    steady_timeout_s: float = 30.0
+    steady_window_s: float = 1.5  # steady state has to hold for this long
+    poll_s: float = 0.2
+    landed_timeout_s: float = 15.0
+    landed_window_s: float = 1.0
+    leak_landed_share: float = 0.1  # of the memory limit, above where it was
+    intensify_every_s: float = 4.0
+    intensify_by: float = 0.12  # of the crowd as first sized
+    memory_share_fresh: float = 0.45  # above it, a process is not what steady state begins with
+    late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
+
+
+class DockerWorld:
+    """A World on the containers of one lab. Time, sleeping and everything that talks to the lab are passed in."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        chaos: Chaos,
+        telemetry: Telemetry,
+        patience: Patience | None = None,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        wall_clock: Callable[[], float] = time.time,
+        held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
+    ) -> None:
+        self._fleet = fleet
+        self._chaos = chaos
+        self._telemetry = telemetry
+        self._patience = patience or Patience()
+        self._now = now
+        self._sleep = sleep
+        self._wall_clock = wall_clock
+        self._held = held or nullcontext()
+        self._closed = False
+        self._window = Window()
+        self._episode_began = wall_clock()
+        self._step_began: float | None = None  # when the step under way began: its action, or the end of the last one
+        self.deadline = now()  # when the last advance was to end
+        self._overrun_s = 0.0
+
+    def restore(self, rng: np.random.Generator) -> None:
+        """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `rng` is
+        not drawn from."""
+        try:
+            done = self._chaos.heal()
+        except ChaosError as error:
+            raise WorldError(str(error)) from error
+        self._await_steady(hold_s=self._patience.steady_window_s if done else 0.0)
+        self._episode_began = self._wall_clock()
+        self._begin_window()
+
+    def inject(self, fault: Fault) -> None:
+        try:
+            before = self._telemetry.last(self._patience.landed_window_s)
+            self._chaos.inject(fault)
+            self._await_landed(fault, before)
+        except ChaosError as error:
+            raise WorldError(str(error)) from error
+        self._begin_window()
+
+    def apply(self, action: Action) -> ActionResult:
+        # A quick caller keeps the rhythm; a slow one (a person, a language model) still sees its action work for a
+        # whole step, and the time it took shows as overrun.
+        now = self._now()
+        self._step_began = self.deadline if now - self.deadline < self._patience.late_s else now
+        try:
+            return self._apply(action)
+        except ChaosError as error:
+            raise WorldError(str(error)) from error
+
+    def advance(self, seconds: float) -> None:
+        began = self.deadline if self._step_began is None else self._step_began
+        self._step_began = None
+        previous = self.deadline
+        self.deadline = began + seconds
+        while (remaining_s := self.deadline - self._now()) > 0:
+            self._sleep(remaining_s)
+        self._overrun_s = max(0.0, self._now() - previous - seconds)
+
+    def observe(self) -> Snapshot:
+        lost = self._chaos.lost_lease()
+        if lost is not None:
+            raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
+        return replace(self._telemetry.measure(self._window), overrun_s=self._overrun_s)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._chaos.heal()
+        except ChaosError:
+            pass  # the journal keeps what is open, and the next `up`, `reset` or `revert` heals from it
+        finally:
+            self._chaos.close()
+            self._held.__exit__(None, None, None)
+
+    def _begin_window(self) -> None:
+        self._window = self._telemetry.open_window()
+        self._step_began = None
+        self.deadline = self._now()
+
+    def _apply(self, action: Action) -> ActionResult:
+        match action:
+            case Wait():
+                return ActionResult(accepted=True, text="waited")
+            case Diagnose(service, mode):
+                return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
+            case CheckLogs(service):
+                lines = self._logs(service)
+                return ActionResult(accepted=True, text=f"{len(lines)} lines of {service}'s log", logs=lines)
+            case Restart(service):
+                self._fleet.restart(service)
+                return ActionResult(accepted=True, text=f"{service} is restarting")
+            case Rollback(service):
+                return self._roll_back(service)
+            case ScaleUp(service):
+                return self._scale_up(service)
+            case _:
+                assert_never(action)
+
+    def _roll_back(self, service: Service) -> ActionResult:
+        state = self._fleet.state(service)
+        if state is None or state.previous_release is None:
+            return ActionResult(accepted=False, text=f"{service} has no earlier release")
+        self._fleet.deploy(service, state.previous_release, previous=None)
+        return ActionResult(accepted=True, text=f"{service} is going back to release {state.previous_release}")
+
+    def _scale_up(self, service: Service) -> ActionResult:
+        state = self._fleet.state(service)
+        if state is None or not state.running:
+            return ActionResult(accepted=False, text=f"{service} is not running, nothing to scale")
+        if state.cpu_quota_us > state.steady_cpu_quota_us:
+            return ActionResult(accepted=False, text=f"{service} is already at its largest size")
+        self._fleet.resize(service, 2 * state.steady_cpu_quota_us)
+        return ActionResult(accepted=True, text=f"{service} has twice the CPU quota now")
+
+    def _logs(self, service: Service) -> tuple[LogLine, ...]:
+        now = self._wall_clock()
+        raw = self._fleet.logs(service, since=self._episode_began, tail=_LOG_LINES_READ)
+        return digest([line for one in raw if (line := parse_line(one, now=now)) is not None])
+
+    def _await_steady(self, *, hold_s: float) -> None:
+        """Wait until every objective is met over a window that lies wholly behind what was just mended."""
+        patience = self._patience
+        began = self._now()
+        not_before = began + hold_s
+        restarted: set[Service] = set()
+        problems = ["nothing was measured"]
+        while self._now() < began + patience.steady_timeout_s:
+            try:
+                snapshot = self._telemetry.last(patience.steady_window_s)
+            except WorldError as error:
+                problems = [str(error)]  # a Prometheus or a load generator that was just started: soon there
+            else:
+                problems = breaches(snapshot)
+                swollen = self._swollen(snapshot) - restarted
+                for service in swollen:
+                    self._chaos.restart(service)
+                if swollen:
+                    restarted |= swollen
+                    not_before = self._now() + patience.steady_window_s
+                elif not problems and self._now() >= not_before:
+                    return
+            self._sleep(patience.poll_s)
+        raise WorldError(
+            f"the lab is not in steady state {patience.steady_timeout_s:g} s after it was put back: "
+            f"{'; '.join(problems)}; next: mirr logs SERVICE, or mirr down and mirr up"
+        )
+
+    def _swollen(self, snapshot: Snapshot) -> set[Service]:
+        share = snapshot.features[:, FEATURE_COLUMN[Feature.MEMORY_SHARE]]
+        return {service for service in Service if share[SERVICE_ROW[service]] > self._patience.memory_share_fresh}
+
+    def _await_landed(self, fault: Fault, before: Snapshot) -> None:
+        patience = self._patience
+        began = self._now()
+        intensified = 0
+        while (waited_s := self._now() - began) < patience.landed_timeout_s:
+            if self._landed(fault, before):
+                return
+            if waited_s > (intensified + 1) * patience.intensify_every_s:
+                intensified += 1
+                self._chaos.intensify(fault, 1.0 + intensified * patience.intensify_by)
+            self._sleep(patience.poll_s)
+        raise WorldError(f"{fault} did not land within {patience.landed_timeout_s:g} s; next: mirr status, mirr doctor")
+
+    def _landed(self, fault: Fault, before: Snapshot) -> bool:
+        if fault.mode is FaultMode.CRASHED:
+            state = self._fleet.state(fault.service)
+            return state is not None and not state.running
+        snapshot = self._telemetry.last(self._patience.landed_window_s)
+        row = SERVICE_ROW[fault.service]
+        match fault.mode:
+            case FaultMode.MEMORY_LEAK:
+                grown = (snapshot.features - before.features)[row, FEATURE_COLUMN[Feature.MEMORY_SHARE]]
+                return bool(grown >= self._patience.leak_landed_share)
+            case FaultMode.OVERLOADED:
+                up = snapshot.features[row, FEATURE_COLUMN[Feature.UP]] == 1.0
+                return bool(up) and bool(service_breaches(snapshot, fault.service))
+            case FaultMode.BAD_DEPLOY:
+                errors = snapshot.features[row, FEATURE_COLUMN[Feature.ERROR_RATIO]]
+                return fault.service in snapshot.degraded and bool(errors > OBJECTIVES.error_ratio)
+            case _:
+                assert_never(fault.mode)
