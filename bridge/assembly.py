@@ -14,7 +14,8 @@ from bridge.prometheus import PrometheusReader
 from bridge.telemetry import Telemetry
 from chaos.campaigns import Heartbeat, HttpCampaigns
 from chaos.chaos import Chaos
-from chaos.fleet import DockerFleet, FleetError
+from chaos.errors import FleetError
+from chaos.fleet import DockerFleet
 from chaos.journal import Journal
 from env.vocabulary import Service
 from lab.containers import LabContainers
@@ -63,6 +64,4 @@ def open_docker_world(lab: str, *, what: str = "mirr episode") -> DockerWorld:
     with ExitStack() as stack:
         stack.enter_context(hold(lab, what))
         parts = assemble(lab)
-        return DockerWorld(
-            fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all()
-        )
+        return DockerWorld(fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all())

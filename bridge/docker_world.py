@@ -12,7 +12,8 @@ import numpy as np
 
 from bridge.logs import parse_line
 from bridge.telemetry import Telemetry, Window
-from chaos.chaos import Chaos, ChaosError
+from chaos.chaos import Chaos
+from chaos.errors import ChaosError
 from chaos.fleet import Fleet
 from env.logs import digest
 from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches

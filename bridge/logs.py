@@ -19,7 +19,7 @@ def parse_line(raw: str, *, now: float) -> LogLine | None:
     try:
         entry = json.loads(raw)
         if not isinstance(entry, dict):
-            raise ValueError("not an object")
+            raise TypeError("not an object")
         return LogLine(
             age_s=max(0.0, now - datetime.fromisoformat(entry["timestamp"]).timestamp()),
             level=Level(entry["level"].lower()),

@@ -62,9 +62,7 @@ class PrometheusReader:
         pattern = "|".join(_METRICS)
         query = f'{{__name__=~"{pattern}",service!=""}}[{round(lookback_s * 1000)}ms]'
         try:
-            answer = self._session.get(
-                f"{self._url}/api/v1/query", params={"query": query}, timeout=self._timeout_s
-            )
+            answer = self._session.get(f"{self._url}/api/v1/query", params={"query": query}, timeout=self._timeout_s)
             answer.raise_for_status()
             result = answer.json()["data"]["result"]
         except (requests.RequestException, ValueError, KeyError) as error:

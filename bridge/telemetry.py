@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from chaos.errors import FleetError
 from chaos.faults import Load
-from chaos.fleet import FleetError
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from env.vocabulary import Feature, Journey, Service
 from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
@@ -71,9 +71,7 @@ class Telemetry:
         if samples:
             started = samples[-1].single("process_start_time_seconds")
             # The boot itself is work that no request caused.
-            samples = [
-                s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + 2.5
-            ]
+            samples = [s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + 2.5]
         if len(samples) < 2:
             raise FleetError(f"{service} has not run long enough to measure its load; next: mirr status")
         first, last = samples[0], samples[-1]
@@ -119,9 +117,7 @@ class Telemetry:
 
 
 def _same_process(first: Sample | None, last: Sample) -> bool:
-    return first is not None and first.single("process_start_time_seconds") == last.single(
-        "process_start_time_seconds"
-    )
+    return first is not None and first.single("process_start_time_seconds") == last.single("process_start_time_seconds")
 
 
 def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, float]:
@@ -190,5 +186,6 @@ def _journeys(first: Sample | None, last: Sample) -> dict[Journey, JourneyCount]
         if named["outcome"] != "ok":
             row[1] += count
     return {
-        journey: JourneyCount(requests=round(total), failed=round(failed)) for journey, (total, failed) in counted.items()
+        journey: JourneyCount(requests=round(total), failed=round(failed))
+        for journey, (total, failed) in counted.items()
     }

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import requests
 
+from chaos.errors import CampaignError
 from env.vocabulary import Service
 
 
-class CampaignError(Exception):
-    """The load generator did not do what was asked. Says what and what to do."""
+_NOT_FOUND = 404
 
 
 class CampaignKind(StrEnum):
@@ -69,7 +69,7 @@ class HttpCampaigns:
 
     def renew(self, campaign: Campaign, lease_s: float) -> bool:
         answer = self._ask("POST", f"/campaigns/{campaign.id}/renew", {"lease_s": lease_s}, missing_ok=True)
-        return answer.status_code != requests.codes.not_found
+        return answer.status_code != _NOT_FOUND
 
     def stop_all(self) -> int:
         running = self._ask("GET", "/campaigns").json()["campaigns"]
@@ -84,7 +84,7 @@ class HttpCampaigns:
             answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         except requests.RequestException as error:
             raise CampaignError(f"the load generator at {self._url} does not answer: {error}; next: mirr up") from error
-        if missing_ok and answer.status_code == requests.codes.not_found:
+        if missing_ok and answer.status_code == _NOT_FOUND:
             return answer
         if not answer.ok:
             raise CampaignError(f"the load generator refused {method} {path}: {answer.status_code} {answer.text[:200]}")

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from chaos.campaigns import Campaign, CampaignError, Campaigns, Heartbeat
+from chaos.campaigns import Campaign, Campaigns, Heartbeat
+from chaos.errors import CampaignError
 from chaos.faults import FAULTS, Load, Mend, Tools, flash_crowd
-from chaos.fleet import Fleet, FleetError, ServiceState
+from chaos.fleet import Fleet, ServiceState
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
 from lab.names import STEADY_RELEASE
@@ -140,7 +141,3 @@ class Chaos:
             case Mend.NOTHING:
                 pass
         return done
-
-
-ChaosError = (FleetError, CampaignError)
-"""What injecting and healing can raise."""

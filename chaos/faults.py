@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chaos.campaigns import Campaign, CampaignKind, Campaigns
-from chaos.fleet import Fleet, FleetError
+from chaos.errors import FleetError
+from chaos.fleet import Fleet
 from env.vocabulary import FaultMode, Service
 from lab.names import NEXT_RELEASE, STEADY_RELEASE
 

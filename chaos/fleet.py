@@ -7,12 +7,14 @@ other labels cannot be reached, whatever its name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
+from chaos.errors import FleetError
 from env.vocabulary import Service, parse_service
 from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 
@@ -23,10 +25,6 @@ REDEPLOYED_LABEL = "mirr.redeployed"  # a release was changed by hand since the 
 _DATA_PATH = "/data"
 # Docker refuses these on a container that lives in another one's network namespace.
 _OWN_NETWORK_KEYS = ("Hostname", "Domainname", "ExposedPorts", "MacAddress")
-
-
-class FleetError(Exception):
-    """The engine did not do what was asked. Says which service, what failed and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +199,8 @@ class DockerFleet:
         self._api.start(created["Id"])
 
     def _remove(self, container: str) -> None:
-        try:
+        with suppress(NotFound):  # somebody else took it away: it is gone, which is what was asked for
             self._api.remove_container(container, force=True)
-        except NotFound:
-            pass  # somebody else took it away: it is gone, which is what was asked for
 
     def _renew_volume(self, blueprint: dict[str, Any]) -> None:
         for mount in blueprint["Mounts"]:
