@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import numpy as np
 
 from bridge.logs import parse_line
-from bridge.telemetry import Telemetry, Window
+from bridge.telemetry import Window
 from chaos.chaos import Chaos
 from chaos.errors import ChaosError
 from chaos.fleet import Fleet
@@ -51,6 +51,19 @@ class Patience:
     late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
 
 
+class Measures(Protocol):
+    """What DockerWorld needs of telemetry; bridge.telemetry.Telemetry is the real one."""
+
+    def open_window(self) -> Window:
+        """A window that begins now."""
+
+    def measure(self, window: Window) -> Snapshot:
+        """Everything since `window` began; it begins anew then."""
+
+    def last(self, seconds: float) -> Snapshot:
+        """The last `seconds`."""
+
+
 class DockerWorld:
     """A World on the containers of one lab. Time, sleeping and everything that talks to the lab are passed in."""
 
@@ -59,7 +72,7 @@ class DockerWorld:
         *,
         fleet: Fleet,
         chaos: Chaos,
-        telemetry: Telemetry,
+        telemetry: Measures,
         patience: Patience | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,

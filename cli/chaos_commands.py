@@ -1,0 +1,100 @@
+"""`mirr status`, `mirr inject`, `mirr revert`: a person's hands on one lab."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="The lab to work on.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]
+
+DEFAULT_LEASE_S = 600.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(status)
+    app.command()(inject)
+    app.command()(revert)
+
+
+def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
+    """How the lab stands: services, users, open faults. Exits 1 where it is not in steady state."""
+    from bridge.assembly import assemble
+    from bridge.steady import status as measure
+
+    parts = assemble(lab)
+    found = measure(lab, telemetry=parts.telemetry, fleet=parts.fleet, faults=parts.chaos.open_faults())
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        _print_status(found.to_json())
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _print_status(found: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    services = found["services"]
+    assert isinstance(services, dict)
+    table = Table(title=f"lab {found['lab']}, the last 10 s")
+    for heading in ("service", "up", "release", "error ratio", "p95 s", "CPU share", "memory share"):
+        table.add_column(heading, justify="left" if heading in ("service", "up", "release") else "right")
+    for name, row in services.items():
+        cells = [row[key] for key in ("error_ratio", "latency_p95_s", "cpu_share", "memory_share")]
+        table.add_row(
+            name,
+            "yes" if row["up"] else "NO",
+            str(row["release"]),
+            *("-" if cell is None else f"{cell:.3f}" for cell in cells),
+        )
+    console.print(table)
+    console.print(f"user SLI {found['user_sli']}; {'steady' if found['steady'] else 'not steady'}")
+    for problem in found["problems"]:  # type: ignore[attr-defined]  # a list of strings, in a dict of objects
+        console.print(f"  {problem}")
+    for fault in found["faults"]:  # type: ignore[attr-defined]  # as above
+        console.print(f"  injected: {fault}; put back with: mirr revert")
+
+
+def inject(
+    mode: Annotated[str, typer.Argument(help="crashed, memory_leak, overloaded or bad_deploy.")],
+    service: Annotated[str, typer.Argument(help="gateway, auth, inventory, orders or payments.")],
+    lab: LabOption = "mirr",
+    lease_s: Annotated[
+        float,
+        typer.Option("--lease", min=1.0, max=86_400.0, help="Seconds after which injected traffic ends by itself."),
+    ] = DEFAULT_LEASE_S,
+    as_json: JsonOption = False,
+) -> None:
+    """Break a service of a lab that is up. `mirr revert` puts it back."""
+    from bridge.assembly import assemble
+    from chaos.faults import FAULTS
+    from env.vocabulary import Fault, parse_mode, parse_service
+    from lab.lock import hold
+
+    fault = Fault(parse_mode(mode), parse_service(service))
+    with hold(lab, "mirr inject"):
+        parts = assemble(lab)
+        parts.chaos.inject(fault, lease_s=lease_s)
+    if as_json:
+        typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
+    else:
+        typer.echo(f"injected {fault} into lab {lab}: {FAULTS[fault.mode].blurb}")
+        typer.echo("watch it with: mirr status; put it back with: mirr revert", err=True)
+
+
+def revert(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
+    """Put everything back, whoever broke it: the kill switch. Takes no turn, so it works in mid-episode too."""
+    from bridge.assembly import assemble
+
+    done = assemble(lab).chaos.heal()
+    if as_json:
+        typer.echo(json.dumps({"lab": lab, "done": done}))
+        return
+    for line in done or ["nothing to put back"]:
+        typer.echo(line)

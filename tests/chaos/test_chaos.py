@@ -1,0 +1,116 @@
+"""Faults land, and restoring finds what to heal from state and journal, whoever left it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.campaigns import Campaign, CampaignKind
+from chaos.errors import FleetError
+from chaos.faults import FAULTS, Load, flash_crowd
+from chaos.journal import Journal
+from env.vocabulary import Fault, FaultMode, Service
+from tests.fakes import QUOTA_US, FakeClock, FakeLab, fake_chaos
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path, now=lambda: 7.0)
+
+
+def test_every_fault_mode_has_a_row() -> None:
+    assert set(FAULTS) == set(FaultMode)
+
+
+def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: Journal) -> None:
+    lab.engine_gone = True
+    with pytest.raises(FleetError):
+        fake_chaos(lab, journal).inject(Fault(FaultMode.CRASHED, Service.AUTH))
+    assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_another_process_heals_what_a_killed_one_left(lab: FakeLab, journal: Journal, mode: FaultMode) -> None:
+    fake_chaos(lab, journal).inject(Fault(mode, Service.ORDERS))
+    done = fake_chaos(lab, journal).heal()
+    assert done
+    assert journal.open_faults() == []
+    assert not lab.running_campaigns
+    state = lab.state(Service.ORDERS)
+    assert state is not None
+    assert (state.running, state.release, state.redeployed, state.cpu_quota_us) == (True, "1.4.0", False, QUOTA_US)
+
+
+def test_healing_a_steady_lab_does_nothing(lab: FakeLab, journal: Journal) -> None:
+    assert fake_chaos(lab, journal).heal() == []
+
+
+def test_healing_does_not_need_the_journal_for_what_the_containers_show(lab: FakeLab, journal: Journal) -> None:
+    lab.kill(Service.AUTH)
+    lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
+    lab.resize(Service.GATEWAY, 2 * QUOTA_US)
+    assert fake_chaos(lab, journal).heal() == [
+        "gave gateway its steady CPU quota back",
+        "restarted auth",
+        "renewed payments at release 1.4.0",
+    ]
+
+
+def test_a_rolled_back_service_is_renewed_for_its_data_are_not_fresh(lab: FakeLab, journal: Journal) -> None:
+    lab.deploy(Service.ORDERS, "1.5.0", previous="1.4.0")
+    lab.deploy(Service.ORDERS, "1.4.0", previous=None)
+    assert fake_chaos(lab, journal).heal() == ["renewed orders at release 1.4.0"]
+
+
+def test_a_service_whose_sandbox_was_down_is_restarted(lab: FakeLab, journal: Journal) -> None:
+    lab.stopped_sandboxes = [Service.INVENTORY]
+    assert fake_chaos(lab, journal).heal() == ["restarted inventory"]
+
+
+def test_an_injected_fault_reverts_itself_at_the_end_of_its_block(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    with chaos.injected(Fault(FaultMode.CRASHED, Service.AUTH)):
+        assert not lab.services[Service.AUTH].running
+    assert lab.services[Service.AUTH].running
+
+
+def test_a_journal_that_cannot_be_healed_keeps_its_faults(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.inject(Fault(FaultMode.CRASHED, Service.AUTH))
+    lab.engine_gone = True
+    with pytest.raises(FleetError, match="could not reach the engine: gone; next: mirr doctor"):
+        chaos.heal()
+    assert [str(fault) for fault in chaos.open_faults()] == ["crashed:auth"]
+
+
+def test_a_journal_line_cut_off_by_a_crash_is_passed_over(journal: Journal, tmp_path: Path) -> None:
+    journal.injecting(Fault(FaultMode.CRASHED, Service.AUTH))
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write('{"act": "inject", "fau')
+    assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
+
+
+def test_a_blueprint_is_recalled_as_it_was_remembered(journal: Journal) -> None:
+    blueprint = {"Name": "/x", "Config": {"Image": "mirr/auth:1.4.0"}, "HostConfig": {}, "Mounts": [], "State": {}}
+    journal.remember_blueprint(Service.AUTH, blueprint)
+    assert journal.recall_blueprint(Service.AUTH) == {k: v for k, v in blueprint.items() if k != "State"}
+    assert journal.recall_blueprint(Service.ORDERS) is None
+
+
+def test_a_flash_crowd_is_sized_by_what_was_measured() -> None:
+    # 1.45 x 0.3 cores offered, 0.1 of them there already, at 10 ms a request of the crowd.
+    load = Load(cpu_cores=0.1, request_rate=10.0, quota_cores=0.3)
+    crowd = flash_crowd(Service.PAYMENTS, load)
+    assert crowd == Campaign(kind=CampaignKind.FLASH_CROWD, service=Service.PAYMENTS, rate_per_s=crowd.rate_per_s)
+    assert crowd.rate_per_s == pytest.approx(33.5, rel=0.6)
+
+
+def test_a_service_that_serves_nothing_cannot_be_crowded() -> None:
+    with pytest.raises(FleetError, match="auth serves nothing, so a flash crowd cannot be sized; next: mirr status"):
+        flash_crowd(Service.AUTH, Load(cpu_cores=0.0, request_rate=0.0, quota_cores=0.3))

@@ -1,0 +1,142 @@
+"""What every World does, held to one suite: the simulator, DockerWorld on a fake engine, the real lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.assembly import open_docker_world
+from chaos.journal import Journal
+from env.objectives import OBJECTIVES, breaches, service_breaches
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import (
+    ACTIONS,
+    REMEDY,
+    CheckLogs,
+    Fault,
+    FaultMode,
+    Feature,
+    Fix,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+    action_text,
+)
+from env.world import FEATURES_SHAPE, ActionResult, Snapshot, World
+from tests.fakes import FakeClock, FakeLab, fake_docker_world
+
+FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
+STEPS_TO_LOSE = 3
+STEPS_TO_MEND = 5
+STEP_S = 2.0
+
+
+@pytest.fixture(params=["simulated", "fake", pytest.param("real", marks=pytest.mark.docker)])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    made: World
+    match request.param:
+        case "simulated":
+            made = SimulatedWorld()
+        case "fake":
+            made = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
+        case _:
+            made = open_docker_world(request.getfixturevalue("real_lab"))
+    made.restore(np.random.default_rng(11))
+    yield made
+    made.close()
+
+
+def step(world: World, action: Wait | CheckLogs | Fix | None = None) -> tuple[ActionResult, Snapshot]:
+    result = world.apply(action or Wait())
+    world.advance(STEP_S)
+    return result, world.observe()
+
+
+def lost(snapshot: Snapshot, service: Service) -> bool:
+    return snapshot.user_sli < OBJECTIVES.user_sli or bool(service_breaches(snapshot, service))
+
+
+def test_steady_state_meets_every_objective(world: World) -> None:
+    for _ in range(3):
+        _, snapshot = step(world)
+        assert breaches(snapshot) == []
+        assert snapshot.features.shape == FEATURES_SHAPE
+        assert not np.isnan(snapshot.features).any()
+        # 30 journeys a second over a step of 2 s, Poisson, seen through scrapes half a second apart
+        assert 25 <= snapshot.requests <= 100
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: World, mode: FaultMode) -> None:
+    fault = Fault(mode, Service.PAYMENTS)
+    world.inject(fault)
+    snapshots = [step(world)[1] for _ in range(STEPS_TO_LOSE)]
+    assert lost(snapshots[-1], fault.service)
+    for wrong in FIXES:
+        if wrong is REMEDY[mode]:
+            continue
+        step(world, wrong(fault.service))
+        assert lost(step(world)[1], fault.service), f"{wrong.__name__} must not help"
+    result, _ = step(world, REMEDY[mode](fault.service))
+    assert result.accepted
+    mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
+    assert any(not now and not then for now, then in zip(mended, mended[1:], strict=False)), mended
+
+
+def test_a_crashed_service_is_missing_and_not_zero(world: World) -> None:
+    world.inject(Fault(FaultMode.CRASHED, Service.INVENTORY))
+    row = step(world)[1].features[list(Service).index(Service.INVENTORY)]
+    assert row[list(Feature).index(Feature.UP)] == 0.0
+    assert np.isnan(row[1:]).all()
+
+
+def test_what_there_is_nothing_to_act_on_is_not_accepted(world: World) -> None:
+    result, _ = step(world, Rollback(Service.AUTH))
+    assert result == ActionResult(accepted=False, text="auth has no earlier release")
+    world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
+    result, _ = step(world, ScaleUp(Service.AUTH))
+    assert result == ActionResult(accepted=False, text="auth is not running, nothing to scale")
+
+
+def test_a_service_is_scaled_up_once(world: World) -> None:
+    assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(
+        accepted=True, text="orders has twice the CPU quota now"
+    )
+    assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(
+        accepted=False, text="orders is already at its largest size"
+    )
+
+
+def test_logs_come_with_the_result_of_the_step(world: World) -> None:
+    step(world, Restart(Service.ORDERS))
+    step(world)
+    result, _ = step(world, CheckLogs(Service.ORDERS))
+    assert result.accepted
+    assert len(result.logs) <= 20
+    started = [line for line in result.logs if line.event == "started"]
+    assert len(started) == 1
+    assert "1.4.0" in started[0].text
+
+
+def test_restoring_heals_whatever_was_done(world: World) -> None:
+    world.inject(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
+    step(world, Restart(Service.GATEWAY))
+    step(world, ScaleUp(Service.ORDERS))
+    world.restore(np.random.default_rng(12))
+    assert breaches(step(world)[1]) == []
+    assert step(world, Rollback(Service.AUTH))[0].accepted is False
+    assert step(world, ScaleUp(Service.ORDERS))[0].accepted is True
+
+
+def test_closing_twice_is_closing_once(world: World) -> None:
+    world.close()
+    world.close()
+
+
+def test_every_action_has_its_own_text() -> None:
+    assert len({action_text(action) for action in ACTIONS}) == len(ACTIONS) == 41

@@ -1,0 +1,253 @@
+"""A lab that fits on a page: hand-written stand-ins for the engine, the load generator and Prometheus, on a clock
+that moves only when somebody sleeps. Its physics are crude on purpose: just enough to tell a fix from a non-fix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from bridge.docker_world import DockerWorld
+from bridge.telemetry import Window
+from chaos.campaigns import Campaign, CampaignKind, Heartbeat
+from chaos.chaos import Chaos
+from chaos.errors import FleetError
+from chaos.faults import Load
+from chaos.fleet import ServiceState
+from chaos.journal import Journal
+from env.objectives import SERVICE_ROW
+from env.vocabulary import CALLS, Journey, Service
+from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
+from lab.names import NEXT_RELEASE, STEADY_RELEASE
+
+QUOTA_US = 15_000
+BOOT_S = 2.0
+LEAK_SHARE_PER_S = 0.05
+
+
+class FakeClock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time_s = 1_000.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.time_s += seconds
+
+
+@dataclass
+class FakeService:
+    """One container."""
+
+    running: bool = True
+    oom_killed: bool = False
+    ready_at: float = 0.0
+    born_at: float = 0.0  # when its memory was last fresh
+    release: str = STEADY_RELEASE
+    previous: str | None = None
+    redeployed: bool = False
+    quota_us: int = QUOTA_US
+    spoiled: float = 0.0  # share of rows that the next release cannot read
+    strays: int = 0
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+
+class FakeLab:
+    """Fleet, Campaigns and Measures in one, since they look at the same containers."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.services = {service: FakeService() for service in Service}
+        self.running_campaigns: dict[str, tuple[Campaign, float]] = {}  # id → campaign, when its lease ends
+        self.engine_gone = False
+        self.prometheus_gone = False
+        self.stopped_sandboxes: list[Service] = []
+
+    # Fleet
+
+    def state(self, service: Service) -> ServiceState | None:
+        self._check_engine()
+        self._settle()
+        own = self.services[service]
+        return ServiceState(
+            running=own.running,
+            oom_killed=own.oom_killed,
+            release=own.release,
+            previous_release=own.previous,
+            redeployed=own.redeployed,
+            cpu_quota_us=own.quota_us,
+            steady_cpu_quota_us=QUOTA_US,
+            cpu_period_us=50_000,
+            memory_limit_bytes=192 << 20,
+            strays=own.strays,
+        )
+
+    def kill(self, service: Service) -> None:
+        self._check_engine()
+        self.services[service].running = False
+
+    def restart(self, service: Service) -> None:
+        self._check_engine()
+        self._boot(service)
+
+    def resize(self, service: Service, cpu_quota_us: int) -> None:
+        self._check_engine()
+        self.services[service].quota_us = cpu_quota_us
+
+    def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
+        self._check_engine()
+        own = self.services[service]
+        own.release, own.previous, own.redeployed = release, previous, True
+        self._boot(service)
+
+    def renew(self, service: Service, release: str) -> None:
+        self._check_engine()
+        self.services[service] = FakeService(release=release)
+        self._boot(service)
+
+    def revive_support(self) -> list[Service]:
+        self._check_engine()
+        revived, self.stopped_sandboxes = self.stopped_sandboxes, []
+        return revived
+
+    def logs(self, service: Service, *, since: float, tail: int) -> list[str]:
+        self._check_engine()
+        return [line for at, line in self.services[service].lines if at >= since][-tail:]
+
+    # Campaigns
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        self.running_campaigns[campaign.id] = (campaign, self.clock.now() + 1e9)
+        self.services[campaign.service].born_at = self.clock.now()
+
+    def renew_lease(self, campaign: Campaign) -> bool:
+        return campaign.id in self.running_campaigns
+
+    def stop_all(self) -> int:
+        count = len(self.running_campaigns)
+        self.running_campaigns.clear()
+        return count
+
+    # Measures
+
+    def open_window(self) -> Window:
+        return Window()
+
+    def measure(self, window: Window) -> Snapshot:
+        if self.prometheus_gone:
+            raise WorldError("Prometheus at http://fake does not answer: gone; next: mirr up")
+        self._settle()
+        features = np.full(FEATURES_SHAPE, np.nan)
+        for service in Service:
+            features[SERVICE_ROW[service]] = self._row(service)
+        journeys = {
+            Journey.BROWSE: self._journey(30, (Service.GATEWAY, Service.INVENTORY)),
+            Journey.SIGN_IN: self._journey(12, (Service.GATEWAY, Service.AUTH)),
+            Journey.CHECK_OUT: self._journey(18, tuple(Service)),
+        }
+        degraded = {
+            service: f"runs release {own.release}, steady is {STEADY_RELEASE}"
+            for service, own in self.services.items()
+            if own.release != STEADY_RELEASE
+        }
+        return Snapshot(features=features, journeys=journeys, degraded=degraded)
+
+    def last(self, seconds: float) -> Snapshot:
+        return self.measure(Window())
+
+    def load(self, service: Service) -> Load:
+        return Load(cpu_cores=0.1, request_rate=20.0, quota_cores=0.3)
+
+    # Physics
+
+    def _check_engine(self) -> None:
+        if self.engine_gone:
+            raise FleetError("could not reach the engine: gone; next: mirr doctor")
+
+    def _boot(self, service: Service) -> None:
+        own = self.services[service]
+        own.running, own.oom_killed = True, False
+        own.ready_at = own.born_at = self.clock.now() + BOOT_S
+        if own.release == NEXT_RELEASE:
+            own.spoiled += (1.0 - own.spoiled) / 2
+        stamp = datetime.fromtimestamp(self.clock.now(), UTC).isoformat()
+        line = {"timestamp": stamp, "level": "INFO", "service": service, "event": "started", "release": own.release}
+        own.lines.append((self.clock.now(), json.dumps(line)))
+
+    def _campaign(self, service: Service, kind: CampaignKind) -> bool:
+        return any(one.service is service and one.kind is kind for one, _ in self.running_campaigns.values())
+
+    def _settle(self) -> None:
+        for service, own in self.services.items():
+            if own.running and self._memory(service) >= 1.0:
+                own.running, own.oom_killed = False, True
+
+    def _memory(self, service: Service) -> float:
+        if not self._campaign(service, CampaignKind.UNIQUE_KEYS):
+            return 0.3
+        return 0.3 + LEAK_SHARE_PER_S * max(0.0, self.clock.now() - self.services[service].born_at)
+
+    def _answers(self, service: Service) -> bool:
+        own = self.services[service]
+        return own.running and self.clock.now() >= own.ready_at
+
+    def _own_errors(self, service: Service) -> float:
+        own = self.services[service]
+        if not self._answers(service):
+            return 1.0
+        crowded = self._campaign(service, CampaignKind.FLASH_CROWD) and own.quota_us <= QUOTA_US
+        return max(0.3 if crowded else 0.0, own.spoiled if own.release == NEXT_RELEASE else 0.0)
+
+    def _errors(self, service: Service) -> float:
+        return max([self._own_errors(service), *(self._errors(upstream) for upstream in CALLS[service])])
+
+    def _row(self, service: Service) -> list[float]:
+        if not self._answers(service):
+            return [0.0] + [float("nan")] * 6
+        crowded = self._own_errors(service) == 0.3
+        latency_p95_s, cpu_share, in_flight = (0.4, 1.0, 48.0) if crowded else (0.02, 0.33, 1.0)
+        return [1.0, 20.0, self._errors(service), latency_p95_s, cpu_share, self._memory(service), in_flight]
+
+    def _journey(self, requests: int, along: Iterable[Service]) -> JourneyCount:
+        worst = max(self._own_errors(service) for service in along)
+        return JourneyCount(requests=requests, failed=round(requests * worst))
+
+
+class FakeCampaigns:
+    """The load generator's side of a FakeLab."""
+
+    def __init__(self, lab: FakeLab) -> None:
+        self._lab = lab
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        self._lab.start(campaign, lease_s)
+
+    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+        return self._lab.renew_lease(campaign)
+
+    def stop_all(self) -> int:
+        return self._lab.stop_all()
+
+
+def fake_chaos(lab: FakeLab, journal: Journal) -> Chaos:
+    """Chaos on a FakeLab."""
+    campaigns = FakeCampaigns(lab)
+    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), lab.load)
+
+
+def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:
+    """A DockerWorld on a FakeLab and its clock."""
+    return DockerWorld(
+        fleet=lab,
+        chaos=fake_chaos(lab, journal),
+        telemetry=lab,
+        now=lab.clock.now,
+        sleep=lab.clock.sleep,
+        wall_clock=lab.clock.now,
+    )
