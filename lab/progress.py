@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+WAITING_EVERY_S = 5.0
+
 
 class Progress(Protocol):
     """Where the lab reports what it is doing."""
@@ -16,7 +18,10 @@ class Progress(Protocol):
         """One line that stays."""
 
     def update(self, text: str) -> None:
-        """More on the step under way; may be shown or not."""
+        """The step under way."""
+
+    def waiting(self, text: str) -> None:
+        """What is still being waited for; may be shown or not."""
 
 
 class SilentProgress:
@@ -28,9 +33,15 @@ class SilentProgress:
     def update(self, text: str) -> None:
         """Nothing."""
 
+    def waiting(self, text: str) -> None:
+        """Nothing."""
+
 
 class PlainProgress:
     """Lines on stderr."""
+
+    def __init__(self) -> None:
+        self._waiting_since_s = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print the line."""
@@ -38,7 +49,13 @@ class PlainProgress:
 
     def update(self, text: str) -> None:
         """Print the line, indented."""
+        self._waiting_since_s = time.monotonic()
         print(f"  {text}", file=sys.stderr, flush=True)
+
+    def waiting(self, text: str) -> None:
+        """Print the line, every few seconds."""
+        if time.monotonic() - self._waiting_since_s >= WAITING_EVERY_S:
+            self.update(text)
 
 
 class TerminalProgress:
@@ -50,6 +67,7 @@ class TerminalProgress:
         self._console = Console(stderr=True)
         self._status = self._console.status("")
         self._status.start()
+        self._doing = ""
 
     def say(self, text: str) -> None:
         """Print the line above the spinner."""
@@ -59,7 +77,14 @@ class TerminalProgress:
         """Show the text beside the spinner."""
         from rich.markup import escape
 
+        self._doing = text
         self._status.update(escape(text))
+
+    def waiting(self, text: str) -> None:
+        """Show the text after what is being done."""
+        from rich.markup import escape
+
+        self._status.update(escape(f"{self._doing} {text}"))
 
     def stop(self) -> None:
         """Take the spinner away."""

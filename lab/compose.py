@@ -1,0 +1,86 @@
+"""Compose, v2 as a plugin of docker or 1.29 as docker-compose: found, and told to bring a lab up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab import debian, engine
+from lab.containers import Ports
+from lab.errors import ComposeError
+from lab.names import ROOT
+from lab.progress import Progress
+
+UP_TIMEOUT_S = 180
+VERSION_TIMEOUT_S = 20
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compose:
+    """A Compose that works."""
+
+    command: tuple[str, ...]
+
+
+def find(run: Run = subprocess.run, which: Callable[[str], str | None] = shutil.which) -> Compose | None:
+    """The plugin where there is one, else docker-compose, else None."""
+    if which("docker") and _answers(("docker", "compose"), run):
+        return Compose(command=("docker", "compose"))
+    # Not asked for its version: 1.29 takes half a second to say it.
+    return Compose(command=("docker-compose",)) if which("docker-compose") else None
+
+
+def _answers(command: tuple[str, ...], run: Run) -> bool:
+    try:
+        asked = run([*command, "version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
+
+
+def remedy() -> str:
+    """The one command that brings Compose."""
+    if debian.is_debian_family():
+        return f"{'' if debian.is_root() else 'sudo '}apt-get install --yes docker-compose"
+    return "see https://docs.docker.com/compose/install/"
+
+
+def ensure(report: Progress) -> Compose:
+    """Compose, installed first where we may."""
+    found = find()
+    if found is None and debian.can_install():
+        debian.install(engine.install_packages()[1:], report)
+        found = find()
+    if found is None:
+        raise ComposeError(f"Compose is not installed; mend it with: {remedy()}")
+    return found
+
+
+def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> None:
+    """Create and start what is not there or no longer as the compose file says."""
+    command = [*compose.command, "--project-name", lab, "--file", str(ROOT / "docker-compose.yml"), "up", "--detach"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
+    environment |= {
+        "LAB": lab,
+        "GATEWAY_PORT": str(ports.gateway),
+        "PROMETHEUS_PORT": str(ports.prometheus),
+        "TRAFFIC_PORT": str(ports.traffic),
+    }
+    try:
+        done = run(
+            command, capture_output=True, text=True, timeout=UP_TIMEOUT_S, env=environment, cwd=ROOT, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ComposeError(
+            f"Compose did not bring lab {lab} up within {UP_TIMEOUT_S} s; see: {' '.join(command)}"
+        ) from error
+    if done.returncode != 0:
+        said = "\n".join(done.stderr.strip().splitlines()[-8:])
+        raise ComposeError(
+            f"Compose could not bring lab {lab} up:\n{said}\nmend what it says, or begin anew: make down"
+        )

@@ -1,0 +1,169 @@
+"""Every precondition of the lab as a check: a stable code, a verdict, and the one command that mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from lab import bases, compose, debian, engine, images, ports
+from lab.containers import LabContainers
+from lab.errors import LabError
+from lab.names import ROOT, make_target, parse_lab
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+GIB = 1024**3
+NEEDED_MEMORY_BYTES = 1 * GIB  # the lab takes 800 MB at most
+NEEDED_DISK_BYTES = 2 * GIB
+NEEDED_CORES = 2
+NEEDED_PACKAGES = ("docker", "filelock", "numpy", "platformdirs", "requests", "rich", "typer")
+
+
+class Verdict(StrEnum):
+    """How a check went; only `fail` blocks."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One precondition and how it stands."""
+
+    code: str
+    status: Verdict
+    text: str
+    remedy: str = ""  # one line; empty where there is nothing to mend
+
+
+def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = Verdict.FAIL) -> Check:
+    if good:
+        return Check(code=code, status=Verdict.PASS, text=text)
+    return Check(code=code, status=otherwise, text=text, remedy=remedy)
+
+
+def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check]:
+    """All checks. `steady_problems` says in words what keeps a lab that is up from steady state."""
+    parse_lab(lab)
+    checks = [_python(), _packages(), _cores(), _memory(), _disk()]
+    found = engine.try_connect()
+    if isinstance(found, engine.Diagnosis):
+        remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
+        return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
+    checks += [_engine(found), _compose(), _limits(found), _base(found), _images(found)]
+    checks += [_ports(found, lab), *_lab(found, lab, steady_problems)]
+    return checks
+
+
+def blocked(checks: list[Check]) -> bool:
+    """Whether any check failed."""
+    return any(check.status is Verdict.FAIL for check in checks)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return _judge("python", sys.version_info >= (3, 11), f"Python {version}", "make up PYTHON=python3.11")
+
+
+def _packages() -> Check:
+    missing = [name for name in NEEDED_PACKAGES if importlib.util.find_spec(name) is None]
+    text = f"missing in {sys.prefix}: {', '.join(missing)}" if missing else "the Python packages are installed"
+    return _judge("packages", not missing, text, f"{sys.executable} -m pip install --editable {ROOT}")
+
+
+def _cores() -> Check:
+    cores = os.cpu_count() or 1
+    text = f"{cores} core{'s' if cores != 1 else ''}; the lab is sized for {NEEDED_CORES}"
+    return _judge("cores", cores >= NEEDED_CORES, text, "give the machine two cores", Verdict.WARN)
+
+
+def _memory() -> Check:
+    try:
+        lines = open("/proc/meminfo").read().splitlines()  # noqa: SIM115  read at once and closed with it
+        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return Check(code="memory", status=Verdict.PASS, text="free memory is not known on this system")
+    text = f"{available / GIB:.1f} GiB of memory available; the lab takes up to 0.8"
+    return _judge("memory", available >= NEEDED_MEMORY_BYTES, text, "free at least 1 GiB of memory", Verdict.WARN)
+
+
+def _disk() -> Check:
+    where = "/var/lib/docker" if os.path.isdir("/var/lib/docker") else "/"
+    free = shutil.disk_usage(where).free
+    text = f"{free / GIB:.1f} GiB of disk free at {where}; images take about 1"
+    return _judge("disk", free >= NEEDED_DISK_BYTES, text, "docker image prune", Verdict.WARN)
+
+
+def _engine(client: DockerClient) -> Check:
+    version = client.api.version()
+    text = f"Docker engine {version['Version']} answers, API {client.api.api_version}"
+    return Check(code="engine", status=Verdict.PASS, text=text)
+
+
+def _compose() -> Check:
+    found = compose.find()
+    text = f"Compose is there as `{' '.join(found.command)}`" if found else "Compose is not installed"
+    return _judge("compose", found is not None, text, compose.remedy())
+
+
+def _limits(client: DockerClient) -> Check:
+    info = client.info()
+    wanted = {"MemoryLimit": "memory", "CpuCfsQuota": "CPU quota", "PidsLimit": "processes"}
+    lacking = [name for key, name in wanted.items() if not info.get(key)]
+    text = (
+        f"the kernel cannot limit: {', '.join(lacking)}" if lacking else "the kernel can limit CPU, memory, processes"
+    )
+    return _judge("limits", not lacking, text, "boot with: cgroup_enable=memory swapaccount=1")
+
+
+def _base(client: DockerClient) -> Check:
+    codename = bases.codename()
+    if any(bases.present(client, tag) for tag in (bases.PYTHON_FROM_REGISTRY, bases.debian_python_tag(codename))):
+        return Check(code="base_image", status=Verdict.PASS, text="the base image is there")
+    if debian.can_install():
+        text = "the base image comes from a registry, or else from Debian packages"
+        return Check(code="base_image", status=Verdict.PASS, text=text)
+    return Check(
+        code="base_image",
+        status=Verdict.WARN,
+        text="the base image is not there yet and can come from a registry alone on this machine",
+        remedy=f"docker pull {bases.PYTHON_FROM_REGISTRY}",
+    )
+
+
+def _images(client: DockerClient) -> Check:
+    stale = images.stale_tags(client)
+    text = f"{len(stale)} images are missing or not current" if stale else "all images are built and current"
+    return _judge("images", not stale, text, "make up", Verdict.WARN)
+
+
+def _ports(client: DockerClient, lab: str) -> Check:
+    try:
+        held = ports.held_by_lab(LabContainers(client, lab))
+        chosen = ports.choose(lab, held, holder=lambda port: ports.holder_among_labs(client, port))
+    except LabError as error:
+        text, _, remedy = str(error).partition("; ")
+        return Check(code="ports", status=Verdict.FAIL, text=text, remedy=remedy)
+    text = f"ports {chosen.gateway}, {chosen.prometheus} and {chosen.traffic} are free or the lab's own"
+    return Check(code="ports", status=Verdict.PASS, text=text)
+
+
+def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[str]]) -> Iterator[Check]:
+    found = LabContainers(client, lab).all()
+    idle = sorted(one.name or "?" for one in found if one.status != "running")
+    if not found:
+        yield Check(code="lab", status=Verdict.WARN, text=f"lab {lab} is not up", remedy=make_target("up", lab))
+        return
+    text = f"lab {lab} is up" if not idle else f"not running in lab {lab}: {', '.join(idle)}"
+    yield _judge("lab", not idle, text, make_target("up", lab), Verdict.WARN)
+    problems = steady_problems(lab)
+    text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
+    yield _judge("steady", not problems, text, make_target("up", lab), Verdict.WARN)

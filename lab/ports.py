@@ -1,0 +1,110 @@
+"""Which host ports a lab publishes: the default ones, chosen ones, or free ones that it then keeps."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from env.vocabulary import Service
+from lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
+from lab.errors import LabError, LabNotUp, PortTaken
+from lab.names import DEFAULT_LAB, LABEL_LAB, Role, make_target
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+VARIABLES = {"gateway": "GATEWAY_PORT", "prometheus": "PROMETHEUS_PORT", "traffic": "TRAFFIC_PORT"}
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody on this machine listens on the port of the loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def any_free() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def held_by_lab(containers: LabContainers) -> dict[str, int]:
+    """The host ports that the lab's containers already ask for, running or not."""
+    holders: dict[str, tuple[Role, Callable[[], object]]] = {
+        "gateway": (Role.SANDBOX, lambda: containers.sandbox(Service.GATEWAY)),
+        "prometheus": (Role.PROMETHEUS, containers.prometheus),
+        "traffic": (Role.TRAFFIC, containers.traffic),
+    }
+    held = {}
+    for name, (role, find) in holders.items():
+        try:
+            port = bound_port(find(), INSIDE_PORT[role])  # type: ignore[arg-type]
+        except LabNotUp:
+            continue
+        if port is not None:
+            held[name] = port
+    return held
+
+
+def wanted(name: str, environment: Mapping[str, str]) -> int | None:
+    """The port that the environment asks for, if it does."""
+    text = environment.get(VARIABLES[name], "")
+    if not text:
+        return None
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise LabError(f"{VARIABLES[name]}={text} is no port; set it to a number between 1 and 65535")
+    return int(text)
+
+
+def choose(
+    lab: str,
+    held: Mapping[str, int],
+    *,
+    environment: Mapping[str, str] = os.environ,
+    free: Callable[[int], bool] = is_free,
+    pick: Callable[[], int] = any_free,
+    holder: Callable[[int], str | None] = lambda port: None,
+) -> Ports:
+    """The lab's ports: what the environment asks for, else what it holds, else the defaults or free ones."""
+    defaults = Ports()
+    chosen: dict[str, int] = {}
+    for name in VARIABLES:
+        asked = wanted(name, environment)
+        if asked is None and name in held:
+            chosen[name] = held[name]
+            continue
+        port = asked or (int(getattr(defaults, name)) if lab == DEFAULT_LAB else _unused(pick, chosen))
+        if port in chosen.values():
+            raise PortTaken(f"port {port} is asked for twice; set {VARIABLES[name]} to another one")
+        if port != held.get(name) and not free(port):
+            raise _taken(lab, name, port, holder(port))
+        chosen[name] = port
+    return Ports(**chosen)
+
+
+def _unused(pick: Callable[[], int], chosen: Mapping[str, int]) -> int:
+    while (port := pick()) in chosen.values():
+        continue
+    return port
+
+
+def _taken(lab: str, name: str, port: int, holder: str | None) -> PortTaken:
+    by = f"lab {holder}" if holder else "another program"
+    instead = f"{make_target('up', lab)} {VARIABLES[name]}={port + 1000 if port < 60000 else port - 1000}"
+    return PortTaken(f"port {port} for the lab's {name} is taken by {by}; choose another: {instead}")
+
+
+def holder_among_labs(client: DockerClient, port: int) -> str | None:
+    """The lab of ours that publishes the host port, if one does."""
+    for row in client.api.containers(filters={"label": LABEL_LAB}):
+        if any(published.get("PublicPort") == port for published in row["Ports"]):
+            return str(row["Labels"][LABEL_LAB])
+    return None
