@@ -1,0 +1,111 @@
+"""auth: checks passwords, issues signed tokens and checks them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from pydantic import Field
+
+from services.data import auth as data
+from services.kit.app import context, create_app
+from services.kit.fields import Body, Note, Username
+from services.kit.settings import Settings
+
+TOKEN_LIFE_S = 12 * 3600
+NOBODY = data.Credential(data.ITERATIONS, b"nobody", b"")
+
+routes = APIRouter()
+
+
+class SignIn(Body):
+    username: Username
+    password: Annotated[str, Field(min_length=1, max_length=256)]
+    note: Note = ""
+
+
+class Session(Body):
+    token: str
+    expires_in_s: int
+
+
+class Token(Body):
+    token: Annotated[str, Field(min_length=1, max_length=1024)]
+    note: Note = ""
+
+
+class Holder(Body):
+    username: str
+    expires_at: int
+
+
+@routes.post("/sessions", status_code=201, responses={401: {"description": "Unknown user or wrong password."}})
+async def sign_in(request: Request, body: SignIn) -> Session:
+    """A token for whoever knows the password."""
+    ctx = context(request)
+    async with ctx.turn:
+        found = data.read_credential(ctx.store, body.username)
+        # An unknown name costs the same work, or the time taken would tell which names exist.
+        credential = found or NOBODY
+        hashed = data.digest(body.password, credential.salt, credential.iterations)
+        if found is None or not hmac.compare_digest(hashed, credential.digest):
+            raise HTTPException(401, "unknown user or wrong password")
+        session_id, expires_at = os.urandom(12).hex(), int(time.time()) + TOKEN_LIFE_S
+        ctx.store.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", (body.username, session_id, expires_at))
+        claims = {"sub": body.username, "sid": session_id, "exp": expires_at, "pwd": _version(found)}
+        return Session(token=_signed(ctx.store, claims), expires_in_s=TOKEN_LIFE_S)
+
+
+@routes.post("/tokens/check", responses={401: {"description": "The token is not valid, or not any more."}})
+async def check(request: Request, body: Token) -> Holder:
+    """Who holds this token. A token ends when it expires or when its holder's password changes."""
+    ctx = context(request)
+    async with ctx.turn:
+        claims = _verified(ctx.store, body.token)
+        if claims is None or claims["exp"] < time.time():
+            raise HTTPException(401, "the token is not valid, or has expired")
+        credential = data.read_credential(ctx.store, claims["sub"])
+        if credential is None or _version(credential) != claims["pwd"]:
+            raise HTTPException(401, "the token was issued for another password")
+        return Holder(username=claims["sub"], expires_at=claims["exp"])
+
+
+def _version(credential: data.Credential) -> str:
+    """Changes with the password, and tells nothing about it."""
+    return hashlib.sha256(credential.digest).hexdigest()[:16]
+
+
+def _key(database: sqlite3.Connection) -> bytes:
+    key: bytes = database.execute("SELECT value FROM keys WHERE name = 'token'").fetchone()["value"]
+    return key
+
+
+def _signed(database: sqlite3.Connection, claims: dict[str, Any]) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
+    return f"{payload}.{_signature(database, payload)}"
+
+
+def _signature(database: sqlite3.Connection, payload: str) -> str:
+    return hmac.new(_key(database), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None:
+    """The claims of a token with our signature, else None."""
+    payload, _, signature = token.rpartition(".")
+    # compared as bytes: compare_digest refuses text that is not ASCII
+    if not hmac.compare_digest(_signature(database, payload).encode(), signature.encode()):
+        return None
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload))
+    return claims
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service."""
+    return create_app(settings, routes, upgrade=data.upgrade)

@@ -1,0 +1,58 @@
+"""The data of auth: users with their password hashes, and their last sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+USERS = 300
+ITERATIONS = 20_000  # of PBKDF2: what a sign-in costs
+
+SCHEMA = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);
+CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expires_at INTEGER NOT NULL);
+CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a password is checked against."""
+
+    iterations: int
+    salt: bytes
+    digest: bytes
+
+
+def digest(password: str, salt: bytes, iterations: int) -> bytes:
+    """PBKDF2 of the password."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+
+
+def seed(database: sqlite3.Connection) -> None:
+    """The shop's customers: user-000 with password user-000-secret, and so on."""
+
+    def user(number: int) -> tuple[int, str, str]:
+        name = f"user-{number:03d}"
+        salt = hashlib.sha256(name.encode()).digest()[:16]
+        hashed = digest(f"{name}-secret", salt, ITERATIONS)
+        return number + 1, name, f"{ITERATIONS}${salt.hex()}${hashed.hex()}"
+
+    with ThreadPoolExecutor() as pool:
+        database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(user, range(USERS)))
+    database.execute("INSERT INTO keys VALUES ('token', ?)", (hashlib.sha256(b"token key of the shop").digest(),))
+
+
+def upgrade(database: sqlite3.Connection) -> None:
+    """This release reads the tables as they are."""
+
+
+def read_credential(database: sqlite3.Connection, username: str) -> Credential | None:
+    """The credential of a user; None where there is no such user."""
+    row = database.execute("SELECT password_hash FROM users WHERE username = ?", (username,)).fetchone()
+    if row is None:
+        return None
+    iterations, salt, hashed = row["password_hash"].split("$")
+    return Credential(int(iterations), bytes.fromhex(salt), bytes.fromhex(hashed))

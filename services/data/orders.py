@@ -1,0 +1,71 @@
+"""The data of orders: shipping zones, promotions, and the orders placed."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+ZONES = 64
+
+SCHEMA = """
+CREATE TABLE zones (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, parcel_limit_g INTEGER NOT NULL, parcel_price_cents INTEGER NOT NULL
+);
+CREATE TABLE promotions (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, modulus INTEGER NOT NULL, residue INTEGER NOT NULL,
+    least_quantity INTEGER NOT NULL, percent INTEGER NOT NULL
+);
+CREATE TABLE orders (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, idempotency_key TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
+    answer TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Where a parcel goes, and what that costs."""
+
+    id: int
+    name: str
+    cents_per_kg: float
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A discount on the products whose id leaves `residue` when divided by `modulus`."""
+
+    id: int
+    name: str
+    modulus: int
+    residue: int
+    least_quantity: int
+    percent: int
+
+
+def seed(database: sqlite3.Connection) -> None:
+    """The zones that the shop ships to, by bicycle courier, and its promotions."""
+    zones = [(n, f"zone-{n:02d}", 250 + (n * 37) % 14 * 50, 290 + (n * 53) % 400) for n in range(1, ZONES + 1)]
+    database.executemany("INSERT INTO zones VALUES (?, ?, ?, ?)", zones)
+    promotions = [
+        (n, f"promotion-{n:02d}", modulus, n % modulus, 1 + n % 3, 5 + (n * 7) % 20)
+        for n, modulus in enumerate((2, 3, 4, 5, 2, 3, 4, 5, 6, 7, 3, 5, 2, 4, 6, 7), start=1)
+    ]
+    database.executemany("INSERT INTO promotions VALUES (?, ?, ?, ?, ?, ?)", promotions)
+
+
+def upgrade(database: sqlite3.Connection) -> None:
+    """This release reads the tables as they are."""
+
+
+def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
+    """A zone; None where the shop does not ship to."""
+    row = database.execute("SELECT * FROM zones WHERE id = ?", (zone_id,)).fetchone()
+    if row is None:
+        return None
+    return Zone(row["id"], row["name"], row["parcel_price_cents"] * 1000 / row["parcel_limit_g"])
+
+
+def read_promotions(database: sqlite3.Connection) -> list[Promotion]:
+    """Every promotion that runs."""
+    return [Promotion(**dict(row)) for row in database.execute("SELECT * FROM promotions ORDER BY id")]

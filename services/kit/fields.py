@@ -1,0 +1,33 @@
+"""Types of request fields that several services share. Strict: a number in quotes is not a number."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_NOTE_CHARACTERS = 1 << 20
+
+Note = Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS, description="Free text, not interpreted.")]
+Cents = Annotated[int, Field(ge=0, le=100_000_000)]
+Quantity = Annotated[int, Field(ge=1, le=20)]
+ProductId = Annotated[int, Field(ge=1, le=2_000_000_000)]
+Username = Annotated[str, Field(min_length=1, max_length=64)]
+StoreId = Annotated[int, Query(ge=1, le=1_000_000, description="Which storefront.")]
+IdempotencyKey = Annotated[
+    str, Header(min_length=1, max_length=128, description="The same key is worked on once, and answered alike.")
+]
+
+
+class Body(BaseModel):
+    """A request body: exactly the fields that are described."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Line(Body):
+    """One line of a basket."""
+
+    product_id: ProductId
+    quantity: Quantity

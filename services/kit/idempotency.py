@@ -1,0 +1,47 @@
+"""Answers kept in the database by idempotency key, so that the same order or charge is made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import HTTPException
+
+KEPT_ROWS = 2_000
+
+
+class KeptAnswers:
+    """A table with `number`, `idempotency_key`, `request` and `answer`, pruned to the last ones."""
+
+    def __init__(self, table: str, *, kept_rows: int = KEPT_ROWS) -> None:
+        self._table = table
+        self._kept_rows = kept_rows
+
+    def find(self, database: sqlite3.Connection, key: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer given under this key; 422 where the key came with another request."""
+        query = f"SELECT request, answer FROM {self._table} WHERE idempotency_key = ?"
+        row = database.execute(query, (key,)).fetchone()
+        if row is None:
+            return None
+        if row["request"] != fingerprint(request):
+            raise HTTPException(422, "this Idempotency-Key came with another request before")
+        answer: dict[str, Any] = json.loads(row["answer"])
+        return answer
+
+    def keep(
+        self, database: sqlite3.Connection, key: str, request: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> int:
+        """Keep the answer, prune what is old, and return the row's number."""
+        insert = f"INSERT INTO {self._table} (idempotency_key, request, answer) VALUES (?, ?, ?)"
+        number = database.execute(insert, (key, fingerprint(request), json.dumps(answer))).lastrowid
+        assert number is not None
+        database.execute(f"DELETE FROM {self._table} WHERE number <= ?", (number - self._kept_rows,))
+        return number
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """What tells one request from another."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

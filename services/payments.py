@@ -1,0 +1,72 @@
+"""payments: charges an account once per idempotency key, and signs the receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from pydantic import Field
+
+from services.data import payments as data
+from services.kit.app import context, create_app
+from services.kit.fields import Body, IdempotencyKey, Note, Username
+from services.kit.idempotency import KeptAnswers
+from services.kit.settings import Settings
+from services.kit.store import transaction
+
+STRETCHING = 16_000  # iterations that turn an account's secret into the key of one receipt
+
+routes = APIRouter()
+kept = KeptAnswers("charges")
+
+
+class Charge(Body):
+    account: Username
+    amount_cents: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    currency: Literal["EUR"] = "EUR"
+    note: Note = ""
+
+
+class Receipt(Body):
+    account: str
+    amount_cents: int
+    fee_cents: int
+    currency: str
+    signature: str
+
+
+@routes.post(
+    "/charges",
+    status_code=201,
+    responses={404: {"description": "No such account."}},
+)
+async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey) -> Receipt:
+    """Charge the account; the same key again gets the same receipt and charges nothing."""
+    ctx = context(request)
+    async with ctx.turn:
+        asked = body.model_dump(exclude={"note"})
+        earlier = kept.find(ctx.store, idempotency_key, asked)
+        if earlier is not None:
+            return Receipt(**earlier)
+        account = data.read_account(ctx.store, body.account)
+        if account is None:
+            raise HTTPException(404, "no such account")
+        fee_cents = -(-body.amount_cents * account.fee_basis_points // 10_000)
+        facts = {**asked, "fee_cents": fee_cents}
+        receipt = Receipt(**facts, signature=_signature(account, idempotency_key, facts))
+        with transaction(ctx.store):
+            kept.keep(ctx.store, idempotency_key, asked, receipt.model_dump())
+        return receipt
+
+
+def _signature(account: data.Account, idempotency_key: str, facts: dict[str, object]) -> str:
+    key = hashlib.pbkdf2_hmac("sha256", idempotency_key.encode(), account.salt, STRETCHING)
+    return hmac.new(key, json.dumps(facts, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
+def create(settings: Settings) -> FastAPI:
+    """The service."""
+    return create_app(settings, routes, upgrade=data.upgrade)

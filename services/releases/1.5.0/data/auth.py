@@ -1,0 +1,76 @@
+"""The data of auth: users with their password hashes, and their last sessions."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+USERS = 300
+ITERATIONS = 20_000  # of PBKDF2: what a sign-in costs
+CREDENTIAL_CHARACTERS = 64  # the width of the column in the directory that this is to be synchronised with
+
+SCHEMA = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);
+CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expires_at INTEGER NOT NULL);
+CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a password is checked against."""
+
+    iterations: int
+    salt: bytes
+    digest: bytes
+
+
+def digest(password: str, salt: bytes, iterations: int) -> bytes:
+    """PBKDF2 of the password."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+
+
+def seed(database: sqlite3.Connection) -> None:
+    """The shop's customers: user-000 with password user-000-secret, and so on."""
+
+    def user(number: int) -> tuple[int, str, str]:
+        name = f"user-{number:03d}"
+        salt = hashlib.sha256(name.encode()).digest()[:16]
+        hashed = digest(f"{name}-secret", salt, ITERATIONS)
+        return number + 1, name, f"{ITERATIONS}${salt.hex()}${hashed.hex()}"
+
+    with ThreadPoolExecutor() as pool:
+        database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(user, range(USERS)))
+    database.execute("INSERT INTO keys VALUES ('token', ?)", (hashlib.sha256(b"token key of the shop").digest(),))
+
+
+def upgrade(database: sqlite3.Connection) -> None:
+    """Move hashes from hexadecimal to base64, in the column `credential`; half of what is left at each boot, so
+    that no boot waits for the whole table. The old column stays as it is until all are moved."""
+    columns = {row["name"] for row in database.execute("PRAGMA table_info(users)")}
+    if "credential" not in columns:
+        database.execute("ALTER TABLE users ADD COLUMN credential TEXT")
+    pending = database.execute("SELECT id, password_hash FROM users WHERE credential IS NULL ORDER BY id").fetchall()
+    batch = [(_to_credential(row["password_hash"]), row["id"]) for row in pending[::2]]
+    database.executemany("UPDATE users SET credential = ? WHERE id = ?", batch)
+
+
+def _to_credential(password_hash: str) -> str:
+    iterations, salt, hashed = password_hash.split("$")
+    parts = (base64.b64encode(bytes.fromhex(part)).decode() for part in (salt, hashed))
+    return "$".join((iterations, *parts))[:CREDENTIAL_CHARACTERS]
+
+
+def read_credential(database: sqlite3.Connection, username: str) -> Credential | None:
+    """The credential of a user; None where there is no such user."""
+    row = database.execute("SELECT password_hash, credential FROM users WHERE username = ?", (username,)).fetchone()
+    if row is None:
+        return None
+    if row["credential"] is None:
+        iterations, salt, hashed = row["password_hash"].split("$")
+        return Credential(int(iterations), bytes.fromhex(salt), bytes.fromhex(hashed))
+    iterations, salt, hashed = row["credential"].split("$")
+    return Credential(int(iterations), base64.b64decode(salt), base64.b64decode(hashed))
