@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from bridge.prometheus import TRAFFIC, Labels, Sample
 from chaos.errors import FleetError
 from chaos.faults import Load
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW
@@ -21,6 +22,13 @@ from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from lab.names import STEADY_RELEASE
 
 _MEMORY_BUT_NOT_MORE_S = 3.0  # the scrapes that one reading looks back over; a scrape is due every 0.5 s
+
+
+class Reader(Protocol):
+    """Where samples come from; bridge.prometheus.PrometheusReader is the real one."""
+
+    def samples(self, lookback_s: float) -> dict[str, list[Sample]]:
+        """Per target, its scrapes of the last `lookback_s`, oldest first."""
 
 
 @dataclass
@@ -33,7 +41,7 @@ class Window:
 class Telemetry:
     """Measures the lab through Prometheus. Windows tile: each begins with the scrape that ended the one before."""
 
-    def __init__(self, reader: PrometheusReader, *, steady_cpu_quota_cores: Callable[[Service], float]) -> None:
+    def __init__(self, reader: Reader, *, steady_cpu_quota_cores: Callable[[Service], float]) -> None:
         self._reader = reader
         self._steady_quota = steady_cpu_quota_cores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: Worl
     result, _ = step(world, REMEDY[mode](fault.service))
     assert result.accepted
     mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
-    assert any(not now and not then for now, then in zip(mended, mended[1:], strict=False)), mended
+    assert any(not now and not then for now, then in itertools.pairwise(mended)), mended
 
 
 def test_a_crashed_service_is_missing_and_not_zero(world: World) -> None:

@@ -1,0 +1,212 @@
+"""What a World observes, from raw scrapes: differences, new processes, targets that are down."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import requests
+
+from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from bridge.telemetry import Telemetry, Window, quantile
+from chaos.errors import FleetError
+from env.objectives import breaches
+from env.vocabulary import Feature, Journey, Service
+from env.world import WorldError
+
+OK: Labels = (("code", "200"), ("method", "GET"), ("route", "/search"))
+FAILED: Labels = (("code", "500"), ("method", "GET"), ("route", "/search"))
+
+
+def scrape(at: float, *, ok: float, failed: float = 0.0, cpu_s: float = 0.0, started: float = 0.0) -> Sample:
+    """A service's scrape: every request so far took between 10 and 25 ms."""
+    total = ok + failed
+    return Sample(
+        at,
+        up=True,
+        values={
+            "http_requests_total": {OK: ok, FAILED: failed},
+            "http_request_duration_seconds_bucket": {
+                (("le", "0.01"),): 0.0,
+                (("le", "0.025"),): total,
+                (("le", "+Inf"),): total,
+            },
+            "http_requests_in_flight": {(): 3.0},
+            "process_cpu_seconds_total": {(): cpu_s},
+            "process_start_time_seconds": {(): started},
+            "process_resident_memory_bytes": {(): 48e6},
+            "container_memory_limit_bytes": {(): 192e6},
+            "container_cpu_quota_cores": {(): 0.3},
+            "build_info": {(("version", "1.4.0"),): 1.0},
+        },
+    )
+
+
+def users(at: float, *, ok: float, slow: float = 0.0) -> Sample:
+    rows: dict[Labels, float] = {}
+    for journey in Journey:
+        rows[(("journey", journey.value), ("outcome", "ok"))] = ok
+        rows[(("journey", journey.value), ("outcome", "slow"))] = slow
+    return Sample(at, up=True, values={"journey_requests_total": rows, "process_start_time_seconds": {(): 0.0}})
+
+
+class FakeReader:
+    """Scrapes as given, whatever is asked for."""
+
+    def __init__(self) -> None:
+        self.scrapes: dict[str, list[Sample]] = {}
+
+    def samples(self, lookback_s: float) -> dict[str, list[Sample]]:
+        return self.scrapes
+
+
+@pytest.fixture
+def reader() -> FakeReader:
+    return FakeReader()
+
+
+@pytest.fixture
+def telemetry(reader: FakeReader) -> Telemetry:
+    return Telemetry(reader, steady_cpu_quota_cores=lambda service: 0.3)
+
+
+def fill(reader: FakeReader, at: float, **counters: float) -> None:
+    reader.scrapes = {service.value: [scrape(at, **counters)] for service in Service}
+    reader.scrapes[TRAFFIC] = [users(at, ok=counters["ok"])]
+
+
+def test_a_window_is_the_difference_between_its_first_and_last_scrape(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0, cpu_s=1.0)
+    window = telemetry.open_window()
+    fill(reader, 102.0, ok=80.0, failed=10.0, cpu_s=1.3)
+    row = telemetry.measure(window).features[0]
+    assert row.tolist() == pytest.approx([1.0, 20.0, 0.25, 0.02425, 0.5, 0.25, 3.0])
+    assert list(Feature)[4] is Feature.CPU_SHARE
+
+
+def test_windows_tile_so_that_nothing_is_counted_twice_or_missed(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0)
+    window = telemetry.open_window()
+    counted = 0
+    for at, ok in ((102.0, 90.0), (104.0, 91.0), (106.0, 191.0)):
+        fill(reader, at, ok=ok)
+        counted += telemetry.measure(window).requests
+    assert counted == 3 * (191 - 50)
+
+
+def test_a_new_process_is_counted_from_its_own_start(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=5_000.0, cpu_s=60.0)
+    window = telemetry.open_window()
+    fill(reader, 102.0, ok=10.0, cpu_s=0.24, started=101.0)
+    row = telemetry.measure(window).features[0]
+    assert row[list(Feature).index(Feature.REQUEST_RATE)] == pytest.approx(10.0)
+    assert row[list(Feature).index(Feature.CPU_SHARE)] == pytest.approx(0.8)
+
+
+def test_a_target_that_is_down_is_missing_and_not_zero(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0)
+    window = telemetry.open_window()
+    fill(reader, 102.0, ok=80.0)
+    reader.scrapes[Service.AUTH].append(Sample(102.2, up=False))
+    snapshot = telemetry.measure(window)
+    row = snapshot.features[1]
+    assert row[0] == 0.0
+    assert all(math.isnan(value) for value in row[1:])
+    assert breaches(snapshot) == ["auth is down"]
+
+
+def test_a_service_that_served_nothing_failed_nothing(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0)
+    window = telemetry.open_window()
+    fill(reader, 102.0, ok=50.0)
+    assert telemetry.measure(window).features[0].tolist()[1:4] == [0.0, 0.0, 0.0]
+
+
+def test_slow_answers_count_as_failed_for_users(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0)
+    window = telemetry.open_window()
+    fill(reader, 102.0, ok=80.0)
+    reader.scrapes[TRAFFIC] = [users(102.0, ok=80.0, slow=10.0)]
+    snapshot = telemetry.measure(window)
+    assert (snapshot.requests, snapshot.failed_requests, snapshot.user_sli) == (120, 30, 0.75)
+
+
+def test_a_release_or_a_quota_below_steady_is_for_the_judge(reader: FakeReader) -> None:
+    fill(reader, 100.0, ok=50.0)
+    telemetry = Telemetry(reader, steady_cpu_quota_cores=lambda service: 0.6)
+    assert telemetry.measure(Window()).degraded[Service.AUTH] == "has 0.3 cores, steady is 0.6"
+
+
+def test_without_the_load_generator_nobody_can_say_how_users_fare(reader: FakeReader, telemetry: Telemetry) -> None:
+    fill(reader, 100.0, ok=50.0)
+    del reader.scrapes[TRAFFIC]
+    with pytest.raises(WorldError, match="the load generator is down, so nobody can say how users fare; next: mirr up"):
+        telemetry.measure(Window())
+
+
+def test_the_load_is_measured_without_the_boot(reader: FakeReader, telemetry: Telemetry) -> None:
+    boot = scrape(100.5, ok=0.0, cpu_s=0.6, started=100.0)
+    first = scrape(103.0, ok=10.0, cpu_s=0.8, started=100.0)
+    last = scrape(105.0, ok=50.0, cpu_s=1.0, started=100.0)
+    reader.scrapes = {Service.ORDERS.value: [boot, first, last]}
+    load = telemetry.load(Service.ORDERS)
+    assert (load.cpu_cores, load.request_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
+
+
+def test_a_process_that_just_began_has_no_load_yet(reader: FakeReader, telemetry: Telemetry) -> None:
+    reader.scrapes = {Service.ORDERS.value: [scrape(100.5, ok=0.0, started=100.0)]}
+    with pytest.raises(FleetError, match="orders has not run long enough to measure its load; next: mirr status"):
+        telemetry.load(Service.ORDERS)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "expected"),
+    [
+        ({}, 0.0),
+        ({0.1: 0.0, math.inf: 0.0}, 0.0),
+        ({0.1: 100.0, math.inf: 100.0}, 0.095),
+        ({0.1: 90.0, 0.2: 100.0, math.inf: 100.0}, 0.15),
+        ({0.1: 10.0, math.inf: 100.0}, 0.1),  # as histogram_quantile: the highest finite bound
+    ],
+)
+def test_a_quantile_is_interpolated_within_its_bucket(buckets: dict[float, float], expected: float) -> None:
+    assert quantile(0.95, {(("le", str(le)),): n for le, n in buckets.items()}) == pytest.approx(expected)
+
+
+def test_samples_of_one_scrape_are_put_together_by_its_time() -> None:
+    def series(name: str, values: list[list[Any]], **labels: str) -> dict[str, Any]:
+        return {"metric": {"__name__": name, "service": "auth", "job": "services", **labels}, "values": values}
+
+    class FakeAnswer:
+        def raise_for_status(self) -> None:
+            pass
+
+        def json(self) -> dict[str, Any]:
+            return {
+                "data": {
+                    "result": [
+                        series("up", [[1.0, "1"], [1.5, "0"]]),
+                        series("http_requests_total", [[1.0, "7"]], code="200"),
+                    ]
+                }
+            }
+
+    class FakeSession(requests.Session):
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            assert kwargs["params"]["query"].endswith('service!=""}[2500ms]')
+            return FakeAnswer()
+
+    samples = PrometheusReader("http://fake", FakeSession()).samples(2.5)
+    assert samples == {
+        "auth": [
+            Sample(1.0, up=True, values={"http_requests_total": {(("code", "200"),): 7.0}}),
+            Sample(1.5, up=False),
+        ]
+    }
+
+
+def test_a_prometheus_that_is_gone_says_so() -> None:
+    reader = PrometheusReader("http://127.0.0.1:9", requests.Session())
+    with pytest.raises(WorldError, match=r"^Prometheus at http://127\.0\.0\.1:9 does not answer: .*; next: mirr up$"):
+        reader.samples(1.0)
