@@ -55,6 +55,7 @@ class FakeService:
     quota_us: int = QUOTA_US
     spoiled: float = 0.0  # share of rows that the next release cannot read
     strays: int = 0
+    kept_share: float = 0.0  # of the memory limit, held by what the process never let go
     lines: list[tuple[float, str]] = field(default_factory=list)
 
 
@@ -172,7 +173,7 @@ class FakeLab:
 
     def _boot(self, service: Service) -> None:
         own = self.services[service]
-        own.running, own.oom_killed = True, False
+        own.running, own.oom_killed, own.kept_share = True, False, 0.0
         own.ready_at = own.born_at = self.clock.now() + BOOT_S
         if own.release == NEXT_RELEASE:
             own.spoiled += (1.0 - own.spoiled) / 2
@@ -190,7 +191,7 @@ class FakeLab:
 
     def _memory(self, service: Service) -> float:
         if not self._campaign(service, CampaignKind.UNIQUE_KEYS):
-            return 0.3
+            return 0.3 + self.services[service].kept_share
         return 0.3 + LEAK_SHARE_PER_S * max(0.0, self.clock.now() - self.services[service].born_at)
 
     def _answers(self, service: Service) -> bool:

@@ -1,0 +1,146 @@
+"""DockerWorld on a fake lab: what it waits for, what it reports, when it gives up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.docker_world import DockerWorld
+from bridge.logs import parse_line
+from chaos.campaigns import CampaignKind
+from chaos.journal import Journal
+from env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
+from env.world import Level, LogLine, WorldError
+from tests.fakes import FakeClock, FakeLab, fake_docker_world
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def lab(clock: FakeClock) -> FakeLab:
+    return FakeLab(clock)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path)
+
+
+@pytest.fixture
+def world(lab: FakeLab, journal: Journal) -> DockerWorld:
+    made = fake_docker_world(lab, journal)
+    made.restore(RNG)
+    return made
+
+
+def test_restoring_a_steady_lab_does_not_wait(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:
+    before = clock.now()
+    fake_docker_world(lab, journal).restore(RNG)
+    assert clock.now() == before
+
+
+def test_restoring_waits_until_what_was_mended_serves_again(world: DockerWorld, lab: FakeLab, clock: FakeClock) -> None:
+    lab.kill(Service.AUTH)
+    before = clock.now()
+    world.restore(RNG)
+    assert 2.0 <= clock.now() - before < 8.0
+
+
+def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, lab: FakeLab) -> None:
+    lab.services[Service.AUTH].kept_share = 0.5  # of a leak that nobody has written down
+    world.restore(RNG)
+    assert lab.services[Service.AUTH].kept_share == 0.0
+
+
+def test_a_lab_that_does_not_get_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
+    lab.prometheus_gone = True
+    with pytest.raises(WorldError) as caught:
+        fake_docker_world(lab, journal).restore(RNG)
+    assert str(caught.value) == (
+        "the lab is not in steady state 30 s after it was put back: Prometheus at http://fake does not answer: gone; "
+        "next: mirr up; next: mirr logs SERVICE, or mirr down and mirr up"
+    )
+
+
+def test_an_engine_that_goes_away_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
+    lab.engine_gone = True
+    with pytest.raises(WorldError, match="could not reach the engine: gone; next: mirr doctor"):
+        world.apply(Restart(Service.AUTH))
+
+
+def test_a_fault_that_does_not_land_is_a_world_error(world: DockerWorld, lab: FakeLab) -> None:
+    lab.resize(Service.AUTH, 30_000)  # too large for this crowd
+    with pytest.raises(WorldError, match="overloaded:auth did not land within 15 s; next: mirr status, mirr doctor"):
+        world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
+
+
+def test_a_crowd_that_does_not_suffice_is_made_larger(world: DockerWorld, lab: FakeLab) -> None:
+    lab.resize(Service.AUTH, 30_000)
+    with pytest.raises(WorldError):
+        world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
+    campaign = next(one for one, _ in lab.running_campaigns.values())
+    assert campaign.kind is CampaignKind.FLASH_CROWD
+    first = (1.45 * 0.3 - 0.1) / 0.005
+    assert campaign.rate_per_s > first / 3
+
+
+def test_steps_keep_to_an_absolute_rhythm(world: DockerWorld, clock: FakeClock) -> None:
+    began = clock.now()
+    for _ in range(5):
+        clock.sleep(0.3)  # the policy thinks
+        world.apply(Wait())
+        world.advance(2.0)
+        assert world.observe().overrun_s == 0.0
+    assert clock.now() == pytest.approx(began + 10.0)
+
+
+def test_a_slow_caller_gets_a_whole_step_and_sees_the_overrun(world: DockerWorld, clock: FakeClock) -> None:
+    clock.sleep(7.0)
+    before = clock.now()
+    world.apply(Wait())
+    world.advance(2.0)
+    assert clock.now() == pytest.approx(before + 2.0)
+    assert world.observe().overrun_s == pytest.approx(7.0)
+
+
+def test_closing_reverts_what_is_injected_and_lets_go(world: DockerWorld, lab: FakeLab, journal: Journal) -> None:
+    world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
+    world.close()
+    assert lab.services[Service.AUTH].running
+    assert journal.open_faults() == []
+
+
+def test_closing_without_an_engine_leaves_the_journal_to_heal_from(
+    world: DockerWorld, lab: FakeLab, journal: Journal
+) -> None:
+    world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
+    lab.engine_gone = True
+    world.close()
+    assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
+
+
+def test_a_diagnosis_changes_nothing(world: DockerWorld) -> None:
+    result = world.apply(Diagnose(Service.AUTH, FaultMode.CRASHED))
+    assert result.text == "diagnosis noted: crashed on auth"
+
+
+def test_a_json_line_becomes_a_log_line() -> None:
+    raw = (
+        '{"timestamp": "2026-01-01T00:00:00.500Z", "level": "warning", "service": "orders", '
+        '"event": "upstream_failed", "upstream": "payments", "reason": "refused", "trace_id": "abc"}'
+    )
+    assert parse_line(raw, now=1767225602.5) == LogLine(
+        age_s=2.0, level=Level.WARNING, event="upstream_failed", text="upstream=payments reason=refused"
+    )
+
+
+def test_a_line_that_is_not_json_is_kept_as_an_error() -> None:
+    assert parse_line("Killed", now=0.0) == LogLine(age_s=0.0, level=Level.ERROR, event="stderr", text="Killed")
+    assert parse_line("  ", now=0.0) is None
