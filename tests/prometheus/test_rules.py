@@ -1,0 +1,173 @@
+"""The Prometheus configuration and rules: valid, complete, each rule tested, and silent about causes."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from env.objectives import OBJECTIVES
+from env.vocabulary import FaultMode, Service
+from lab.names import PROMETHEUS_IMAGE
+
+PROMETHEUS = Path(__file__).parents[2] / "prometheus"
+CONFIG = PROMETHEUS / "prometheus.yml"
+RULE_FILES = sorted((PROMETHEUS / "rules").glob("*.yml"))
+TEST_FILES = sorted((PROMETHEUS / "tests").glob("*.yml"))
+
+PROMTOOL_COMMANDS: dict[str, list[str]] = {
+    "config": ["check", "config", "prometheus.yml"],
+    "rules": ["check", "rules", "--lint-fatal", *(f"rules/{path.name}" for path in RULE_FILES)],
+    "tests": ["test", "rules", *(f"tests/{path.name}" for path in TEST_FILES)],
+}
+
+CAUSES = {
+    *FaultMode,
+    *("campaign", "chaos", "crash", "deploy", "fault", "flash", "inject", "injected", "leak", "overload", "surge"),
+}
+"""Words of causes. Rules know symptoms alone."""
+
+
+def _load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def _rules() -> Iterator[dict[str, Any]]:
+    for path in RULE_FILES:
+        for group in _load(path)["groups"]:
+            yield from group["rules"]
+
+
+def _names(kind: str) -> list[str]:
+    return [rule[kind] for rule in _rules() if kind in rule]
+
+
+def _test_cases() -> Iterator[dict[str, Any]]:
+    for path in TEST_FILES:
+        yield from _load(path)["tests"]
+
+
+def _alert(name: str) -> dict[str, Any]:
+    return next(rule for rule in _rules() if rule.get("alert") == name)
+
+
+def test_every_service_is_scraped_under_its_own_name() -> None:
+    jobs = {job["job_name"]: job for job in _load(CONFIG)["scrape_configs"]}
+    targets = {config["labels"]["service"]: config["targets"] for config in jobs["services"]["static_configs"]}
+    assert targets == {service.value: [f"{service}:8000"] for service in Service}
+    assert jobs["traffic"]["static_configs"] == [{"targets": ["traffic:8000"]}]
+
+
+def test_nothing_that_the_bridge_reads_is_dropped() -> None:
+    dropped = re.compile(_load(CONFIG)["scrape_configs"][0]["metric_relabel_configs"][0]["regex"])
+    read = [
+        "http_requests_total",
+        "http_request_duration_seconds_bucket",
+        "http_requests_in_flight",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "process_start_time_seconds",
+        "container_cpu_quota_cores",
+        "container_memory_limit_bytes",
+        "build_info",
+        "journey_requests_total",
+        "journey_duration_seconds_bucket",
+    ]
+    assert [name for name in read if dropped.fullmatch(name)] == []
+    unread = ["python_gc_objects_collected_total", "http_requests_created", "process_open_fds"]
+    assert [name for name in unread if not dropped.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize("name", _names("record"))
+def test_every_recording_rule_has_a_test_that_evaluates_it(name: str) -> None:
+    expressions = [check["expr"] for case in _test_cases() for check in case.get("promql_expr_test", ())]
+    assert any(name in expression for expression in expressions)
+
+
+@pytest.mark.parametrize("name", _names("alert"))
+def test_every_alert_has_a_test_where_it_fires_and_one_where_it_does_not(name: str) -> None:
+    checks = [check for case in _test_cases() for check in case.get("alert_rule_test", ())]
+    fires = {bool(check.get("exp_alerts")) for check in checks if check["alertname"] == name}
+    assert fires == {True, False}
+
+
+@pytest.mark.parametrize("name", _names("record"))
+def test_a_recording_rule_is_named_level_metric_operation(name: str) -> None:
+    assert re.fullmatch(r"(service|journey|user):[a-z_]+:[a-z0-9_]+", name)
+
+
+@pytest.mark.parametrize("name", _names("alert"))
+def test_an_alert_says_how_bad_it_is_and_what_to_do_next(name: str) -> None:
+    alert = _alert(name)
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(alert["annotations"]) == {"summary", "description"}
+    assert re.search(r"\b(See|Read|read|Compare)\b", alert["annotations"]["description"])
+
+
+@pytest.mark.parametrize("path", [CONFIG, *RULE_FILES], ids=lambda path: path.name)
+def test_no_rule_knows_of_causes(path: Path) -> None:
+    words = set(re.findall(r"[a-z]+(?:_[a-z]+)*", path.read_text().lower()))
+    assert words & CAUSES == set()
+
+
+def test_the_thresholds_of_a_service_are_its_objectives() -> None:
+    thresholds = {
+        name: float(_alert(name)["expr"].split(">")[1]) for name in ("HighErrorRatio", "HighLatency", "MemoryNearLimit")
+    }
+    assert thresholds == {
+        "HighErrorRatio": OBJECTIVES.error_ratio,
+        "HighLatency": OBJECTIVES.latency_p95_s,
+        "MemoryNearLimit": OBJECTIVES.memory_share,
+    }
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here; the docker tier runs the lab's own")
+@pytest.mark.parametrize("what", PROMTOOL_COMMANDS)
+def test_promtool_of_this_machine_accepts(what: str) -> None:
+    done = subprocess.run(
+        ["promtool", *PROMTOOL_COMMANDS[what]], cwd=PROMETHEUS, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _archive() -> bytes:
+    """The files of prometheus/ as a tar; copied rather than mounted, so that the engine may be elsewhere."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path in (CONFIG, *RULE_FILES, *TEST_FILES):
+            archive.add(path, arcname=f"checked/{path.relative_to(PROMETHEUS)}")
+    return packed.getvalue()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("what", PROMTOOL_COMMANDS)
+def test_promtool_of_the_labs_image_accepts(what: str) -> None:
+    from lab import engine, images
+    from lab.progress import PlainProgress
+
+    client = engine.connect()
+    images.ensure(client, PlainProgress())
+    container = client.containers.create(
+        PROMETHEUS_IMAGE,
+        PROMTOOL_COMMANDS[what],
+        entrypoint=["/bin/promtool"],
+        working_dir="/checked",
+        network_mode="none",
+        user="0:0",  # the files belong to whoever checked them out
+    )
+    try:
+        container.put_archive("/", _archive())
+        container.start()
+        status = container.wait(timeout=120)["StatusCode"]
+        said = container.logs().decode()
+    finally:
+        container.remove(force=True)
+    assert status == 0, said
