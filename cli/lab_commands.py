@@ -47,7 +47,7 @@ def errors_told() -> Iterator[None]:
 def heal(lab: str) -> None:
     """Put back whatever is broken in a lab that is up."""
     from bridge.assembly import assemble
-    from chaos.chaos import ChaosError
+    from chaos.errors import ChaosError
 
     parts = assemble(lab)
     try:

@@ -1,0 +1,82 @@
+# Every target is a `mirr` command in the project's own virtual environment, which is made when it is needed.
+# Variables: LAB (which lab), WORLD (sim or docker), POLICY, FAULT, SEED, EPISODES, PYTHON,
+#            GATEWAY_PORT, PROMETHEUS_PORT, TRAFFIC_PORT.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+LAB ?= mirr
+WORLD ?= sim
+SEED ?= 7
+EPISODES ?= 10
+SERVICE ?= gateway
+export LAB
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+CODE := agents bridge chaos cli env lab services tests traffic
+
+$(READY): pyproject.toml lab/venv.sh
+	@lab/venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(READY_DEV): pyproject.toml lab/venv.sh
+	@lab/venv.sh $(PYTHON) $(VENV) dev
+	@touch $@ $(READY)
+
+.PHONY: help
+help: ## say what there is (this)
+	@echo "MIRR Lab: five services under real traffic; break one, and let an agent repair it."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: LAB=name WORLD=sim|docker SEED=n EPISODES=n SERVICE=name; more: $(BIN)/mirr --help"
+
+.PHONY: up
+up: $(READY) ## build and start the lab, wait until it is in steady state
+	@$(BIN)/mirr up
+
+.PHONY: down
+down: $(READY) ## remove the lab's containers, networks and volumes, and nothing else
+	@$(BIN)/mirr down
+
+.PHONY: status
+status: $(READY) ## how the lab stands
+	@$(BIN)/mirr status
+
+.PHONY: logs
+logs: $(READY) ## a service's log lines (SERVICE=name)
+	@$(BIN)/mirr logs $(SERVICE)
+
+.PHONY: doctor
+doctor: $(READY) ## check every precondition, with the command that mends what fails
+	@$(BIN)/mirr doctor
+
+.PHONY: demo
+demo: $(READY) ## watch one episode (WORLD=docker: on the real lab)
+	@$(BIN)/mirr demo --world $(WORLD) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(if $(POLICY),--policy $(POLICY))
+
+.PHONY: compare
+compare: $(READY) ## the same episodes in both worlds, side by side
+	@$(BIN)/mirr compare $(if $(POLICY),--policy $(POLICY),--policy heuristic --policy random) \
+		--episodes $(EPISODES) --seed $(SEED)
+
+.PHONY: bench
+bench: $(READY_DEV) ## how fast and how large everything is
+	@$(BIN)/mirr bench
+
+.PHONY: test
+test: $(READY_DEV) ## the whole test suite, the real lab included
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy --strict $(CODE)
+	@if command -v promtool >/dev/null; then \
+		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
+	else echo "promtool is not installed: Prometheus' rules are not checked"; fi
