@@ -1,0 +1,175 @@
+"""The house rules that a machine can hold: which package may import which, and a few habits."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "services": set(),
+    "traffic": set(),
+    "env": set(),
+    "lab": {"env"},
+    "chaos": {"env", "lab"},
+    "bridge": {"chaos", "env", "lab"},
+    "agents": {"env"},
+    "cli": {"agents", "bridge", "chaos", "env", "lab"},
+}
+"""The arrows between our packages; they point down, and nothing imports the top floor."""
+
+ENV_NEEDS = {"numpy"}
+"""Third-party packages of `env`: it has to run where nothing else is installed."""
+
+
+UNKNOWN = "something worked out at run time"
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and where."""
+
+    path: Path
+    line: int
+    module: str  # absolute and dotted
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
+
+
+def _modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def _our_modules() -> list[Path]:
+    return [path for package in (*MAY_IMPORT, "tests") for path in _modules(package)]
+
+
+def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
+    """Every import, those inside functions and under TYPE_CHECKING included: an arrow is an arrow."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for name in names:
+                    yield Import(path, node.lineno, name.name)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield Import(path, node.lineno, module)
+            case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module"), args=[argument, *_]):
+                yield Import(path, node.lineno, _named_by(argument))
+
+
+def _named_by(argument: ast.expr) -> str:
+    """What an import by name imports, as far as a reader can tell; a fixed beginning is enough: `f"services.{name}"`."""
+    match argument:
+        case ast.Constant(value=str(name)) | ast.JoinedStr(values=[ast.Constant(value=str(name)), *_]):
+            return name
+        case _:
+            return UNKNOWN
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def _imports_of(package: str) -> list[Import]:
+    return [found for path in _modules(package) for found in _imports(path, _parse(path))]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_the_floors_below_it(package: str) -> None:
+    allowed = {package} | MAY_IMPORT[package]
+    forbidden = {*MAY_IMPORT, "tests", UNKNOWN} - allowed
+    assert [str(found) for found in _imports_of(package) if found.module.split(".")[0] in forbidden] == []
+
+
+def test_env_needs_numpy_and_the_standard_library_alone() -> None:
+    allowed = {"env"} | ENV_NEEDS | sys.stdlib_module_names
+    assert [str(found) for found in _imports_of("env") if found.module.split(".")[0] not in allowed] == []
+
+
+def test_every_package_of_ours_has_its_arrows_listed() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"tests"} == set(MAY_IMPORT)
+
+
+def test_every_package_of_ours_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert [name for name in MAY_IMPORT if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+
+
+def test_every_package_of_ours_is_type_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {*MAY_IMPORT, "tests"} <= set(project["tool"]["mypy"]["files"])
+
+
+def test_every_module_opens_with_a_sentence_on_what_it_is() -> None:
+    silent = []
+    for path in _our_modules():
+        tree = _parse(path)
+        if tree.body and ast.get_docstring(tree) is None:
+            silent.append(str(path.relative_to(ROOT)))
+    assert silent == []
+
+
+def _is_broad(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(
+        kind is None or (isinstance(kind, ast.Name) and kind.id in {"Exception", "BaseException"}) for kind in caught
+    )
+
+
+def _says_why(handler: ast.ExceptHandler, lines: list[str]) -> bool:
+    """Whether a comment stands on the handler's line, on the one above or on the one below; `noqa` says nothing."""
+    for line in lines[handler.lineno - 2 : handler.lineno + 1]:
+        words = line.partition("#")[2].strip()
+        if words.startswith("noqa"):
+            words = words.partition(" - ")[2]
+        if words:
+            return True
+    return False
+
+
+def test_whoever_swallows_every_error_says_why() -> None:
+    silent = []
+    for path in _our_modules():
+        lines = path.read_text().splitlines()
+        for node in ast.walk(_parse(path)):
+            if not isinstance(node, ast.ExceptHandler) or not _is_broad(node):
+                continue
+            passed_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if not passed_on and not _says_why(node, lines):
+                silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert silent == []
+
+
+def test_nobody_picks_a_method_by_a_name_put_together() -> None:
+    # A typo in such a name is found by nobody; a table over an enum is checked.
+    found = []
+    for path in _our_modules():
+        for node in ast.walk(_parse(path)):
+            match node:
+                case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.JoinedStr() | ast.BinOp(), *_]):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
+
+
+def test_the_services_mention_no_fault() -> None:
+    """No hook: nothing in the system under test knows that it may be broken on purpose."""
+    words = ("chaos", "fault", "inject", "campaign", "memory_leak", "bad_deploy", "flash_crowd")
+    found = []
+    for path in sorted((ROOT / "services").rglob("*")):
+        if path.suffix not in {".py", ".txt", ".sql"} and "Dockerfile" not in path.name:
+            continue
+        # "default" holds a fault's letters and is none.
+        text = path.read_text().lower().replace("default", "")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
+    assert found == []
