@@ -67,7 +67,7 @@ def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
 
 
 def _named_by(argument: ast.expr) -> str:
-    """What an import by name imports, as far as a reader can tell; a fixed beginning is enough: `f"services.{name}"`."""
+    """What an import by name imports, as far as a reader can tell; a fixed beginning will do: `f"services.{name}"`."""
     match argument:
         case ast.Constant(value=str(name)) | ast.JoinedStr(values=[ast.Constant(value=str(name)), *_]):
             return name
