@@ -1,0 +1,74 @@
+"""The log lines a service would have written, told from the state it is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from env.simulator import kernel as k
+from env.vocabulary import CALLS, Service
+from env.world import Level, LogLine
+
+WELL = 0.99  # below it, some calls in a step's time have failed
+
+ROUTES: dict[Service, str] = {
+    Service.GATEWAY: "GET /browse",
+    Service.AUTH: "POST /check",
+    Service.INVENTORY: "GET /search",
+    Service.ORDERS: "POST /orders",
+    Service.PAYMENTS: "POST /charges",
+}
+
+EXCEPTIONS: dict[Service, str] = {
+    Service.GATEWAY: "KeyError: 'layout'",
+    Service.AUTH: "ValueError: not a salted hash",
+    Service.INVENTORY: "TypeError: unsupported operand: price is not a number",
+    Service.ORDERS: "ValueError: not an ISO date",
+    Service.PAYMENTS: "ValueError: could not convert the amount",
+}
+"""What a row spoiled by each service's faulty release makes it raise."""
+
+_CALL_PLACES: dict[tuple[Service, Service], int] = {
+    (Service.GATEWAY, Service.AUTH): k.AUTH_OK,
+    (Service.GATEWAY, Service.INVENTORY): k.BROWSE_OK,
+    (Service.GATEWAY, Service.ORDERS): k.ORDERS_OK,
+    (Service.ORDERS, Service.INVENTORY): k.RESERVE_OK,
+    (Service.ORDERS, Service.PAYMENTS): k.CHARGE_OK,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogState:
+    """All that a service's recent lines depend on, at one moment of its life."""
+
+    service: Service
+    at_tick: int
+    release: str
+    ready_tick: int | None  # when it began to listen, where it was started since the episode began
+    spoiled: float
+    shedding: bool
+    flow: tuple[float, ...]
+
+
+def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
+    """The lines written up to `state.at_tick`, as read at `now_tick`; newest last is not promised."""
+    age_s = (now_tick - state.at_tick) * tick_s
+    route = ROUTES[state.service]
+    alive_s = float("inf") if state.ready_tick is None else (state.at_tick - state.ready_tick) * tick_s
+    found = []
+    if state.ready_tick is not None:
+        found.append(_line(age_s + alive_s, Level.INFO, "started", f"release={state.release}"))
+    if state.spoiled > 0.0:
+        text = f"{route} code=500 error={EXCEPTIONS[state.service]}"
+        found += [_line(age_s + after, Level.ERROR, "request_failed", text) for after in (0.2, 0.9) if after <= alive_s]
+    for upstream in CALLS[state.service]:
+        if state.flow[_CALL_PLACES[state.service, upstream]] < WELL and alive_s >= 0.3:
+            found.append(_line(age_s + 0.3, Level.WARNING, "upstream_failed", f"upstream={upstream}"))
+    if state.shedding:
+        found.append(_line(age_s + 0.4, Level.WARNING, "shed", "too many requests in flight"))
+    ordinary = (0.1 + 0.15 * number for number in range(12))
+    found += [_line(age_s + after, Level.INFO, "request", f"{route} code=200") for after in ordinary if after < alive_s]
+    return found
+
+
+def _line(age_s: float, level: Level, event: str, text: str) -> LogLine:
+    return LogLine(age_s=round(age_s, 3), level=level, event=event, text=text)

@@ -1,0 +1,125 @@
+"""The simulator's parameters, read from one file: every number in which it claims to be like the lab."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from env.vocabulary import Journey, Service
+
+PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
+
+
+class ParameterError(ValueError):
+    """Parameters that make no simulator; the message names the parameter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceParameters:
+    """What is particular to one service."""
+
+    request_cpu_s: float  # CPU time of an ordinary request, mean
+    latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
+    base_memory_mb: float  # resident after boot
+    surge_request_cpu_s: float  # CPU time of a request of the flash crowd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What all services share, and each service's own."""
+
+    tick_s: float
+    scrape_interval_s: float
+    cpu_quota_cores: float
+    scale_up_factor: float
+    memory_limit_mb: float
+    in_flight_limit: float
+    shed_cpu_s: float  # CPU time of a 503
+    boot_cpu_s: float
+    idle_cpu_cores: float  # scrapes and housekeeping
+    latency_sigma: float  # of the lognormal latency of an unloaded service
+    gateway_timeout_s: float  # towards each of its upstreams
+    orders_timeout_s: float
+    timeout_spread: float  # latencies of one moment spread over 1 - spread .. 1 + spread
+    retry_delay_s: float
+    leak_requests_per_s: float
+    leak_body_mb: float
+    leak_request_cpu_s: float
+    leak_landed_share: float  # rise of the memory share at which the leak counts as injected
+    overload_factor: float  # offered load of a flash crowd, ordinary traffic included / CPU quota
+    spoiled_at_boot: float  # share of the rows not yet spoiled that a boot of a faulty release spoils
+    journeys_per_s: dict[Journey, float]
+    services: dict[Service, ServiceParameters]
+
+    def request_rate(self, service: Service) -> float:
+        """Ordinary requests per second that reach `service` in steady state."""
+        rates = self.journeys_per_s
+        browse, sign_in, check_out = rates[Journey.BROWSE], rates[Journey.SIGN_IN], rates[Journey.CHECK_OUT]
+        match service:
+            case Service.GATEWAY:
+                return browse + sign_in + check_out
+            case Service.AUTH:
+                return sign_in + check_out
+            case Service.INVENTORY:
+                return browse + check_out
+            case _:
+                return check_out
+
+    def surge_rate(self, service: Service) -> float:
+        """Requests per second of a flash crowd on `service`: what lifts the offered load to the overload factor."""
+        own = self.services[service]
+        steady_cores = self.request_rate(service) * own.request_cpu_s
+        return (self.overload_factor * self.cpu_quota_cores - steady_cores) / own.surge_request_cpu_s
+
+
+def load_parameters(path: Path = PARAMETERS_FILE) -> Parameters:
+    """The parameters in `path`, checked."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ParameterError(f"cannot read the simulator's parameters {path}: {error}") from error
+    return parse_parameters(raw)
+
+
+def parse_parameters(raw: dict[str, Any]) -> Parameters:
+    """Parameters from their JSON form; every number present, finite and positive, nothing unknown."""
+    _same_names("parameters", raw, [field.name for field in fields(Parameters)])
+    scalars = {name: _positive(name, raw[name]) for name, kind in get_type_hints(Parameters).items() if kind is float}
+    _same_names("journeys_per_s", raw["journeys_per_s"], list(Journey))
+    _same_names("services", raw["services"], list(Service))
+    journeys = {name: _positive(f"journeys_per_s.{name}", raw["journeys_per_s"][name]) for name in Journey}
+    parameters = Parameters(
+        **scalars,
+        journeys_per_s=journeys,
+        services={name: _service(f"services.{name}", raw["services"][name]) for name in Service},
+    )
+    for service in Service:
+        if parameters.surge_rate(service) <= 0:
+            raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")
+    if not float(parameters.scrape_interval_s / parameters.tick_s).is_integer():
+        raise ParameterError("scrape_interval_s must be a whole number of ticks (tick_s)")
+    return parameters
+
+
+def _service(where: str, raw: dict[str, Any]) -> ServiceParameters:
+    names = [field.name for field in fields(ServiceParameters)]
+    _same_names(where, raw, names)
+    return ServiceParameters(**{name: _positive(f"{where}.{name}", raw[name]) for name in names})
+
+
+def _same_names(where: str, raw: object, names: list[str] | list[Journey] | list[Service]) -> None:
+    if not isinstance(raw, dict):
+        raise ParameterError(f"{where} must be an object")
+    if missing := sorted(set(names) - set(raw)):
+        raise ParameterError(f"{where}: missing {', '.join(missing)}")
+    if unknown := sorted(set(raw) - set(names)):
+        raise ParameterError(f"{where}: unknown {', '.join(unknown)}")
+
+
+def _positive(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise ParameterError(f"{where} must be a positive number; got {value!r}")
+    return float(value)
