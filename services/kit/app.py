@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from services.data.release import VERSION
@@ -83,7 +84,8 @@ def create_app(
     app = FastAPI(title=settings.service, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     metrics = Metrics(VERSION)
     app.state.ledger = Ledger()
-    app.add_middleware(Edge, metrics=metrics, ledger=app.state.ledger, max_in_flight=max_in_flight)
+    templates = [(route.path_regex, route.path) for route in routes.routes if isinstance(route, APIRoute)]
+    app.add_middleware(Edge, metrics=metrics, ledger=app.state.ledger, templates=templates, max_in_flight=max_in_flight)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(UpstreamFailed, _blame_upstream)
     app.include_router(routes, responses=COMMON_ANSWERS)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit.ledger import Answer, Ledger
@@ -21,6 +22,8 @@ MAX_BODY_BYTES = 1 << 20
 CLIENT_GONE = 499  # nobody is there to read it; it is for the log and the metrics
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
+Templates = Sequence[tuple[re.Pattern[str], str]]  # what a path of the route looks like, and the route's template
+
 
 class BodyTooLarge(Exception):
     """The body is above the cap."""
@@ -33,9 +36,10 @@ class ClientGone(Exception):
 class Exchange:
     """One request and what became of it."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, templates: Templates) -> None:
         self.started_s = time.perf_counter()
         self.scope = scope
+        self.templates = templates
         headers = dict(scope["headers"])
         client_key = headers.get(b"client-key")
         self.client_key = client_key.decode("latin-1") if client_key else None
@@ -61,17 +65,26 @@ class Exchange:
 
     def route(self) -> str:
         """The template of the route, so that labels stay few: `/storefronts/{id}`."""
-        route = self.scope.get("route")
-        if route is None and "app" in self.scope:
-            route = next((r for r in self.scope["app"].routes if r.matches(self.scope)[0] is not Match.NONE), None)
-        return str(getattr(route, "path", "unmatched"))
+        for pattern, template in self.templates:
+            if pattern.match(self.scope["path"]):
+                return template
+        return "unmatched"
 
 
 class Edge:
     """ASGI middleware around the handlers."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, ledger: Ledger, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        ledger: Ledger,
+        templates: Templates,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
         self._app = app
+        self._templates = templates
         self._metrics = metrics
         self._ledger = ledger
         self._max_in_flight = max_in_flight
@@ -82,7 +95,7 @@ class Edge:
         if scope["type"] != "http" or scope["path"] in UNCOUNTED:
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope)
+        exchange = Exchange(scope, self._templates)
         CURRENT.set(exchange.trace)
         if self._in_flight >= self._max_in_flight:
             # Turned away before anything costly: a cheap no keeps the answers to the others in time.

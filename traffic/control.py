@@ -1,0 +1,133 @@
+"""The load generator's HTTP interface: metrics, health, and campaigns."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from aiohttp import web
+
+from traffic.campaigns import Campaigns, Kind, Order, Target
+from traffic.metrics import Metrics
+
+MAX_RATE_PER_S = 2_000.0
+MAX_LEASE_S = 600.0
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+FIELDS = ("kind", "service", "rate_per_s", "lease_s")
+
+
+class BadOrder(ValueError):
+    """A campaign was asked for that cannot be; the message says why."""
+
+
+def parse_order(content: dict[str, Any]) -> Order:
+    """A campaign as it was asked for, or BadOrder."""
+    unknown = sorted(set(content) - set(FIELDS))
+    if unknown:
+        raise BadOrder(f"unknown field {unknown[0]!r}; the fields are: {', '.join(FIELDS)}")
+    return Order(
+        kind=Kind(_member(content, "kind", tuple(Kind))),
+        service=Target(_member(content, "service", tuple(Target))),
+        rate_per_s=_number(content, "rate_per_s", MAX_RATE_PER_S),
+        lease_s=_number(content, "lease_s", MAX_LEASE_S),
+    )
+
+
+def _member(content: dict[str, Any], field: str, allowed: tuple[str, ...]) -> str:
+    value = content.get(field)
+    if value not in allowed:
+        raise BadOrder(f"{field} is {value!r}; one of: {', '.join(allowed)}")
+    return str(value)
+
+
+def _number(content: dict[str, Any], field: str, most: float) -> float:
+    value = content.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadOrder(f"{field} is {value!r}; a number above 0, at most {most:g}")
+    if not math.isfinite(value) or not 0 < value <= most:
+        raise BadOrder(f"{field} is {value!r}; a number above 0, at most {most:g}")
+    return float(value)
+
+
+async def _content(request: web.Request) -> dict[str, Any]:
+    try:
+        content = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise BadOrder(f"the body is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BadOrder("the body is not a JSON object")
+    return content
+
+
+def _campaign_id(request: web.Request) -> str:
+    campaign_id = request.match_info["id"]
+    if not _ID.fullmatch(campaign_id):
+        raise BadOrder("a campaign's id is 1 to 64 letters, digits, dots, dashes and underscores")
+    return campaign_id
+
+
+@web.middleware
+async def _say_what_is_wrong(request: web.Request, handler: Any) -> web.StreamResponse:
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except BadOrder as error:
+        return web.json_response({"error": str(error)}, status=422)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return web.json_response({"error": f"{request.method} {request.path}: {error.reason}"}, status=error.status)
+    return answer
+
+
+class Control:
+    """Handlers over the campaigns and the metrics."""
+
+    def __init__(self, campaigns: Campaigns, metrics: Metrics) -> None:
+        self._campaigns = campaigns
+        self._metrics = metrics
+
+    def app(self) -> web.Application:
+        """The application."""
+        app = web.Application(middlewares=[_say_what_is_wrong], client_max_size=64 * 1024)
+        app.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/metrics", self.scrape),
+                web.get("/campaigns", self.list),
+                web.put("/campaigns/{id}", self.put),
+                web.post("/campaigns/{id}/renew", self.renew),
+                web.delete("/campaigns/{id}", self.end),
+            ]
+        )
+        return app
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def scrape(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def list(self, _: web.Request) -> web.Response:
+        return web.json_response({"campaigns": self._campaigns.describe()})
+
+    async def put(self, request: web.Request) -> web.Response:
+        campaign_id, order = _campaign_id(request), parse_order(await _content(request))
+        created = self._campaigns.put(campaign_id, order)
+        return web.json_response({"id": campaign_id, "lease_s": order.lease_s}, status=201 if created else 200)
+
+    async def renew(self, request: web.Request) -> web.Response:
+        campaign_id = _campaign_id(request)
+        lease_s = _number(await _content(request), "lease_s", MAX_LEASE_S)
+        if not self._campaigns.renew(campaign_id, lease_s):
+            return _gone(campaign_id)
+        return web.json_response({"id": campaign_id, "lease_s": lease_s})
+
+    async def end(self, request: web.Request) -> web.Response:
+        campaign_id = _campaign_id(request)
+        return web.json_response({"id": campaign_id}) if self._campaigns.end(campaign_id) else _gone(campaign_id)
+
+
+def _gone(campaign_id: str) -> web.Response:
+    return web.json_response({"error": f"no campaign {campaign_id!r} runs"}, status=404)

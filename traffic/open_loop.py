@@ -1,0 +1,61 @@
+"""Open-loop arrivals: the next request is sent when it is due, whatever became of those before it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+Work = Callable[[float], Awaitable[None]]  # is given the time at which it was due
+
+
+class OpenLoop:
+    """Poisson arrivals at `rate_per_s`, which may be changed while it runs."""
+
+    def __init__(
+        self,
+        rate_per_s: float,
+        work: Work,
+        *,
+        dropped: Callable[[], None],
+        rng: random.Random,
+        max_in_flight: int,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.rate_per_s = rate_per_s
+        self._work = work
+        self._dropped = dropped
+        self._rng = rng
+        self._max_in_flight = max_in_flight
+        self._now = now
+        self._sleep = sleep
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered yet."""
+        return len(self._tasks)
+
+    async def run(self) -> None:
+        """Send until cancelled. What is in flight then is cancelled too."""
+        due = self._now()
+        try:
+            while True:
+                due += self._rng.expovariate(self.rate_per_s)
+                # Always at least one turn of the event loop, so that a late generator does not starve its own answers.
+                await self._sleep(max(0.0, due - self._now()))
+                self._send(due)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _send(self, due: float) -> None:
+        # A cap there must be, or a dead service fills this process's memory; what is above it counts as failed.
+        if len(self._tasks) >= self._max_in_flight:
+            self._dropped()
+            return
+        task = asyncio.ensure_future(self._work(due))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,57 @@
+"""What a visitor of the shop may know of it: names of customers, things to search for, products, shops, zones."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+CUSTOMERS = 300
+STOREFRONTS = 64
+ZONES = 64
+PRODUCTS = 2_000
+SOUGHT = _words(
+    "lamp kettle carpet mirror blanket bicycle guitar drawer pillow teapot candle curtain bucket ladder cushion "
+    "hammock notebook umbrella backpack wardrobe armchair bookcase saucepan toaster doormat lantern basket compass "
+    "telescope trumpet microscope keyboard headset speaker printer thermos sandal jacket sweater helmet"
+)
+LIKED = ("amber", "bright", "classic", "compact", "elegant", "folding", "golden", "modern", "robust", "sturdy")
+MADE_OF = ("bamboo", "brass", "ceramic", "copper", "cotton", "glass", "leather", "oak", "steel", "wool")
+
+
+def credentials(customer: int) -> dict[str, str]:
+    """How a customer signs in."""
+    name = f"user-{customer:03d}"
+    return {"username": name, "password": f"{name}-secret"}
+
+
+def words(rng: random.Random) -> str:
+    """What somebody types into the search box."""
+    return f"{rng.choice(LIKED)} {rng.choice(MADE_OF)} {rng.choice(SOUGHT)}"
+
+
+def lines(rng: random.Random, count: int) -> list[dict[str, int]]:
+    """A basket."""
+    products = rng.sample(range(1, PRODUCTS + 1), count)
+    return [{"product_id": product, "quantity": rng.randint(1, 3)} for product in products]
+
+
+def priced_lines(rng: random.Random, count: int) -> list[dict[str, int]]:
+    """A basket whose prices are known already."""
+    return [{**line, "unit_price_cents": rng.randint(500, 20_000)} for line in lines(rng, count)]
+
+
+def key(rng: random.Random) -> str:
+    """An idempotency key."""
+    return f"{rng.getrandbits(96):024x}"
+
+
+def json_body(content: dict[str, Any], note: bytes = b"") -> bytes:
+    """`content` as JSON; `note` is put in as it is, so that a large one costs no encoding."""
+    text = json.dumps(content).encode()
+    return text[:-1] + b', "note": "' + note + b'"}' if note else text

@@ -1,0 +1,126 @@
+"""The users: a seeded stream of journeys through the gateway, each counted."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+from traffic import shop
+from traffic.metrics import Journey, Metrics
+from traffic.open_loop import OpenLoop
+
+RATE_PER_S = 30.0
+MIX = {Journey.BROWSE: 0.5, Journey.SIGN_IN: 0.2, Journey.CHECK_OUT: 0.3}
+TIMEOUT_S = 2.0
+MAX_IN_FLIGHT = 256
+
+
+class JourneyFailed(Exception):
+    """The gateway answered, and it was not what the user came for."""
+
+
+class Users:
+    """Customers who browse, sign in and check out."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        gateway_url: str,
+        metrics: Metrics,
+        *,
+        seed: int,
+        rate_per_s: float = RATE_PER_S,
+        timeout_s: float = TIMEOUT_S,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session = session
+        self._url = gateway_url.rstrip("/")
+        self._metrics = metrics
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._now = now
+        self._rng = random.Random(f"journeys {seed}")
+        self._tokens: dict[int, str] = {}  # of the customers who signed in
+        self._journeys: dict[Journey, Callable[[], Awaitable[None]]] = {
+            Journey.BROWSE: self._browse,
+            Journey.SIGN_IN: self._sign_in,
+            Journey.CHECK_OUT: self._check_out,
+        }
+        self._loop = OpenLoop(
+            rate_per_s,
+            self._travel,
+            dropped=lambda: metrics.dropped(self._pick()),
+            rng=random.Random(f"arrivals {seed}"),
+            max_in_flight=max_in_flight,
+            now=now,
+        )
+
+    async def run(self) -> None:
+        """Send journeys until cancelled."""
+        await self._loop.run()
+
+    def _pick(self) -> Journey:
+        return self._rng.choices(tuple(MIX), tuple(MIX.values()))[0]
+
+    async def _travel(self, due: float) -> None:
+        journey = self._pick()
+        try:
+            await self._journeys[journey]()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, JourneyFailed):
+            self._metrics.finished(journey, succeeded=False, duration_s=self._now() - due)
+        else:
+            self._metrics.finished(journey, succeeded=True, duration_s=self._now() - due)
+
+    async def _browse(self) -> None:
+        customer = self._rng.randrange(shop.CUSTOMERS)
+        await self._ask(customer, "GET", "/browse", 200, query={"q": shop.words(self._rng)})
+
+    async def _sign_in(self) -> None:
+        await self._token_of(self._rng.randrange(shop.CUSTOMERS))
+
+    async def _token_of(self, customer: int) -> str:
+        answer = await self._ask(customer, "POST", "/sign-in", 201, body=shop.credentials(customer))
+        token: str = answer["token"]
+        self._tokens[customer] = token
+        return token
+
+    async def _check_out(self) -> None:
+        # Who checks out is one who signed in; the very first of all signs in on the way.
+        signed_in = tuple(self._tokens)
+        customer = self._rng.choice(signed_in) if signed_in else self._rng.randrange(shop.CUSTOMERS)
+        basket = {"lines": shop.lines(self._rng, self._rng.randint(1, 3)), "zone": customer % shop.ZONES + 1}
+        headers = {"Idempotency-Key": shop.key(self._rng)}
+        token = self._tokens.get(customer) or await self._token_of(customer)
+        headers["Authorization"] = f"Bearer {token}"
+        await self._ask(customer, "POST", "/check-out", 201, body=basket, headers=headers)
+
+    async def _ask(
+        self,
+        customer: int,
+        method: str,
+        path: str,
+        expected: int,
+        *,
+        query: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """One request of a customer, from the client and the shop that are theirs."""
+        sent = {"Client-Key": f"client-{customer:03d}", "Content-Type": "application/json", **(headers or {})}
+        params = {"store": str(customer % shop.STOREFRONTS + 1), **(query or {})}
+        data = None if body is None else shop.json_body(body)
+        async with self._session.request(
+            method, self._url + path, params=params, data=data, headers=sent, timeout=self._timeout
+        ) as response:
+            content = await response.read()
+            if response.status == 401:
+                # The token is of no use any more: the next one signs in again.
+                self._tokens.pop(customer, None)
+            if response.status != expected:
+                raise JourneyFailed(f"{method} {path} answered {response.status}")
+            # Only a sign-in is answered with something that is needed later.
+            return dict(await response.json()) if content and path == "/sign-in" else {}
