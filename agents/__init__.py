@@ -1,0 +1,1 @@
+"""Everything that decides: policies that see observations and give actions."""

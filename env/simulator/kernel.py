@@ -6,6 +6,7 @@ are counted in fractions; whole users and whole failures are drawn from them whe
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import Final
 
@@ -195,7 +196,7 @@ def _boots_on(own: Table, cpu: Row, s: int, seconds: float) -> bool:
 def _campaign(own: Table, s: int, surge: float, seconds: float) -> float:
     """The campaign's requests in a tick; what they leave in memory is added."""
     mean = own[CAMPAIGN][s] * seconds
-    extra = max(0.0, mean + surge * mean**0.5)
+    extra = max(0.0, mean + surge * math.sqrt(mean))
     own[SURGE][s] = extra
     own[MEMORY][s] += extra * own[CAMPAIGN_MB][s]
     return extra

@@ -32,7 +32,6 @@ class Parameters:
     """What all services share, and each service's own."""
 
     tick_s: float
-    scrape_interval_s: float
     cpu_quota_cores: float
     scale_up_factor: float
     memory_limit_mb: float
@@ -99,8 +98,6 @@ def parse_parameters(raw: dict[str, Any]) -> Parameters:
     for service in Service:
         if parameters.surge_rate(service) <= 0:
             raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")
-    if not float(parameters.scrape_interval_s / parameters.tick_s).is_integer():
-        raise ParameterError("scrape_interval_s must be a whole number of ticks (tick_s)")
     return parameters
 
 

@@ -49,7 +49,6 @@ class SimulatedWorld:
 
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.parameters = p = parameters or _default_parameters()
-        self._ticks_per_scrape = round(p.scrape_interval_s / p.tick_s)
         found = paths(p)
         # Row for row in the kernel's order, which is the vocabulary's.
         self._unloaded = [shares(found[service], p.latency_sigma) for service in Service]
@@ -266,9 +265,9 @@ class SimulatedWorld:
             if calm >= 0.999 * answers:
                 p95_s = self._unloaded_p95_s[s]
             else:
-                p95_s = quantile(
-                    0.95, [share * calm + count for share, count in zip(self._unloaded[s], self._late[s], strict=True)]
-                )
+                counts = [share * calm + count for share, count in zip(self._unloaded[s], self._late[s], strict=True)]
+                p95_s = quantile(0.95, counts)
+                self._late[s] = [0.0] * _BUCKETS
             p95_s *= 1.0 + 0.05 * jitter  # some hundred requests at most: a quantile of so few scatters
         else:
             error_ratio = p95_s = 0.0
@@ -283,8 +282,6 @@ class SimulatedWorld:
         ]
         # The next window begins with this scrape; what was counted in this one is done with.
         answers_row[s] = errors_row[s] = cpu_row[s] = calm_row[s] = 0.0
-        if calm < answers:
-            self._late[s] = [0.0] * _BUCKETS
         self._since[s] = self._now
         return row
 

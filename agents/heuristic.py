@@ -1,0 +1,161 @@
+"""What an experienced engineer does: look, read a log where in doubt, say what is broken, fix it, see if it helped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from agents.reading import DEEPEST_FIRST, Reading
+from env.environment import Observation
+from env.vocabulary import (
+    CALLS,
+    REMEDY,
+    Action,
+    CheckLogs,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Feature,
+    Service,
+    Wait,
+)
+from env.world import Level, LogLine
+
+STEADY_RELEASE = "1.4.0"  # what every service runs before an incident
+PATIENCE_STEPS = 6  # a fix that has not helped by then was not it
+REFUSALS = ("no earlier release", "not running", "already at")
+
+_RELEASE = re.compile(r"\d+\.\d+\.\d+")
+
+
+@dataclass
+class Evidence:
+    """What has been seen in this episode, beyond the last observation."""
+
+    memory_peak: dict[Service, float] = field(default_factory=dict)
+    swollen: set[Service] = field(default_factory=set)  # at any time while it ran
+    redeployed: set[Service] = field(default_factory=set)  # its log names another release
+    raising: set[Service] = field(default_factory=set)  # its log holds exceptions of its own
+    read: set[Service] = field(default_factory=set)
+    last_down_step: dict[Service, int] = field(default_factory=dict)
+    excluded: set[Fault] = field(default_factory=set)  # was fixed, did not help
+
+    def note(self, observation: Observation, reading: Reading) -> None:
+        """Take in one observation."""
+        for service in Service:
+            if not reading.up(service):
+                self.last_down_step[service] = observation.step
+        self.swollen |= set(reading.swollen())
+        if observation.logs_of is not None:
+            self.read.add(observation.logs_of)
+            self._note_logs(observation.logs_of, observation.logs)
+
+    def _note_logs(self, service: Service, logs: tuple[LogLine, ...]) -> None:
+        started = [line for line in logs if line.event == "started"]
+        if started:
+            release = _RELEASE.search(started[-1].text)
+            known = release is not None and release.group() != STEADY_RELEASE
+            (self.redeployed.add if known else self.redeployed.discard)(service)
+        if any(line.level is Level.ERROR and line.event != "started" for line in logs):
+            self.raising.add(service)
+
+
+class HeuristicPolicy:
+    """Looks at rules of thumb in the order in which they are certain."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._evidence = Evidence()
+        self._diagnosed = False
+        self._committed: Fault | None = None  # being fixed, or about to be
+        self._fixed_step: int | None = None
+        self._idle_steps = 0
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Forget the last episode."""
+        self._begin()
+
+    def act(self, observation: Observation) -> Action:
+        """The next action; one look at the observation, one at what was seen before."""
+        reading = Reading(observation.features)
+        self._evidence.note(observation, reading)
+        if self._fixed_step is not None and not self._gave_up(observation):
+            return Wait()
+        if self._committed is None:
+            suspicion = self._suspect(observation, reading)
+            if not isinstance(suspicion, Fault):
+                return suspicion
+            self._committed = suspicion
+            if not self._diagnosed:
+                self._diagnosed = True
+                return Diagnose(suspicion.service, suspicion.mode)
+        self._fixed_step = observation.step
+        return REMEDY[self._committed.mode](self._committed.service)
+
+    def _gave_up(self, observation: Observation) -> bool:
+        """Whether the last fix was refused or has not helped; then it is out of the question."""
+        assert self._fixed_step is not None
+        assert self._committed is not None
+        waited = observation.step - self._fixed_step
+        refused = waited == 1 and any(words in observation.last_result for words in REFUSALS)
+        if not refused and waited < PATIENCE_STEPS:
+            return False
+        self._evidence.excluded.add(self._committed)
+        self._committed = None
+        self._fixed_step = None
+        return True
+
+    def _suspect(self, observation: Observation, reading: Reading) -> Fault | Action:
+        """What is most likely broken, or what to do to find out."""
+        for fault in (*self._clear_cases(observation, reading), *self._told_by_logs()):
+            if fault not in self._evidence.excluded:
+                return fault
+        failing = reading.failing()
+        unread = [service for service in failing if service not in self._evidence.read]
+        if unread:
+            return CheckLogs(unread[0])
+        for service in failing:
+            # Errors of its own, CPU to spare, and it runs: the code is what is left.
+            fault = Fault(FaultMode.BAD_DEPLOY, service)
+            if fault not in self._evidence.excluded:
+                return fault
+        return self._search(reading)
+
+    def _clear_cases(self, observation: Observation, reading: Reading) -> list[Fault]:
+        evidence = self._evidence
+        found = []
+        for service in reading.down():
+            leaked = service in evidence.swollen
+            found.append(Fault(FaultMode.MEMORY_LEAK if leaked else FaultMode.CRASHED, service))
+        found += [Fault(FaultMode.MEMORY_LEAK, service) for service in reading.swollen()]
+        for service in reading.swamped():
+            # A cold start uses all its CPU too; and a leak may look like a crowd until its memory shows.
+            booted = observation.step - evidence.last_down_step.get(service, -9) <= 2
+            if not booted and reading.memory_rise(service) < 1.3 and not self._explained(service, reading):
+                found.append(Fault(FaultMode.OVERLOADED, service))
+        return found
+
+    def _explained(self, service: Service, reading: Reading) -> bool:
+        """Whether something that `service` calls is swamped itself."""
+        return any(upstream in reading.swamped() for upstream in CALLS[service])
+
+    def _told_by_logs(self) -> list[Fault]:
+        told = self._evidence.redeployed
+        return [Fault(FaultMode.BAD_DEPLOY, service) for service in DEEPEST_FIRST if service in told]
+
+    def _search(self, reading: Reading) -> Action:
+        """Nothing stands out: give it two steps, then read one log after the other, the loudest first."""
+        self._idle_steps += 1
+        unread = [service for service in Service if service not in self._evidence.read]
+        if self._idle_steps <= 2 or not unread:
+            return Wait()
+        return CheckLogs(max(unread, key=lambda service: _loudness(service, reading)))
+
+
+def _loudness(service: Service, reading: Reading) -> float:
+    errors = reading.value(service, Feature.ERROR_RATIO)
+    return errors if errors == errors else 1.0
