@@ -22,6 +22,7 @@ from services.kit.upstreams import UpstreamAnswer, Upstreams
 
 UPSTREAM_TIMEOUT_S = 1.0
 KEPT_CARTS = 1_000
+SHELVES = 40  # behind each block of a shop's front page
 BEHIND: dict[int | str, dict[str, Any]] = {
     404: {"description": "No such storefront, product, account or zone."},
     502: {"description": "A service behind this one failed."},
@@ -55,10 +56,12 @@ class SavedCart(Body):
 
 @routes.get("/storefronts/{store}", responses={404: BEHIND[404]})
 async def storefront(request: Request, store: int) -> Response:
-    """A shop's front page."""
+    """A shop's front page, with everything on its shelves."""
     ctx = context(request)
     async with ctx.turn:
-        return _compose(request, _shop(ctx, store), "Welcome", ())
+        shop = _shop(ctx, store)
+        shelves = ((f"{title}, shelf {shelf}", text) for shelf in range(1, SHELVES + 1) for title, text in shop.blocks)
+        return _compose(request, shop, "Welcome", shelves)
 
 
 @routes.get("/browse", responses=BEHIND)

@@ -17,7 +17,7 @@ from services.kit.idempotency import KeptAnswers
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
-STRETCHING = 16_000  # iterations that turn an account's secret into the key of one receipt
+STRETCHING = 18_000  # iterations that turn an account's secret into the key of one receipt
 
 routes = APIRouter()
 kept = KeptAnswers("charges")

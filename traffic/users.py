@@ -92,7 +92,7 @@ class Users:
         # Who checks out is one who signed in; the very first of all signs in on the way.
         signed_in = tuple(self._tokens)
         customer = self._rng.choice(signed_in) if signed_in else self._rng.randrange(shop.CUSTOMERS)
-        basket = {"lines": shop.lines(self._rng, self._rng.randint(1, 3)), "zone": customer % shop.ZONES + 1}
+        basket = {"lines": shop.lines(self._rng, self._rng.randint(2, 4)), "zone": customer % shop.ZONES + 1}
         headers = {"Idempotency-Key": shop.key(self._rng)}
         token = self._tokens.get(customer) or await self._token_of(customer)
         headers["Authorization"] = f"Bearer {token}"

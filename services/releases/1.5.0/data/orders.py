@@ -49,7 +49,7 @@ def seed(database: sqlite3.Connection) -> None:
     database.executemany("INSERT INTO zones VALUES (?, ?, ?, ?)", zones)
     promotions = [
         (n, f"promotion-{n:02d}", modulus, n % modulus, 1 + n % 3, 5 + (n * 7) % 20)
-        for n, modulus in enumerate((2, 3, 4, 5, 2, 3, 4, 5, 6, 7, 3, 5, 2, 4, 6, 7), start=1)
+        for n, modulus in enumerate((2, 3, 4, 5, 2, 3, 4, 5, 6, 7, 3, 5, 2, 4, 6, 7) * 2, start=1)
     ]
     database.executemany("INSERT INTO promotions VALUES (?, ?, ?, ?, ?, ?)", promotions)
 
