@@ -1,0 +1,261 @@
+"""`mirr episode`, `evaluate`, `compare`, `demo`: playing, in either world. What is heavy is imported where it is
+needed: `mirr --help` is to be quick."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import JsonOption, LabOption
+from cli.worlds import WorldName, open_world, parse_world
+
+if TYPE_CHECKING:
+    from agents.registry import PolicyName
+    from env.record import RolloutWriter
+    from env.rollout import EpisodeResult, OnStep
+    from env.vocabulary import Fault
+    from env.world import World
+
+WORLD_FAILED = 3
+DEMO_SEEDS = 1000
+HEADINGS = {
+    "success_rate": "success",
+    "diagnosis_accuracy": "diagnosed",
+    "mean_reward": "reward",
+    "mean_steps": "steps",
+    "mean_time_to_mitigate_s": "mitigated s",
+    "mean_failed_requests": "failed req",
+}
+
+WorldOption = Annotated[str, typer.Option("--world", help="Where to play: sim or docker.")]
+PolicyOption = Annotated[
+    str, typer.Option("--policy", help="Who plays: wait, random, brute_force, heuristic or oracle.")
+]
+PoliciesOption = Annotated[list[str], typer.Option("--policy", help="Who plays; may be given more than once.")]
+FaultOption = Annotated[str | None, typer.Option("--fault", help="MODE:SERVICE in place of the seed's own fault.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Stands for a scenario; the same in both worlds.")]
+EpisodesOption = Annotated[int, typer.Option("--episodes", min=1, help="How many, with the seeds from --seed on.")]
+RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the rollout here, as JSON lines.")]
+PaceOption = Annotated[
+    float | None,
+    typer.Option("--pace", min=0.0, help="Seconds between steps on the simulator (default: 1 to a terminal)."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (episode, evaluate, compare, demo):
+        app.command()(command)
+
+
+@dataclass(frozen=True)
+class Player:
+    """Who plays where, both names checked."""
+
+    world: WorldName
+    policy: PolicyName
+
+    def play_in(
+        self,
+        world: World,
+        seed: int,
+        *,
+        fault: Fault | None = None,
+        record: RolloutWriter | None = None,
+        on_step: OnStep | None = None,
+    ) -> EpisodeResult:
+        """One episode in an open world."""
+        from agents.registry import make_policy
+        from env.environment import Environment
+        from env.rollout import play
+        from env.scenario import draw
+
+        return play(
+            Environment(world),
+            make_policy(self.policy, draw(seed, fault).faults[0]),
+            seed=seed,
+            fault=fault,
+            world_name=self.world,
+            policy_name=self.policy,
+            record=record,
+            on_step=on_step,
+        )
+
+    def play_many(self, lab: str, seeds: range, what: str) -> list[EpisodeResult]:
+        """An episode for each seed, told on stderr as they end."""
+        results = []
+        with open_world(self.world, lab, what=what) as world:
+            for number, seed in enumerate(seeds, start=1):
+                result = self.play_in(world, seed)
+                results.append(result)
+                if self.world is WorldName.DOCKER or number % 100 == 0:
+                    _tell_progress(result, number, len(seeds))
+        return results
+
+
+def _player(world: str, policy: str) -> Player:
+    from agents.registry import parse_policy
+
+    return Player(parse_world(world), parse_policy(policy))
+
+
+def _checked(seed: int, fault: str | None) -> Fault | None:
+    """The fault asked for; raises where it or the seed is none, before anything is opened."""
+    from env.scenario import checked_seed
+    from env.vocabulary import Fault
+
+    checked_seed(seed)
+    return None if fault is None else Fault.parse(fault)
+
+
+def episode(
+    world: WorldOption = "sim",
+    policy: PolicyOption = "heuristic",
+    fault: FaultOption = None,
+    seed: SeedOption = 0,
+    record: RecordOption = None,
+    lab: LabOption = "mirr",
+    as_json: JsonOption = False,
+) -> None:
+    """Play one episode and tell how it ended."""
+    from env.record import RolloutWriter
+
+    player, wanted = _player(world, policy), _checked(seed, fault)
+    if record is not None and not record.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
+    with (
+        nullcontext() if record is None else RolloutWriter(record) as writer,
+        open_world(player.world, lab, what="mirr episode") as opened,
+    ):
+        result = player.play_in(opened, seed, fault=wanted, record=writer)
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2))
+    else:
+        from cli.watching import trajectory_text
+
+        print(trajectory_text(result))
+    _exit_if_void([result])
+
+
+def evaluate(
+    world: WorldOption = "sim",
+    policy: PolicyOption = "heuristic",
+    episodes: EpisodesOption = 20,
+    seed: SeedOption = 0,
+    lab: LabOption = "mirr",
+    as_json: JsonOption = False,
+) -> None:
+    """Play many episodes and tell how often, how fast and at what cost they were resolved."""
+    from env.evaluation import evaluation
+
+    player = _player(world, policy)
+    _checked(seed, None)
+    results = player.play_many(lab, range(seed, seed + episodes), "mirr evaluate")
+    answer = evaluation(player.world, player.policy, results)
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    else:
+        print(f"{policy} in {world}: {episodes} episodes from seed {seed}, {answer['void']} void")
+        print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
+    _exit_if_void(results)
+
+
+def compare(
+    policy: PoliciesOption,
+    episodes: EpisodesOption = 10,
+    seed: SeedOption = 0,
+    lab: LabOption = "mirr",
+    as_json: JsonOption = False,
+) -> None:
+    """Play the same episodes in both worlds, and tell how far they are apart."""
+    from env.evaluation import comparison
+
+    _checked(seed, None)
+    players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
+    answers, played = {}, []
+    for name, (in_sim, in_docker) in players.items():
+        print(f"{name}: {episodes} episodes in each world", file=sys.stderr)
+        docker = in_docker.play_many(lab, range(seed, seed + episodes), "mirr compare")
+        sim = in_sim.play_many(lab, range(seed, seed + episodes), "mirr compare")
+        answers[name] = comparison(name, sim, docker)
+        played += docker
+    if as_json:
+        print(json.dumps({"policies": answers}, indent=2))
+    else:
+        for name, answer in answers.items():
+            print(f"{name}: seeds {seed} to {seed + episodes - 1} in both worlds")
+            print(_table({side: _rows(answer[side])["overall"] for side in ("sim", "docker", "gap")}))
+    _exit_if_void(played)
+
+
+def demo(
+    world: WorldOption = "sim",
+    policy: PolicyOption = "heuristic",
+    fault: FaultOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Which scenario; any if not given.")] = None,
+    pace: PaceOption = None,
+    lab: LabOption = "mirr",
+) -> None:
+    """Watch one episode in the terminal."""
+    from cli.watching import Watcher
+
+    player = _player(world, policy)
+    chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
+    wanted = _checked(chosen, fault)
+    if pace is None:
+        pace = 1.0 if sys.stdout.isatty() and player.world is WorldName.SIM else 0.0
+    watcher = Watcher(pace_s=pace)
+    watcher.opening(player.world, player.policy, chosen)
+    with open_world(player.world, lab, what="mirr demo") as opened:
+        result = player.play_in(opened, chosen, fault=wanted, on_step=watcher.step)
+    watcher.ending(result)
+    _exit_if_void([result])
+
+
+def _exit_if_void(results: list[EpisodeResult]) -> None:
+    """Where no episode says anything about a policy, the world has failed, not the command."""
+    from env.evaluation import valid
+
+    if results and not valid(results):
+        print(f"mirr: void: {results[0].report.reason}", file=sys.stderr)
+        raise typer.Exit(WORLD_FAILED)
+
+
+def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
+    report = result.report
+    print(
+        f"[{number}/{of}] {result.world} {result.policy} seed {result.seed}: {report.scenario.faults[0]} "
+        f"{report.outcome} after {report.steps} steps, reward {report.total_reward:.1f}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _rows(groups: object) -> dict[str, object]:
+    return groups if isinstance(groups, dict) else {}
+
+
+def _table(rows: dict[str, object]) -> str:
+    """Groups as lines, their figures as columns."""
+    lines = [" " * 14 + "".join(heading.rjust(13) for heading in HEADINGS.values())]
+    for name, group in rows.items():
+        figures = _rows(group)
+        cells = (_figure(field, figures) for field in HEADINGS)
+        interval = figures.get("success_interval")
+        tail = f"   success 95%: {interval[0]:.1%} to {interval[1]:.1%}" if isinstance(interval, list) else ""
+        lines.append(name.ljust(14) + "".join(cell.rjust(13) for cell in cells) + tail)
+    return "\n".join(lines)
+
+
+def _figure(field: str, figures: dict[str, object]) -> str:
+    value = figures.get(field)
+    if not isinstance(value, int | float):
+        return "-"
+    return f"{value:.1%}" if field in ("success_rate", "diagnosis_accuracy") else f"{value:.1f}"

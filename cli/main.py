@@ -1,0 +1,62 @@
+"""`mirr`: the command line, and what becomes of errors that are expected."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from cli import bench_command, chaos_commands, episode_commands, lab_commands
+from env.record import RecordError
+from env.scenario import BadSeed
+from env.vocabulary import UnknownName
+from env.world import WorldError
+from lab.errors import BadLabName, LabError
+
+WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="mirr",
+    help="Break one of five services, and let an agent repair it: on a simulator, or on real containers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+lab_commands.register(app)
+chaos_commands.register(app)
+episode_commands.register(app)
+bench_command.register(app)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 done, 1 bad news, 2 wrong usage, 3 the world failed."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        return _told(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
+    except (UnknownName, BadSeed, BadLabName, RecordError) as error:
+        return _told(str(error), WRONG_USAGE)
+    except (LabError, WorldError) as error:
+        return _told(str(error), WORLD_FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        return _told("interrupted; what is half done is healed by the next mirr command", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _first_line(error: TyperException) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{text.strip()} See: mirr --help"
+
+
+def _told(message: str, code: int) -> int:
+    if message:
+        print(f"mirr: {message}", file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run())

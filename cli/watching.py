@@ -1,0 +1,128 @@
+"""An episode as a person watches it: a table a step, what was done about it, and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from env.environment import Observation
+from env.objectives import FEATURE_COLUMN, OBJECTIVES
+from env.rendering import COLUMNS, cell, log_text
+from env.reward import Outcome
+from env.rollout import EpisodeResult, Move
+from env.vocabulary import Feature, Service, action_text
+from env.world import Level
+
+LOG_LINES_SHOWN = 6
+LEVEL_COLOURS = {Level.INFO: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}
+OUTCOME_COLOURS = {
+    Outcome.RESOLVED: "bold green",
+    Outcome.COLLAPSED: "bold red",
+    Outcome.EXHAUSTED: "bold yellow",
+    Outcome.VOID: "bold magenta",
+}
+
+# Above the first value a cell is worth a look, above the second it is out of its objective.
+_LIMITS: dict[Feature, tuple[float, float]] = {
+    Feature.ERROR_RATIO: (0.5 * OBJECTIVES.error_ratio, OBJECTIVES.error_ratio),
+    Feature.LATENCY_P95_S: (0.5 * OBJECTIVES.latency_p95_s, OBJECTIVES.latency_p95_s),
+    Feature.CPU_SHARE: (0.6, 0.85),
+    Feature.MEMORY_SHARE: (0.75 * OBJECTIVES.memory_share, OBJECTIVES.memory_share),
+    Feature.IN_FLIGHT: (8.0, 20.0),
+}
+
+
+class Watcher:
+    """Prints an episode as it is played; plain where nobody's terminal is on the other end."""
+
+    def __init__(
+        self, *, pace_s: float, console: Console | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._console = console or Console(highlight=False)
+        self._pace_s = pace_s
+        self._sleep = sleep
+
+    def opening(self, world: str, policy: str, seed: int) -> None:
+        """Who plays where."""
+        where = "the simulator" if world == "sim" else "the real containers"
+        self._console.print(f"[bold]One of five services breaks on {where}[/]; {policy} plays, seed {seed}.\n")
+
+    def step(self, observation: Observation, move: Move | None) -> None:
+        """What was done, and what it looks like afterwards."""
+        if move is None:
+            self._console.print("[bold]Something is wrong.[/] This is what Prometheus shows:")
+        else:
+            colour = "green" if move.reward > 0 else "red" if move.reward < 0 else "dim"
+            self._console.print(
+                f"\n[bold cyan]step {observation.step}: {action_text(move.action)}[/]  {escape(move.result)}"
+                f"  [{colour}]reward {move.reward:+.1f}[/]",
+                soft_wrap=True,
+            )
+        self._print_logs(observation)
+        self._console.print(_table(observation))
+        if self._pace_s > 0:
+            self._sleep(self._pace_s)
+
+    def _print_logs(self, observation: Observation) -> None:
+        # What is out of the ordinary first; the latest of the rest fill up.
+        ranked = sorted(observation.logs, key=lambda line: (line.level is Level.INFO, line.age_s))
+        started = [line for line in ranked if line.event == "started"]
+        shown = (started + [line for line in ranked if line not in started])[:LOG_LINES_SHOWN]
+        for line in sorted(shown, key=lambda each: -each.age_s):
+            self._console.print(f"  [{LEVEL_COLOURS[line.level]}]{escape(log_text(line))}[/]", soft_wrap=True)
+
+    def ending(self, result: EpisodeResult) -> None:
+        """The truth, now that it is over."""
+        report = result.report
+        self._console.print(f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(report.reason)}")
+        self._console.print(escape(report_text(result)))
+
+
+def report_text(result: EpisodeResult) -> str:
+    """The facts of an episode, a line each."""
+    report = result.report
+    diagnosis = report.diagnosis
+    said = "none" if diagnosis is None else f"{diagnosis.mode}:{diagnosis.service}"
+    verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
+    mitigated = "never" if report.time_to_mitigate_s is None else f"after {report.time_to_mitigate_s:g} s"
+    return (
+        f"  fault       {', '.join(str(fault) for fault in report.scenario.faults)}\n"
+        f"  diagnosis   {said}{verdict}\n"
+        f"  mitigated   {mitigated}\n"
+        f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
+        f"  harm        {report.harm.failed_requests} failed user requests, "
+        f"{report.harm.objective_lost_s:g} s outside objectives, {report.harm.needless_actions} needless actions"
+    )
+
+
+def trajectory_text(result: EpisodeResult) -> str:
+    """A finished episode in words: every action, then the facts."""
+    lines = [f"{result.policy} in {result.world}, seed {result.seed}"]
+    for number, move in enumerate(result.trajectory, start=1):
+        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {move.result}")
+    report = result.report
+    return "\n".join([*lines, f"{report.outcome}: {report.reason}", report_text(result)])
+
+
+def _table(observation: Observation) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("service")
+    for heading, _, _ in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row, service in zip(observation.features.tolist(), Service, strict=True):
+        table.add_row(str(service), *(_coloured(feature, row[FEATURE_COLUMN[feature]]) for feature in COLUMNS))
+    return table
+
+
+def _coloured(feature: Feature, value: float) -> str:
+    text = cell(feature, value)
+    if feature is Feature.UP:
+        return f"[green]{text}[/]" if value >= 1.0 else f"[bold red]{text}[/]"
+    look, out = _LIMITS.get(feature, (float("inf"), float("inf")))
+    if value != value:
+        return f"[dim]{text}[/]"
+    return f"[bold red]{text}[/]" if value > out else f"[yellow]{text}[/]" if value > look else text

@@ -1,0 +1,50 @@
+"""The one place that chooses a world; everyone else is handed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import assert_never
+
+from env.vocabulary import UnknownName
+from env.world import World
+
+
+class WorldName(StrEnum):
+    """The worlds an episode can be played in."""
+
+    SIM = "sim"
+    DOCKER = "docker"
+
+
+def parse_world(name: str) -> WorldName:
+    """The world of that name, or UnknownName."""
+    try:
+        return WorldName(name)
+    except ValueError as error:
+        raise UnknownName(f"unknown world {name!r}; one of: {', '.join(WorldName)}") from error
+
+
+@contextmanager
+def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iterator[World]:
+    """A world, closed at the end whatever happens; `what` tells others who holds the lab."""
+    world = _opened(name, lab, what)
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+def _opened(name: WorldName, lab: str, what: str) -> World:
+    match name:
+        case WorldName.SIM:
+            from env.simulator.world import SimulatedWorld
+
+            return SimulatedWorld()
+        case WorldName.DOCKER:
+            from bridge.assembly import open_docker_world
+
+            return open_docker_world(lab, what=what)
+        case _:
+            assert_never(name)
