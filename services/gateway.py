@@ -22,7 +22,7 @@ from services.kit.upstreams import UpstreamAnswer, Upstreams
 
 UPSTREAM_TIMEOUT_S = 1.0
 KEPT_CARTS = 1_000
-SHELVES = 40  # behind each block of a shop's front page
+SHELVES = 80  # behind each block of a shop's front page
 BEHIND: dict[int | str, dict[str, Any]] = {
     404: {"description": "No such storefront, product, account or zone."},
     502: {"description": "A service behind this one failed."},

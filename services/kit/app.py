@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
@@ -27,6 +26,7 @@ from services.kit.metrics import Metrics
 from services.kit.replies import problem, reply
 from services.kit.settings import Settings
 from services.kit.trace import CURRENT
+from services.kit.turn import Turn
 from services.kit.upstreams import HttpUpstreams, UpstreamFailed, Upstreams
 
 MAX_PROBLEMS = 5  # of a body that is wrong in many places
@@ -47,7 +47,7 @@ class Context:
     store: sqlite3.Connection
     upstreams: Upstreams
     # CPU work is done one piece at a time in order of arrival: a queue in the open, where its wait is measured.
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: Turn = field(default_factory=Turn)
     busy_keys: set[str] = field(default_factory=set)  # idempotency keys of what is being worked on right now
 
 
