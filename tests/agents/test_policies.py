@@ -1,0 +1,138 @@
+"""The policies on the simulator: the honest one wins, and nobody earns by farming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import mean
+
+import numpy as np
+import pytest
+
+from agents.registry import POLICIES, PolicyName, make_policy
+from env.environment import Environment, Observation
+from env.evaluation import evaluation
+from env.rollout import EpisodeResult, Policy, play
+from env.scenario import draw
+from env.simulator.parameters import Parameters, load_parameters
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import (
+    ALL_FAULTS,
+    REMEDY,
+    Action,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Feature,
+    Restart,
+    ScaleUp,
+    Service,
+    UnknownName,
+    Wait,
+)
+
+SEEDS = range(60)
+
+
+class Scripted:
+    """Does what a function of the observation says."""
+
+    def __init__(self, act: Callable[[Observation], Action]) -> None:
+        self._act = act
+
+    def reset(self, rng: np.random.Generator) -> None:
+        pass
+
+    def act(self, observation: Observation) -> Action:
+        return self._act(observation)
+
+
+def all_played(make: Callable[[Fault], Policy], seeds: range = SEEDS) -> list[EpisodeResult]:
+    environment = Environment(SimulatedWorld())
+    return [play(environment, make(draw(seed).faults[0]), seed=seed) for seed in seeds]
+
+
+def reward_of(make: Callable[[Fault], Policy]) -> float:
+    return mean(result.report.total_reward for result in all_played(make))
+
+
+def first_alert(observation: Observation) -> Action:
+    """Blames whatever has most errors, restarts it, and looks no further."""
+    errors = [observation.value(service, Feature.ERROR_RATIO) for service in Service]
+    worst = list(Service)[int(np.nanargmax(errors))]
+    return Diagnose(worst, FaultMode.CRASHED) if observation.step == 0 else Restart(worst)
+
+
+ADVERSARIES: dict[str, Callable[[Fault], Policy]] = {
+    "repeats the right fix": lambda fault: Scripted(lambda _: REMEDY[fault.mode](fault.service)),
+    "diagnoses everything": lambda _: Scripted(
+        lambda o: Diagnose(list(Service)[o.step % 5], list(FaultMode)[o.step // 5 % 4])
+    ),
+    "restarts everything": lambda _: Scripted(lambda o: Restart(list(Service)[o.step % 5])),
+    "scales everything": lambda _: Scripted(lambda o: ScaleUp(list(Service)[o.step % 5])),
+    "waits": lambda _: Scripted(lambda _: Wait()),
+    "believes the first alert": lambda _: Scripted(first_alert),
+    "names it when it is over": lambda fault: Scripted(
+        lambda o: REMEDY[fault.mode](fault.service) if o.step == 0 else Diagnose(fault.service, fault.mode)
+    ),
+    "random": POLICIES[PolicyName.RANDOM],
+    "brute force": POLICIES[PolicyName.BRUTE_FORCE],
+}
+
+
+def test_the_honest_one_earns_more_than_every_adversary() -> None:
+    honest = reward_of(POLICIES[PolicyName.HEURISTIC])
+    earned = {name: reward_of(make) for name, make in ADVERSARIES.items()}
+    assert all(reward < honest - 20 for reward in earned.values()), (honest, earned)
+
+
+def test_the_heuristic_resolves_and_names_nearly_everything() -> None:
+    overall = evaluation("sim", "heuristic", all_played(POLICIES[PolicyName.HEURISTIC], range(1000, 1200)))["overall"]
+    assert isinstance(overall, dict)
+    assert overall["success_rate"] >= 0.95
+    assert overall["diagnosis_accuracy"] >= 0.9
+
+
+def changed(**changes: float) -> Parameters:
+    from dataclasses import replace
+
+    return replace(load_parameters(), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        changed(overload_factor=1.3),
+        changed(boot_cpu_s=1.0),
+        changed(in_flight_limit=24.0),
+        changed(leak_body_mb=0.55),
+        changed(memory_limit_mb=160.0),
+        changed(shed_cpu_s=0.002),
+        changed(latency_sigma=0.8),
+        changed(leak_request_cpu_s=0.012),
+    ],
+    ids=lambda _: "changed",
+)
+def test_the_heuristic_bears_a_world_that_is_not_quite_the_simulator(parameters: Parameters) -> None:
+    environment = Environment(SimulatedWorld(parameters))
+    played = [play(environment, make_policy(PolicyName.HEURISTIC, fault), seed=9, fault=fault) for fault in ALL_FAULTS]
+    overall = evaluation("sim", "heuristic", played)["overall"]
+    assert isinstance(overall, dict)
+    assert overall["success_rate"] >= 0.9
+    assert overall["diagnosis_accuracy"] >= 0.85
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_the_oracle_resolves_every_fault(fault: Fault) -> None:
+    result = play(Environment(SimulatedWorld()), make_policy(PolicyName.ORACLE, fault), seed=1, fault=fault)
+    assert str(result.report.outcome) == "resolved"
+    assert result.report.diagnosis_correct
+    assert result.report.harm.needless_actions == 0
+
+
+def test_every_policy_has_its_row_and_an_unknown_one_is_told_what_there_is() -> None:
+    from agents.registry import parse_policy
+
+    assert set(POLICIES) == set(PolicyName)
+    with pytest.raises(UnknownName) as caught:
+        parse_policy("clever")
+    assert str(caught.value) == "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, oracle"

@@ -1,0 +1,145 @@
+"""`mirr episode`, `evaluate` and `demo` on the simulator, as typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cli import episode_commands
+from cli.main import run
+from env.record import read_rollout
+from env.world import World
+from tests.env.fakes import FakeWorld
+
+EPISODE_FIELDS = [
+    "world",
+    "policy",
+    "seed",
+    "scenario",
+    "outcome",
+    "reason",
+    "steps",
+    "total_reward",
+    "diagnosis",
+    "time_to_diagnose_s",
+    "time_to_mitigate_s",
+    "harm",
+    "trajectory",
+]
+
+Printed = pytest.CaptureFixture[str]
+
+
+def test_an_episode_prints_the_agreed_fields(capsys: Printed) -> None:
+    assert run(["episode", "--fault", "bad_deploy:payments", "--seed", "7", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == EPISODE_FIELDS
+    assert answer["scenario"] == {"faults": [{"mode": "bad_deploy", "service": "payments"}]}
+    assert answer["outcome"] == "resolved"
+    assert answer["diagnosis"] == {"mode": "bad_deploy", "service": "payments", "correct": True}
+    assert list(answer["harm"]) == ["failed_requests", "objective_lost_s", "needless_actions"]
+    assert list(answer["trajectory"][0]) == ["action", "reward", "result"]
+
+
+def test_an_unresolved_episode_is_an_answer_and_no_failure(capsys: Printed) -> None:
+    assert run(["episode", "--policy", "wait", "--fault", "overloaded:auth", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["outcome"] == "exhausted"
+    assert answer["diagnosis"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "clever"], "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, oracle"),
+        (["--world", "mars"], "unknown world 'mars'; one of: sim, docker"),
+        (
+            ["--fault", "tired:auth"],
+            "unknown fault mode 'tired'; one of: crashed, memory_leak, overloaded, bad_deploy",
+        ),
+        (
+            ["--fault", "crashed:shipping"],
+            "unknown service 'shipping'; one of: gateway, auth, inventory, orders, payments",
+        ),
+        (["--fault", "crashed"], "a fault is written MODE:SERVICE, as in bad_deploy:payments; got 'crashed'"),
+        (["--seed", "-1"], "a seed is a whole number from 0 up; got -1"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_what_there_is(capsys: Printed, arguments: list[str], message: str) -> None:
+    assert run(["episode", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"mirr: {message}\n"
+    assert printed.out == ""
+
+
+def test_a_seed_that_is_no_number_is_wrong_usage(capsys: Printed) -> None:
+    assert run(["episode", "--seed", "x"]) == 2
+    assert capsys.readouterr().err.startswith("mirr: Invalid value for '--seed': ")
+
+
+def test_a_record_needs_a_directory(capsys: Printed, tmp_path: Path) -> None:
+    assert run(["episode", "--record", str(tmp_path / "missing" / "r.jsonl")]) == 2
+    assert f"there is no directory {tmp_path / 'missing'}." in capsys.readouterr().err
+
+
+def test_a_recorded_episode_can_be_read_back(capsys: Printed, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    assert run(["episode", "--record", str(path), "--json"]) == 0
+    end = read_rollout(path).end
+    assert end is not None
+    assert end["report"] == json.loads(capsys.readouterr().out)
+
+
+def test_a_void_episode_is_printed_and_exits_3(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    @contextmanager
+    def broken(name: str, lab: str, *, what: str) -> Iterator[World]:
+        world = FakeWorld()
+        world.fails_with = "the engine is gone; see: mirr doctor"
+        yield world
+
+    monkeypatch.setattr(episode_commands, "open_world", broken)
+    assert run(["episode", "--json"]) == 3
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["outcome"] == "void"
+    assert printed.err == "mirr: void: the engine is gone; see: mirr doctor\n"
+
+
+def test_evaluate_prints_the_agreed_fields(capsys: Printed) -> None:
+    assert run(["evaluate", "--episodes", "20", "--seed", "100", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["world", "policy", "episodes", "void", "overall", "by_mode"]
+    assert answer["overall"]["success_rate"] == 1.0
+    assert sum(group["episodes"] for group in answer["by_mode"].values()) == 20
+
+
+def test_evaluate_in_words_is_a_table(capsys: Printed) -> None:
+    assert run(["evaluate", "--policy", "wait", "--episodes", "8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "wait in sim: 8 episodes from seed 0, 0 void"
+    assert lines[2].split()[:3] == ["overall", "0.0%", "0.0%"]
+
+
+def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    @contextmanager
+    def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:
+        yield FakeWorld(heals_after=1 if name == "sim" else 2)
+
+    monkeypatch.setattr(episode_commands, "open_world", worlds)
+    assert run(["compare", "--policy", "oracle", "--policy", "wait", "--episodes", "4", "--json"]) == 0
+    policies = json.loads(capsys.readouterr().out)["policies"]
+    assert list(policies) == ["oracle", "wait"]
+    assert list(policies["oracle"]) == ["sim", "docker", "gap"]
+    assert policies["oracle"]["gap"]["overall"]["mean_steps"] == 1.0
+    assert policies["wait"]["gap"]["overall"]["mean_time_to_mitigate_s"] is None
+
+
+def test_the_demo_is_plain_on_a_pipe_and_tells_the_whole_story(capsys: Printed) -> None:
+    assert run(["demo", "--seed", "7", "--fault", "bad_deploy:payments"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    for words in ("check_logs(payments)", "release=1.5.0", "rollback(payments)", "resolved", "failed user requests"):
+        assert words in out

@@ -1,0 +1,75 @@
+"""A world that is told, window by window, what to show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from env.vocabulary import REMEDY, Action, Fault, Feature, Journey, Service, Wait
+from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot, WorldError
+
+HEALTHY_ROW = (1.0, 10.0, 0.0, 0.02, 0.3, 0.27, 1.0)
+
+
+def snapshot(*, failed: int = 0, requests: int = 60, degraded: dict[Service, str] | None = None) -> Snapshot:
+    """All services healthy; `failed` of `requests` user requests failed."""
+    features = np.empty(FEATURES_SHAPE)
+    features[:] = HEALTHY_ROW
+    journeys = {journey: JourneyCount(requests=0, failed=0) for journey in Journey}
+    journeys[Journey.BROWSE] = JourneyCount(requests=requests, failed=failed)
+    return Snapshot(features=features, journeys=journeys, degraded=degraded or {})
+
+
+def with_down(shown: Snapshot, service: Service) -> Snapshot:
+    """The same with one service that could not be scraped."""
+    shown.features[SERVICE_ROW[service]] = np.nan
+    shown.features[SERVICE_ROW[service], FEATURE_COLUMN[Feature.UP]] = 0.0
+    return shown
+
+
+class FakeWorld:
+    """Broken until the right fix; healthy `heals_after` windows after it. Refuses and fails on request."""
+
+    def __init__(self, *, heals_after: int = 1, failed: int = 30) -> None:
+        self.heals_after = heals_after
+        self.failed = failed  # of 60 user requests a window, while broken
+        self.fails_with: str | None = None
+        self.refuses: set[Action] = set()
+        self.windows_since_fix: int | None = None
+        self.fault: Fault | None = None
+        self.applied: list[Action] = []
+        self.restored_with: float | None = None
+
+    def restore(self, rng: np.random.Generator) -> None:
+        """As new."""
+        self.restored_with = float(rng.random())
+        self.windows_since_fix = None
+        self.applied = []
+
+    def inject(self, fault: Fault) -> None:
+        """Remember what the right fix is."""
+        self.fault = fault
+
+    def apply(self, action: Action) -> ActionResult:
+        """Only the right fix does anything."""
+        self.applied.append(action)
+        if action in self.refuses:
+            return ActionResult(accepted=False, text="no earlier release")
+        if self.fault is not None and action == REMEDY[self.fault.mode](self.fault.service):
+            self.windows_since_fix = 0
+        return ActionResult(accepted=True, text="waited" if action == Wait() else "done")
+
+    def advance(self, seconds: float) -> None:
+        """A window passes, or the world fails."""
+        if self.fails_with is not None:
+            raise WorldError(self.fails_with)
+        if self.windows_since_fix is not None:
+            self.windows_since_fix += 1
+
+    def observe(self) -> Snapshot:
+        """Healthy once the fix has worked."""
+        healed = self.windows_since_fix is not None and self.windows_since_fix > self.heals_after
+        return snapshot(failed=0 if healed else self.failed)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,205 @@
+"""The episode, played: its sums, its endings, its ledger, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from env.environment import Environment, EpisodeError, EpisodeReport
+from env.objectives import FEATURE_COLUMN
+from env.reward import Outcome
+from env.scenario import BadSeed, EpisodeConfig
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import (
+    ACTIONS,
+    ALL_FAULTS,
+    Action,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Feature,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+)
+from env.world import World, WorldError
+from tests.env.fakes import FakeWorld
+
+CRASHED_PAYMENTS = Fault(FaultMode.CRASHED, Service.PAYMENTS)
+RIGHT = Restart(Service.PAYMENTS)
+CORRECT = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
+
+
+def played(world: World, fault: Fault, actions: list[Action], **config: int) -> EpisodeReport:
+    """The report of an episode with these actions, and waiting after them."""
+    environment = Environment(world, EpisodeConfig(**config))
+    environment.reset(seed=3, fault=fault)
+    queue = list(actions)
+    total = 0.0
+    while True:
+        _, reward, terminated, truncated, info = environment.step(queue.pop(0) if queue else Wait())
+        total += reward
+        if terminated or truncated:
+            report = info["report"]
+            assert isinstance(report, EpisodeReport)
+            assert report.total_reward == pytest.approx(total)
+            return report
+        assert "report" not in info
+
+
+def brute_force() -> list[Action]:
+    return [Restart(service) for service in Service]
+
+
+@pytest.mark.parametrize("world", [FakeWorld(), SimulatedWorld()], ids=["fake", "simulated"])
+def test_brute_force_on_four_wrong_services_and_then_the_right_one_earns_exactly_minus_two(world: World) -> None:
+    report = played(world, CRASHED_PAYMENTS, brute_force())
+    assert report.total_reward == -2.0
+    assert report.outcome is Outcome.RESOLVED
+
+
+def test_naming_the_culprit_after_brute_force_earns_nothing() -> None:
+    report = played(FakeWorld(), CRASHED_PAYMENTS, [*brute_force(), CORRECT])
+    assert report.total_reward == -2.0
+    assert report.diagnosis == CORRECT
+    assert not report.diagnosis_correct
+
+
+def test_diagnose_fix_and_recover_on_the_last_step_earns_exactly_38() -> None:
+    waits: list[Action] = [Wait()] * 25
+    report = played(SimulatedWorld(), CRASHED_PAYMENTS, [*waits, CORRECT, RIGHT])
+    assert (report.total_reward, report.steps, report.outcome) == (38.0, 30, Outcome.RESOLVED)
+    fake = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [*waits, Wait(), Wait(), CORRECT, RIGHT])
+    assert (fake.total_reward, fake.steps, fake.outcome) == (38.0, 30, Outcome.RESOLVED)
+
+
+def test_every_step_saved_is_worth_0_3() -> None:
+    report = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [CORRECT, RIGHT])
+    assert report.steps == 3
+    assert report.total_reward == pytest.approx(38.0 + 0.3 * 27)
+
+
+def test_no_recovery_is_paid_for_where_the_first_diagnosis_was_wrong() -> None:
+    wrong = Diagnose(Service.AUTH, FaultMode.CRASHED)
+    report = played(FakeWorld(), CRASHED_PAYMENTS, [wrong, CORRECT, RIGHT])
+    assert report.total_reward == -2.0 + 6.0
+    assert report.diagnosis == wrong
+
+
+def test_a_wrong_fix_costs_two_every_time_and_the_right_one_pays_once() -> None:
+    wrong = ScaleUp(Service.AUTH)
+    report = played(FakeWorld(heals_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT, RIGHT])
+    assert report.total_reward == -2.0 - 2.0 + 6.0
+    assert report.harm.needless_actions == 3
+
+
+def test_the_right_fix_that_the_world_refuses_neither_pays_nor_costs() -> None:
+    world = FakeWorld()
+    fault = Fault(FaultMode.BAD_DEPLOY, Service.AUTH)
+    world.refuses = {Rollback(Service.AUTH)}
+    report = played(world, fault, [Rollback(Service.AUTH)], max_steps=4)
+    assert (report.total_reward, report.outcome) == (0.0, Outcome.EXHAUSTED)
+
+
+def test_a_cure_that_nobody_applied_is_no_recovery() -> None:
+    report = played(FakeWorld(failed=0), CRASHED_PAYMENTS, [], max_steps=5)
+    assert report.outcome is Outcome.EXHAUSTED
+    assert report.reason == "no recovery within 5 steps"
+
+
+def test_three_steps_with_nothing_left_for_the_users_are_a_collapse() -> None:
+    report = played(FakeWorld(failed=60), CRASHED_PAYMENTS, [])
+    assert (report.outcome, report.steps, report.total_reward) == (Outcome.COLLAPSED, 3, -15.0)
+    assert report.reason == "user SLI at or below 0.02 for 3 steps running"
+
+
+def test_the_ledger_counts_in_real_units_from_step_0() -> None:
+    report = played(FakeWorld(heals_after=1), CRASHED_PAYMENTS, [Wait(), CORRECT, RIGHT])
+    assert report.time_to_diagnose_s == 2.0
+    assert report.time_to_mitigate_s == 6.0
+    assert report.harm.failed_requests == 3 * 30
+    assert report.harm.objective_lost_s == 6.0
+    assert report.harm.needless_actions == 0
+
+
+def test_a_world_that_fails_makes_the_episode_void() -> None:
+    world = FakeWorld()
+    environment = Environment(world)
+    environment.reset(seed=1, fault=CRASHED_PAYMENTS)
+    environment.step(Wait())
+    world.fails_with = "the engine is gone; see: mirr doctor"
+    with pytest.raises(WorldError, match="the engine is gone; see: mirr doctor"):
+        environment.step(Wait())
+    assert environment.report is not None
+    assert environment.report.outcome is Outcome.VOID
+    assert environment.report.reason == "the engine is gone; see: mirr doctor"
+    assert environment.report.steps == 1
+    with pytest.raises(EpisodeError):
+        environment.step(Wait())
+
+
+def test_a_step_without_an_episode_says_what_to_call() -> None:
+    environment = Environment(FakeWorld())
+    with pytest.raises(EpisodeError, match=r"^no episode is running; call reset\(seed=\.\.\.\) first$"):
+        environment.step(Wait())
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (41, "action numbers go from 0 to 40; got 41"),
+        (-1, "action numbers go from 0 to 40; got -1"),
+        ("wait", "an action is an Action or its number; got 'wait'"),
+    ],
+)
+def test_what_is_no_action_is_refused_and_the_episode_goes_on(action: object, message: str) -> None:
+    environment = Environment(FakeWorld())
+    environment.reset(seed=1)
+    with pytest.raises(EpisodeError) as caught:
+        environment.step(action)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+    environment.step(np.int64(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "7", None])
+def test_what_is_no_seed_is_refused(seed: object) -> None:
+    with pytest.raises(BadSeed, match=r"^a seed is a whole number from 0 up; got "):
+        Environment(FakeWorld()).reset(seed=seed)  # type: ignore[arg-type]
+
+
+def test_noise_is_within_15_percent_and_leaves_up_and_the_missing_alone() -> None:
+    environment = Environment(SimulatedWorld())
+    observation, _ = environment.reset(seed=4, fault=CRASHED_PAYMENTS)
+    assert environment.last_snapshot is not None
+    truth = environment.last_snapshot.features
+    assert observation.features.dtype == np.float32
+    up = FEATURE_COLUMN[Feature.UP]
+    assert (observation.features[:, up] == truth[:, up]).all()
+    assert (np.isnan(observation.features) == np.isnan(truth)).all()
+    seen = (truth != 0) & ~np.isnan(truth)
+    ratio = observation.features[seen] / truth[seen]
+    assert ratio.min() >= 0.85 - 1e-6
+    assert ratio.max() <= 1.15 + 1e-6
+    assert np.unique(ratio).size >= 15  # a draw for each cell
+
+
+def test_the_same_seed_is_the_same_noise_and_world_whatever_the_fault() -> None:
+    worlds = [FakeWorld(), FakeWorld()]
+    seen = [
+        Environment(world).reset(seed=9, fault=fault)[0].features
+        for world, fault in zip(worlds, (None, CRASHED_PAYMENTS), strict=True)
+    ]
+    assert np.array_equal(seen[0], seen[1])
+    assert worlds[0].restored_with == worlds[1].restored_with
+
+
+def test_nothing_in_info_tells_the_truth_while_the_episode_runs() -> None:
+    environment = Environment(SimulatedWorld())
+    for fault in ALL_FAULTS:
+        _, info = environment.reset(seed=2, fault=fault)
+        assert set(info) == {"step", "overrun_s"}
+        for action in ACTIONS[:2]:
+            *_, info = environment.step(action)
+            assert set(info) == {"step", "overrun_s"}

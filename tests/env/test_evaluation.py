@@ -1,0 +1,89 @@
+"""What many episodes say, and the gap between two worlds."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Environment
+from env.evaluation import comparison, evaluation, wilson_interval
+from env.rollout import EpisodeResult, play
+from env.scenario import draw
+from tests.env.fakes import FakeWorld
+
+FIELDS = {
+    "episodes",
+    "success_rate",
+    "success_interval",
+    "diagnosis_accuracy",
+    "mean_reward",
+    "mean_steps",
+    "mean_time_to_mitigate_s",
+    "mean_failed_requests",
+}
+
+
+def results(world: FakeWorld, policy: PolicyName, seeds: range) -> list[EpisodeResult]:
+    return [
+        play(Environment(world), make_policy(policy, draw(seed).faults[0]), seed=seed, policy_name=policy)
+        for seed in seeds
+    ]
+
+
+def failing() -> FakeWorld:
+    world = FakeWorld()
+    world.fails_with = "gone"
+    return world
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(18, 20), (1, 7), (950, 1000)])
+def test_wilsons_bounds_are_the_rates_from_which_the_seen_one_is_just_that_many_errors_away(
+    successes: int, trials: int
+) -> None:
+    interval = wilson_interval(successes, trials)
+    assert interval is not None
+    for bound in interval:
+        standard_error = (bound * (1 - bound) / trials) ** 0.5
+        assert abs(successes / trials - bound) == pytest.approx(1.959964 * standard_error, rel=1e-6)
+
+
+def test_wilsons_interval_at_the_edges() -> None:
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.277533), abs=1e-6)
+    assert wilson_interval(10, 10) == pytest.approx((0.722467, 1.0), abs=1e-6)
+    assert wilson_interval(0, 0) is None
+
+
+def test_void_episodes_are_counted_apart() -> None:
+    played = results(FakeWorld(), PolicyName.ORACLE, range(6)) + results(failing(), PolicyName.ORACLE, range(6, 8))
+    answer = evaluation("docker", "oracle", played)
+    assert (answer["episodes"], answer["void"]) == (8, 2)
+    overall = answer["overall"]
+    assert isinstance(overall, dict)
+    assert set(overall) == FIELDS
+    assert (overall["episodes"], overall["success_rate"], overall["diagnosis_accuracy"]) == (6, 1.0, 1.0)
+
+
+def test_nothing_defined_is_null_and_not_zero() -> None:
+    overall = evaluation("sim", "wait", results(FakeWorld(), PolicyName.WAIT, range(3)))["overall"]
+    assert isinstance(overall, dict)
+    assert overall["mean_time_to_mitigate_s"] is None
+    empty = evaluation("sim", "wait", results(failing(), PolicyName.WAIT, range(3)))
+    assert empty["by_mode"] == {}
+    assert isinstance(empty["overall"], dict)
+    assert empty["overall"]["success_interval"] is None
+
+
+def test_the_gap_is_taken_over_seeds_that_both_worlds_finished() -> None:
+    sim = results(FakeWorld(heals_after=1), PolicyName.ORACLE, range(6))
+    docker = results(FakeWorld(heals_after=3), PolicyName.ORACLE, range(5)) + results(
+        failing(), PolicyName.ORACLE, range(5, 6)
+    )
+    answer = comparison("oracle", sim, docker)
+    gap = answer["gap"]
+    assert isinstance(gap, dict)
+    assert gap["pairs"] == 5
+    assert gap["overall"]["mean_steps"] == 2.0
+    assert gap["overall"]["mean_time_to_mitigate_s"] == 4.0
+    assert gap["overall"]["success_rate"] == 0.0
+    assert isinstance(answer["docker"], dict)
+    assert (answer["docker"]["void"], answer["docker"]["overall"]["episodes"]) == (1, 5)

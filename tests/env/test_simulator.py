@@ -1,0 +1,251 @@
+"""The physics of the simulated lab: what breaks, what mends, and what Prometheus would show of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Environment
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
+from env.rollout import play
+from env.simulator.bench import single_steps_per_s
+from env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
+from env.simulator.profile import quantile
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import (
+    ALL_FAULTS,
+    REMEDY,
+    CheckLogs,
+    Fault,
+    FaultMode,
+    Feature,
+    Fix,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+)
+from env.world import ActionResult, Snapshot
+
+STEP_S = 2.0
+WRONG_FIXES: list[tuple[Fault, Fix]] = [
+    (fault, fix)
+    for fault in ALL_FAULTS
+    for service in Service
+    for fix in (Restart(service), Rollback(service), ScaleUp(service))
+    if fix != REMEDY[fault.mode](fault.service)
+]
+
+
+def broken(fault: Fault | None, seed: int = 1) -> SimulatedWorld:
+    """A simulated world with `fault` in it."""
+    world = SimulatedWorld()
+    world.restore(np.random.default_rng(seed))
+    if fault is not None:
+        world.inject(fault)
+    return world
+
+
+def after(world: SimulatedWorld, steps: int) -> Snapshot:
+    """The last of so many windows."""
+    for _ in range(steps):
+        world.advance(STEP_S)
+        shown = world.observe()
+    return shown
+
+
+def feature(shown: Snapshot, service: Service, column: Feature) -> float:
+    return float(shown.features[SERVICE_ROW[service], FEATURE_COLUMN[column]])
+
+
+def ended_well(world: SimulatedWorld, steps: int = 5) -> bool:
+    """Whether any two windows running, of the next few, are inside every objective."""
+    running = 0
+    for _ in range(steps):
+        running = running + 1 if not breaches(after(world, 1)) else 0
+        if running == 2:
+            return True
+    return False
+
+
+def test_steady_state_is_inside_every_objective_and_uses_a_third_of_each_quota() -> None:
+    world = broken(None)
+    shares = []
+    for _ in range(30):
+        shown = after(world, 1)
+        assert breaches(shown) == []
+        shares.append(shown.features[:, FEATURE_COLUMN[Feature.CPU_SHARE]])
+    assert np.mean(shares, axis=0) == pytest.approx(np.full(5, 0.33), abs=0.06)
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_every_fault_is_seen_and_does_not_pass_by_itself(fault: Fault) -> None:
+    world = broken(fault)
+    assert not ended_well(world, steps=12) or fault.mode is FaultMode.MEMORY_LEAK
+    assert breaches(after(world, 1)) != []
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_the_right_fix_mends_it(fault: Fault) -> None:
+    world = broken(fault)
+    assert world.apply(REMEDY[fault.mode](fault.service)).accepted
+    assert ended_well(world)
+
+
+@pytest.mark.parametrize(("fault", "fix"), WRONG_FIXES, ids=str)
+def test_no_other_fix_mends_it(fault: Fault, fix: Fix) -> None:
+    world = broken(fault)
+    after(world, 4)  # by then a leak, too, is out of its objective
+    world.apply(fix)
+    assert not ended_well(world)
+
+
+def test_a_restart_frees_a_leaks_memory_and_it_is_back_within_six_steps() -> None:
+    world = broken(Fault(FaultMode.MEMORY_LEAK, Service.AUTH))
+    world.apply(Restart(Service.AUTH))
+    shares = [feature(after(world, 1), Service.AUTH, Feature.MEMORY_SHARE) for _ in range(7)]
+    assert np.isnan(shares[0])
+    assert shares[2] < 0.6
+    assert shares[6] > 0.6
+
+
+def test_a_leak_ends_in_the_oom_killer_and_the_process_stays_down() -> None:
+    world = broken(Fault(FaultMode.MEMORY_LEAK, Service.ORDERS))
+    assert feature(after(world, 5), Service.ORDERS, Feature.UP) == 1.0
+    assert feature(after(world, 4), Service.ORDERS, Feature.UP) == 0.0
+    assert feature(after(world, 5), Service.ORDERS, Feature.UP) == 0.0
+
+
+def test_a_restart_does_not_end_a_flash_crowd() -> None:
+    world = broken(Fault(FaultMode.OVERLOADED, Service.INVENTORY))
+    world.apply(Restart(Service.INVENTORY))
+    assert feature(after(world, 4), Service.INVENTORY, Feature.ERROR_RATIO) > 0.2
+
+
+def test_a_restart_makes_a_bad_deploy_worse_and_a_rollback_undoes_it() -> None:
+    fault = Fault(FaultMode.BAD_DEPLOY, Service.PAYMENTS)
+    world = broken(fault)
+    before = feature(after(world, 10), Service.PAYMENTS, Feature.ERROR_RATIO)
+    world.apply(Restart(fault.service))
+    worse = feature(after(world, 3), Service.PAYMENTS, Feature.ERROR_RATIO)
+    assert before == pytest.approx(0.5, abs=0.01)
+    assert worse == pytest.approx(0.75, abs=0.01)
+    world.apply(Rollback(fault.service))
+    assert feature(after(world, 3), Service.PAYMENTS, Feature.ERROR_RATIO) == 0.0
+
+
+def test_what_cannot_be_done_is_refused_in_words() -> None:
+    world = broken(Fault(FaultMode.CRASHED, Service.AUTH))
+    refused = [
+        world.apply(ScaleUp(Service.AUTH)),
+        world.apply(Rollback(Service.AUTH)),
+        (world.apply(ScaleUp(Service.ORDERS)), world.apply(ScaleUp(Service.ORDERS)))[1],
+    ]
+    assert refused == [
+        ActionResult(accepted=False, text="auth is not running, nothing to scale"),
+        ActionResult(accepted=False, text="auth has no earlier release"),
+        ActionResult(accepted=False, text="orders is already at its largest size"),
+    ]
+
+
+def test_a_service_that_is_down_is_missing_and_not_zero() -> None:
+    row = after(broken(Fault(FaultMode.CRASHED, Service.AUTH)), 1).features[SERVICE_ROW[Service.AUTH]]
+    assert row[0] == 0.0
+    assert np.isnan(row[1:]).all()
+
+
+def test_a_service_that_nobody_calls_has_no_errors_and_no_latency() -> None:
+    shown = after(broken(Fault(FaultMode.CRASHED, Service.ORDERS)), 2)
+    assert feature(shown, Service.PAYMENTS, Feature.REQUEST_RATE) == 0.0
+    assert feature(shown, Service.PAYMENTS, Feature.ERROR_RATIO) == 0.0
+    assert feature(shown, Service.PAYMENTS, Feature.LATENCY_P95_S) == 0.0
+
+
+def test_a_callers_errors_follow_from_its_upstream() -> None:
+    shown = after(broken(Fault(FaultMode.CRASHED, Service.PAYMENTS)), 2)
+    assert feature(shown, Service.ORDERS, Feature.ERROR_RATIO) == pytest.approx(1.0)
+    assert 0.1 < feature(shown, Service.GATEWAY, Feature.ERROR_RATIO) < 0.6
+    assert feature(shown, Service.AUTH, Feature.ERROR_RATIO) == 0.0
+
+
+def test_only_what_was_started_in_this_episode_says_its_release() -> None:
+    world = broken(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
+    after(world, 2)
+    lines = {service: world.apply(CheckLogs(service)).logs for service in Service}
+    started = {service: [line.text for line in lines[service] if line.event == "started"] for service in Service}
+    assert started == {service: ["release=1.5.0"] if service is Service.AUTH else [] for service in Service}
+    assert any(line.event == "request_failed" for line in lines[Service.AUTH])
+    assert any(line.event == "upstream_failed" for line in lines[Service.GATEWAY])
+    assert all(len(found) <= 20 for found in lines.values())
+
+
+def test_a_crashed_service_has_its_last_lines_still() -> None:
+    world = broken(Fault(FaultMode.CRASHED, Service.AUTH))
+    after(world, 3)
+    lines = world.apply(CheckLogs(Service.AUTH)).logs
+    assert lines
+    assert min(line.age_s for line in lines) >= 6.0
+    assert {line.event for line in lines} == {"request"}
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_the_same_seed_is_the_same_episode_to_the_last_bit(fault: Fault) -> None:
+    runs = [
+        play(Environment(SimulatedWorld()), make_policy(PolicyName.RANDOM, fault), seed=5, fault=fault).to_json()
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    shown = [after(broken(fault, seed=8), 6).features for _ in range(2)]
+    assert np.array_equal(shown[0], shown[1], equal_nan=True)
+
+
+def test_episodes_leave_nothing_behind_in_the_world() -> None:
+    world = SimulatedWorld()
+    fault = Fault(FaultMode.OVERLOADED, Service.GATEWAY)
+    fresh = play(Environment(SimulatedWorld()), make_policy(PolicyName.WAIT, fault), seed=5, fault=fault)
+    for other in ALL_FAULTS[::4]:
+        play(Environment(world), make_policy(PolicyName.RANDOM, other), seed=6, fault=other)
+    again = play(Environment(world), make_policy(PolicyName.WAIT, fault), seed=5, fault=fault)
+    assert again == fresh
+
+
+def test_time_passes_in_whole_ticks_only() -> None:
+    with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.25 s; got 0\.3$"):
+        broken(None).advance(0.3)
+
+
+def test_quantiles_are_interpolated_within_their_bucket() -> None:
+    counts = [0.0] * 17
+    assert quantile(0.95, counts) == 0.0
+    counts[3] = 100.0  # from 0.025 to 0.05
+    assert quantile(0.5, counts) == pytest.approx(0.0375)
+    counts[16] = 1000.0  # above the last bound
+    assert quantile(0.95, counts) == 10.0
+
+
+def raw_parameters() -> dict[str, object]:
+    raw = json.loads(PARAMETERS_FILE.read_text(encoding="utf-8"))
+    assert isinstance(raw, dict)
+    return raw
+
+
+def test_parameters_that_make_no_simulator_are_refused_by_name() -> None:
+    for change, message in (
+        ({"tick_s": 0}, "tick_s must be a positive number; got 0"),
+        ({"boot_cpu_s": "long"}, "boot_cpu_s must be a positive number; got 'long'"),
+        ({"gravity": 9.81}, "parameters: unknown gravity"),
+        ({"journeys_per_s": {"browse": 1.0}}, "journeys_per_s: missing check_out, sign_in"),
+        ({"overload_factor": 0.1}, "services.gateway: ordinary traffic alone is beyond overload_factor"),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            parse_parameters({**raw_parameters(), **change})
+        assert str(caught.value) == message
+    assert isinstance(load_parameters(), Parameters)
+
+
+def test_one_environment_steps_fast_enough_to_train_on() -> None:
+    # The target is 10,000 a second on an idle machine; `mirr bench` prints what it is. Here: no order lost.
+    assert single_steps_per_s(0.3) > 2_000
