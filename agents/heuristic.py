@@ -34,7 +34,6 @@ _RELEASE = re.compile(r"\d+\.\d+\.\d+")
 class Evidence:
     """What has been seen in this episode, beyond the last observation."""
 
-    memory_peak: dict[Service, float] = field(default_factory=dict)
     swollen: set[Service] = field(default_factory=set)  # at any time while it ran
     redeployed: set[Service] = field(default_factory=set)  # its log names another release
     raising: set[Service] = field(default_factory=set)  # its log holds exceptions of its own

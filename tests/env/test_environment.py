@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from env.environment import Environment, EpisodeError, EpisodeReport
-from env.objectives import FEATURE_COLUMN
+from env.objectives import FEATURE_COLUMN, service_breaches, services_healthy
 from env.reward import Outcome
 from env.scenario import BadSeed, EpisodeConfig
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import (
     ACTIONS,
     ALL_FAULTS,
+    REMEDY,
     Action,
     Diagnose,
     Fault,
@@ -203,3 +204,19 @@ def test_nothing_in_info_tells_the_truth_while_the_episode_runs() -> None:
         for action in ACTIONS[:2]:
             *_, info = environment.step(action)
             assert set(info) == {"step", "overrun_s"}
+
+
+def test_the_quick_look_at_health_agrees_with_the_words() -> None:
+    environment = Environment(SimulatedWorld())
+    verdicts = []
+    for fault in ALL_FAULTS:
+        environment.reset(seed=2, fault=fault)
+        for action in (Wait(), REMEDY[fault.mode](fault.service), Wait(), Wait(), Wait()):
+            if environment.report is None:
+                environment.step(action)
+            shown = environment.last_snapshot
+            assert shown is not None
+            healthy = services_healthy(shown)
+            assert healthy == (not any(service_breaches(shown, service) for service in Service))
+            verdicts.append(healthy)
+    assert {True, False} == set(verdicts)
