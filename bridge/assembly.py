@@ -11,6 +11,7 @@ import requests
 
 from bridge.docker_world import DockerWorld
 from bridge.prometheus import PrometheusReader
+from bridge.steady import LoadMeter
 from bridge.telemetry import Telemetry
 from chaos.campaigns import Heartbeat, HttpCampaigns
 from chaos.chaos import Chaos
@@ -55,7 +56,7 @@ def assemble(lab: str) -> Parts:
     campaigns = HttpCampaigns(containers.traffic_url, requests.Session())
     # A session of its own: the heartbeat's thread and the caller's would share connections otherwise.
     heartbeat = Heartbeat(HttpCampaigns(containers.traffic_url, requests.Session()))
-    chaos = Chaos(fleet, campaigns, journal, heartbeat, telemetry.load)
+    chaos = Chaos(fleet, campaigns, journal, heartbeat, LoadMeter(telemetry))
     return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
 
 

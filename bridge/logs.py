@@ -8,7 +8,7 @@ from typing import Any
 
 from env.world import Level, LogLine
 
-_SHOWN_ELSEWHERE = frozenset({"timestamp", "level", "service", "event", "trace_id"})
+_SHOWN_ELSEWHERE = frozenset({"timestamp", "level", "service", "event", "trace_id", "traceback"})
 
 
 def parse_line(raw: str, *, now: float) -> LogLine | None:

@@ -14,14 +14,15 @@ from typing import Protocol
 import numpy as np
 
 from bridge.prometheus import TRAFFIC, Labels, Sample
-from chaos.errors import FleetError
 from chaos.faults import Load
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from env.vocabulary import Feature, Journey, Service
 from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from lab.names import STEADY_RELEASE
 
-_MEMORY_BUT_NOT_MORE_S = 3.0  # the scrapes that one reading looks back over; a scrape is due every 0.5 s
+_LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
+_BOOT_S = 2.5  # of a process's life, not counted as load
+_LOAD_WINDOW_S = 1.9  # the least that tells a load: four scrapes
 
 
 class Reader(Protocol):
@@ -48,7 +49,7 @@ class Telemetry:
     def open_window(self) -> Window:
         """A window that begins at each target's last good scrape."""
         ends = {}
-        for target, samples in self._reader.samples(_MEMORY_BUT_NOT_MORE_S).items():
+        for target, samples in self._reader.samples(_LOOKBACK_S).items():
             good = [sample for sample in samples if sample.up]
             if good:
                 ends[target] = good[-1]
@@ -56,7 +57,7 @@ class Telemetry:
 
     def measure(self, window: Window) -> Snapshot:
         """Everything since `window` was opened or last measured, and moves its beginning to now."""
-        recent = self._reader.samples(_MEMORY_BUT_NOT_MORE_S)
+        recent = self._reader.samples(_LOOKBACK_S)
         latest = {target: samples[-1] for target, samples in recent.items()}
         snapshot = self._snapshot(window.ends, latest)
         window.ends |= {target: sample for target, sample in latest.items() if sample.up}
@@ -73,21 +74,25 @@ class Telemetry:
                 first[target] = good[0]
         return self._snapshot(first, latest)
 
-    def load(self, service: Service, seconds: float = 60.0) -> Load:
-        """What the service does at steady state, over at most `seconds` of its process's life."""
+    def load(self, service: Service, seconds: float = 60.0) -> Load | None:
+        """What the service's process did, boot left out, over at most the last `seconds`; None where that is too
+        short to tell."""
         samples = [sample for sample in self._reader.samples(seconds).get(service, []) if sample.up]
         if samples:
             started = samples[-1].single("process_start_time_seconds")
             # The boot itself is work that no request caused.
-            samples = [s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + 2.5]
-        if len(samples) < 2:
-            raise FleetError(f"{service} has not run long enough to measure its load; next: mirr status")
+            samples = [
+                s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + _BOOT_S
+            ]
+        if not samples or samples[-1].at - samples[0].at < _LOAD_WINDOW_S:
+            return None
         first, last = samples[0], samples[-1]
         elapsed_s = last.at - first.at
+        requests = _grown(first, last, "http_requests_total")
         return Load(
             cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
             / elapsed_s,
-            request_rate=sum(_grown(first, last, "http_requests_total").values()) / elapsed_s,
+            served_rate=sum(count for labels, count in requests.items() if not _failed(labels)) / elapsed_s,
             quota_cores=last.single("container_cpu_quota_cores"),
         )
 
@@ -138,6 +143,10 @@ def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, floa
     return grown
 
 
+def _failed(labels: Labels) -> bool:
+    return dict(labels).get("code", "").startswith("5")
+
+
 def _features(first: Sample | None, last: Sample) -> list[float]:
     """One service's row, in the order of `Feature`."""
     started = last.single("process_start_time_seconds")
@@ -147,7 +156,7 @@ def _features(first: Sample | None, last: Sample) -> list[float]:
         return [1.0, *[math.nan] * (len(Feature) - 1)]
     requests = _grown(first, last, "http_requests_total")
     total = sum(requests.values())
-    failed = sum(count for labels, count in requests.items() if dict(labels).get("code", "").startswith("5"))
+    failed = sum(count for labels, count in requests.items() if _failed(labels))
     cpu_s = sum(_grown(first, last, "process_cpu_seconds_total").values())
     row = {
         Feature.UP: 1.0,

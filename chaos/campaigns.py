@@ -12,7 +12,6 @@ import requests
 from chaos.errors import CampaignError
 from env.vocabulary import Service
 
-
 _NOT_FOUND = 404
 
 

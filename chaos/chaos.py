@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from chaos.campaigns import Campaign, Campaigns, Heartbeat
 from chaos.errors import CampaignError
-from chaos.faults import FAULTS, Load, Mend, Tools, flash_crowd
+from chaos.faults import FAULTS, Mend, Meter, Tools
 from chaos.fleet import Fleet, ServiceState
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
@@ -24,14 +25,14 @@ class Chaos:
         campaigns: Campaigns,
         journal: Journal,
         heartbeat: Heartbeat,
-        load_of: Callable[[Service], Load],
+        meter: Meter,
     ) -> None:
         self._fleet = fleet
         self._campaigns = campaigns
         self._journal = journal
         self._heartbeat = heartbeat
-        self._load_of = load_of
-        self._sized_by: dict[Service, Load] = {}
+        self._meter = meter
+        self._running: Campaign | None = None  # as sized by its fault
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
         """Break something. Traffic is kept up for as long as this process lives or, with `lease_s`, for that long
@@ -42,7 +43,9 @@ class Chaos:
     def intensify(self, fault: Fault, factor: float) -> None:
         """Make a flash crowd `factor` times as large as it was sized; nothing for other modes."""
         if fault.mode is FaultMode.OVERLOADED:
-            self._run_campaign(flash_crowd(fault.service, self._sized_by[fault.service], factor=factor), None)
+            assert self._running is not None  # injected by this process: only then is there a lease to keep
+            larger = replace(self._running, rate_per_s=self._running.rate_per_s * factor)
+            self._campaigns.start(larger, self._heartbeat.lease_s)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
@@ -91,16 +94,13 @@ class Chaos:
         return Tools(
             fleet=self._fleet,
             campaigns=self._campaigns,
-            load_of=self._measured_load,
+            meter=self._meter,
             run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
         )
 
-    def _measured_load(self, service: Service) -> Load:
-        self._sized_by[service] = self._load_of(service)
-        return self._sized_by[service]
-
     def _run_campaign(self, campaign: Campaign, lease_s: float | None) -> None:
         self._campaigns.start(campaign, self._heartbeat.lease_s if lease_s is None else lease_s)
+        self._running = campaign
         if lease_s is None:
             self._heartbeat.hold(campaign)
 

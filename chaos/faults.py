@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from chaos.campaigns import Campaign, CampaignKind, Campaigns
 from chaos.errors import FleetError
@@ -26,24 +27,31 @@ class Mend(IntEnum):
     RENEW = 2  # a new container with fresh data: a release was changed
 
 
+VANGUARD = 0.75
+"""Offered load that the first of a crowd aims at. They tell what one of them costs on this machine, now, and the
+rest are sized by that: a rate that was right elsewhere is nothing on a faster machine, and a collapse on a slower."""
+
+VANGUARD_S = 2.5
+"""How long the first of a crowd are measured."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a service does at steady state, as measured."""
+    """What a service did over some time, as measured."""
 
     cpu_cores: float  # used
-    request_rate: float  # per second
+    served_rate: float  # requests per second, those turned away or failed left out
     quota_cores: float
 
 
-CROWD_COST_RATIO: dict[Service, float] = {
-    Service.GATEWAY: 0.5,
-    Service.AUTH: 1.6,
-    Service.INVENTORY: 1.2,
-    Service.ORDERS: 0.8,
-    Service.PAYMENTS: 1.0,
-}
-"""CPU of one request of a flash crowd / CPU of the average steady request, per service. Measured once on the lab;
-a ratio of two costs does not depend on how fast the machine is, and the average is measured on the spot."""
+class Meter(Protocol):
+    """Measures a service's load."""
+
+    def so_far(self, service: Service) -> Load:
+        """The load up to now."""
+
+    def from_now(self, service: Service, seconds: float) -> Load:
+        """The load over the `seconds` that follow; returns after them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +60,7 @@ class Tools:
 
     fleet: Fleet
     campaigns: Campaigns
-    load_of: Callable[[Service], Load]
+    meter: Meter
     run_campaign: Callable[[Campaign], None]  # starts it and sees to its lease
 
 
@@ -74,7 +82,17 @@ def _leak(tools: Tools, service: Service) -> None:
 
 
 def _crowd(tools: Tools, service: Service) -> None:
-    tools.run_campaign(flash_crowd(service, tools.load_of(service)))
+    steady = tools.meter.so_far(service)
+    if not (steady.served_rate > 0 and steady.cpu_cores > 0):
+        raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
+    # A first guess: one of the crowd costs what the average request does.
+    vanguard = flash_crowd(service, steady, VANGUARD, cost_s=steady.cpu_cores / steady.served_rate)
+    tools.run_campaign(vanguard)
+    load = tools.meter.from_now(service, VANGUARD_S)
+    more_served = load.served_rate - steady.served_rate
+    if not (more_served > 0 and load.cpu_cores > steady.cpu_cores):
+        raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
+    tools.run_campaign(flash_crowd(service, steady, OVERLOAD, cost_s=(load.cpu_cores - steady.cpu_cores) / more_served))
 
 
 def _deploy(tools: Tools, service: Service) -> None:
@@ -100,13 +118,8 @@ FAULTS: dict[FaultMode, FaultPlan] = {
 }
 
 
-def flash_crowd(service: Service, load: Load, *, factor: float = 1.0) -> Campaign:
-    """The campaign that brings `service` from its measured `load` to OVERLOAD times its quota; `factor` scales
-    the crowd's rate. Raises FleetError where nothing is measured to size it by."""
-    if not (load.request_rate > 0 and load.cpu_cores > 0):
-        raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
-    cost_s = load.cpu_cores / load.request_rate * CROWD_COST_RATIO[service]
-    missing_cores = OVERLOAD * load.quota_cores - load.cpu_cores
-    return Campaign(
-        kind=CampaignKind.FLASH_CROWD, service=service, rate_per_s=round(factor * missing_cores / cost_s, 2)
-    )
+def flash_crowd(service: Service, steady: Load, offered: float, *, cost_s: float) -> Campaign:
+    """The campaign that brings `service` from its `steady` load to `offered` times its quota, where one request of
+    the crowd costs `cost_s` of CPU."""
+    missing_cores = offered * steady.quota_cores - steady.cpu_cores
+    return Campaign(kind=CampaignKind.FLASH_CROWD, service=service, rate_per_s=round(missing_cores / cost_s, 2))

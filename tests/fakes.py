@@ -69,6 +69,8 @@ class FakeLab:
         self.engine_gone = False
         self.prometheus_gone = False
         self.stopped_sandboxes: list[Service] = []
+        self.steady_rate = 20.0  # requests a second of each service, at 5 ms of CPU
+        self.crowd_request_s = 0.004  # CPU of one request of a crowd
 
     # Fleet
 
@@ -162,8 +164,15 @@ class FakeLab:
     def last(self, seconds: float) -> Snapshot:
         return self.measure(Window())
 
-    def load(self, service: Service) -> Load:
-        return Load(cpu_cores=0.1, request_rate=20.0, quota_cores=0.3)
+    # Meter
+
+    def so_far(self, service: Service) -> Load:
+        return Load(cpu_cores=0.1, served_rate=self.steady_rate, quota_cores=0.3)
+
+    def from_now(self, service: Service, seconds: float) -> Load:
+        self.clock.sleep(seconds)
+        rate = sum(one.rate_per_s for one, _ in self.running_campaigns.values() if one.service is service)
+        return Load(cpu_cores=0.1 + self.crowd_request_s * rate, served_rate=20.0 + rate, quota_cores=0.3)
 
     # Physics
 
@@ -239,7 +248,7 @@ class FakeCampaigns:
 def fake_chaos(lab: FakeLab, journal: Journal) -> Chaos:
     """Chaos on a FakeLab."""
     campaigns = FakeCampaigns(lab)
-    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), lab.load)
+    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), lab)
 
 
 def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:

@@ -9,11 +9,13 @@ import pytest
 import requests
 
 from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from bridge.steady import LoadMeter
 from bridge.telemetry import Telemetry, Window, quantile
 from chaos.errors import FleetError
 from env.objectives import breaches
 from env.vocabulary import Feature, Journey, Service
 from env.world import WorldError
+from tests.fakes import FakeClock
 
 OK: Labels = (("code", "200"), ("method", "GET"), ("route", "/search"))
 FAILED: Labels = (("code", "500"), ("method", "GET"), ("route", "/search"))
@@ -151,13 +153,17 @@ def test_the_load_is_measured_without_the_boot(reader: FakeReader, telemetry: Te
     last = scrape(105.0, ok=50.0, cpu_s=1.0, started=100.0)
     reader.scrapes = {Service.ORDERS.value: [boot, first, last]}
     load = telemetry.load(Service.ORDERS)
-    assert (load.cpu_cores, load.request_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
+    assert load is not None
+    assert (load.cpu_cores, load.served_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
 
 
 def test_a_process_that_just_began_has_no_load_yet(reader: FakeReader, telemetry: Telemetry) -> None:
     reader.scrapes = {Service.ORDERS.value: [scrape(100.5, ok=0.0, started=100.0)]}
-    with pytest.raises(FleetError, match="orders has not run long enough to measure its load; next: mirr status"):
-        telemetry.load(Service.ORDERS)
+    assert telemetry.load(Service.ORDERS) is None
+    clock = FakeClock()
+    with pytest.raises(FleetError, match="orders does not run long enough to measure its load; next: mirr status"):
+        LoadMeter(telemetry, now=clock.now, sleep=clock.sleep).so_far(Service.ORDERS)
+    assert 10.0 <= clock.now() - 1_000.0 < 11.0
 
 
 @pytest.mark.parametrize(

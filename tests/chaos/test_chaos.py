@@ -8,7 +8,7 @@ import pytest
 
 from chaos.campaigns import Campaign, CampaignKind
 from chaos.errors import FleetError
-from chaos.faults import FAULTS, Load, flash_crowd
+from chaos.faults import FAULTS
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeClock, FakeLab, fake_chaos
@@ -103,14 +103,23 @@ def test_a_blueprint_is_recalled_as_it_was_remembered(journal: Journal) -> None:
     assert journal.recall_blueprint(Service.ORDERS) is None
 
 
-def test_a_flash_crowd_is_sized_by_what_was_measured() -> None:
-    # 1.45 x 0.3 cores offered, 0.1 of them there already, at 10 ms a request of the crowd.
-    load = Load(cpu_cores=0.1, request_rate=10.0, quota_cores=0.3)
-    crowd = flash_crowd(Service.PAYMENTS, load)
-    assert crowd == Campaign(kind=CampaignKind.FLASH_CROWD, service=Service.PAYMENTS, rate_per_s=crowd.rate_per_s)
-    assert crowd.rate_per_s == pytest.approx(33.5, rel=0.6)
+def test_a_flash_crowd_is_sized_by_what_its_first_requests_cost(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
+    (crowd, _), *others = lab.running_campaigns.values()
+    assert others == []
+    # Offered are to be 1.45 x 0.3 cores; 0.1 of them are there already, and one of the crowd costs 4 ms.
+    assert crowd == Campaign(
+        kind=CampaignKind.FLASH_CROWD, service=Service.PAYMENTS, rate_per_s=round((1.45 * 0.3 - 0.1) / 0.004, 2)
+    )
 
 
-def test_a_service_that_serves_nothing_cannot_be_crowded() -> None:
+def test_a_service_that_serves_nothing_cannot_be_crowded(lab: FakeLab, journal: Journal) -> None:
+    lab.steady_rate = 0.0
     with pytest.raises(FleetError, match="auth serves nothing, so a flash crowd cannot be sized; next: mirr status"):
-        flash_crowd(Service.AUTH, Load(cpu_cores=0.0, request_rate=0.0, quota_cores=0.3))
+        fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
+
+
+def test_a_crowd_that_does_not_arrive_is_an_error(lab: FakeLab, journal: Journal) -> None:
+    lab.crowd_request_s = 0.0
+    with pytest.raises(FleetError, match="the flash crowd does not reach auth; next: mirr status"):
+        fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
