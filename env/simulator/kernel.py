@@ -354,7 +354,10 @@ def _settle_gateway(
         answers += count
         errors += count * (1.0 - ok)
         weighted_s += count * latency
-        failed[journey] += count * (1.0 - ok * (1.0 - _beyond(latency, rules[USER_LIMIT], rules[SPREAD])))
+        lost = 1.0 - ok * (1.0 - _beyond(latency, rules[USER_LIMIT], rules[SPREAD]))
+        failed[journey] += count * lost
+        # Beside the expected number, its variance: where everything fails, there is no chance in it.
+        failed[JOURNEYS + journey] += count * lost * (1.0 - lost)
         if not quiet:
             _enter(late[GATEWAY], count, accept, latency)
     window[ANSWERS][GATEWAY] += answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import assert_never
 
 import numpy as np
@@ -89,7 +90,7 @@ class SimulatedWorld:
         self._window = [[0.0] * n for _ in range(k.WINDOW_ROWS)]
         self._late = [[0.0] * _BUCKETS for _ in range(n)]
         self._flow = [1.0] * k.FLOWS
-        self._failed = [0.0, 0.0, 0.0]
+        self._failed = [0.0] * 6
         self._begun = [0.0, 0.0, 0.0]
         self._pending = [0.0, 0.0, 0.0]
         self._now = 0  # ticks since restore
@@ -172,7 +173,7 @@ class SimulatedWorld:
     def _forget_window(self) -> None:
         for s in range(k.SERVICES):
             self._clear_counters(s)
-        self._failed = [0.0, 0.0, 0.0]
+        self._failed = [0.0] * 6
         self._begun = [0.0, 0.0, 0.0]
 
     def apply(self, action: Action) -> ActionResult:
@@ -240,11 +241,11 @@ class SimulatedWorld:
         draws, jitters, levels = self._dice.gauges()
         begun, failed = self._begun, self._failed
         journeys = {
-            _BROWSE: _count(begun[0], failed[0], draws[0]),
-            _SIGN_IN: _count(begun[1], failed[1], draws[1]),
-            _CHECK_OUT: _count(begun[2], failed[2], draws[2]),
+            _BROWSE: _count(begun[0], failed[0], draws[0] * math.sqrt(failed[3])),
+            _SIGN_IN: _count(begun[1], failed[1], draws[1] * math.sqrt(failed[4])),
+            _CHECK_OUT: _count(begun[2], failed[2], draws[2] * math.sqrt(failed[5])),
         }
-        self._begun, self._failed = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+        self._begun, self._failed = [0.0] * 6, [0.0, 0.0, 0.0]
         features = np.array([self._features(s, jitters[s], levels[s]) for s in range(k.SERVICES)])
         return Snapshot(features=features, journeys=journeys, degraded=self._degraded())
 
@@ -321,10 +322,7 @@ class SimulatedWorld:
 _UNSEEN = [0.0, *[float("nan")] * 6]
 
 
-def _count(begun: float, failed: float, draw: float) -> JourneyCount:
+def _count(begun: float, failed: float, scatter: float) -> JourneyCount:
     """A whole number of failures out of `begun` users of whom `failed` were expected to fail."""
-    if failed <= 0.0:
-        return JourneyCount(requests=int(begun), failed=0)
-    scatter = (failed * max(0.0, 1.0 - failed / begun)) ** 0.5
-    whole = int(failed + draw * scatter + 0.5)
+    whole = int(failed + scatter + 0.5)
     return JourneyCount(requests=int(begun), failed=min(max(whole, 0), int(begun)))
