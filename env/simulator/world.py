@@ -245,7 +245,7 @@ class SimulatedWorld:
             _SIGN_IN: _count(begun[1], failed[1], draws[1] * math.sqrt(failed[4])),
             _CHECK_OUT: _count(begun[2], failed[2], draws[2] * math.sqrt(failed[5])),
         }
-        self._begun, self._failed = [0.0] * 6, [0.0, 0.0, 0.0]
+        self._begun, self._failed = [0.0, 0.0, 0.0], [0.0] * 6
         features = np.array([self._features(s, jitters[s], levels[s]) for s in range(k.SERVICES)])
         return Snapshot(features=features, journeys=journeys, degraded=self._degraded())
 
