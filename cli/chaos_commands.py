@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="The lab to work on.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")]
+from cli.options import JsonOption, LabOption
 
 DEFAULT_LEASE_S = 600.0
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from chaos.errors import ChaosError
 from cli import bench_command, chaos_commands, episode_commands, lab_commands
 from env.record import RecordError
 from env.scenario import BadSeed
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _told(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
     except (UnknownName, BadSeed, BadLabName, RecordError) as error:
         return _told(str(error), WRONG_USAGE)
-    except (LabError, WorldError) as error:
+    except (LabError, WorldError, ChaosError) as error:
         return _told(str(error), WORLD_FAILED)
     except (KeyboardInterrupt, typer.Abort):
         return _told("interrupted; what is half done is healed by the next mirr command", INTERRUPTED)

@@ -1,0 +1,24 @@
+"""What the last `up` of a lab took, kept for the benchmark to print."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lab.state import state_dir
+
+_FILE = "up.json"
+
+
+def keep_up(lab: str, seconds: float) -> None:
+    """Note how long this lab took from the command to steady state."""
+    (state_dir(lab) / _FILE).write_text(json.dumps({"up_s": round(seconds, 1)}))
+
+
+def last_up(lab: str) -> dict[str, Any]:
+    """`{"up_s": seconds}` of the lab's last `up`; null where nothing was noted."""
+    try:
+        noted = json.loads((state_dir(lab) / _FILE).read_text())
+        return {"up_s": float(noted["up_s"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"up_s": None}
