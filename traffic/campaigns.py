@@ -63,7 +63,7 @@ def _session(rng: random.Random, note: bytes) -> Outgoing:
 
 
 def _token(rng: random.Random, note: bytes) -> Outgoing:
-    return Outgoing(method="POST", path="/tokens/check", body=shop.json_body({"token": shop.key(rng)}, note))
+    return Outgoing(method="POST", path="/tokens/check", body=shop.json_body({"token": shop.key()}, note))
 
 
 def _search(rng: random.Random, note: bytes) -> Outgoing:
@@ -72,7 +72,7 @@ def _search(rng: random.Random, note: bytes) -> Outgoing:
 
 def _reservation(rng: random.Random, note: bytes) -> Outgoing:
     body = shop.json_body({"lines": shop.lines(rng, 1)}, note)
-    return Outgoing(method="POST", path="/reservations", body=body, idempotency_key=shop.key(rng))
+    return Outgoing(method="POST", path="/reservations", body=body, idempotency_key=shop.key())
 
 
 def _large_quote(rng: random.Random, note: bytes) -> Outgoing:
@@ -88,7 +88,7 @@ def _small_quote(rng: random.Random, note: bytes) -> Outgoing:
 def _charge(rng: random.Random, note: bytes) -> Outgoing:
     account = shop.credentials(rng.randrange(shop.CUSTOMERS))["username"]
     body = shop.json_body({"account": account, "amount_cents": rng.randint(500, 50_000)}, note)
-    return Outgoing(method="POST", path="/charges", body=body, idempotency_key=shop.key(rng))
+    return Outgoing(method="POST", path="/charges", body=body, idempotency_key=shop.key())
 
 
 Make = Callable[[random.Random, bytes], Outgoing]
@@ -149,7 +149,7 @@ class Campaign:
         out = REQUESTS[self.order.kind][self.order.service](self._rng, self._note)
         headers = {"Content-Type": "application/json"}
         if self.order.kind is Kind.UNIQUE_KEYS:
-            headers["Client-Key"] = shop.key(self._rng)
+            headers["Client-Key"] = shop.key()
         if out.idempotency_key is not None:
             headers["Idempotency-Key"] = out.idempotency_key
         self.sent += 1

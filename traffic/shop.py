@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from typing import Any
 
@@ -46,9 +47,9 @@ def priced_lines(rng: random.Random, count: int) -> list[dict[str, int]]:
     return [{**line, "unit_price_cents": rng.randint(500, 20_000)} for line in lines(rng, count)]
 
 
-def key(rng: random.Random) -> str:
-    """An idempotency key."""
-    return f"{rng.getrandbits(96):024x}"
+def key() -> str:
+    """An idempotency key. Not seeded: a key that came up in an earlier run would only be answered as it was then."""
+    return os.urandom(12).hex()
 
 
 def json_body(content: dict[str, Any], note: bytes = b"") -> bytes:

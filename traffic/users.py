@@ -93,7 +93,7 @@ class Users:
         signed_in = tuple(self._tokens)
         customer = self._rng.choice(signed_in) if signed_in else self._rng.randrange(shop.CUSTOMERS)
         basket = {"lines": shop.lines(self._rng, self._rng.randint(2, 4)), "zone": customer % shop.ZONES + 1}
-        headers = {"Idempotency-Key": shop.key(self._rng)}
+        headers = {"Idempotency-Key": shop.key()}
         token = self._tokens.get(customer) or await self._token_of(customer)
         headers["Authorization"] = f"Bearer {token}"
         await self._ask(customer, "POST", "/check-out", 201, body=basket, headers=headers)

@@ -1,0 +1,96 @@
+"""Each service in-process, on a database of its own, with fakes behind it."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from services.data import auth as auth_data
+from services.kit.settings import Settings
+from services.kit.upstreams import UpstreamAnswer, UpstreamFailed
+from services.seed import seed
+
+NAMES = ("gateway", "auth", "inventory", "orders", "payments")
+
+
+class FakeUpstreams:
+    """Upstreams that answer what they are told to, and remember what they were asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, UpstreamAnswer | UpstreamFailed] = {}
+        self.asked: list[tuple[str, str, Mapping[str, Any] | None, str | None]] = []
+
+    def will(self, upstream: str, path: str, status: int, **content: Any) -> None:
+        self.answers[f"{upstream} {path}"] = UpstreamAnswer(status=status, content=content)
+
+    def will_fail(self, upstream: str, path: str, failure: UpstreamFailed) -> None:
+        self.answers[f"{upstream} {path}"] = failure
+
+    async def call(
+        self,
+        upstream: str,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> UpstreamAnswer:
+        self.asked.append((upstream, path, body or query, idempotency_key))
+        answer = self.answers[f"{upstream} {path}"]
+        if isinstance(answer, UpstreamFailed):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with every service's database as the images carry it; copied, never written to."""
+    directory = tmp_path_factory.mktemp("seeded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auth_data, "ITERATIONS", 10)  # the work is the same for fewer rounds, and takes no time
+        for name in NAMES:
+            seed(name, directory / f"{name}.db")
+    return directory
+
+
+@pytest.fixture
+def data(seeded: Path, tmp_path: Path) -> Path:
+    """A copy of the databases that a test may write to."""
+    return Path(shutil.copytree(seeded, tmp_path / "data"))
+
+
+@pytest.fixture
+def upstreams() -> FakeUpstreams:
+    return FakeUpstreams()
+
+
+@pytest.fixture
+def app_of(data: Path, upstreams: FakeUpstreams) -> Callable[[str], FastAPI]:
+    """A service by name, with fake upstreams where it has any."""
+
+    def create(name: str) -> FastAPI:
+        settings = Settings(service=name, database=data / f"{name}.db")
+        module = importlib.import_module(f"services.{name}")
+        app: FastAPI = module.create(settings, upstreams) if name in ("gateway", "orders") else module.create(settings)
+        return app
+
+    return create
+
+
+@pytest.fixture
+def client_of(app_of: Callable[[str], FastAPI]) -> Iterator[Callable[[str], TestClient]]:
+    """A client of a running service, by name."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(TestClient(app_of(name), raise_server_exceptions=False))

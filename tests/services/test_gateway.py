@@ -1,0 +1,84 @@
+"""gateway: the three journeys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services import gateway
+from services.kit.upstreams import UpstreamFailed
+from tests.services.conftest import FakeUpstreams
+
+ClientOf = Callable[[str], TestClient]
+LINES = [{"product_id": 11, "quantity": 2}]
+
+
+def test_browsing_shows_what_inventory_found(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    hit = {"product_id": 1, "name": "<b>lamp", "price_cents": 1299, "score": 1.0}
+    upstreams.will("inventory", "/search", 200, hits=[hit])
+    answer = client_of("gateway").get("/browse", params={"q": "lamp", "store": 7})
+    assert answer.status_code == 200
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["hits"] == [hit]
+    assert "<td>&lt;b&gt;lamp</td><td>12.99 EUR</td>" in answer.json()["page"]
+    assert "<title>Shop 7</title>" in answer.json()["page"]
+
+
+def test_a_client_that_takes_no_gzip_gets_none(client_of: ClientOf) -> None:
+    answer = client_of("gateway").get("/storefronts/3", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+    assert "<title>Shop 3</title>" in answer.json()["page"]
+
+
+def test_signing_in_hands_on_the_token(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    upstreams.will("auth", "/sessions", 201, token="t", expires_in_s=1)
+    answer = client_of("gateway").post("/sign-in", json={"username": "u", "password": "p"})
+    assert (answer.status_code, answer.json()["token"]) == (201, "t")
+
+
+def test_checking_out_asks_auth_who_it_is_and_orders_in_their_name(
+    client_of: ClientOf, upstreams: FakeUpstreams
+) -> None:
+    upstreams.will("auth", "/tokens/check", 200, username="user-001", expires_at=1)
+    upstreams.will("orders", "/orders", 201, quote={"total_cents": 4200}, receipt="signed")
+    headers = {"Authorization": "Bearer t", "Idempotency-Key": "k"}
+    answer = client_of("gateway").post("/check-out", json={"lines": LINES, "zone": 4}, headers=headers)
+    assert (answer.status_code, answer.json()["order"]["receipt"]) == (201, "signed")
+    assert upstreams.asked == [
+        ("auth", "/tokens/check", {"token": "t"}, None),
+        ("orders", "/orders", {"username": "user-001", "lines": LINES, "zone": 4}, "k"),
+    ]
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Basic abc"])
+def test_checking_out_without_a_token_is_refused(client_of: ClientOf, authorization: str | None) -> None:
+    headers = {"Idempotency-Key": "k"} | ({"Authorization": authorization} if authorization else {})
+    answer = client_of("gateway").post("/check-out", json={"lines": LINES, "zone": 4}, headers=headers)
+    expected = {"detail": "send the token of a sign-in as: Authorization: Bearer TOKEN"}
+    assert (answer.status_code, answer.json()) == (401, expected)
+
+
+def test_a_service_behind_it_that_is_down_is_a_502(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    upstreams.will_fail("inventory", "/search", UpstreamFailed("inventory", "connection refused"))
+    answer = client_of("gateway").get("/browse", params={"q": "lamp"})
+    assert (answer.status_code, answer.json()) == (502, {"detail": "inventory failed: connection refused"})
+
+
+@pytest.mark.parametrize("store", ["0", "-1", "65", "99999999999999999999999"])
+def test_a_storefront_that_does_not_exist_is_a_404(client_of: ClientOf, store: str) -> None:
+    answer = client_of("gateway").get(f"/storefronts/{store}")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "no such storefront"})
+
+
+def test_saved_carts_are_pruned(client_of: ClientOf, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "KEPT_CARTS", 4)
+    client = client_of("gateway")
+    for number in range(9):
+        answer = client.post("/carts", json={"lines": LINES}, headers={"Client-Key": f"c{number}"})
+        assert (answer.status_code, answer.json()["units"]) == (201, 2)
+    with sqlite3.connect(data / "gateway.db") as database:
+        assert database.execute("SELECT count(*) FROM carts").fetchone() == (4,)

@@ -1,0 +1,79 @@
+"""orders: prices and orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.kit.upstreams import UpstreamFailed
+from tests.services.conftest import FakeUpstreams
+
+ClientOf = Callable[[str], TestClient]
+ORDER = {"username": "user-001", "lines": [{"product_id": 11, "quantity": 2}], "zone": 3}
+
+
+@pytest.fixture(autouse=True)
+def _answers(upstreams: FakeUpstreams) -> None:
+    line = {"product_id": 11, "quantity": 2, "unit_price_cents": 1000, "name": "a lamp"}
+    upstreams.will("inventory", "/reservations", 201, lines=[line], held_s=60.0)
+    upstreams.will("payments", "/charges", 201, signature="signed")
+
+
+def _place(client: TestClient, key: str = "k", **changes: Any) -> Any:
+    return client.post("/orders", json=ORDER | changes, headers={"Idempotency-Key": key})
+
+
+def test_a_quote_adds_up_and_takes_off_the_best_promotions(client_of: ClientOf) -> None:
+    lines = [{"product_id": n, "quantity": 3, "unit_price_cents": 999} for n in range(1, 7)]
+    quote = client_of("orders").post("/quotes", json={"lines": lines, "zone": 1}).json()
+    assert quote["goods_cents"] == 6 * 3 * 999
+    assert quote["total_cents"] == quote["goods_cents"] - quote["discount_cents"] + quote["shipping_cents"]
+    assert 0 < quote["discount_cents"] <= quote["goods_cents"] * 40 // 100
+    assert quote["promotions"]
+
+
+def test_an_order_is_reserved_and_charged_under_its_own_key(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    answer = _place(client_of("orders"))
+    assert answer.status_code == 201
+    assert answer.json()["receipt"] == "signed"
+    total = answer.json()["quote"]["total_cents"]
+    assert upstreams.asked == [
+        ("inventory", "/reservations", {"lines": ORDER["lines"]}, "k"),
+        ("payments", "/charges", {"account": "user-001", "amount_cents": total}, "k"),
+    ]
+
+
+def test_the_same_order_twice_is_placed_once(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    client = client_of("orders")
+    assert _place(client).json() == _place(client, note="a note does not make it another order").json()
+    assert len(upstreams.asked) == 2
+
+
+def test_an_order_after_a_failed_one_is_worked_on_anew(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    client = client_of("orders")
+    upstreams.will_fail("payments", "/charges", UpstreamFailed("payments", "answered 500"))
+    failed = _place(client)
+    assert (failed.status_code, failed.json()) == (502, {"detail": "payments failed: answered 500"})
+    upstreams.will("payments", "/charges", 201, signature="signed")
+    assert _place(client).status_code == 201
+
+
+def test_an_upstream_that_is_late_is_a_504(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    late = UpstreamFailed("inventory", "no answer within 0.6 s", timed_out=True)
+    upstreams.will_fail("inventory", "/reservations", late)
+    answer = _place(client_of("orders"))
+    assert (answer.status_code, answer.json()) == (504, {"detail": "inventory failed: no answer within 0.6 s"})
+
+
+def test_what_is_not_in_stock_is_refused_in_inventorys_words(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    upstreams.will("inventory", "/reservations", 409, detail="not enough of product 11 in stock")
+    answer = _place(client_of("orders"))
+    assert (answer.status_code, answer.json()) == (409, {"detail": "not enough of product 11 in stock"})
+
+
+def test_a_zone_that_is_not_shipped_to_is_refused(client_of: ClientOf) -> None:
+    answer = _place(client_of("orders"), zone=777)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "the shop does not ship to zone 777"})

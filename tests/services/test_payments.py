@@ -1,0 +1,60 @@
+"""payments: charges and receipts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from services import payments
+from services.kit.idempotency import KeptAnswers
+
+ClientOf = Callable[[str], TestClient]
+
+
+def _charge(client: TestClient, key: str, account: str = "user-001", amount_cents: int = 5000) -> Any:
+    body = {"account": account, "amount_cents": amount_cents}
+    return client.post("/charges", json=body, headers={"Idempotency-Key": key})
+
+
+def _charges(data: Path) -> int:
+    with sqlite3.connect(data / "payments.db") as database:
+        count: int = database.execute("SELECT count(*) FROM charges").fetchone()[0]
+    return count
+
+
+def test_a_charge_is_made_once_however_often_it_is_asked_for(client_of: ClientOf, data: Path) -> None:
+    client = client_of("payments")
+    receipts = [_charge(client, "k").json() for _ in range(3)]
+    assert receipts[0] == receipts[1] == receipts[2]
+    assert receipts[0]["fee_cents"] > 0
+    assert _charges(data) == 1
+
+
+def test_receipts_of_two_charges_are_signed_differently(client_of: ClientOf) -> None:
+    client = client_of("payments")
+    assert _charge(client, "a").json()["signature"] != _charge(client, "b").json()["signature"]
+
+
+def test_nobody_can_be_charged_who_has_no_account(client_of: ClientOf) -> None:
+    answer = _charge(client_of("payments"), "k", account="nobody")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "no such account"})
+
+
+def test_a_key_is_not_to_be_used_for_another_amount(client_of: ClientOf) -> None:
+    client = client_of("payments")
+    _charge(client, "k")
+    answer = _charge(client, "k", amount_cents=1)
+    expected = {"detail": "this Idempotency-Key came with another request before"}
+    assert (answer.status_code, answer.json()) == (422, expected)
+
+
+def test_old_charges_are_pruned(client_of: ClientOf, data: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(payments, "kept", KeptAnswers("charges", kept_rows=5))
+    client = client_of("payments")
+    for number in range(9):
+        _charge(client, f"k{number}")
+    assert _charges(data) == 5
