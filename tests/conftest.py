@@ -1,0 +1,36 @@
+"""What tests of every tier share: a state directory of their own, and the one real lab of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REAL_LAB = "mirr-test"
+
+
+@pytest.fixture
+def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh directory for everything that labs keep on disk."""
+    monkeypatch.setenv("MIRR_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture(scope="session")
+def real_lab() -> Iterator[str]:
+    """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
+    from cli.lab_commands import heal, wait_until_steady
+    from lab.engine import connect
+    from lab.lab import bring_up, take_down
+    from lab.lock import hold
+    from lab.progress import PlainProgress
+
+    report = PlainProgress()
+    with hold(REAL_LAB, "pytest"):
+        bring_up(
+            REAL_LAB, report, heal=heal, wait_until_steady=lambda lab, limit: wait_until_steady(lab, limit, report)
+        )
+    yield REAL_LAB
+    with hold(REAL_LAB, "pytest"):
+        take_down(REAL_LAB, connect())

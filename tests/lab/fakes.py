@@ -1,0 +1,110 @@
+"""An engine that remembers what it is asked, for the lab's tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from docker import DockerClient
+
+from env.vocabulary import Service
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+
+
+@dataclass
+class FakeContainer:
+    """A container as docker-py shows it."""
+
+    name: str
+    labels: dict[str, str]
+    status: str = "running"
+    created: str = "2026-01-01T00:00:00Z"
+    ports: dict[str, str] = field(default_factory=dict)  # inside -> host
+    image: str = "image"
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        bindings = {inside: [{"HostIp": "127.0.0.1", "HostPort": port}] for inside, port in self.ports.items()}
+        return {
+            "Created": self.created,
+            "HostConfig": {"PortBindings": bindings},
+            "Config": {"Image": self.image},
+            "Image": f"id of {self.image}",
+        }
+
+
+def container(role: Role, service: Service | None = None, *, lab: str = "mirr", **more: Any) -> FakeContainer:
+    """A container of a lab."""
+    labels = {LABEL_LAB: lab, LABEL_ROLE: str(role)} | ({LABEL_SERVICE: str(service)} if service else {})
+    return FakeContainer(name=f"{lab}-{service or role}", labels=labels, **more)
+
+
+class FakeApi:
+    """The low-level half."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    def containers(self, *, filters: dict[str, str], all: bool = False) -> list[dict[str, Any]]:
+        return [
+            {
+                "Id": one.name,
+                "Labels": one.labels,
+                "Ports": [{"PublicPort": int(port)} for port in one.ports.values()],
+            }
+            for one in self._engine.matching([filters["label"]])
+        ]
+
+    def networks(self, *, filters: dict[str, str]) -> list[dict[str, Any]]:
+        return [{"Id": name} for name, labels in self._engine.networks.items() if _has(labels, filters["label"])]
+
+    def volumes(self, *, filters: dict[str, str]) -> dict[str, Any]:
+        found = [{"Name": name} for name, labels in self._engine.volumes.items() if _has(labels, filters["label"])]
+        return {"Volumes": found or None}  # the engine says null where there are none
+
+    def remove_container(self, name: str, *, v: bool, force: bool) -> None:
+        self._engine.held = [one for one in self._engine.held if one.name != name]
+
+    def remove_network(self, name: str) -> None:
+        del self._engine.networks[name]
+
+    def remove_volume(self, name: str, *, force: bool) -> None:
+        del self._engine.volumes[name]
+
+    def images(self, *, filters: dict[str, str] | None = None, name: str | None = None) -> list[dict[str, Any]]:
+        return [
+            {"Id": f"id of {tag}", "RepoTags": [tag], "Labels": {"mirr.source": source}}
+            for tag, source in self._engine.images_by_tag.items()
+            if name in (None, tag)
+        ]
+
+
+def _has(labels: dict[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+class FakeEngine:
+    """As much of a DockerClient as finding and removing a lab needs."""
+
+    def __init__(self, *held: FakeContainer) -> None:
+        self.held = list(held)
+        self.networks: dict[str, dict[str, str]] = {}
+        self.volumes: dict[str, dict[str, str]] = {}
+        self.images_by_tag: dict[str, str] = {}
+        self.api = FakeApi(self)
+
+    @property
+    def containers(self) -> FakeEngine:
+        return self
+
+    def list(self, *, all: bool, filters: dict[str, list[str]], ignore_removed: bool) -> list[FakeContainer]:
+        return self.matching(filters["label"])
+
+    def matching(self, labels: list[str]) -> list[FakeContainer]:
+        return [one for one in self.held if all(_has(one.labels, label) for label in labels)]
+
+    @property
+    def client(self) -> DockerClient:
+        """Itself, as what the lab's functions take."""
+        return cast("DockerClient", self)

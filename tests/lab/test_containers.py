@@ -1,0 +1,107 @@
+"""Containers are found by labels, and a lab is taken down by labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from env.vocabulary import Service
+from lab.containers import LabContainers
+from lab.errors import LabNotUp
+from lab.lab import Removed, is_whole, take_down
+from lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from lab.state import state_dir
+from tests.lab.fakes import FakeContainer, FakeEngine, container
+
+
+def whole_lab(lab: str = "mirr") -> list[FakeContainer]:
+    return [
+        *(container(Role.SERVICE, service, lab=lab, image=service_image(service)) for service in Service),
+        *(container(Role.SANDBOX, service, lab=lab, image=service_image(service)) for service in Service),
+        container(Role.TRAFFIC, lab=lab, image=TRAFFIC_IMAGE),
+        container(Role.PROMETHEUS, lab=lab, image=PROMETHEUS_IMAGE),
+    ]
+
+
+def engine_with_images(*held: FakeContainer) -> FakeEngine:
+    engine = FakeEngine(*held)
+    engine.images_by_tag = dict.fromkeys([one.image for one in whole_lab()], "hash")
+    return engine
+
+
+def test_of_two_containers_of_a_service_the_running_one_is_meant() -> None:
+    going = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:02Z", status="exited")
+    staying = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:01Z")
+    found = LabContainers(FakeEngine(going, staying).client, "mirr")
+    assert found.service(Service.AUTH) is staying  # type: ignore[comparison-overlap]
+    assert found.all_of(Service.AUTH) == [going, staying]
+
+
+def test_where_none_runs_the_newest_is_meant() -> None:
+    old = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:01Z", status="exited")
+    new = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:02Z", status="exited")
+    assert LabContainers(FakeEngine(old, new).client, "mirr").service(Service.AUTH) is new  # type: ignore[comparison-overlap]
+
+
+def test_another_labs_container_is_never_meant() -> None:
+    engine = FakeEngine(container(Role.SERVICE, Service.AUTH, lab="mirr-two"))
+    with pytest.raises(LabNotUp) as raised:
+        LabContainers(engine.client, "mirr").service(Service.AUTH)
+    assert str(raised.value) == "lab mirr has no container of auth; start it with: make up"
+
+
+def test_the_addresses_are_the_published_ports() -> None:
+    engine = FakeEngine(
+        container(Role.SANDBOX, Service.GATEWAY, ports={"8000/tcp": "8080"}),
+        container(Role.TRAFFIC, ports={"8000/tcp": "8089"}),
+        container(Role.PROMETHEUS, ports={"9090/tcp": "9090"}),
+    )
+    found = LabContainers(engine.client, "mirr")
+    assert (found.gateway_url, found.traffic_url, found.prometheus_url) == (
+        "http://127.0.0.1:8080",
+        "http://127.0.0.1:8089",
+        "http://127.0.0.1:9090",
+    )
+
+
+def test_a_lab_is_whole_when_every_part_exists_even_stopped() -> None:
+    parts = whole_lab()
+    parts[0].status = "exited"
+    assert is_whole(LabContainers(engine_with_images(*parts).client, "mirr"))
+
+
+def test_a_lab_that_lacks_a_part_is_not_whole() -> None:
+    assert not is_whole(LabContainers(engine_with_images(*whole_lab()[1:]).client, "mirr"))
+
+
+def test_a_lab_made_from_an_older_image_is_not_whole() -> None:
+    engine = engine_with_images(*whole_lab())
+    del engine.images_by_tag[TRAFFIC_IMAGE]
+    assert not is_whole(LabContainers(engine.client, "mirr"))
+
+
+@pytest.mark.usefixtures("state_root")
+def test_down_takes_what_carries_the_label_and_nothing_else() -> None:
+    by_hand = container(Role.SERVICE, Service.AUTH, lab="mirr")
+    by_hand.name = "made by hand"
+    near = FakeContainer(name="nearly ours", labels={"mirr.lab": "mirr-two", "mirr.labs": "mirr"})
+    engine = FakeEngine(by_hand, near)
+    engine.networks = {"mirr_default": {"mirr.lab": "mirr"}, "bridge": {}}
+    engine.volumes = {"mirr_auth-data": {"mirr.lab": "mirr"}, "mirr_precious": {"com.docker.compose.project": "mirr"}}
+    assert take_down("mirr", engine.client) == Removed(containers=1, networks=1, volumes=1)
+    assert (engine.held, list(engine.networks), list(engine.volumes)) == ([near], ["bridge"], ["mirr_precious"])
+
+
+@pytest.mark.usefixtures("state_root")
+def test_down_twice_finds_nothing_the_second_time() -> None:
+    engine = FakeEngine(container(Role.TRAFFIC))
+    assert take_down("mirr", engine.client)
+    assert not take_down("mirr", engine.client)
+
+
+def test_down_forgets_the_labs_state_and_keeps_the_others(state_root: Path) -> None:
+    (state_dir("mirr") / "journal.json").write_text("{}")
+    (state_dir("two") / "journal.json").write_text("{}")
+    take_down("mirr", FakeEngine().client)
+    assert [path.name for path in (state_root / "labs").iterdir()] == ["two"]

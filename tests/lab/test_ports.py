@@ -1,0 +1,79 @@
+"""Which host ports a lab gets, and what is said where one is taken."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from env.vocabulary import Service
+from lab.containers import LabContainers, Ports
+from lab.errors import LabError, PortTaken
+from lab.names import Role
+from lab.ports import choose, held_by_lab, holder_among_labs
+from tests.lab.fakes import FakeEngine, container
+
+
+def test_the_default_lab_has_the_default_ports() -> None:
+    assert choose("mirr", {}, environment={}, free=lambda port: True) == Ports(
+        gateway=8080, prometheus=9090, traffic=8089
+    )
+
+
+def test_the_environment_overrides_a_port() -> None:
+    chosen = choose("mirr", {}, environment={"GATEWAY_PORT": "18080"}, free=lambda port: True)
+    assert chosen == Ports(gateway=18080, prometheus=9090, traffic=8089)
+
+
+def test_another_lab_gets_free_ports() -> None:
+    numbers = count(40000)
+    chosen = choose("two", {}, environment={}, free=lambda port: True, pick=lambda: next(numbers))
+    assert chosen == Ports(gateway=40000, prometheus=40001, traffic=40002)
+
+
+def test_another_lab_never_gets_one_port_twice() -> None:
+    numbers = iter([40000, 40000, 40001, 40001, 40002])
+    chosen = choose("two", {}, environment={}, free=lambda port: True, pick=lambda: next(numbers))
+    assert chosen == Ports(gateway=40000, prometheus=40001, traffic=40002)
+
+
+def test_a_lab_keeps_its_ports_while_it_exists_and_does_not_find_itself_in_the_way() -> None:
+    held = {"gateway": 41000, "prometheus": 41001, "traffic": 41002}
+    chosen = choose("two", held, environment={}, free=lambda port: False)
+    assert chosen == Ports(gateway=41000, prometheus=41001, traffic=41002)
+
+
+def test_a_port_taken_by_another_lab_is_named_with_its_holder_and_a_way_out() -> None:
+    with pytest.raises(PortTaken) as raised:
+        choose("mirr", {}, environment={}, free=lambda port: port != 9090, holder=lambda port: "two")
+    assert str(raised.value) == (
+        "port 9090 for the lab's prometheus is taken by lab two; choose another: make up PROMETHEUS_PORT=10090"
+    )
+
+
+def test_a_port_taken_by_a_stranger_is_named_too() -> None:
+    with pytest.raises(PortTaken) as raised:
+        choose("two", {}, environment={"TRAFFIC_PORT": "81"}, free=lambda port: port != 81)
+    assert str(raised.value) == (
+        "port 81 for the lab's traffic is taken by another program; choose another: make up LAB=two TRAFFIC_PORT=1081"
+    )
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(LabError) as raised:
+        choose("mirr", {}, environment={"GATEWAY_PORT": "http"})
+    assert str(raised.value) == "GATEWAY_PORT=http is no port; set it to a number between 1 and 65535"
+
+
+def test_the_ports_of_a_stopped_lab_are_read_from_its_containers() -> None:
+    engine = FakeEngine(
+        container(Role.SANDBOX, Service.GATEWAY, status="exited", ports={"8000/tcp": "41000"}),
+        container(Role.TRAFFIC, status="exited", ports={"8000/tcp": "41002"}),
+    )
+    assert held_by_lab(LabContainers(engine.client, "mirr")) == {"gateway": 41000, "traffic": 41002}
+
+
+def test_the_lab_that_publishes_a_port_is_found() -> None:
+    engine = FakeEngine(container(Role.TRAFFIC, lab="two", ports={"8000/tcp": "8089"}))
+    assert holder_among_labs(engine.client, 8089) == "two"
+    assert holder_among_labs(engine.client, 8090) is None

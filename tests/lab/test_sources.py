@@ -1,0 +1,151 @@
+"""What images are built from, and that a hash changes exactly when that does."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from env.vocabulary import Service
+from lab.images import lab_builds, pip_command, runtime_build, stale
+from lab.names import ROOT
+from lab.sources import Build, read_tree, release_tree, service_build
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    files = {
+        "services/Dockerfile": "FROM x\n",
+        "services/runtime.Dockerfile": "FROM x\n",
+        "services/requirements.txt": "fastapi==0.165.0\n",
+        "services/auth.py": "app\n",
+        "services/data/auth.py": "good\n",
+        "services/data/__pycache__/auth.pyc": "compiled",
+        "services/releases/1.5.0/data/auth.py": "other\n",
+        "traffic/Dockerfile": "FROM x\n",
+        "traffic/__main__.py": "load\n",
+        "prometheus/Dockerfile": "FROM x\n",
+        "prometheus/prometheus.yml": "global:\n",
+        "prometheus/rules/sli.yml": "groups:\n",
+        "prometheus/tests/sli.yml": "tests:\n",
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def sources(root: Path) -> dict[str, str]:
+    return {build.tag: build.source for build in lab_builds("mirr/runtime:1", "prom:1", root)}
+
+
+def changed(root: Path, path: str, content: str = "changed\n") -> set[str]:
+    before = sources(root)
+    (root / path).write_text(content)
+    after = sources(root)
+    return {tag for tag in before if before[tag] != after[tag]}
+
+
+def test_a_release_is_the_tree_with_its_changed_files_laid_over_it(checkout: Path) -> None:
+    steady, following = release_tree("1.4.0", checkout), release_tree("1.5.0", checkout)
+    assert steady["services/data/auth.py"] == b"good\n"
+    assert following["services/data/auth.py"] == b"other\n"
+    assert following["services/auth.py"] == steady["services/auth.py"]
+
+
+def test_no_image_holds_the_releases_or_compiled_files(checkout: Path) -> None:
+    for release in ("1.4.0", "1.5.0"):
+        names = release_tree(release, checkout)
+        assert sorted(names) == ["services/auth.py", "services/data/auth.py", "services/requirements.txt"]
+
+
+def test_the_context_holds_the_files_and_the_dockerfile(checkout: Path) -> None:
+    build = service_build(Service.AUTH, "1.5.0", "mirr/runtime:1", checkout)
+    with tarfile.open(fileobj=io.BytesIO(build.context())) as archive:
+        assert sorted(archive.getnames()) == [
+            "Dockerfile",
+            "services/auth.py",
+            "services/data/auth.py",
+            "services/requirements.txt",
+        ]
+        overlaid = archive.extractfile("services/data/auth.py")
+        assert overlaid is not None
+        assert overlaid.read() == b"other\n"
+
+
+def test_the_context_does_not_depend_on_file_times(checkout: Path) -> None:
+    before = service_build(Service.AUTH, "1.4.0", "r", checkout).context()
+    (checkout / "services/auth.py").write_text("app\n")
+    assert service_build(Service.AUTH, "1.4.0", "r", checkout).context() == before
+
+
+def test_nothing_changes_where_nothing_changed(checkout: Path) -> None:
+    assert changed(checkout, "services/auth.py", "app\n") == set()
+
+
+def test_a_changed_service_file_changes_both_releases_of_all_services_and_no_more(checkout: Path) -> None:
+    tags = {f"mirr/{service}:{release}" for service in Service for release in ("1.4.0", "1.5.0")}
+    assert changed(checkout, "services/auth.py") == tags
+
+
+def test_a_changed_file_of_the_later_release_leaves_the_earlier_one(checkout: Path) -> None:
+    assert changed(checkout, "services/releases/1.5.0/data/auth.py") == {f"mirr/{service}:1.5.0" for service in Service}
+
+
+@pytest.mark.parametrize(
+    ("path", "tags"),
+    [
+        ("traffic/__main__.py", {"mirr/traffic:lab"}),
+        ("prometheus/rules/sli.yml", {"mirr/prometheus:lab"}),
+        ("prometheus/tests/sli.yml", set()),
+        ("services/data/__pycache__/auth.pyc", set()),
+    ],
+)
+def test_a_changed_file_changes_the_images_that_it_is_in(checkout: Path, path: str, tags: set[str]) -> None:
+    assert changed(checkout, path) == tags
+
+
+def test_a_changed_requirement_changes_the_runtime_and_so_everything_on_it(checkout: Path) -> None:
+    before = runtime_build("base:1", "3.11", "amd64", checkout)
+    (checkout / "services/requirements.txt").write_text("fastapi==0.166.0\n")
+    after = runtime_build("base:1", "3.11", "amd64", checkout)
+    assert before.tag != after.tag
+    services = [service_build(Service.AUTH, "1.4.0", runtime.tag, checkout).source for runtime in (before, after)]
+    assert services[0] != services[1]
+
+
+def test_a_file_moved_into_anothers_name_is_not_mistaken() -> None:
+    one = Build(tag="t", dockerfile="", files={"a": b"bc"})
+    other = Build(tag="t", dockerfile="", files={"ab": b"c"})
+    assert one.source != other.source
+
+
+def test_only_what_is_missing_or_built_from_something_else_is_stale() -> None:
+    builds = [Build(tag=tag, dockerfile="FROM x") for tag in ("a:1", "b:1", "c:1")]
+    assert stale(builds, {"a:1": builds[0].source, "b:1": "older"}) == builds[1:]
+
+
+def test_packages_are_fetched_for_the_images_python_and_architecture() -> None:
+    command = pip_command(Path("requirements.txt"), Path("packages"), "3.12", "arm64")
+    assert command[command.index("--python-version") + 1] == "3.12"
+    assert "cp312" in command
+    assert "manylinux_2_17_aarch64" in command
+    assert "--only-binary=:all:" in command
+
+
+def test_no_dockerfile_and_no_tag_tells_one_release_from_the_other() -> None:
+    for service in Service:
+        steady, following = (service_build(service, release, "runtime") for release in ("1.4.0", "1.5.0"))
+        assert steady.dockerfile == following.dockerfile
+        assert steady.arguments == following.arguments
+        assert steady.tag.replace("1.4.0", "1.5.0") == following.tag
+
+
+def test_the_real_releases_differ_in_files_of_their_own() -> None:
+    steady, following = release_tree("1.4.0"), release_tree("1.5.0")
+    assert steady.keys() <= following.keys()
+    assert read_tree(ROOT / "services" / "releases" / "1.5.0", "services").items() <= following.items()
+    assert steady != following
