@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lab import debian, engine
 from lab.containers import Ports
 from lab.errors import ComposeError
-from lab.names import ROOT
+from lab.names import ROOT, make_target
 from lab.progress import Progress
 
 UP_TIMEOUT_S = 180
@@ -81,6 +81,5 @@ def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> N
         ) from error
     if done.returncode != 0:
         said = "\n".join(done.stderr.strip().splitlines()[-8:])
-        raise ComposeError(
-            f"Compose could not bring lab {lab} up:\n{said}\nmend what it says, or begin anew: make down"
-        )
+        anew = make_target("down", lab)
+        raise ComposeError(f"Compose could not bring lab {lab} up:\n{said}\nmend what it says, or begin anew: {anew}")

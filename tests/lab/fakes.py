@@ -79,6 +79,16 @@ class FakeApi:
         ]
 
 
+class FakeCollection:
+    """`client.containers`."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    def list(self, *, all: bool, filters: dict[str, list[str]], ignore_removed: bool) -> list[FakeContainer]:
+        return self._engine.matching(filters["label"])
+
+
 def _has(labels: dict[str, str], wanted: str) -> bool:
     key, equals, value = wanted.partition("=")
     return key in labels and (not equals or labels[key] == value)
@@ -93,13 +103,7 @@ class FakeEngine:
         self.volumes: dict[str, dict[str, str]] = {}
         self.images_by_tag: dict[str, str] = {}
         self.api = FakeApi(self)
-
-    @property
-    def containers(self) -> FakeEngine:
-        return self
-
-    def list(self, *, all: bool, filters: dict[str, list[str]], ignore_removed: bool) -> list[FakeContainer]:
-        return self.matching(filters["label"])
+        self.containers = FakeCollection(self)
 
     def matching(self, labels: list[str]) -> list[FakeContainer]:
         return [one for one in self.held if all(_has(one.labels, label) for label in labels)]

@@ -1,0 +1,70 @@
+"""Which Compose is used, and what is said where it fails."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from lab import compose
+from lab.compose import Compose
+from lab.containers import Ports
+from lab.errors import ComposeError
+
+
+class FakeRun:
+    """Remembers commands and ends them as told."""
+
+    def __init__(self, returncode: int = 0, stderr: str = "") -> None:
+        self.returncode = returncode
+        self.stderr = stderr
+        self.commands: list[list[str]] = []
+        self.environments: list[dict[str, str]] = []
+
+    def __call__(self, command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        self.commands.append(command)
+        self.environments.append(more.get("env", {}))
+        return subprocess.CompletedProcess(command, self.returncode, stdout="", stderr=self.stderr)
+
+
+def installed(*names: str) -> Any:
+    return lambda name: f"/usr/bin/{name}" if name in names else None
+
+
+def test_the_plugin_is_preferred() -> None:
+    assert compose.find(FakeRun(), installed("docker", "docker-compose")) == Compose(command=("docker", "compose"))
+
+
+def test_docker_without_the_plugin_falls_back_to_docker_compose() -> None:
+    run = FakeRun(returncode=1, stderr="docker: unknown command: docker compose")
+    assert compose.find(run, installed("docker", "docker-compose")) == Compose(command=("docker-compose",))
+
+
+def test_neither_is_none() -> None:
+    assert compose.find(FakeRun(returncode=1), installed("docker")) is None
+
+
+def test_the_lab_is_the_project_and_its_ports_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSE_FILE", "somebody-elses.yml")
+    run = FakeRun()
+    compose.up(Compose(command=("docker-compose",)), "two", Ports(gateway=1, prometheus=2, traffic=3), run)
+    command, environment = run.commands[0], run.environments[0]
+    assert command[:3] == ["docker-compose", "--project-name", "two"]
+    assert command[-2:] == ["up", "--detach"]
+    assert "COMPOSE_FILE" not in environment
+    assert {name: environment[name] for name in ("LAB", "GATEWAY_PORT", "PROMETHEUS_PORT", "TRAFFIC_PORT")} == {
+        "LAB": "two",
+        "GATEWAY_PORT": "1",
+        "PROMETHEUS_PORT": "2",
+        "TRAFFIC_PORT": "3",
+    }
+
+
+def test_what_compose_says_is_passed_on_where_it_fails() -> None:
+    with pytest.raises(ComposeError) as raised:
+        compose.up(Compose(command=("docker-compose",)), "two", Ports(), FakeRun(1, "no space left on device\n"))
+    assert str(raised.value) == (
+        "Compose could not bring lab two up:\nno space left on device\n"
+        "mend what it says, or begin anew: make down LAB=two"
+    )

@@ -1,0 +1,54 @@
+"""Every precondition is a check with a verdict and a remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import compose, engine
+from lab.doctor import Check, Verdict, blocked, examine
+
+ABSENT = engine.Diagnosis(
+    trouble=engine.Trouble.NOT_INSTALLED,
+    text="no Docker engine is installed",
+    remedy="sudo apt-get install --yes docker.io docker-compose",
+)
+
+
+@pytest.fixture
+def without_docker(monkeypatch: pytest.MonkeyPatch) -> list[Check]:
+    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    monkeypatch.setattr(compose, "find", lambda: None)
+    return examine("mirr", lambda lab: [])
+
+
+def test_without_an_engine_the_remedy_also_says_how_to_go_on(without_docker: list[Check]) -> None:
+    found = next(check for check in without_docker if check.code == "engine")
+    assert found == Check(
+        code="engine",
+        status=Verdict.FAIL,
+        text="no Docker engine is installed",
+        remedy="sudo apt-get install --yes docker.io docker-compose   "
+        "(without Docker, the simulator still works: make demo, or mirr episode --world sim)",
+    )
+    assert blocked(without_docker)
+
+
+def test_whatever_is_not_right_has_one_line_of_remedy(without_docker: list[Check]) -> None:
+    for check in without_docker:
+        assert check.status is Verdict.PASS or (check.remedy and "\n" not in check.remedy)
+
+
+def test_codes_are_unique(without_docker: list[Check]) -> None:
+    codes = [check.code for check in without_docker]
+    assert len(set(codes)) == len(codes)
+
+
+def test_a_warning_does_not_block() -> None:
+    assert not blocked([Check(code="cores", status=Verdict.WARN, text="1 core", remedy="more")])
+
+
+def test_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    found = next(check for check in examine("mirr", lambda lab: []) if check.code == "cores")
+    assert (found.status, found.text) == (Verdict.WARN, "1 core; the lab is sized for 2")

@@ -1,0 +1,175 @@
+"""The lab on a real engine: from nothing to steady state and back to nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from docker import DockerClient
+
+from env.vocabulary import Service
+from lab.containers import LabContainers
+from lab.engine import connect
+from lab.lab import take_down
+from lab.names import LABEL_LAB, STEADY_RELEASE, service_image
+from tests.conftest import REAL_LAB
+
+pytestmark = pytest.mark.docker
+
+SECOND_LAB = "mirr-test-two"
+WARM_UP_S = 15.0
+
+
+def mirr(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_PORT") and key != "LAB"}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
+        check=False,
+    )
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    done = mirr(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def labelled(client: DockerClient, lab: str) -> list[str]:
+    mine = {"label": f"{LABEL_LAB}={lab}"}
+    return [
+        *(str(one.name) for one in client.containers.list(all=True, filters=mine)),
+        *(str(one.name) for one in client.networks.list(filters=mine)),
+        *(str(one.name) for one in client.volumes.list(filters=mine)),
+    ]
+
+
+@pytest.fixture
+def client() -> DockerClient:
+    return connect()
+
+
+@pytest.fixture
+def second_lab(real_lab: str, client: DockerClient) -> Iterator[str]:
+    """The name of a lab that is down before and after; the images are there, for the first lab needs them too."""
+    take_down(SECOND_LAB, client)
+    yield SECOND_LAB
+    take_down(SECOND_LAB, client)
+
+
+def test_a_second_lab_comes_up_beside_the_first_and_leaves_nothing(
+    real_lab: str, second_lab: str, client: DockerClient
+) -> None:
+    before = sorted(str(one.id) for one in LabContainers(client, real_lab).all())
+    began_s = time.monotonic()
+    places = answer("up", "--lab", second_lab)
+    took_s = time.monotonic() - began_s
+    # Beside a lab that serves its own traffic on the same cores, so with some room.
+    assert took_s < 2 * WARM_UP_S
+    assert requests.get(f"{places['gateway_url']}/healthz", timeout=2).status_code == 200
+    status = answer("status", "--lab", second_lab)
+    assert status["user_sli"] >= 0.99
+    assert all(status["services"][service]["up"] for service in Service)
+    removed = answer("down", "--lab", second_lab)
+    assert removed == {"lab": second_lab, "containers": 12, "networks": 1, "volumes": 6}
+    assert labelled(client, second_lab) == []
+    assert sorted(str(one.id) for one in LabContainers(client, real_lab).all()) == before
+
+
+def test_up_again_keeps_what_runs(real_lab: str, client: DockerClient) -> None:
+    before = {str(one.name): str(one.id) for one in LabContainers(client, real_lab).all()}
+    places = answer("up", "--lab", real_lab)
+    assert {str(one.name): str(one.id) for one in LabContainers(client, real_lab).all()} == before
+    assert places["gateway_url"] == LabContainers(client, real_lab).gateway_url
+
+
+def test_up_brings_back_what_somebody_removed_or_stopped(real_lab: str, client: DockerClient) -> None:
+    found = LabContainers(client, real_lab)
+    found.service(Service.ORDERS).remove(force=True)
+    found.traffic().kill()
+    answer("up", "--lab", real_lab)
+    assert found.service(Service.ORDERS).status == "running"
+    assert answer("status", "--lab", real_lab)["steady"]
+
+
+def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: DockerClient) -> None:
+    strangers = [
+        client.containers.create(
+            service_image(Service.AUTH, STEADY_RELEASE), entrypoint=["sleep", "infinity"], labels=labels
+        )
+        for labels in ({LABEL_LAB: f"{second_lab}x"}, {f"{LABEL_LAB}s": second_lab}, {"lab": second_lab})
+    ]
+    volume = client.volumes.create(f"{second_lab}_auth-data", labels={LABEL_LAB: f"{second_lab}x"})
+    ours = client.containers.create(
+        service_image(Service.AUTH, STEADY_RELEASE), entrypoint=["sleep", "infinity"], labels={LABEL_LAB: second_lab}
+    )
+    try:
+        removed = answer("down", "--lab", second_lab)
+        assert (removed["containers"], removed["networks"], removed["volumes"]) == (1, 0, 0)
+        left = {str(one.id) for one in client.containers.list(all=True)}
+        assert {str(stranger.id) for stranger in strangers} <= left
+        assert str(ours.id) not in left
+        assert client.volumes.get(str(volume.name))
+    finally:
+        for stranger in strangers:
+            stranger.remove(force=True)
+        volume.remove()
+
+
+def test_down_of_a_lab_that_is_not_there_is_content(second_lab: str) -> None:
+    done = mirr("down", "--lab", second_lab)
+    assert (done.returncode, done.stdout) == (0, f"lab {second_lab} is not there; nothing to remove\n")
+
+
+def test_a_port_held_by_another_lab_is_refused_by_its_name(
+    real_lab: str, second_lab: str, client: DockerClient
+) -> None:
+    port = LabContainers(client, real_lab).ports.gateway
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "up", "--lab", second_lab],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"GATEWAY_PORT": str(port)},
+        check=False,
+    )
+    assert done.returncode == 3
+    assert f"port {port} for the lab's gateway is taken by lab {REAL_LAB}; choose another: " in done.stderr
+    assert labelled(client, second_lab) == []
+
+
+def test_doctor_passes_on_a_lab_that_is_up(real_lab: str) -> None:
+    checks = {check["code"]: check["status"] for check in answer("doctor", "--lab", real_lab)["checks"]}
+    assert {code: checks[code] for code in ("engine", "compose", "images", "ports", "lab")} == dict.fromkeys(
+        ("engine", "compose", "images", "ports", "lab"), "pass"
+    )
+
+
+def test_containers_run_as_nobody_with_nothing_to_gain(real_lab: str, client: DockerClient) -> None:
+    for one in LabContainers(client, real_lab).all():
+        host = one.attrs["HostConfig"]
+        assert one.attrs["Config"]["User"] not in ("", "0", "root")
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert host["Privileged"] is False
+        assert host["PidsLimit"] <= 64
+        assert not any("docker.sock" in str(mount) for mount in one.attrs["Mounts"])
+
+
+def test_logs_are_the_services_json_lines(real_lab: str) -> None:
+    done = mirr("logs", "auth", "--lab", real_lab, "--lines", "5")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines
+    assert {line["service"] for line in lines} == {"auth"}
