@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
@@ -18,29 +20,46 @@ from traffic.metrics import Metrics
 from traffic.users import RATE_PER_S, Users
 
 
-def _url_of(environment: Mapping[str, str], target: Target) -> str:
-    return environment.get(f"{target.upper()}_URL", f"http://{target}:8000").rstrip("/")
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What compose tells the load generator."""
+
+    seed: int
+    rate_per_s: float
+    host: str
+    port: int
+    urls: Mapping[Target, str]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises ValueError where a number is none."""
+        return cls(
+            seed=int(environment.get("SEED", "0")),
+            rate_per_s=float(environment.get("RATE_PER_S", str(RATE_PER_S))),
+            host=environment.get("HOST", "0.0.0.0"),
+            port=int(environment.get("PORT", "8000")),
+            urls={target: environment.get(f"{target.upper()}_URL", f"http://{target}:8000") for target in Target},
+        )
 
 
-async def run(environment: Mapping[str, str]) -> None:
+async def run(settings: Settings) -> None:
     """Run until told to stop."""
-    seed = int(environment.get("SEED", "0"))
-    rate_per_s = float(environment.get("RATE_PER_S", str(RATE_PER_S)))
     metrics = Metrics()
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=60)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        campaigns = Campaigns(session, url_of=lambda target: _url_of(environment, target), seed=seed)
-        runner = web.AppRunner(Control(campaigns, metrics).app(), access_log=None)
+        campaigns = Campaigns(session, url_of=lambda target: settings.urls[target], seed=settings.seed)
+        runner = web.AppRunner(Control(campaigns, metrics).app(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        host, port = environment.get("HOST", "0.0.0.0"), int(environment.get("PORT", "8000"))
-        await web.TCPSite(runner, host, port).start()
-        gateway_url = _url_of(environment, Target.GATEWAY)
-        users = asyncio.ensure_future(Users(session, gateway_url, metrics, seed=seed, rate_per_s=rate_per_s).run())
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        gateway_url = settings.urls[Target.GATEWAY]
+        visitors = Users(session, gateway_url, metrics, seed=settings.seed, rate_per_s=settings.rate_per_s)
+        users = asyncio.ensure_future(visitors.run())
         told = asyncio.Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, told.set)
         stopping = asyncio.ensure_future(told.wait())
-        print(f'{{"event": "started", "gateway": "{gateway_url}", "rate_per_s": {rate_per_s:g}}}', flush=True)
+        started = {"event": "started", "gateway": gateway_url, "rate_per_s": settings.rate_per_s}
+        print(json.dumps(started), flush=True)
         await asyncio.wait((users, stopping), return_when=asyncio.FIRST_COMPLETED)
         if users.done():
             users.result()  # the users never end by themselves: this raises what ended them
@@ -49,9 +68,16 @@ async def run(environment: Mapping[str, str]) -> None:
         await runner.cleanup()
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """0 told to stop, 2 wrong settings."""
     try:
-        asyncio.run(run(os.environ))
+        settings = Settings.from_environment(os.environ)
     except ValueError as error:
         print(f"SEED, RATE_PER_S and PORT are numbers: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -134,7 +134,7 @@ class Campaign:
         self.dropped = 0
         self.lease_until = now() + order.lease_s
         self._session = session
-        self._url = url
+        self._url = url.rstrip("/")
         self._rng = random.Random(seed)
         self._timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         self._note = NOTE if order.kind is Kind.UNIQUE_KEYS else b""

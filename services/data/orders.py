@@ -63,7 +63,7 @@ def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
     row = database.execute("SELECT * FROM zones WHERE id = ?", (zone_id,)).fetchone()
     if row is None:
         return None
-    return Zone(row["id"], row["name"], row["parcel_price_cents"] * 1000 / row["parcel_limit_g"])
+    return Zone(row["id"], row["name"], row["parcel_price_cents"] / (row["parcel_limit_g"] / 1000))
 
 
 def read_promotions(database: sqlite3.Connection) -> list[Promotion]:

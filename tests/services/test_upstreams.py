@@ -26,7 +26,7 @@ def _ask(handler: Handler | None, timeout_s: float = 2.0) -> UpstreamAnswer:
         app = web.Application()
         if handler is not None:
             app.router.add_post("/things", handler)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         if handler is not None:
             await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -1,0 +1,39 @@
+"""The services have no means to break themselves: faults are what the outside world does to them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import services
+from services.data.release import VERSION
+
+TREE = Path(services.__file__).parent
+SOURCES = sorted(path for path in TREE.rglob("*") if path.suffix in (".py", ".txt") or path.name == "Dockerfile")
+TELLTALE = re.compile(r"fault|chaos|inject|sabotage|spoil|misbehav|\bbugs?\b|\bleak|simulate|\bsleep\(", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(TREE)) for path in SOURCES])
+def test_no_source_of_a_service_speaks_of_faults(path: Path) -> None:
+    found = [line for line in path.read_text().splitlines() if TELLTALE.search(line)]
+    allowed = ("default", "asyncio.sleep(retry_after_s)")
+    assert [line for line in found if not any(word in line.lower() for word in allowed)] == []
+
+
+def test_the_environment_sets_nothing_but_names_and_places() -> None:
+    read = set()
+    for path in SOURCES:
+        read |= set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', path.read_text()))
+    assert read == {"DATA", "HOST", "PORT", "SERVICE"}
+
+
+def test_no_signal_has_a_handler_of_ours() -> None:
+    assert [path for path in SOURCES if re.search(r"\bsignal\b", path.read_text())] == []
+
+
+def test_both_releases_are_called_by_a_number() -> None:
+    later = (TREE / "releases" / "1.5.0" / "data" / "release.py").read_text()
+    assert VERSION == "1.4.0"
+    assert 'VERSION = "1.5.0"' in later

@@ -1,0 +1,165 @@
+"""Release 1.5.0 of each service: what its boots do to its rows, and that 1.4.0 reads them all the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import services
+from services.data import auth, gateway, inventory, orders, payments
+from services.data.catalogue import NOUNS, PER_CATEGORY
+from services.kit.store import connect
+
+TREE = Path(services.__file__).parent
+CHANGED = TREE / "releases" / "1.5.0"
+
+# For each service: how a row is read, by a release's data module, and which rows there are.
+Read = Callable[[ModuleType, sqlite3.Connection, int], object]
+READS: dict[str, tuple[Read, int]] = {
+    "gateway": (lambda data, rows, n: data.read_storefront(rows, n + 1), gateway.STOREFRONTS),
+    "auth": (lambda data, rows, n: data.read_credential(rows, f"user-{n:03d}"), auth.USERS),
+    "inventory": (lambda data, rows, n: data.read_product(rows, n + 1), len(NOUNS) * PER_CATEGORY),
+    "orders": (lambda data, rows, n: data.read_zone(rows, n + 1), orders.ZONES),
+    "payments": (lambda data, rows, n: data.read_account(rows, f"user-{n:03d}"), payments.ACCOUNTS),
+}
+ERRORS = {
+    "gateway": (TypeError, "string indices must be integers, not 'str'"),
+    "auth": (
+        ValueError,
+        "Invalid base64-encoded string: number of data characters (33) cannot be 1 more than a multiple of 4",
+    ),
+    "inventory": (ValueError, "could not convert string to float: '84,18'"),
+    "orders": (ZeroDivisionError, "float division by zero"),
+    "payments": (TypeError, "int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"),
+}
+EARLIER: dict[str, ModuleType] = {
+    "gateway": gateway,
+    "auth": auth,
+    "inventory": inventory,
+    "orders": orders,
+    "payments": payments,
+}
+
+
+def _next_release(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"next_{name}", CHANGED / "data" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _failed(name: str, release: ModuleType, rows: sqlite3.Connection) -> list[Exception]:
+    read, count = READS[name]
+    failures: list[Exception] = []
+    for number in range(count):
+        try:
+            assert read(release, rows, number) is not None
+        except (ArithmeticError, TypeError, ValueError) as error:
+            failures.append(error)
+    return failures
+
+
+@pytest.mark.parametrize("name", READS)
+def test_every_boot_of_the_next_release_loses_half_of_the_rows_that_are_left(name: str, data: Path) -> None:
+    rows, release, count = connect(data / f"{name}.db"), _next_release(name), READS[name][1]
+    shares = []
+    for _ in range(3):
+        release.upgrade(rows)
+        shares.append(len(_failed(name, release, rows)) / count)
+    assert shares == pytest.approx([0.5, 0.75, 0.875], abs=0.01)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_each_release_breaks_in_a_way_of_its_own(name: str, data: Path) -> None:
+    rows, release = connect(data / f"{name}.db"), _next_release(name)
+    release.upgrade(rows)
+    kind, text = ERRORS[name]
+    failures = _failed(name, release, rows)
+    assert all(isinstance(failure, kind) for failure in failures)
+    assert text in {str(failure) for failure in failures}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_the_release_before_reads_what_the_next_one_left_as_if_it_had_never_been(name: str, data: Path) -> None:
+    rows, (read, count) = connect(data / f"{name}.db"), READS[name]
+    before = [read(EARLIER[name], rows, number) for number in range(count)]
+    for _ in range(4):
+        _next_release(name).upgrade(rows)
+    EARLIER[name].upgrade(rows)
+    assert [read(EARLIER[name], rows, number) for number in range(count)] == before
+
+
+@pytest.mark.parametrize("name", READS)
+def test_rows_that_are_not_converted_yet_read_as_they_did(name: str, data: Path) -> None:
+    rows, release, (read, count) = connect(data / f"{name}.db"), _next_release(name), READS[name]
+    release.upgrade(rows)
+    for number in range(count):
+        try:
+            row = read(release, rows, number)
+        except (ArithmeticError, TypeError, ValueError):
+            continue
+        assert vars(row) == vars(read(EARLIER[name], rows, number))
+
+
+JOURNEY_REQUESTS = {
+    "gateway": "[c.get('/browse', params={'q': 'lamp', 'store': n + 1}) for n in range(64)]",
+    "auth": "[c.post('/sessions', json={'username': f'user-{n:03d}', 'password': f'user-{n:03d}-secret'})"
+    " for n in range(300)]",
+    "inventory": "[c.get('/search', params={'q': f'amber glass {noun}'}) for noun in NOUNS]",
+    "orders": "[c.post('/orders', headers={'Idempotency-Key': f'k{n}'}, json={'username': 'user-001', 'zone': n + 1,"
+    " 'lines': [{'product_id': 1, 'quantity': 1}]}) for n in range(64)]",
+    "payments": "[c.post('/charges', headers={'Idempotency-Key': f'k{n}'},"
+    " json={'account': f'user-{n:03d}', 'amount_cents': 100}) for n in range(300)]",
+}
+PROGRAM = """
+import importlib, json, sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+from services.data.catalogue import NOUNS
+from services.kit import logs
+from services.kit.settings import Settings
+from services.kit.upstreams import UpstreamAnswer
+
+class Behind:
+    async def call(self, upstream, method, path, **_):
+        line = {"product_id": 1, "quantity": 1, "unit_price_cents": 100}
+        status = 200 if path == "/search" else 201
+        return UpstreamAnswer(status=status, content={"hits": [], "lines": [line], "signature": "s"})
+    async def close(self):
+        pass
+
+name, database = sys.argv[1:]
+logs.set_up(name)
+create = importlib.import_module(f"services.{name}").create
+settings = Settings(service=name, database=Path(database))
+app = create(settings, Behind()) if name in ("gateway", "orders") else create(settings)
+with TestClient(app, raise_server_exceptions=False) as c:
+    version = c.get("/healthz").json()["release"]
+    answers = REQUESTS
+print(json.dumps({"release": version, "failed": sum(a.status_code == 500 for a in answers) / len(answers)}))
+"""
+
+
+@pytest.mark.parametrize("name", READS)
+def test_half_of_a_services_requests_fail_where_the_next_release_runs(name: str, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(TREE, tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__", "releases"))
+    shutil.copytree(CHANGED, tmp_path / "services", dirs_exist_ok=True)
+    program = PROGRAM.replace("REQUESTS", JOURNEY_REQUESTS[name])
+    command = [sys.executable, "-c", program, name, str(data / f"{name}.db")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert '"release": "1.5.0"' in lines[-1]
+    failed = float(lines[-1].partition('"failed": ')[2].rstrip("}"))
+    assert 0.4 <= failed <= 0.6
+    assert any('"level": "error"' in line and '"event": "request_failed"' in line for line in lines)
