@@ -1,0 +1,60 @@
+"""A shop on this machine that answers as it is told, and everything of the load generator that talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+
+
+@dataclass
+class FakeShop:
+    """Answers every request, and remembers it."""
+
+    status: dict[str, int] = field(default_factory=dict)  # by path, where it is not the one users hope for
+    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    open: asyncio.Event = field(default_factory=asyncio.Event)  # requests are answered while it is set
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.asked.append((request.path, dict(request.headers), body))
+        async with self.arrived:
+            self.arrived.notify_all()
+        await self.open.wait()
+        hoped_for = 200 if request.method == "GET" else 201
+        return web.json_response({"token": "t"}, status=self.status.get(request.path, hoped_for))
+
+    async def after(self, count: int, timeout_s: float = 5.0) -> None:
+        """Wait until that many requests came."""
+        async with asyncio.timeout(timeout_s), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.asked) >= count)
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[str]:
+    """The application on a free port; gives its URL."""
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def a_shop() -> AsyncIterator[tuple[FakeShop, str, aiohttp.ClientSession]]:
+    """An open shop, its URL, and a session to visit it with."""
+    shop = FakeShop()
+    shop.open.set()
+    app = web.Application(client_max_size=2 << 20)
+    app.router.add_route("*", "/{path:.*}", shop.answer)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        yield shop, url, session

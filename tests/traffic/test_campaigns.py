@@ -1,0 +1,185 @@
+"""Campaigns and the interface that starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.services.conftest import FakeUpstreams
+from tests.traffic.fakes import FakeShop, a_shop, serving
+from traffic import shop as shop_module
+from traffic.campaigns import MAX_IN_FLIGHT, NOTE, NOTE_BYTES, REQUESTS, Campaigns, Kind, Target
+from traffic.control import Control
+from traffic.metrics import Metrics
+
+CROWD = {"kind": "flash_crowd", "service": "auth", "rate_per_s": 200.0, "lease_s": 30.0}
+
+
+class Generator:
+    """The control interface, and the shop that its campaigns reach."""
+
+    def __init__(self, shop: FakeShop, url: str, session: aiohttp.ClientSession, campaigns: Campaigns) -> None:
+        self.shop = shop
+        self.campaigns = campaigns
+        self._url = url
+        self._session = session
+
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self._session.request(method, self._url + path, data=data) as answer:
+            return answer.status, await answer.json()
+
+    async def none_left(self) -> None:
+        async with asyncio.timeout(5):
+            while self.campaigns.describe():
+                await asyncio.sleep(0.005)
+
+
+def _with(then: Callable[[Generator], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with a_shop() as (shop, shop_url, session):
+            campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
+            async with serving(Control(campaigns, Metrics()).app()) as url:
+                await then(Generator(shop, url, session, campaigns))
+            campaigns.end_all()
+
+    asyncio.run(run())
+
+
+def test_a_crowd_is_sent_to_the_service_until_it_is_ended() -> None:
+    async def then(generator: Generator) -> None:
+        assert await generator.ask("PUT", "/campaigns/c", CROWD) == (201, {"id": "c", "lease_s": 30.0})
+        await generator.shop.after(20)
+        assert {path for path, _, _ in generator.shop.asked} == {"/sessions"}
+        assert all("Client-Key" not in headers for _, headers, _ in generator.shop.asked)
+        assert await generator.ask("DELETE", "/campaigns/c") == (200, {"id": "c"})
+        assert await generator.ask("GET", "/campaigns") == (200, {"campaigns": []})
+
+    _with(then)
+
+
+def test_asking_twice_changes_the_campaign_that_runs() -> None:
+    async def then(generator: Generator) -> None:
+        await generator.ask("PUT", "/campaigns/c", CROWD)
+        assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 50}))[0] == 200
+        running = (await generator.ask("GET", "/campaigns"))[1]["campaigns"]
+        assert [(c["id"], c["kind"], c["service"], c["rate_per_s"]) for c in running] == [
+            ("c", "flash_crowd", "auth", 50.0)
+        ]
+        assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"service": "orders"}))[0] == 200
+        assert [c["service"] for c in generator.campaigns.describe()] == ["orders"]
+
+    _with(then)
+
+
+def test_a_campaign_ends_by_itself_when_nobody_renews_its_lease() -> None:
+    async def then(generator: Generator) -> None:
+        await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.2})
+        await generator.none_left()
+        assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 1}) == (
+            404,
+            {"error": "no campaign 'c' runs"},
+        )
+        assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' runs"})
+
+    _with(then)
+
+
+def test_a_lease_that_is_renewed_lasts() -> None:
+    async def then(generator: Generator) -> None:
+        await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.3})
+        assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 30}) == (200, {"id": "c", "lease_s": 30.0})
+        await asyncio.sleep(0.4)
+        assert [c["id"] for c in generator.campaigns.describe()] == ["c"]
+
+    _with(then)
+
+
+def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() -> None:
+    async def then(generator: Generator) -> None:
+        await generator.ask("PUT", "/campaigns/k", CROWD | {"kind": "unique_keys", "rate_per_s": 50})
+        await generator.shop.after(8)
+        asked = generator.shop.asked[:8]
+        assert len({headers["Client-Key"] for _, headers, _ in asked}) == 8
+        assert all(len(body) > NOTE_BYTES for _, _, body in asked)
+        assert all(json.loads(body)["note"] == NOTE.decode() for _, _, body in asked)
+
+    _with(then)
+
+
+def test_a_service_that_does_not_answer_costs_a_bounded_number_of_requests() -> None:
+    async def then(generator: Generator) -> None:
+        generator.shop.open.clear()
+        await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 2000})
+        async with asyncio.timeout(5):
+            while generator.campaigns.describe()[0]["dropped"] == 0:
+                await asyncio.sleep(0.005)
+        assert generator.campaigns.describe()[0]["sent"] == MAX_IN_FLIGHT
+
+    _with(then)
+
+
+BAD_ORDERS: list[tuple[object, str]] = [
+    (b"{", "the body is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+    ([], "the body is not a JSON object"),
+    (CROWD | {"kind": "flood"}, "kind is 'flood'; one of: flash_crowd, unique_keys"),
+    (CROWD | {"kind": []}, "kind is []; one of: flash_crowd, unique_keys"),
+    (CROWD | {"service": "cart"}, "service is 'cart'; one of: gateway, auth, inventory, orders, payments"),
+    (CROWD | {"rate_per_s": 0}, "rate_per_s is 0; a number above 0, at most 2000"),
+    (CROWD | {"rate_per_s": "9"}, "rate_per_s is '9'; a number above 0, at most 2000"),
+    (CROWD | {"rate_per_s": float("nan")}, "rate_per_s is nan; a number above 0, at most 2000"),
+    (CROWD | {"lease_s": True}, "lease_s is True; a number above 0, at most 600"),
+    (CROWD | {"lease": 9}, "unknown field 'lease'; the fields are: kind, service, rate_per_s, lease_s"),
+]
+
+
+@pytest.mark.parametrize(("order", "message"), BAD_ORDERS)
+def test_an_order_that_cannot_be_is_refused_in_words(order: object, message: str) -> None:
+    async def then(generator: Generator) -> None:
+        assert await generator.ask("PUT", "/campaigns/c", order) == (422, {"error": message})
+        assert generator.campaigns.describe() == []
+
+    _with(then)
+
+
+def test_a_path_that_is_none_is_refused_in_json() -> None:
+    async def then(generator: Generator) -> None:
+        assert await generator.ask("GET", "/nothing") == (404, {"error": "GET /nothing: Not Found"})
+        assert (await generator.ask("PUT", "/campaigns/a%20b", CROWD))[0] == 422
+
+    _with(then)
+
+
+def test_every_kind_of_campaign_knows_every_service() -> None:
+    assert {kind: set(targets) for kind, targets in REQUESTS.items()} == {kind: set(Target) for kind in Kind}
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("target", Target)
+def test_the_service_takes_what_a_campaign_sends_and_asks_nobody(
+    kind: Kind, target: Target, client_of: Callable[[str], TestClient], upstreams: FakeUpstreams
+) -> None:
+    note = NOTE if kind is Kind.UNIQUE_KEYS else b""
+    out = REQUESTS[kind][target](random.Random(3), note)
+    headers = {"Client-Key": "c", "Content-Type": "application/json"}
+    if out.idempotency_key is not None:
+        headers["Idempotency-Key"] = out.idempotency_key
+    client = client_of(target)
+    answer = client.request(out.method, out.path, content=out.body, headers=headers)
+    # Nobody holds the tokens that the client with unique keys shows to auth.
+    refused = (kind, target) == (Kind.UNIQUE_KEYS, Target.AUTH)
+    assert answer.status_code in ((401,) if refused else (200, 201))
+    assert upstreams.asked == []
+    if kind is Kind.UNIQUE_KEYS:
+        assert len(client.app.state.ledger) == 1  # type: ignore[attr-defined]
+
+
+def test_idempotency_keys_are_never_the_same_twice() -> None:
+    assert len({shop_module.key() for _ in range(1000)}) == 1000

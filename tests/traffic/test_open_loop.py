@@ -1,0 +1,81 @@
+"""Open-loop arrivals."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+
+from traffic.open_loop import OpenLoop
+
+
+class Clock:
+    """Time that passes when somebody sleeps, and not otherwise."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def now(self) -> float:
+        return self.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        await asyncio.sleep(0)
+
+
+def _due_times(
+    seed: int, seconds: float, *, answers: bool = True, max_in_flight: int = 10_000
+) -> tuple[list[float], int]:
+    """When requests were due, and how many were dropped, at 30 a second."""
+    clock, due_times, dropped = Clock(), [], []
+
+    async def work(due: float) -> None:
+        due_times.append(due)
+        if not answers:
+            await asyncio.Event().wait()
+
+    async def run() -> None:
+        loop = OpenLoop(
+            30.0,
+            work,
+            dropped=lambda: dropped.append(clock.now()),
+            rng=random.Random(seed),
+            max_in_flight=max_in_flight,
+            now=clock.now,
+            sleep=clock.sleep,
+        )
+        task = asyncio.ensure_future(loop.run())
+        while clock.now() < seconds:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    return due_times, len(dropped)
+
+
+def test_the_same_seed_sends_at_the_same_times() -> None:
+    assert _due_times(1, 10.0) == _due_times(1, 10.0)
+    assert _due_times(1, 10.0) != _due_times(2, 10.0)
+
+
+def test_arrivals_are_poisson_at_the_rate_asked_for() -> None:
+    due_times, _ = _due_times(3, 200.0)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(due_times)]
+    mean = sum(gaps) / len(gaps)
+    deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    assert abs(mean - 1 / 30) < 0.002
+    assert abs(deviation / mean - 1.0) < 0.1  # gaps of a Poisson process deviate by as much as their mean
+
+
+def test_requests_are_sent_however_many_are_not_answered() -> None:
+    answered, _ = _due_times(4, 10.0)
+    unanswered, dropped = _due_times(4, 10.0, answers=False)
+    assert unanswered == answered
+    assert dropped == 0
+
+
+def test_above_the_cap_requests_are_dropped_and_counted() -> None:
+    sent, dropped = _due_times(4, 10.0, answers=False, max_in_flight=20)
+    all_of_them, _ = _due_times(4, 10.0)
+    assert (len(sent), dropped) == (20, len(all_of_them) - 20)

@@ -1,0 +1,158 @@
+"""The users' traffic, against a shop on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.traffic.fakes import FakeShop, a_shop
+from traffic.metrics import Journey, Metrics, Outcome
+from traffic.users import Users
+
+
+def _count(metrics: Metrics, *outcomes: Outcome) -> int:
+    return int(
+        sum(
+            metrics.registry.get_sample_value("journey_requests_total", {"journey": journey, "outcome": outcome}) or 0.0
+            for journey in Journey
+            for outcome in outcomes or Outcome
+        )
+    )
+
+
+def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any) -> Metrics:
+    """Let users visit a shop until `then` is over."""
+    metrics = Metrics()
+
+    async def run() -> None:
+        async with a_shop() as (shop, shop_url, session):
+            users = Users(session, url or shop_url, metrics, **{"seed": 1, "rate_per_s": 200.0} | settings)
+            task = asyncio.ensure_future(users.run())
+            try:
+                await then(shop, metrics)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    return metrics
+
+
+async def _until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def _sixty(shop: FakeShop, metrics: Metrics) -> None:
+    await _until(lambda: _count(metrics) >= 60)
+
+
+def test_journeys_that_go_well_are_counted_ok_and_timed() -> None:
+    metrics = _visit(_sixty)
+    assert _count(metrics, Outcome.OK) == _count(metrics) >= 60
+    text = metrics.text().decode()
+    assert 'journey_requests_total{journey="browse",outcome="dropped"} 0.0' in text
+    assert 'journey_duration_seconds_bucket{journey="check_out",le="1.0"}' in text
+    assert "process_cpu_seconds_total" in text
+
+
+def test_users_take_the_three_journeys_in_their_own_names() -> None:
+    seen: list[tuple[str, dict[str, str], bytes]] = []
+
+    async def then(shop: FakeShop, metrics: Metrics) -> None:
+        await shop.after(120)
+        seen.extend(shop.asked)
+
+    _visit(then)
+    assert {path for path, _, _ in seen} == {"/browse", "/sign-in", "/check-out"}
+    assert all(headers["Client-Key"].startswith("client-") for _, headers, _ in seen)
+    keys = [headers["Idempotency-Key"] for path, headers, _ in seen if path == "/check-out"]
+    assert len(set(keys)) == len(keys) > 10
+    for path, headers, body in seen:
+        if path == "/check-out":
+            assert headers["Authorization"] == "Bearer t"
+            assert {"lines", "zone"} == set(json.loads(body))
+
+
+def test_a_journey_that_is_refused_or_fails_is_an_error() -> None:
+    async def then(shop: FakeShop, metrics: Metrics) -> None:
+        shop.status = {"/browse": 500, "/sign-in": 401, "/check-out": 409}
+        await _sixty(shop, metrics)
+
+    metrics = _visit(then)
+    assert _count(metrics, Outcome.ERROR) > 50
+
+
+def test_a_gateway_that_is_down_is_an_error_at_once_and_traffic_goes_on() -> None:
+    begun = time.monotonic()
+    metrics = _visit(_sixty, url="http://127.0.0.1:1")
+    assert _count(metrics, Outcome.ERROR) == _count(metrics) >= 60
+    assert time.monotonic() - begun < 2.0
+
+
+def test_a_server_that_freezes_is_seen_by_all_who_were_due_meanwhile() -> None:
+    """A closed loop would have one slow request to tell of; here a quarter of all are slow."""
+
+    async def then(shop: FakeShop, metrics: Metrics) -> None:
+        for _ in range(2):
+            await asyncio.sleep(0.75)
+            shop.open.clear()
+            await asyncio.sleep(0.5)
+            shop.open.set()
+
+    metrics = _visit(then)
+    late = sum((_bucket(metrics, journey, "+Inf") - _bucket(metrics, journey, "0.1")) for journey in Journey) / _count(
+        metrics
+    )
+    assert 0.2 < late < 0.5
+
+
+def _bucket(metrics: Metrics, journey: Journey, bound: str) -> float:
+    labels = {"journey": journey, "le": bound}
+    return metrics.registry.get_sample_value("journey_duration_seconds_bucket", labels) or 0.0
+
+
+def test_what_is_never_sent_is_counted_as_dropped() -> None:
+    async def then(shop: FakeShop, metrics: Metrics) -> None:
+        shop.open.clear()
+        await _until(lambda: _count(metrics, Outcome.DROPPED) >= 20)
+
+    metrics = _visit(then, max_in_flight=5)
+    assert _count(metrics, Outcome.DROPPED) >= 20
+
+
+@pytest.mark.parametrize(("duration_s", "outcome"), [(1.0, Outcome.OK), (1.01, Outcome.SLOW)])
+def test_a_success_after_more_than_a_second_is_slow(duration_s: float, outcome: Outcome) -> None:
+    metrics = Metrics()
+    metrics.finished(Journey.BROWSE, succeeded=True, duration_s=duration_s)
+    assert _count(metrics, outcome) == 1
+
+
+def test_a_token_that_is_refused_is_forgotten() -> None:
+    signed_in: list[int] = []
+
+    async def run() -> None:
+        async with a_shop() as (shop, url, session):
+            users = Users(session, url, Metrics(), seed=1)
+            await users._token_of(7)
+            shop.status = {"/check-out": 401}
+            with pytest.raises(Exception, match=r"^POST /check-out answered 401$"):
+                await users._check_out()
+            signed_in.extend(users._tokens)
+
+    asyncio.run(run())
+    assert signed_in == []
+
+
+def test_a_client_that_gives_up_counts_an_error() -> None:
+    async def then(shop: FakeShop, metrics: Metrics) -> None:
+        shop.open.clear()
+        await _until(lambda: _count(metrics, Outcome.ERROR) >= 5)
+
+    assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
