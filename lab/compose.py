@@ -54,7 +54,7 @@ def ensure(report: Progress) -> Compose:
     """Compose, installed first where we may."""
     found = find()
     if found is None and debian.can_install():
-        debian.install(engine.install_packages()[1:], report)
+        debian.install([engine.compose_package()], report)
         found = find()
     if found is None:
         raise ComposeError(f"Compose is not installed; mend it with: {remedy()}")

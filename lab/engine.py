@@ -97,11 +97,17 @@ def _remote(host: str | None) -> str | None:
     return None if host is None or host.startswith(("unix:", "npipe:")) else host
 
 
-def install_packages() -> list[str]:
-    """The Debian packages that bring an engine and Compose."""
+def compose_package() -> str:
+    """The Debian package that brings Compose."""
     # Ubuntu has Compose v2 under a name of its own, and its 1.29 does not run on its Python.
-    compose = "docker-compose-v2" if debian.knows_package("docker-compose-v2") else "docker-compose"
-    return ["docker.io", compose]
+    return "docker-compose-v2" if debian.knows_package("docker-compose-v2") else "docker-compose"
+
+
+def engine_packages(*, systemd: bool) -> list[str]:
+    """The Debian packages that bring an engine: the recommended ones that we want, as later releases split it."""
+    # Without systemd nobody else mounts the control groups.
+    optional = ["docker-cli", *([] if systemd else ["cgroupfs-mount"])]
+    return ["docker.io", "ca-certificates", *(name for name in optional if debian.knows_package(name))]
 
 
 def _install_command(machine: Machine) -> str:
@@ -210,7 +216,7 @@ def ensure(report: Progress) -> DockerClient:
     match found.trouble:
         case Trouble.NOT_INSTALLED:
             report.say("no Docker engine is installed: installing docker.io and Compose from Debian")
-            debian.install(install_packages(), report)
+            debian.install([*engine_packages(systemd=machine.systemd), compose_package()], report)
         case Trouble.NOT_RUNNING:
             report.say("the Docker engine is installed but does not run: starting it")
         case _:

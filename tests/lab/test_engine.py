@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from docker.errors import DockerException
 
-from lab.engine import SIMULATOR_HINT, Machine, Trouble, diagnose
+from lab import debian, engine
+from lab.engine import SIMULATOR_HINT, Diagnosis, Machine, Trouble, diagnose
+from lab.errors import EngineError
+from lab.progress import SilentProgress
 
 
 def machine(**changes: object) -> Machine:
@@ -83,3 +89,74 @@ def test_the_error_says_how_to_go_on_without_docker() -> None:
         "the Docker engine is installed but does not run; mend it with: sudo systemctl start docker\n"
         f"({SIMULATOR_HINT})"
     )
+
+
+class Heard(SilentProgress):
+    """Remembers what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Puts us on a machine where connecting goes as told; returns what was done to it."""
+
+    def set_up(here: Machine, *answers: object) -> dict[str, Any]:
+        done: dict[str, Any] = {"installed": [], "ran": []}
+        left = list(answers)
+        monkeypatch.setattr(Machine, "this", classmethod(lambda cls: here))
+        monkeypatch.setattr(engine, "try_connect", lambda: left.pop(0))
+        monkeypatch.setattr(debian, "knows_package", lambda name: name == "docker-compose")
+        monkeypatch.setattr(debian, "install", lambda packages, report: done["installed"].extend(packages))
+        monkeypatch.setattr(debian, "run", lambda command, **more: done["ran"].append(command))
+        return done
+
+    return set_up
+
+
+def problem(trouble: Trouble) -> Diagnosis:
+    return Diagnosis(trouble=trouble, text="no engine", remedy="the remedy")
+
+
+def test_an_engine_that_answers_is_left_alone(on: Callable[..., dict[str, Any]]) -> None:
+    done = on(machine(root=True), "the client")
+    assert engine.ensure(Heard()) == "the client"  # type: ignore[comparison-overlap]
+    assert done == {"installed": [], "ran": []}
+
+
+def test_as_root_on_debian_a_missing_engine_is_installed_and_said(on: Callable[..., dict[str, Any]]) -> None:
+    done = on(machine(root=True), problem(Trouble.NOT_INSTALLED), "the client")
+    report = Heard()
+    assert engine.ensure(report) == "the client"  # type: ignore[comparison-overlap]
+    assert done["installed"] == ["docker.io", "ca-certificates", "docker-compose"]
+    assert report.lines == ["no Docker engine is installed: installing docker.io and Compose from Debian"]
+
+
+def test_where_systemd_rules_it_starts_the_engine(on: Callable[..., dict[str, Any]]) -> None:
+    down = problem(Trouble.NOT_RUNNING)
+    done = on(machine(root=True), down, down, "the client")
+    assert engine.ensure(Heard()) == "the client"  # type: ignore[comparison-overlap]
+    assert done == {"installed": [], "ran": [["systemctl", "start", "docker"]]}
+
+
+@pytest.mark.parametrize("here", [machine(), machine(root=True, debian_family=False)])
+@pytest.mark.parametrize("trouble", [Trouble.NOT_INSTALLED, Trouble.NOT_RUNNING])
+def test_elsewhere_nothing_is_touched_and_the_one_command_is_told(
+    here: Machine, trouble: Trouble, on: Callable[..., dict[str, Any]]
+) -> None:
+    done = on(here, problem(trouble))
+    with pytest.raises(EngineError, match=r"^no engine; mend it with: the remedy\n"):
+        engine.ensure(Heard())
+    assert done == {"installed": [], "ran": []}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NO_PERMISSION, Trouble.WRONG_HOST, Trouble.TOO_OLD, Trouble.OTHER])
+def test_what_installing_cannot_mend_is_told_even_to_root(trouble: Trouble, on: Callable[..., dict[str, Any]]) -> None:
+    done = on(machine(root=True), problem(trouble))
+    with pytest.raises(EngineError):
+        engine.ensure(Heard())
+    assert done == {"installed": [], "ran": []}

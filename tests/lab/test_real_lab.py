@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,12 +26,14 @@ pytestmark = pytest.mark.docker
 
 SECOND_LAB = "mirr-test-two"
 WARM_UP_S = 15.0
+STEADY_AGAIN_S = 20.0
+MIRR = str(Path(sys.executable).with_name("mirr"))
 
 
 def mirr(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_PORT") and key != "LAB"}
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *arguments],
+        [MIRR, *arguments],
         capture_output=True,
         text=True,
         timeout=240,
@@ -46,8 +49,19 @@ def answer(*arguments: str) -> dict[str, Any]:
     return found
 
 
+def steady_status(lab: str) -> dict[str, Any]:
+    """The lab's status; on cores that two labs and the tests share, a look or two may find it out of breath."""
+    deadline_s = time.monotonic() + STEADY_AGAIN_S
+    while True:
+        done = mirr("status", "--lab", lab, "--json")
+        if done.returncode == 0 or time.monotonic() > deadline_s:
+            assert done.returncode == 0, done.stdout + done.stderr
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+
+
 def labelled(client: DockerClient, lab: str) -> list[str]:
-    mine = {"label": f"{LABEL_LAB}={lab}"}
+    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL_LAB}={lab}"}
     return [
         *(str(one.name) for one in client.containers.list(all=True, filters=mine)),
         *(str(one.name) for one in client.networks.list(filters=mine)),
@@ -78,7 +92,7 @@ def test_a_second_lab_comes_up_beside_the_first_and_leaves_nothing(
     # Beside a lab that serves its own traffic on the same cores, so with some room.
     assert took_s < 2 * WARM_UP_S
     assert requests.get(f"{places['gateway_url']}/healthz", timeout=2).status_code == 200
-    status = answer("status", "--lab", second_lab)
+    status = steady_status(second_lab)
     assert status["user_sli"] >= 0.99
     assert all(status["services"][service]["up"] for service in Service)
     removed = answer("down", "--lab", second_lab)
@@ -100,7 +114,7 @@ def test_up_brings_back_what_somebody_removed_or_stopped(real_lab: str, client: 
     found.traffic().kill()
     answer("up", "--lab", real_lab)
     assert found.service(Service.ORDERS).status == "running"
-    assert answer("status", "--lab", real_lab)["steady"]
+    assert steady_status(real_lab)["steady"]
 
 
 def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: DockerClient) -> None:
@@ -137,7 +151,7 @@ def test_a_port_held_by_another_lab_is_refused_by_its_name(
 ) -> None:
     port = LabContainers(client, real_lab).ports.gateway
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "up", "--lab", second_lab],
+        [MIRR, "up", "--lab", second_lab],
         capture_output=True,
         text=True,
         timeout=60,
