@@ -97,7 +97,7 @@ def test_a_gateway_that_is_down_is_an_error_at_once_and_traffic_goes_on() -> Non
 
 
 def test_a_server_that_freezes_is_seen_by_all_who_were_due_meanwhile() -> None:
-    """A closed loop would have one slow request to tell of; here more than a quarter of all are late."""
+    """A closed loop would have one slow request to tell of; here more than a fifth of all are late."""
 
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         for _ in range(2):
@@ -105,12 +105,14 @@ def test_a_server_that_freezes_is_seen_by_all_who_were_due_meanwhile() -> None:
             shop.open.clear()
             await asyncio.sleep(0.5)
             shop.open.set()
+        frozen = len(shop.asked)
+        await _until(lambda: _count(metrics) >= frozen)
 
     metrics = _visit(then)
     late = sum((_bucket(metrics, journey, "+Inf") - _bucket(metrics, journey, "0.1")) for journey in Journey) / _count(
         metrics
     )
-    assert late > 0.25
+    assert late > 0.2
 
 
 def _bucket(metrics: Metrics, journey: Journey, bound: str) -> float:
