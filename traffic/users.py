@@ -13,7 +13,7 @@ from traffic import shop
 from traffic.metrics import Journey, Metrics
 from traffic.open_loop import OpenLoop
 
-RATE_PER_S = 30.0
+RATE_PER_S = 38.0
 MIX = {Journey.BROWSE: 0.5, Journey.SIGN_IN: 0.2, Journey.CHECK_OUT: 0.3}
 TIMEOUT_S = 2.0
 MAX_IN_FLIGHT = 256

@@ -107,9 +107,9 @@ def test_a_flash_crowd_is_sized_by_what_its_first_requests_cost(lab: FakeLab, jo
     fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     (crowd, _), *others = lab.running_campaigns.values()
     assert others == []
-    # Offered are to be 1.35 x 0.3 cores; 0.1 of them are there already, and one of the crowd costs 4 ms.
+    # Offered are to be 1.45 x 0.3 cores; 0.1 of them are there already, and one of the crowd costs 4 ms.
     assert crowd == Campaign(
-        kind=CampaignKind.FLASH_CROWD, service=Service.PAYMENTS, rate_per_s=round((1.35 * 0.3 - 0.1) / 0.004, 2)
+        kind=CampaignKind.FLASH_CROWD, service=Service.PAYMENTS, rate_per_s=round((1.45 * 0.3 - 0.1) / 0.004, 2)
     )
 
 

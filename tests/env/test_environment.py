@@ -69,10 +69,10 @@ def test_naming_the_culprit_after_brute_force_earns_nothing() -> None:
 
 
 def test_diagnose_fix_and_recover_on_the_last_step_earns_exactly_38() -> None:
-    waits: list[Action] = [Wait()] * 25
+    waits: list[Action] = [Wait()] * 26
     report = played(SimulatedWorld(), CRASHED_PAYMENTS, [*waits, CORRECT, RIGHT])
     assert (report.total_reward, report.steps, report.outcome) == (38.0, 30, Outcome.RESOLVED)
-    fake = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [*waits, Wait(), Wait(), CORRECT, RIGHT])
+    fake = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [*waits, Wait(), CORRECT, RIGHT])
     assert (fake.total_reward, fake.steps, fake.outcome) == (38.0, 30, Outcome.RESOLVED)
 
 

