@@ -6,42 +6,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from env.vocabulary import UnknownName, parse_service
-from env.world import WorldError
-from lab.errors import BadLabName, LabError
+from cli.options import JsonOption, LabOption
+from env.vocabulary import parse_service
+from lab.errors import LabError
 from lab.names import DEFAULT_LAB, make_target, parse_lab
 from lab.progress import Progress, progress
 
-BAD_NEWS, WRONG_USAGE, WORLD_FAILED = 1, 2, 3
+BAD_NEWS = 1
 STEADY_WINDOW_S = 2.0
-
-LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab; each has its own network and ports.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The answer as JSON on stdout.")]
-
-
-def _fail(message: str, code: int) -> typer.Exit:
-    print(message, file=sys.stderr)
-    return typer.Exit(code)
-
-
-@contextmanager
-def errors_told() -> Iterator[None]:
-    """What went wrong in words on stderr, and the exit code that goes with it."""
-    try:
-        yield
-    except (BadLabName, UnknownName) as error:
-        raise _fail(str(error), WRONG_USAGE) from error
-    except (LabError, WorldError) as error:
-        raise _fail(str(error), WORLD_FAILED) from error
-    except KeyboardInterrupt as error:
-        raise _fail("interrupted; what is half done is healed by the next: make up", WORLD_FAILED) from error
 
 
 def heal(lab: str) -> None:
@@ -49,13 +26,10 @@ def heal(lab: str) -> None:
     from bridge.assembly import assemble
     from chaos.errors import ChaosError
 
-    parts = assemble(lab)
     try:
-        parts.chaos.heal()
+        assemble(lab).chaos.heal()
     except ChaosError as error:
         raise LabError(f"{error}; or begin anew with: {make_target('down', lab)}") from error
-    finally:
-        parts.chaos.close()
 
 
 def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
@@ -67,11 +41,7 @@ def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
         if problems:
             report.waiting(problems[0])
 
-    parts = assemble(lab)
-    try:
-        wait(parts.telemetry, timeout_s=timeout_s, on_problems=tell)
-    finally:
-        parts.chaos.close()
+    wait(assemble(lab).telemetry, timeout_s=timeout_s, on_problems=tell)
 
 
 def steady_problems(lab: str) -> list[str]:
@@ -80,26 +50,24 @@ def steady_problems(lab: str) -> list[str]:
     from bridge.steady import steady_problems as problems
 
     try:
-        parts = assemble(lab)
+        return problems(assemble(lab).telemetry, STEADY_WINDOW_S)
     except LabError as error:
         return [str(error)]
-    try:
-        return problems(parts.telemetry, STEADY_WINDOW_S)
-    finally:
-        parts.chaos.close()
 
 
 def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Build what is not built, start the lab, and wait until it is in steady state."""
+    from lab.figures import keep_up
     from lab.lab import bring_up
     from lab.lock import hold
 
     began_s = time.monotonic()
-    with errors_told(), hold(parse_lab(lab), "mirr up"), progress() as report:
+    with hold(parse_lab(lab), "mirr up"), progress() as report:
         places = bring_up(
             lab, report, heal=heal, wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report)
         )
     took_s = time.monotonic() - began_s
+    keep_up(lab, took_s)
     if as_json:
         print(json.dumps({**asdict(places), "seconds": round(took_s, 1)}))
         return
@@ -125,7 +93,7 @@ def down(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     from lab.lock import hold
     from lab.progress import timed
 
-    with errors_told(), hold(parse_lab(lab), "mirr down"), progress() as report:
+    with hold(parse_lab(lab), "mirr down"), progress() as report:
         client = connect()
         with timed(report, f"removing lab {lab}"):
             removed = take_down(lab, client)
@@ -150,26 +118,24 @@ def logs(
     from lab.containers import LabContainers
     from lab.engine import connect
 
-    with errors_told():
-        container = LabContainers(connect(), parse_lab(lab)).service(parse_service(service))
-        try:
-            if follow:
-                for chunk in container.logs(tail=lines, stream=True, follow=True):
-                    sys.stdout.buffer.write(chunk)
-                    sys.stdout.buffer.flush()
-            else:
-                sys.stdout.buffer.write(container.logs(tail=lines))
-        except BrokenPipeError:
-            # Whoever read us has enough, as `| head` does; keep Python from complaining about it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    container = LabContainers(connect(), parse_lab(lab)).service(parse_service(service))
+    try:
+        if follow:
+            for chunk in container.logs(tail=lines, stream=True, follow=True):
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+        else:
+            sys.stdout.buffer.write(container.logs(tail=lines))
+    except BrokenPipeError:
+        # Whoever read us has enough, as `| head` does; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Check every precondition; for each that fails, the command that mends it."""
     from lab.doctor import Verdict, blocked, examine
 
-    with errors_told():
-        checks = examine(parse_lab(lab), steady_problems)
+    checks = examine(parse_lab(lab), steady_problems)
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}))
     else:

@@ -11,8 +11,11 @@ _FILE = "up.json"
 
 
 def keep_up(lab: str, seconds: float) -> None:
-    """Note how long this lab took from the command to steady state."""
-    (state_dir(lab) / _FILE).write_text(json.dumps({"up_s": round(seconds, 1)}))
+    """Note how long this lab took from the command to steady state. Of an `up` that found the lab up nothing is
+    noted; `down` forgets."""
+    path = state_dir(lab) / _FILE
+    if not path.exists():
+        path.write_text(json.dumps({"up_s": round(seconds, 1)}))
 
 
 def last_up(lab: str) -> dict[str, Any]:

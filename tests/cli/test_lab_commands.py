@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+from dataclasses import dataclass
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from cli.lab_commands import register
+from cli.main import run
 from env.vocabulary import Service
 from lab import engine, lock
 from lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
-APP = typer.Typer()
-register(APP)
-RUN = CliRunner()
-
 ABSENT = engine.Diagnosis(trouble=engine.Trouble.NOT_RUNNING, text="no engine", remedy="start it")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def mirr(arguments: list[str]) -> Done:
+    """The command line as a person's shell runs it, in this process."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = run(arguments)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -34,33 +47,33 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, state_root: object) -> None:
 
 
 def test_a_name_that_is_no_labs_is_wrong_usage() -> None:
-    done = RUN.invoke(APP, ["down", "--lab", "My Lab"])
+    done = mirr(["down", "--lab", "My Lab"])
     assert done.exit_code == 2
-    assert done.stderr.startswith("'My Lab' cannot be a lab's name:")
+    assert done.stderr.startswith("mirr: 'My Lab' cannot be a lab's name:")
 
 
 @pytest.mark.usefixtures("held")
 def test_an_unknown_service_is_wrong_usage_and_the_known_ones_are_listed() -> None:
-    done = RUN.invoke(APP, ["logs", "billing"])
+    done = mirr(["logs", "billing"])
     assert done.exit_code == 2
-    assert done.stderr == "unknown service 'billing'; one of: gateway, auth, inventory, orders, payments\n"
+    assert done.stderr == "mirr: unknown service 'billing'; one of: gateway, auth, inventory, orders, payments\n"
 
 
 @pytest.mark.usefixtures("held")
 def test_logs_of_a_lab_that_is_not_there_say_how_to_start_it() -> None:
-    done = RUN.invoke(APP, ["logs", "auth", "--lab", "two"])
+    done = mirr(["logs", "auth", "--lab", "two"])
     assert done.exit_code == 3
-    assert done.stderr == "lab two has no container of auth; start it with: make up LAB=two\n"
+    assert done.stderr == "mirr: lab two has no container of auth; start it with: make up LAB=two\n"
 
 
 def test_down_of_a_lab_that_is_not_there_says_so_and_is_content(held: FakeEngine) -> None:
-    done = RUN.invoke(APP, ["down"])
+    done = mirr(["down"])
     assert (done.exit_code, done.stdout) == (0, "lab mirr is not there; nothing to remove\n")
 
 
 def test_down_says_what_it_removed(held: FakeEngine) -> None:
     held.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={})]
-    done = RUN.invoke(APP, ["down", "--json"])
+    done = mirr(["down", "--json"])
     assert json.loads(done.stdout) == {"lab": "mirr", "containers": 1, "networks": 0, "volumes": 0}
     assert [one.name for one in held.held] == ["else"]
 
@@ -69,14 +82,14 @@ def test_down_says_what_it_removed(held: FakeEngine) -> None:
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_a_lab_in_use_is_left_alone(command: str) -> None:
     with lock.hold("mirr", "mirr episode"):
-        done = RUN.invoke(APP, [command])
+        done = mirr([command])
     assert done.exit_code == 3
-    assert done.stderr.startswith("lab mirr is in use by `mirr episode` (process ")
+    assert done.stderr.startswith("mirr: lab mirr is in use by `mirr episode` (process ")
 
 
 @pytest.mark.usefixtures("no_engine")
 def test_doctor_fails_where_no_engine_answers() -> None:
-    done = RUN.invoke(APP, ["doctor", "--json"])
+    done = mirr(["doctor", "--json"])
     checks = {check["code"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.exit_code == 1
     assert (checks["engine"]["status"], checks["engine"]["text"]) == ("fail", "no engine")
@@ -85,6 +98,6 @@ def test_doctor_fails_where_no_engine_answers() -> None:
 
 @pytest.mark.usefixtures("no_engine")
 def test_down_without_an_engine_is_the_worlds_failure() -> None:
-    done = RUN.invoke(APP, ["down"])
+    done = mirr(["down"])
     assert done.exit_code == 3
     assert "no engine; mend it with: start it" in done.stderr

@@ -1,0 +1,191 @@
+"""Episodes on the real lab by the command line: what a user would try, and what a user would do to it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chaos.journal import Journal
+from env.vocabulary import Fault, FaultMode, Service
+from lab.containers import LabContainers
+from lab.engine import connect
+from lab.state import state_dir
+
+pytestmark = pytest.mark.docker
+
+MIRR = str(Path(sys.executable).with_name("mirr"))
+EPISODE_FIELDS = {
+    "world",
+    "policy",
+    "seed",
+    "scenario",
+    "outcome",
+    "reason",
+    "steps",
+    "total_reward",
+    "diagnosis",
+    "time_to_diagnose_s",
+    "time_to_mitigate_s",
+    "harm",
+    "trajectory",
+}
+
+
+def command(lab: str, *arguments: str) -> list[str]:
+    return [MIRR, *arguments, "--lab", lab]
+
+
+def mirr(lab: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(lab, *arguments), capture_output=True, text=True, timeout=240, check=False)
+
+
+def episode(lab: str, *arguments: str) -> dict[str, Any]:
+    done = mirr(lab, "episode", "--json", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
+        time.sleep(0.1)
+
+
+def makeup(lab: str) -> dict[str, tuple[object, ...]]:
+    """What a lab is made of, as a fault or a fix could change it: container → image, limits, labels, mounts."""
+    return {
+        str(one.name): (
+            one.attrs["Config"]["Image"],
+            one.attrs["HostConfig"]["CpuQuota"],
+            one.attrs["HostConfig"]["Memory"],
+            sorted(one.labels.items()),
+            sorted(mount["Name"] for mount in one.attrs["Mounts"] if mount["Type"] == "volume"),
+            one.status,
+        )
+        for one in LabContainers(connect(), lab).all()
+    }
+
+
+@contextmanager
+def episode_under_way(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]:
+    """An episode of `wait`, in a process of its own, whose fault has been injected."""
+    journal = Journal(state_dir(lab))
+    assert not journal.open_faults()
+    process = subprocess.Popen(
+        command(lab, "episode", "--world", "docker", "--policy", "wait", "--fault", str(fault), "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: [entry.fault for entry in journal.open_faults()] == [fault])
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("fault", ["crashed:gateway", "memory_leak:auth", "overloaded:inventory", "bad_deploy:orders"])
+def test_the_oracle_resolves(real_lab: str, fault: str) -> None:
+    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", fault, "--seed", "1")
+    assert answer["outcome"] == "resolved", answer
+    assert answer["diagnosis"]["correct"] is True
+
+
+def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: str) -> None:
+    arguments = ("--policy", "heuristic", "--fault", "bad_deploy:payments", "--seed", "7")
+    docker = episode(real_lab, "--world", "docker", *arguments)
+    sim = episode(real_lab, "--world", "sim", *arguments)
+    assert docker["scenario"] == sim["scenario"] == {"faults": [{"mode": "bad_deploy", "service": "payments"}]}
+    assert set(docker) == set(sim) == EPISODE_FIELDS
+    assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_a_run_killed_in_mid_fault_is_healed_by_the_next(real_lab: str, mode: FaultMode) -> None:
+    before = makeup(real_lab)
+    with episode_under_way(real_lab, Fault(mode, Service.ORDERS)) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")
+    assert answer["outcome"] == "resolved", answer
+    assert makeup(real_lab) == before
+    assert Journal(state_dir(real_lab)).open_faults() == []
+
+
+def test_ctrl_c_reverts_before_it_ends(real_lab: str) -> None:
+    before = makeup(real_lab)
+    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    assert makeup(real_lab) == before
+    assert Journal(state_dir(real_lab)).open_faults() == []
+
+
+def test_a_lab_in_use_is_left_alone_by_a_second_episode(real_lab: str) -> None:
+    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
+        done = mirr(real_lab, "episode", "--world", "docker", "--policy", "wait")
+        assert done.returncode == 3
+        assert done.stderr == (
+            f"mirr: lab {real_lab} is in use by `mirr episode` (process {process.pid}); wait for it or end it\n"
+        )
+    assert mirr(real_lab, "revert").returncode == 0
+
+
+@pytest.mark.parametrize("gone", ["prometheus", "traffic"])
+def test_an_episode_whose_measurements_go_away_is_void_and_the_next_one_heals(real_lab: str, gone: str) -> None:
+    containers = LabContainers(connect(), real_lab)
+    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.AUTH)) as process:
+        (containers.prometheus() if gone == "prometheus" else containers.traffic()).kill()
+        printed, _ = process.communicate(timeout=40)
+        assert process.returncode == 3
+    assert json.loads(printed)["outcome"] == "void"
+    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")
+    assert answer["outcome"] == "resolved", answer
+
+
+def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_lab: str) -> None:
+    before = makeup(real_lab)
+    injected = mirr(real_lab, "inject", "bad_deploy", "payments", "--json")
+    assert json.loads(injected.stdout)["fault"] == "bad_deploy:payments"
+    status = mirr(real_lab, "status", "--json")
+    assert status.returncode == 1
+    found = json.loads(status.stdout)
+    assert (found["steady"], found["faults"]) == (False, ["bad_deploy:payments"])
+    assert found["services"]["payments"]["release"] == "1.5.0"
+    began = time.monotonic()
+    assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
+    assert time.monotonic() - began < 10.0
+    assert makeup(real_lab) == before
+
+
+def test_a_fault_where_no_lab_is_up_says_how_to_start_it() -> None:
+    done = mirr("mirr-absent", "inject", "crashed", "auth")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "mirr: lab mirr-absent has no prometheus container; start it with: make up LAB=mirr-absent\n"
+    )
+
+
+def test_injected_traffic_ends_with_its_lease(real_lab: str) -> None:
+    done = mirr(real_lab, "inject", "memory_leak", "orders", "--lease", "2")
+    assert done.returncode == 0, done.stderr
+    url = LabContainers(connect(), real_lab).traffic_url
+
+    def campaigns() -> object:
+        return requests.get(f"{url}/campaigns", timeout=2).json()["campaigns"]
+
+    wait_until(lambda: campaigns() == [], timeout_s=10.0)
+    assert mirr(real_lab, "revert").returncode == 0
