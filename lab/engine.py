@@ -70,7 +70,7 @@ class Machine:
             root=debian.is_root(),
             debian_family=debian.is_debian_family(),
             systemd=Path("/run/systemd/system").is_dir(),
-            engine_installed=shutil.which("dockerd") is not None or shutil.which("docker") is not None,
+            engine_installed=_is_installed(),
             host=os.environ.get("DOCKER_HOST") or _remote(configured_host()),
         )
 
@@ -90,6 +90,14 @@ def configured_host() -> str | None:
     return (
         str(host) if host and host not in ("unix:///var/run/docker.sock", "http+unix:///var/run/docker.sock") else None
     )
+
+
+def _is_installed() -> bool:
+    if shutil.which("dockerd") is not None:
+        return True
+    # Docker Desktop hides its engine: a client with a context of its own, or off Linux any client, means there is one.
+    # On Linux a client by itself is just that.
+    return shutil.which("docker") is not None and (platform.system() != "Linux" or configured_host() is not None)
 
 
 def _remote(host: str | None) -> str | None:

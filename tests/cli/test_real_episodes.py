@@ -171,6 +171,15 @@ def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_
     assert makeup(real_lab) == before
 
 
+def test_a_replacement_cut_off_in_the_middle_is_finished_from_disk(real_lab: str) -> None:
+    before = makeup(real_lab)
+    assert mirr(real_lab, "inject", "bad_deploy", "payments").returncode == 0
+    # As if the deploying process had been killed between taking the old container away and making the new one.
+    LabContainers(connect(), real_lab).service(Service.PAYMENTS).remove(force=True)
+    assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
+    assert makeup(real_lab) == before
+
+
 def test_a_fault_where_no_lab_is_up_says_how_to_start_it() -> None:
     done = mirr("mirr-absent", "inject", "crashed", "auth")
     assert done.returncode == 3

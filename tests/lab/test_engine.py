@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +162,17 @@ def test_what_installing_cannot_mend_is_told_even_to_root(trouble: Trouble, on: 
     with pytest.raises(EngineError):
         engine.ensure(Heard())
     assert done == {"installed": [], "ran": []}
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere a client comes with its engine")
+def test_a_client_by_itself_is_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    assert Machine.this().engine_installed is False
+    (tmp_path / "dockerd").write_text("#!/bin/sh\n")
+    (tmp_path / "dockerd").chmod(0o755)
+    assert Machine.this().engine_installed is True
