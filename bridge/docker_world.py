@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import numpy as np
 
 from bridge.logs import parse_line
-from bridge.telemetry import Window
+from bridge.steady import wait_until_steady
+from bridge.telemetry import Measures, Window
 from chaos.chaos import Chaos
 from chaos.errors import ChaosError
 from chaos.fleet import Fleet
@@ -49,19 +50,6 @@ class Patience:
     intensify_by: float = 0.12  # of the crowd as first sized
     memory_share_fresh: float = 0.45  # above it, a process is not what steady state begins with
     late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
-
-
-class Measures(Protocol):
-    """What DockerWorld needs of telemetry; bridge.telemetry.Telemetry is the real one."""
-
-    def open_window(self) -> Window:
-        """A window that begins now."""
-
-    def measure(self, window: Window) -> Snapshot:
-        """Everything since `window` began; it begins anew then."""
-
-    def last(self, seconds: float) -> Snapshot:
-        """The last `seconds`."""
 
 
 class DockerWorld:
@@ -199,29 +187,28 @@ class DockerWorld:
     def _await_steady(self, *, hold_s: float) -> None:
         """Wait until every objective is met over a window that lies wholly behind what was just mended."""
         patience = self._patience
-        began = self._now()
-        not_before = began + hold_s
+        not_before = self._now() + hold_s
         restarted: set[Service] = set()
-        problems = ["nothing was measured"]
-        while self._now() < began + patience.steady_timeout_s:
-            try:
-                snapshot = self._telemetry.last(patience.steady_window_s)
-            except WorldError as error:
-                problems = [str(error)]  # a Prometheus or a load generator that was just started: soon there
-            else:
-                problems = breaches(snapshot)
-                swollen = self._swollen(snapshot) - restarted
-                for service in swollen:
-                    self._chaos.restart(service)
-                if swollen:
-                    restarted |= swollen
-                    not_before = self._now() + patience.steady_window_s
-                elif not problems and self._now() >= not_before:
-                    return
-            self._sleep(patience.poll_s)
-        raise WorldError(
-            f"the lab is not in steady state {patience.steady_timeout_s:g} s after it was put back: "
-            f"{'; '.join(problems)}; next: mirr logs SERVICE, or mirr down and mirr up"
+
+        def problems(snapshot: Snapshot) -> list[str]:
+            nonlocal not_before
+            swollen = self._swollen(snapshot) - restarted
+            for service in swollen:
+                self._chaos.restart(service)
+            if swollen:
+                restarted.update(swollen)
+                not_before = self._now() + patience.steady_window_s
+            found = breaches(snapshot)
+            return found or (["it has not held long enough"] if self._now() < not_before else [])
+
+        wait_until_steady(
+            self._telemetry,
+            timeout_s=patience.steady_timeout_s,
+            window_s=patience.steady_window_s,
+            poll_s=patience.poll_s,
+            problems_in=problems,
+            now=self._now,
+            sleep=self._sleep,
         )
 
     def _swollen(self, snapshot: Snapshot) -> set[Service]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.telemetry import Telemetry
+from bridge.telemetry import Measures, Telemetry
 from chaos.errors import FleetError
 from chaos.faults import Load
 from chaos.fleet import Fleet
@@ -21,22 +21,23 @@ _STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHAR
 
 
 def wait_until_steady(
-    telemetry: Telemetry,
+    telemetry: Measures,
     *,
     timeout_s: float,
     window_s: float = 1.5,
     poll_s: float = 0.2,
+    problems_in: Callable[[Snapshot], list[str]] = breaches,
     on_problems: Callable[[list[str]], None] = lambda problems: None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once every objective was met over `window_s`; WorldError with what is missing after `timeout_s`.
-    `on_problems` is told what is still missing, each time it is looked at."""
+    """Return once nothing is amiss over `window_s`; WorldError with what is, after `timeout_s`.
+
+    `problems_in` says what is amiss in a snapshot: by default, each objective that is missed. `on_problems` is told,
+    each time it is looked at.
+    """
     deadline = now() + timeout_s
-    while True:
-        problems = steady_problems(telemetry, window_s)
-        if not problems:
-            return
+    while problems := steady_problems(telemetry, window_s, problems_in):
         on_problems(problems)
         if now() > deadline:
             raise WorldError(
@@ -44,6 +45,17 @@ def wait_until_steady(
                 "next: mirr logs SERVICE, or mirr down and mirr up"
             )
         sleep(poll_s)
+
+
+def steady_problems(
+    telemetry: Measures, window_s: float, problems_in: Callable[[Snapshot], list[str]] = breaches
+) -> list[str]:
+    """In words, what is not as it should be over the last `window_s`; empty in steady state."""
+    try:
+        return problems_in(telemetry.last(window_s))
+    except WorldError as error:
+        # A Prometheus or a load generator that was just started answers soon; the caller has the deadline.
+        return [str(error)]
 
 
 class LoadMeter:
@@ -82,15 +94,6 @@ class LoadMeter:
         if load is None:
             raise FleetError(f"{service} could not be measured for {seconds:g} s; next: mirr status")
         return load
-
-
-def steady_problems(telemetry: Telemetry, window_s: float) -> list[str]:
-    """In words, what is not as it should be over the last `window_s`; empty in steady state."""
-    try:
-        return breaches(telemetry.last(window_s))
-    except WorldError as error:
-        # A Prometheus or a load generator that was just started answers soon; the caller has the deadline.
-        return [str(error)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,19 @@ class Window:
     ends: dict[str, Sample] = field(default_factory=dict)
 
 
+class Measures(Protocol):
+    """What the bridge needs of telemetry; Telemetry is the real one."""
+
+    def open_window(self) -> Window:
+        """A window that begins now."""
+
+    def measure(self, window: Window) -> Snapshot:
+        """Everything since `window` began; it begins anew then."""
+
+    def last(self, seconds: float) -> Snapshot:
+        """The last `seconds`."""
+
+
 class Telemetry:
     """Measures the lab through Prometheus. Windows tile: each begins with the scrape that ended the one before."""
 

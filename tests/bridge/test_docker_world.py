@@ -64,7 +64,7 @@ def test_a_lab_that_does_not_get_steady_is_a_world_error(lab: FakeLab, journal: 
     with pytest.raises(WorldError) as caught:
         fake_docker_world(lab, journal).restore(RNG)
     assert str(caught.value) == (
-        "the lab is not in steady state 30 s after it was put back: Prometheus at http://fake does not answer: gone; "
+        "the lab is not in steady state after 30 s: Prometheus at http://fake does not answer: gone; "
         "next: mirr up; next: mirr logs SERVICE, or mirr down and mirr up"
     )
 
