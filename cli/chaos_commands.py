@@ -79,6 +79,7 @@ def inject(
     fault = Fault(parse_mode(mode), parse_service(service))
     with hold(lab, "mirr inject"):
         parts = assemble(lab)
+        typer.echo(f"injecting {fault} ...", err=True)
         parts.chaos.inject(fault, lease_s=lease_s)
     if as_json:
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))

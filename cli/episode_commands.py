@@ -18,8 +18,9 @@ from cli.worlds import WorldName, open_world, parse_world
 
 if TYPE_CHECKING:
     from agents.registry import PolicyName
+    from env.environment import Observation
     from env.record import RolloutWriter
-    from env.rollout import EpisodeResult, OnStep
+    from env.rollout import EpisodeResult, Move, OnStep
     from env.vocabulary import Fault
     from env.world import World
 
@@ -131,10 +132,10 @@ def episode(
     if record is not None and not record.absolute().parent.is_dir():
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     with (
-        nullcontext() if record is None else RolloutWriter(record) as writer,
         open_world(player.world, lab, what="mirr episode") as opened,
+        nullcontext() if record is None else RolloutWriter(record) as writer,
     ):
-        result = player.play_in(opened, seed, fault=wanted, record=writer)
+        result = player.play_in(opened, seed, fault=wanted, record=writer, on_step=_step_teller(player.world))
     if as_json:
         print(json.dumps(result.to_json(), indent=2))
     else:
@@ -236,6 +237,21 @@ def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
         file=sys.stderr,
         flush=True,
     )
+
+
+def _step_teller(world: WorldName) -> OnStep | None:
+    """Real seconds pass on the lab, so each step is told on stderr as it ends."""
+    if world is not WorldName.DOCKER:
+        return None
+    from env.vocabulary import action_text
+
+    print("bringing the lab to steady state, then breaking it ...", file=sys.stderr, flush=True)
+
+    def tell(observation: Observation, move: Move | None) -> None:
+        what = "broken" if move is None else f"step {observation.step}: {action_text(move.action)}"
+        print(what, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _rows(groups: object) -> dict[str, object]:
