@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -60,4 +61,6 @@ def _told(message: str, code: int) -> int:
 
 def main() -> None:
     """The entry point."""
+    # To be told to end is as good a reason to put everything back as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())

@@ -125,10 +125,11 @@ def test_a_run_killed_in_mid_fault_is_healed_by_the_next(real_lab: str, mode: Fa
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
-def test_ctrl_c_reverts_before_it_ends(real_lab: str) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_reverts_first(real_lab: str, told: signal.Signals) -> None:
     before = makeup(real_lab)
     with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         assert process.wait(timeout=20) == 130
     assert makeup(real_lab) == before
     assert Journal(state_dir(real_lab)).open_faults() == []
