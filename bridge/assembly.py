@@ -39,6 +39,8 @@ def assemble(lab: str) -> Parts:
     """The parts for a lab that is up. Raises LabError where no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
+    prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
+    # After the lab was found: one that is not there is to leave no traces.
     journal = Journal(state_dir(lab))
     fleet = DockerFleet(client.api, lab, remember=journal.remember_blueprint, recall=journal.recall_blueprint)
     session = requests.Session()
@@ -50,12 +52,10 @@ def assemble(lab: str) -> Parts:
             raise FleetError(f"{service} has no container in lab {lab}; next: mirr up --lab {lab}")
         return state.steady_cpu_quota_us / state.cpu_period_us
 
-    telemetry = Telemetry(
-        PrometheusReader(containers.prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores
-    )
-    campaigns = HttpCampaigns(containers.traffic_url, requests.Session())
+    telemetry = Telemetry(PrometheusReader(prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores)
+    campaigns = HttpCampaigns(traffic_url, requests.Session())
     # A session of its own: the heartbeat's thread and the caller's would share connections otherwise.
-    heartbeat = Heartbeat(HttpCampaigns(containers.traffic_url, requests.Session()))
+    heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()))
     chaos = Chaos(fleet, campaigns, journal, heartbeat, LoadMeter(telemetry))
     return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
 

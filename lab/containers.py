@@ -114,4 +114,5 @@ class LabContainers:
         return port
 
     def _missing(self, what: str) -> LabNotUp:
-        return LabNotUp(f"lab {self.lab} has {what}; start it with: {make_target('up', self.lab)}")
+        how = "is not up" if not self._list() else f"has {what}"
+        return LabNotUp(f"lab {self.lab} {how}; start it with: {make_target('up', self.lab)}")

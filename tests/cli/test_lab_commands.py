@@ -63,7 +63,7 @@ def test_an_unknown_service_is_wrong_usage_and_the_known_ones_are_listed() -> No
 def test_logs_of_a_lab_that_is_not_there_say_how_to_start_it() -> None:
     done = mirr(["logs", "auth", "--lab", "two"])
     assert done.exit_code == 3
-    assert done.stderr == "mirr: lab two has no container of auth; start it with: make up LAB=two\n"
+    assert done.stderr == "mirr: lab two is not up; start it with: make up LAB=two\n"
 
 
 def test_down_of_a_lab_that_is_not_there_says_so_and_is_content(held: FakeEngine) -> None:

@@ -184,9 +184,7 @@ def test_a_replacement_cut_off_in_the_middle_is_finished_from_disk(real_lab: str
 def test_a_fault_where_no_lab_is_up_says_how_to_start_it() -> None:
     done = mirr("mirr-absent", "inject", "crashed", "auth")
     assert done.returncode == 3
-    assert done.stderr == (
-        "mirr: lab mirr-absent has no prometheus container; start it with: make up LAB=mirr-absent\n"
-    )
+    assert done.stderr == ("mirr: lab mirr-absent is not up; start it with: make up LAB=mirr-absent\n")
 
 
 def test_injected_traffic_ends_with_its_lease(real_lab: str) -> None:

@@ -48,6 +48,13 @@ def test_another_labs_container_is_never_meant() -> None:
     engine = FakeEngine(container(Role.SERVICE, Service.AUTH, lab="mirr-two"))
     with pytest.raises(LabNotUp) as raised:
         LabContainers(engine.client, "mirr").service(Service.AUTH)
+    assert str(raised.value) == "lab mirr is not up; start it with: make up"
+
+
+def test_a_lab_that_lacks_a_part_says_which() -> None:
+    engine = FakeEngine(container(Role.SERVICE, Service.ORDERS))
+    with pytest.raises(LabNotUp) as raised:
+        LabContainers(engine.client, "mirr").service(Service.AUTH)
     assert str(raised.value) == "lab mirr has no container of auth; start it with: make up"
 
 
