@@ -95,7 +95,7 @@ def report_text(result: EpisodeResult) -> str:
         f"  mitigated   {mitigated}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
-        f"{report.harm.objective_lost_s:g} s outside objectives, {report.harm.needless_actions} needless actions"
+        f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
     )
 
 

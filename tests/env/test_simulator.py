@@ -213,7 +213,7 @@ def test_episodes_leave_nothing_behind_in_the_world() -> None:
 
 
 def test_time_passes_in_whole_ticks_only() -> None:
-    with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.25 s; got 0\.3$"):
+    with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.4 s; got 0\.3$"):
         broken(None).advance(0.3)
 
 
