@@ -82,7 +82,9 @@ class HttpCampaigns:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         except requests.RequestException as error:
-            raise CampaignError(f"the load generator at {self._url} does not answer: {error}; next: mirr up") from error
+            raise CampaignError(
+                f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
+            ) from error
         if missing_ok and answer.status_code == _NOT_FOUND:
             return answer
         if not answer.ok:
