@@ -68,7 +68,7 @@ class Chaos:
         """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
         back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
 
-        Raises FleetError or CampaignError where something could not be put back; the journal keeps it then.
+        Raises FleetError where something could not be put back; the journal keeps it then.
         """
         self._heartbeat.release()
         done: list[str] = []
@@ -93,7 +93,6 @@ class Chaos:
     def _tools(self, lease_s: float | None) -> Tools:
         return Tools(
             fleet=self._fleet,
-            campaigns=self._campaigns,
             meter=self._meter,
             run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from chaos.campaigns import Campaign, CampaignKind, Campaigns
+from chaos.campaigns import Campaign, CampaignKind
 from chaos.errors import FleetError
 from chaos.fleet import Fleet
 from env.vocabulary import FaultMode, Service
@@ -59,7 +59,6 @@ class Tools:
     """What an injection may use."""
 
     fleet: Fleet
-    campaigns: Campaigns
     meter: Meter
     run_campaign: Callable[[Campaign], None]  # starts it and sees to its lease
 
@@ -120,6 +119,8 @@ FAULTS: dict[FaultMode, FaultPlan] = {
 
 def flash_crowd(service: Service, steady: Load, offered: float, *, cost_s: float) -> Campaign:
     """The campaign that brings `service` from its `steady` load to `offered` times its quota, where one request of
-    the crowd costs `cost_s` of CPU."""
+    the crowd costs `cost_s` of CPU. Raises FleetError where the service is that busy already."""
     missing_cores = offered * steady.quota_cores - steady.cpu_cores
+    if not missing_cores > 0:
+        raise FleetError(f"{service} is too busy already to size a flash crowd by; next: mirr revert")
     return Campaign(kind=CampaignKind.FLASH_CROWD, service=service, rate_per_s=round(missing_cores / cost_s, 2))

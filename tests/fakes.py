@@ -69,7 +69,8 @@ class FakeLab:
         self.engine_gone = False
         self.prometheus_gone = False
         self.stopped_sandboxes: list[Service] = []
-        self.steady_rate = 20.0  # requests a second of each service, at 5 ms of CPU
+        self.steady_rate = 20.0  # requests a second of each service
+        self.steady_cpu_cores = 0.1
         self.crowd_request_s = 0.004  # CPU of one request of a crowd
 
     # Fleet
@@ -167,7 +168,7 @@ class FakeLab:
     # Meter
 
     def so_far(self, service: Service) -> Load:
-        return Load(cpu_cores=0.1, served_rate=self.steady_rate, quota_cores=0.3)
+        return Load(cpu_cores=self.steady_cpu_cores, served_rate=self.steady_rate, quota_cores=0.3)
 
     def from_now(self, service: Service, seconds: float) -> Load:
         self.clock.sleep(seconds)

@@ -119,6 +119,12 @@ def test_a_service_that_serves_nothing_cannot_be_crowded(lab: FakeLab, journal: 
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
+def test_a_service_that_is_crowded_already_is_not_crowded_again(lab: FakeLab, journal: Journal) -> None:
+    lab.steady_cpu_cores = 0.29
+    with pytest.raises(FleetError, match="auth is too busy already to size a flash crowd by; next: mirr revert"):
+        fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
+
+
 def test_a_crowd_that_does_not_arrive_is_an_error(lab: FakeLab, journal: Journal) -> None:
     lab.crowd_request_s = 0.0
     with pytest.raises(FleetError, match="the flash crowd does not reach auth; next: mirr status"):
