@@ -12,6 +12,7 @@ from env.environment import Observation
 from env.vocabulary import (
     CALLS,
     REMEDY,
+    STEADY_RELEASE,
     Action,
     CheckLogs,
     Diagnose,
@@ -23,7 +24,6 @@ from env.vocabulary import (
 )
 from env.world import Level, LogLine
 
-STEADY_RELEASE = "1.4.0"  # what every service runs before an incident
 PATIENCE_STEPS = 6  # a fix that has not helped by then was not it
 REFUSALS = ("no earlier release", "not running", "already at")
 

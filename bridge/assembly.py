@@ -10,8 +10,8 @@ from functools import cache
 import requests
 
 from bridge.docker_world import DockerWorld
+from bridge.load import LoadMeter
 from bridge.prometheus import PrometheusReader
-from bridge.steady import LoadMeter
 from bridge.telemetry import Telemetry
 from chaos.campaigns import Heartbeat, HttpCampaigns
 from chaos.chaos import Chaos

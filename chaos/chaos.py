@@ -12,8 +12,7 @@ from chaos.errors import CampaignError
 from chaos.faults import FAULTS, Mend, Meter, Tools
 from chaos.fleet import Fleet, ServiceState
 from chaos.journal import Journal
-from env.vocabulary import Fault, FaultMode, Service
-from lab.names import STEADY_RELEASE
+from env.vocabulary import STEADY_RELEASE, Fault, FaultMode, Service
 
 
 class Chaos:

@@ -10,8 +10,7 @@ from typing import Protocol
 from chaos.campaigns import Campaign, CampaignKind
 from chaos.errors import FleetError
 from chaos.fleet import Fleet
-from env.vocabulary import FaultMode, Service
-from lab.names import NEXT_RELEASE, STEADY_RELEASE
+from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
 
 LEAK_RATE_PER_S = 10.0  # new client keys a second, each with 800 KiB: 8 MB/s into a 192 MB limit
 

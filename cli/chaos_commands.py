@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import JsonOption, LabOption
 
-DEFAULT_LEASE_S = 600.0
+if TYPE_CHECKING:
+    from bridge.status import Status
+
+MAX_LEASE_S = 600.0  # the load generator takes no longer one
 
 
 def register(app: typer.Typer) -> None:
@@ -22,41 +25,41 @@ def register(app: typer.Typer) -> None:
 def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
     """How the lab stands: services, users, open faults. Exits 1 where it is not in steady state."""
     from bridge.assembly import assemble
-    from bridge.steady import status as measure
+    from bridge.status import status as measure
 
     parts = assemble(lab)
     found = measure(lab, telemetry=parts.telemetry, fleet=parts.fleet, faults=parts.chaos.open_faults())
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
-        _print_status(found.to_json())
+        _print_status(found)
     if found.problems:
         raise typer.Exit(1)
 
 
-def _print_status(found: dict[str, object]) -> None:
+def _print_status(found: Status) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from env.vocabulary import Service
+
     console = Console()
-    services = found["services"]
-    assert isinstance(services, dict)
-    table = Table(title=f"lab {found['lab']}, the last 10 s")
+    table = Table(title=f"lab {found.lab}, the last 10 s")
     for heading in ("service", "up", "release", "error ratio", "p95 s", "CPU share", "memory share"):
         table.add_column(heading, justify="left" if heading in ("service", "up", "release") else "right")
-    for name, row in services.items():
-        cells = [row[key] for key in ("error_ratio", "latency_p95_s", "cpu_share", "memory_share")]
+    for service in Service:
+        up, release, *figures = found.service_fields(service).values()
         table.add_row(
-            name,
-            "yes" if row["up"] else "NO",
-            str(row["release"]),
-            *("-" if cell is None else f"{cell:.3f}" for cell in cells),
+            service,
+            "yes" if up else "NO",
+            str(release),
+            *("-" if figure is None else f"{figure:.3f}" for figure in figures),
         )
     console.print(table)
-    console.print(f"user SLI {found['user_sli']}; {'steady' if found['steady'] else 'not steady'}")
-    for problem in found["problems"]:  # type: ignore[attr-defined]  # a list of strings, in a dict of objects
+    console.print(f"user SLI {found.snapshot.user_sli:.4g}; {'not steady' if found.problems else 'steady'}")
+    for problem in found.problems:
         console.print(f"  {problem}")
-    for fault in found["faults"]:  # type: ignore[attr-defined]  # as above
+    for fault in found.faults:
         console.print(f"  injected: {fault}; put back with: mirr revert")
 
 
@@ -66,8 +69,8 @@ def inject(
     lab: LabOption = "mirr",
     lease_s: Annotated[
         float,
-        typer.Option("--lease", min=1.0, max=86_400.0, help="Seconds after which injected traffic ends by itself."),
-    ] = DEFAULT_LEASE_S,
+        typer.Option("--lease", min=1.0, max=MAX_LEASE_S, help="Seconds after which injected traffic ends by itself."),
+    ] = MAX_LEASE_S,
     as_json: JsonOption = False,
 ) -> None:
     """Break a service of a lab that is up. `mirr revert` puts it back."""

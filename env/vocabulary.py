@@ -56,6 +56,10 @@ CALLS: dict[Service, tuple[Service, ...]] = {
 """Who calls whom: `CALLS[caller]` are its upstreams."""
 
 
+STEADY_RELEASE = "1.4.0"  # what every service runs at steady state
+NEXT_RELEASE = "1.5.0"
+
+
 class UnknownName(ValueError):
     """A name that is in none of the closed sets; the message lists what there is."""
 

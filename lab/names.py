@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from env.vocabulary import Service
+from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
 from lab.errors import BadLabName
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,8 +18,6 @@ LABEL_ROLE = "mirr.role"
 LABEL_SERVICE = "mirr.service"
 LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
 
-STEADY_RELEASE = "1.4.0"
-NEXT_RELEASE = "1.5.0"
 RELEASES = (STEADY_RELEASE, NEXT_RELEASE)
 
 TRAFFIC_IMAGE = "mirr/traffic:lab"

@@ -19,9 +19,8 @@ from chaos.faults import Load
 from chaos.fleet import ServiceState
 from chaos.journal import Journal
 from env.objectives import SERVICE_ROW
-from env.vocabulary import CALLS, Journey, Service
+from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
 from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
-from lab.names import NEXT_RELEASE, STEADY_RELEASE
 
 QUOTA_US = 15_000
 BOOT_S = 2.0

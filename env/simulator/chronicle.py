@@ -11,19 +11,21 @@ from env.world import Level, LogLine
 WELL = 0.99  # below it, some calls in a step's time have failed
 
 ROUTES: dict[Service, str] = {
-    Service.GATEWAY: "GET /browse",
-    Service.AUTH: "POST /check",
-    Service.INVENTORY: "GET /search",
-    Service.ORDERS: "POST /orders",
-    Service.PAYMENTS: "POST /charges",
+    Service.GATEWAY: "method=GET route=/browse",
+    Service.AUTH: "method=POST route=/sessions",
+    Service.INVENTORY: "method=GET route=/search",
+    Service.ORDERS: "method=POST route=/orders",
+    Service.PAYMENTS: "method=POST route=/charges",
 }
 
 EXCEPTIONS: dict[Service, str] = {
-    Service.GATEWAY: "KeyError: 'layout'",
-    Service.AUTH: "ValueError: not a salted hash",
-    Service.INVENTORY: "TypeError: unsupported operand: price is not a number",
-    Service.ORDERS: "ValueError: not an ISO date",
-    Service.PAYMENTS: "ValueError: could not convert the amount",
+    Service.GATEWAY: "TypeError: string indices must be integers, not 'str'",
+    Service.AUTH: "Error: Invalid base64-encoded string",
+    Service.INVENTORY: "ValueError: could not convert string to float: '84,18'",
+    Service.ORDERS: "ZeroDivisionError: float division by zero",
+    Service.PAYMENTS: (
+        "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
+    ),
 }
 """What a row spoiled by each service's faulty release makes it raise."""
 

@@ -16,6 +16,8 @@ from env.simulator.dice import Dice
 from env.simulator.parameters import Parameters, load_parameters
 from env.simulator.profile import mean_s, paths, quantile, shares
 from env.vocabulary import (
+    NEXT_RELEASE,
+    STEADY_RELEASE,
     Action,
     CheckLogs,
     Diagnose,
@@ -29,9 +31,6 @@ from env.vocabulary import (
     Wait,
 )
 from env.world import ActionResult, JourneyCount, LogLine, Snapshot, WorldError
-
-STEADY_RELEASE = "1.4.0"
-FAULTY_RELEASE = "1.5.0"
 
 _SERVICES = tuple(Service)
 _WAITED = ActionResult(accepted=True, text="waited")
@@ -125,7 +124,7 @@ class SimulatedWorld:
                 while not (self._own[k.SHED][s] > 0.0 or self._own[k.WAIT][s] > OBJECTIVES.latency_p95_s):
                     self._tick_towards(fault)
             case FaultMode.BAD_DEPLOY:
-                self._release[s] = FAULTY_RELEASE
+                self._release[s] = NEXT_RELEASE
                 self._boot(s)
                 while self._own[k.STATUS][s] != k.UP:
                     self._tick_towards(fault)
@@ -156,7 +155,7 @@ class SimulatedWorld:
         own[k.STATUS][s] = k.BOOTING
         own[k.BOOT_LEFT][s] = p.boot_cpu_s
         own[k.MEMORY][s] = p.services[_SERVICES[s]].base_memory_mb
-        faulty = self._release[s] == FAULTY_RELEASE
+        faulty = self._release[s] == NEXT_RELEASE
         if faulty:
             # Its migration runs at every boot, on whatever rows are left.
             self._rows_spoiled[s] += p.spoiled_at_boot * (1.0 - self._rows_spoiled[s])
@@ -287,7 +286,7 @@ class SimulatedWorld:
         return row
 
     def _degraded(self) -> dict[Service, str]:
-        if FAULTY_RELEASE not in self._release:
+        if NEXT_RELEASE not in self._release:
             return {}
         return {
             service: f"runs release {release}, steady is {STEADY_RELEASE}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
+from bridge.load import LoadMeter
 from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
-from bridge.steady import LoadMeter
 from bridge.telemetry import Telemetry, Window, quantile
 from chaos.errors import FleetError
 from env.objectives import breaches

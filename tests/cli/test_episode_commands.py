@@ -13,23 +13,8 @@ from cli import episode_commands
 from cli.main import run
 from env.record import read_rollout
 from env.world import World
+from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
-
-EPISODE_FIELDS = [
-    "world",
-    "policy",
-    "seed",
-    "scenario",
-    "outcome",
-    "reason",
-    "steps",
-    "total_reward",
-    "diagnosis",
-    "time_to_diagnose_s",
-    "time_to_mitigate_s",
-    "harm",
-    "trajectory",
-]
 
 Printed = pytest.CaptureFixture[str]
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from cli import chaos_commands
 from cli.main import run
 from env.vocabulary import Service
 from lab import engine, lock
 from lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
+from traffic import control
 
 ABSENT = engine.Diagnosis(trouble=engine.Trouble.NOT_RUNNING, text="no engine", remedy="start it")
 
@@ -101,3 +103,10 @@ def test_down_without_an_engine_is_the_worlds_failure() -> None:
     done = mirr(["down"])
     assert done.exit_code == 3
     assert "no engine; mend it with: start it" in done.stderr
+
+
+def test_a_lease_longer_than_the_load_generator_takes_is_wrong_usage() -> None:
+    assert chaos_commands.MAX_LEASE_S == control.MAX_LEASE_S
+    done = mirr(["inject", "overloaded", "auth", "--lease", str(control.MAX_LEASE_S + 1)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("mirr: Invalid value for '--lease':")

@@ -20,25 +20,11 @@ from env.vocabulary import Fault, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
 from lab.state import state_dir
+from tests.cli.fields import EPISODE_FIELDS
 
 pytestmark = pytest.mark.docker
 
 MIRR = str(Path(sys.executable).with_name("mirr"))
-EPISODE_FIELDS = {
-    "world",
-    "policy",
-    "seed",
-    "scenario",
-    "outcome",
-    "reason",
-    "steps",
-    "total_reward",
-    "diagnosis",
-    "time_to_diagnose_s",
-    "time_to_mitigate_s",
-    "harm",
-    "trajectory",
-}
 
 
 def command(lab: str, *arguments: str) -> list[str]:
@@ -109,7 +95,7 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: 
     docker = episode(real_lab, "--world", "docker", *arguments)
     sim = episode(real_lab, "--world", "sim", *arguments)
     assert docker["scenario"] == sim["scenario"] == {"faults": [{"mode": "bad_deploy", "service": "payments"}]}
-    assert set(docker) == set(sim) == EPISODE_FIELDS
+    assert list(docker) == list(sim) == EPISODE_FIELDS
     assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
 
 

@@ -15,11 +15,11 @@ import pytest
 import requests
 from docker import DockerClient
 
-from env.vocabulary import Service
+from env.vocabulary import STEADY_RELEASE, Service
 from lab.containers import LabContainers
 from lab.engine import connect
 from lab.lab import take_down
-from lab.names import LABEL_LAB, STEADY_RELEASE, service_image
+from lab.names import LABEL_LAB, service_image
 from tests.conftest import REAL_LAB
 
 pytestmark = pytest.mark.docker

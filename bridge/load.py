@@ -1,0 +1,49 @@
+"""Measures a service's load, for chaos to size a crowd by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bridge.telemetry import Telemetry
+from chaos.errors import FleetError
+from chaos.faults import Load
+from env.vocabulary import Service
+
+
+class LoadMeter:
+    """A chaos.faults.Meter on telemetry; waits until there is something to measure."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        *,
+        timeout_s: float = 10.0,
+        poll_s: float = 0.2,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._telemetry = telemetry
+        self._timeout_s = timeout_s
+        self._poll_s = poll_s
+        self._now = now
+        self._sleep = sleep
+
+    def so_far(self, service: Service) -> Load:
+        """The load over the last minute, or as much of it as the process has run. Raises FleetError."""
+        deadline = self._now() + self._timeout_s
+        while (load := self._telemetry.load(service)) is None:
+            if self._now() > deadline:
+                raise FleetError(f"{service} does not run long enough to measure its load; next: mirr status")
+            self._sleep(self._poll_s)
+        return load
+
+    def from_now(self, service: Service, seconds: float) -> Load:
+        """The load over the `seconds` that follow. Raises FleetError."""
+        end = self._now() + seconds
+        while (remaining_s := end - self._now()) > 0:
+            self._sleep(remaining_s)
+        load = self._telemetry.load(service, seconds)
+        if load is None:
+            raise FleetError(f"{service} could not be measured for {seconds:g} s; next: mirr status")
+        return load

@@ -1,0 +1,69 @@
+"""How a lab stands, for a person who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bridge.telemetry import Telemetry
+from chaos.fleet import Fleet
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
+from env.vocabulary import Fault, Feature, Service
+from env.world import Snapshot
+
+_STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHARE, Feature.MEMORY_SHARE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How a lab stands."""
+
+    lab: str
+    snapshot: Snapshot
+    releases: dict[Service, str | None]
+    faults: list[Fault]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it should be; empty in steady state."""
+        return breaches(self.snapshot)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `mirr status --json`."""
+        return {
+            "lab": self.lab,
+            "steady": not self.problems,
+            "problems": self.problems,
+            "user_sli": round(self.snapshot.user_sli, 4),
+            "journeys": {
+                journey.value: {"requests": count.requests, "failed": count.failed}
+                for journey, count in self.snapshot.journeys.items()
+            },
+            "services": {service.value: self.service_fields(service) for service in Service},
+            "faults": [str(fault) for fault in self.faults],
+        }
+
+    def service_fields(self, service: Service) -> dict[str, Any]:
+        """One service's row of `to_json`; null where nothing could be measured."""
+        row = self.snapshot.features[SERVICE_ROW[service]]
+        fields: dict[str, Any] = {
+            "up": bool(row[FEATURE_COLUMN[Feature.UP]] == 1.0),
+            "release": self.releases[service],
+        }
+        for feature in _STATUS_FEATURES:
+            value = float(row[FEATURE_COLUMN[feature]])
+            fields[feature.value] = None if np.isnan(value) else round(value, 4)
+        return fields
+
+
+def status(lab: str, *, telemetry: Telemetry, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
+    """How the lab stood over the last `window_s`."""
+    states = {service: fleet.state(service) for service in Service}
+    return Status(
+        lab=lab,
+        snapshot=telemetry.last(window_s),
+        releases={service: state.release if state else None for service, state in states.items()},
+        faults=faults,
+    )
