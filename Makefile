@@ -17,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
-CODE := agents bridge chaos cli env lab services tests traffic
+CODE := agents bridge chaos cli env interfaces lab scenarios services tests traffic
 
 $(READY): pyproject.toml lab/venv.sh
 	@lab/venv.sh $(PYTHON) $(VENV)

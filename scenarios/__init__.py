@@ -1,0 +1,1 @@
+"""Scenario packs: incidents as they really come, in files that a trainer can write."""
