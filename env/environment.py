@@ -8,15 +8,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, services_healthy
+from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from env.reward import NEEDLESS, Judge, Merit, Outcome
-from env.scenario import EpisodeConfig, Scenario, checked_seed, draw, streams
-from env.vocabulary import ACTIONS, Action, CheckLogs, Diagnose, Fault, Feature, Service
+from env.scenario import EpisodeConfig, Scenario, draw, streams
+from env.vocabulary import (
+    ACTIONS,
+    PACK_ACTIONS,
+    Action,
+    Breaks,
+    CheckLogs,
+    Deploys,
+    Diagnosis,
+    Event,
+    Fault,
+    FaultMode,
+    Feature,
+    Heals,
+    Service,
+    action_text,
+)
 from env.world import FEATURES_SHAPE, LogLine, Snapshot, World, WorldError
 
 Info = dict[str, object]
 
-_ACTION_TYPES = tuple({type(action) for action in ACTIONS})
+_BASE_TYPES = tuple({type(action) for action in ACTIONS})
+_PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
+
+_INJECTION_ORDER = (FaultMode.OVERLOADED, FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY, FaultMode.CRASHED)
+"""Where several begin at once: a crowd is sized by what services do in steady state, and a crash spoils that at once."""
+
+_DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
+_REASONS_TOLD = 3
 
 
 class EpisodeError(RuntimeError):
@@ -66,9 +88,9 @@ class EpisodeReport:
     reason: str
     steps: int
     total_reward: float
-    diagnosis: Diagnose | None  # the first commitment
-    diagnosis_correct: bool  # and made before the right fix
-    time_to_diagnose_s: float | None  # from step 0 to the first commitment, where it is correct
+    diagnosis: Diagnosis | None  # the first commitment
+    diagnosis_correct: bool  # and made before the right fix; of several faults, each
+    time_to_diagnose_s: float | None  # from step 0 to the commitment with which all was diagnosed correctly
     time_to_mitigate_s: float | None  # from step 0 to the start of the window of recovery
     harm: Harm
 
@@ -87,28 +109,53 @@ class Environment:
         self._judge: Judge | None = None
         self._scenario: Scenario | None = None
 
-    def reset(self, *, seed: int, fault: Fault | None = None) -> tuple[Observation, Info]:
-        """Steady state, then the incident of `seed` (or `fault`), then one window to see it in."""
-        seed = checked_seed(seed)
-        rngs = streams(seed)
-        self._scenario = draw(seed, fault, rngs.scenario)
+    def reset(
+        self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
+    ) -> tuple[Observation, Info]:
+        """Steady state, then the incident of `seed` (or `fault` in its place, or a whole `scenario`, which has a seed
+        of its own), then one window to see it in."""
+        if scenario is None:
+            rngs = streams(seed)  # type: ignore[arg-type]  # None is refused there, with the words for it
+            scenario = draw(seed, fault, rngs.scenario)  # type: ignore[arg-type]
+        elif seed is not None or fault is not None:
+            raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
+        else:
+            rngs = streams(scenario.seed)
+        self._scenario = scenario
         self._begin(rngs.noise)
+        judge = Judge(scenario.faults)
         try:
             self.world.restore(rngs.world)
-            for broken in self._scenario.faults:
-                self.world.inject(broken)
+            self._open(scenario, judge)
             self.world.advance(self.config.step_s)
             self.last_snapshot = snapshot = self.world.observe()
         except WorldError as error:
             self._end(Outcome.VOID, str(error))
             raise
-        self._judge = Judge(self._scenario.faults[0])
+        self._judge = judge
         observation = Observation(
             features=(snapshot.features * self._noise[0]).astype(np.float32),
             step=0,
             steps_left=self.config.max_steps,
         )
         return observation, {"step": 0, "overrun_s": snapshot.overrun_s}
+
+    def _open(self, scenario: Scenario, judge: Judge) -> None:
+        """What happens before the first observation; a fault is waited for until it shows."""
+        deploys: list[Event] = []
+        faults: list[Fault] = []
+        for event in scenario.at(0):
+            if isinstance(event, Breaks):
+                faults.append(event.fault)
+            elif isinstance(event, Deploys):
+                deploys.append(event)
+        for deploy in deploys:
+            self.world.happen(deploy)
+        if deploys:
+            self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
+        for fault in sorted(faults, key=lambda each: _INJECTION_ORDER.index(each.mode)):
+            self.world.inject(fault)
+            judge.begin(fault)
 
     def _begin(self, noise_rng: np.random.Generator) -> None:
         config = self.config
@@ -132,15 +179,21 @@ class Environment:
         if judge is None:
             raise EpisodeError("no episode is running; call reset(seed=...) first")
         taken = self._checked(action)
+        assert self._scenario is not None
+        events = self._scenario.at(self._step + 1)
         try:
             result = self.world.apply(taken)
+            for event in events:
+                self.world.happen(event)
             self.world.advance(self.config.step_s)
             self.last_snapshot = snapshot = self.world.observe()
         except WorldError as error:
             self._end(Outcome.VOID, str(error))
             raise
         reward, merit = judge.judge_action(taken, result.accepted)
-        self._account(merit)
+        self._account(merit, judge)
+        for event in events:
+            _tell(judge, event)
         self._step = step = self._step + 1
         steps_left = self.config.max_steps - step
         reward += self._judge_window(judge, snapshot, steps_left)
@@ -157,24 +210,29 @@ class Environment:
         info: Info = {"step": step, "overrun_s": snapshot.overrun_s}
         if judge.outcome is None:
             return observation, reward, False, False, info
-        info["report"] = self._end(judge.outcome, self._reason(judge.outcome))
+        info["report"] = self._end(judge.outcome, self._reason(judge, judge.outcome))
         exhausted = judge.outcome is Outcome.EXHAUSTED
         return observation, reward, not exhausted, exhausted, info
 
     def _checked(self, action: Action | int) -> Action:
-        if isinstance(action, _ACTION_TYPES):
+        actions, types = (PACK_ACTIONS, _PACK_TYPES) if self.config.none_diagnosis else (ACTIONS, _BASE_TYPES)
+        if isinstance(action, types):
             return action
+        if isinstance(action, _PACK_TYPES):
+            raise EpisodeError(
+                f"{action_text(action)} is none of this episode's actions; EpisodeConfig(none_diagnosis=True) allows it"
+            )
         try:
             number = operator.index(action)  # type: ignore[arg-type]
         except TypeError as error:
             raise EpisodeError(f"an action is an Action or its number; got {action!r}") from error
-        if not 0 <= number < len(ACTIONS):
-            raise EpisodeError(f"action numbers go from 0 to {len(ACTIONS) - 1}; got {number}")
-        return ACTIONS[number]
+        if not 0 <= number < len(actions):
+            raise EpisodeError(f"action numbers go from 0 to {len(actions) - 1}; got {number}")
+        return actions[number]
 
-    def _account(self, merit: Merit) -> None:
+    def _account(self, merit: Merit, judge: Judge) -> None:
         """Enter an action into the ledger; it was taken at the start of the step about to be counted."""
-        if merit is Merit.CORRECT_DIAGNOSIS:
+        if merit is Merit.CORRECT_DIAGNOSIS and judge.diagnosed:
             self._diagnosed_at_s = self._step * self.config.step_s
         elif merit in NEEDLESS:
             self._needless_actions += 1
@@ -182,22 +240,41 @@ class Environment:
     def _judge_window(self, judge: Judge, snapshot: Snapshot, steps_left: int) -> float:
         requests, failed = snapshot.requests, snapshot.failed_requests
         user_sli = 1.0 - failed / requests if requests else 0.0
-        healthy = user_sli >= self.objectives.user_sli and services_healthy(snapshot, self.objectives)
+        seconds = self.config.step_s + snapshot.overrun_s
+        healthy = (
+            user_sli >= self.objectives.user_sli
+            # Who has no users serves all of them: that is no recovery.
+            and requests >= self.objectives.user_rate_per_s * self.config.step_s
+            and services_healthy(snapshot, self.objectives)
+        )
         self._failed_requests += failed
         if not healthy:
-            self._objective_lost_s += self.config.step_s + snapshot.overrun_s
+            self._objective_lost_s += seconds
         return judge.judge_window(
             collapsed=user_sli <= self.objectives.collapse_sli, healthy=healthy, steps_left=steps_left
         )
 
-    def _reason(self, outcome: Outcome) -> str:
+    def _reason(self, judge: Judge, outcome: Outcome) -> str:
         match outcome:
             case Outcome.RESOLVED:
                 return "every objective met for 2 steps running"
             case Outcome.COLLAPSED:
                 return f"user SLI at or below {self.objectives.collapse_sli:g} for 3 steps running"
             case _:
-                return f"no recovery within {self.config.max_steps} steps"
+                return f"no recovery within {self.config.max_steps} steps: {self._what_is_missing(judge)}"
+
+    def _what_is_missing(self, judge: Judge) -> str:
+        """In words, why this is no recovery."""
+        assert self.last_snapshot is not None
+        found = breaches(self.last_snapshot, self.objectives)
+        floor = self.objectives.user_rate_per_s * self.config.step_s
+        if self.last_snapshot.requests < floor:
+            found.insert(0, f"only {self.last_snapshot.requests} user requests in a step, at least {floor:g} count")
+        if not found and judge.unsettled():
+            found = [f"{fault} was never fixed" for fault in judge.unsettled()]
+        if not found and not judge.settled:
+            found = ["nothing was broken, and nobody said so"]
+        return "; ".join(found[:_REASONS_TOLD]) or "the objectives were not met for 2 steps running"
 
     def _end(self, outcome: Outcome, reason: str) -> EpisodeReport:
         judge, scenario = self._judge, self._scenario
@@ -223,3 +300,14 @@ class Environment:
         )
         self._judge = None
         return self.report
+
+
+def _tell(judge: Judge, event: Event) -> None:
+    """The judge learns what has happened."""
+    match event:
+        case Breaks(fault):
+            judge.begin(fault)
+        case Heals(fault):
+            judge.heal(fault)
+        case Deploys():
+            pass  # harmless, so there is nothing to judge

@@ -11,6 +11,8 @@ from env.vocabulary import FaultMode
 
 Z_95 = 1.959963984540054  # two-sided 95% of the normal distribution
 
+NO_FAULT = "none"  # the alarm was false
+
 Statistics = dict[str, object]
 
 
@@ -53,13 +55,19 @@ def valid(results: Iterable[EpisodeResult]) -> list[EpisodeResult]:
     return [result for result in results if result.report.outcome is not Outcome.VOID]
 
 
+def _kind(result: EpisodeResult) -> str:
+    """The mode of what broke first."""
+    faults = result.report.scenario.faults
+    return str(faults[0].mode) if faults else NO_FAULT
+
+
 def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dict[str, object]:
     """The fields of `mirr evaluate --json`."""
     counted = valid(results)
     by_mode = {
-        str(mode): statistics(of_mode)
-        for mode in FaultMode
-        if (of_mode := [result for result in counted if result.report.scenario.faults[0].mode is mode])
+        kind: statistics(of_kind)
+        for kind in (*map(str, FaultMode), NO_FAULT)
+        if (of_kind := [result for result in counted if _kind(result) == kind])
     }
     return {
         "world": world,

@@ -17,6 +17,8 @@ class Objectives:
 
     user_sli: float = 0.95  # at least this share of user requests went well
     user_latency_s: float = 1.0  # a later answer counts as failed
+    user_rate_per_s: float = 12.0  # at least so many users must come, a third of the usual: no traffic is no service
+    request_rate: float = 1.0  # at least, per service and second: one that answers nobody is not known to work
     error_ratio: float = 0.05  # at most, per service
     latency_p95_s: float = 0.5  # at most, per service
     memory_share: float = 0.6  # at most, per service: above it the kernel's OOM killer is near
@@ -41,6 +43,9 @@ def service_breaches(snapshot: Snapshot, service: Service, objectives: Objective
         # Written so that NaN (nothing could be measured) is a breach.
         if not value <= limit:
             breaches.append(f"{service} {feature} is {value:.3g}, objective {limit:g}")
+    rate = float(row[FEATURE_COLUMN[Feature.REQUEST_RATE]])
+    if not rate >= objectives.request_rate:
+        breaches.append(f"{service} answers {rate:.3g} requests a second, objective {objectives.request_rate:g}")
     if service in snapshot.degraded:
         breaches.append(f"{service}: {snapshot.degraded[service]}")
     return breaches
@@ -56,9 +61,15 @@ def breaches(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) -> list[st
     return found
 
 
-_UP, _ERROR_RATIO, _LATENCY, _MEMORY = (
+_UP, _RATE, _ERROR_RATIO, _LATENCY, _MEMORY = (
     FEATURE_COLUMN[feature]
-    for feature in (Feature.UP, Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.MEMORY_SHARE)
+    for feature in (
+        Feature.UP,
+        Feature.REQUEST_RATE,
+        Feature.ERROR_RATIO,
+        Feature.LATENCY_P95_S,
+        Feature.MEMORY_SHARE,
+    )
 )
 
 
@@ -66,7 +77,8 @@ def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) ->
     """Whether no service misses an objective: as `service_breaches`, without the words, for every step's use."""
     if snapshot.degraded:
         return False
-    worst_error, worst_latency_s, worst_memory = (
+    least_rate, worst_error, worst_latency_s, worst_memory = (
+        objectives.request_rate,
         objectives.error_ratio,
         objectives.latency_p95_s,
         objectives.memory_share,
@@ -74,6 +86,7 @@ def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) ->
     # Each comparison is written so that NaN fails it.
     return all(
         row[_UP] >= 1.0
+        and row[_RATE] >= least_rate
         and row[_ERROR_RATIO] <= worst_error
         and row[_LATENCY] <= worst_latency_s
         and row[_MEMORY] <= worst_memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -49,7 +49,7 @@ class RolloutWriter:
                 "policy": policy,
                 "seed": scenario.seed,
                 "scenario": scenario.to_json(),
-                "config": {"step_s": config.step_s, "max_steps": config.max_steps, "noise": config.noise},
+                "config": asdict(config),
             }
         )
 

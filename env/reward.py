@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from env.vocabulary import REMEDY, Action, Diagnose, Fault, Restart, Rollback, ScaleUp
+from env.vocabulary import REMEDY, Action, Diagnose, DiagnoseNone, Diagnosis, Fault, Restart, Rollback, ScaleUp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class RewardTable:
     """What each event pays."""
 
     correct_diagnosis: float = 8.0
-    wrong_diagnosis: float = -2.0
+    wrong_diagnosis: float = -2.0  # also: that nothing is broken, where something is
     fix_diagnosed: float = 10.0
     fix_undiagnosed: float = 6.0
     wrong_fix: float = -2.0
@@ -42,7 +43,7 @@ class Merit(StrEnum):
     HARMLESS = "harmless"  # waiting, reading
     CORRECT_DIAGNOSIS = "correct_diagnosis"
     WRONG_DIAGNOSIS = "wrong_diagnosis"
-    LATE_DIAGNOSIS = "late_diagnosis"  # after the first commitment, or after the right fix
+    LATE_DIAGNOSIS = "late_diagnosis"  # after those that count, or after the right fix
     RIGHT_FIX = "right_fix"
     REPEATED_FIX = "repeated_fix"  # the right one again, or one that the world refused
     WRONG_FIX = "wrong_fix"
@@ -51,51 +52,113 @@ class Merit(StrEnum):
 NEEDLESS = frozenset({Merit.LATE_DIAGNOSIS, Merit.REPEATED_FIX, Merit.WRONG_FIX})
 
 
+@dataclass(slots=True)
+class Case:
+    """How far one fault of an episode has come."""
+
+    begun: bool = False
+    diagnosed: bool = False  # correctly, and before the right fix
+    fixed: bool = False  # by whoever plays
+    healed: bool = False  # by itself
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be done about it."""
+        return self.fixed or self.healed
+
+
 class Judge:
-    """Judges one incident, step by step. Knows the fault; whoever plays never sees it."""
+    """Judges one incident, step by step. Knows its faults; whoever plays never sees them.
 
-    __slots__ = ("_collapsing", "_fault", "_rewards", "diagnosed", "diagnosis", "fixed", "healthy_steps", "outcome")
+    With one fault, the base task, the first commitment to a diagnosis counts. With several, so many commitments count
+    as there are faults. With none, the one right commitment is that there is none.
+    """
 
-    def __init__(self, fault: Fault, rewards: RewardTable = REWARDS) -> None:
-        self._fault = fault
+    __slots__ = ("_cases", "_collapsing", "_commitments", "_right", "_rewards", "diagnosis", "healthy_steps", "outcome")
+
+    def __init__(self, faults: Sequence[Fault], rewards: RewardTable = REWARDS) -> None:
+        self._cases = {fault: Case() for fault in faults}
         self._rewards = rewards
         self._collapsing = 0
-        self.diagnosis: Diagnose | None = None  # the first commitment
-        self.diagnosed = False  # correctly, and before the right fix
-        self.fixed = False
-        self.healthy_steps = 0  # running, since the right fix
+        self._commitments = 0
+        self._right = 0  # commitments that were correct
+        self.diagnosis: Diagnosis | None = None  # the first commitment
+        self.healthy_steps = 0  # running, since every fault was over
         self.outcome: Outcome | None = None
+
+    @property
+    def diagnosed(self) -> bool:
+        """Whether all there is to know was committed to, each before its fix."""
+        return self._right >= max(1, len(self._cases))
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be done: every fault has begun and is over; where there is none, whether that
+        was said."""
+        if not self._cases:
+            return self.diagnosed
+        return all(case.begun and case.over for case in self._cases.values())
+
+    def unsettled(self) -> list[Fault]:
+        """The faults about which nobody did what was needed."""
+        return [fault for fault, case in self._cases.items() if not case.over]
+
+    def begin(self, fault: Fault) -> None:
+        """The fault is there."""
+        self._cases[fault].begun = True
+
+    def heal(self, fault: Fault) -> None:
+        """The fault has ended by itself."""
+        self._cases[fault].healed = True
 
     def judge_action(self, action: Action, accepted: bool) -> tuple[float, Merit]:
         """What taking `action` pays at once."""
-        if isinstance(action, Diagnose):
+        if isinstance(action, Diagnose | DiagnoseNone):
             return self._judge_diagnosis(action)
         if isinstance(action, Restart | Rollback | ScaleUp):
             return self._judge_fix(action, accepted)
         return 0.0, Merit.HARMLESS
 
-    def _judge_diagnosis(self, action: Diagnose) -> tuple[float, Merit]:
-        if self.diagnosis is not None or self.fixed:
-            if self.diagnosis is None:
-                self.diagnosis = action
+    def _judge_diagnosis(self, action: Diagnosis) -> tuple[float, Merit]:
+        cases = self._cases
+        too_late = bool(cases) and all(case.fixed for case in cases.values())
+        if self.diagnosis is None:
+            self.diagnosis = action
+        if too_late or self._commitments >= max(1, len(cases)):
             return 0.0, Merit.LATE_DIAGNOSIS
-        self.diagnosis = action
-        self.diagnosed = action == Diagnose(self._fault.service, self._fault.mode)
-        if self.diagnosed:
-            return self._rewards.correct_diagnosis, Merit.CORRECT_DIAGNOSIS
-        return self._rewards.wrong_diagnosis, Merit.WRONG_DIAGNOSIS
+        self._commitments += 1
+        if not self._is_true(action):
+            return self._rewards.wrong_diagnosis, Merit.WRONG_DIAGNOSIS
+        self._right += 1
+        return self._rewards.correct_diagnosis, Merit.CORRECT_DIAGNOSIS
+
+    def _is_true(self, action: Diagnosis) -> bool:
+        if isinstance(action, DiagnoseNone):
+            return not self._cases
+        case = self._cases.get(Fault(action.mode, action.service))
+        if case is None or not case.begun or case.fixed or case.diagnosed:
+            return False
+        case.diagnosed = True
+        return True
 
     def _judge_fix(self, action: Restart | Rollback | ScaleUp, accepted: bool) -> tuple[float, Merit]:
-        if action != REMEDY[self._fault.mode](self._fault.service):
+        case = self._mended_by(action)
+        if case is None:
             return self._rewards.wrong_fix, Merit.WRONG_FIX
-        if self.fixed or not accepted:
+        if case.over or not accepted:
             return 0.0, Merit.REPEATED_FIX
-        self.fixed = True
-        return (self._rewards.fix_diagnosed if self.diagnosed else self._rewards.fix_undiagnosed), Merit.RIGHT_FIX
+        case.fixed = True
+        return (self._rewards.fix_diagnosed if case.diagnosed else self._rewards.fix_undiagnosed), Merit.RIGHT_FIX
+
+    def _mended_by(self, action: Restart | Rollback | ScaleUp) -> Case | None:
+        for fault, case in self._cases.items():
+            if case.begun and action == REMEDY[fault.mode](fault.service):
+                return case
+        return None
 
     def judge_window(self, *, collapsed: bool, healthy: bool, steps_left: int) -> float:
         """What the step's window pays; sets `outcome` where it ends the episode."""
-        self.healthy_steps = self.healthy_steps + 1 if self.fixed and healthy else 0
+        self.healthy_steps = self.healthy_steps + 1 if healthy and self.settled else 0
         self._collapsing = self._collapsing + 1 if collapsed else 0
         if self.healthy_steps >= self._rewards.recovery_steps:
             self.outcome = Outcome.RESOLVED

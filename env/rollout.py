@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from env.environment import Environment, EpisodeReport, Observation
+from env.environment import Environment, EpisodeError, EpisodeReport, Observation
 from env.record import RolloutWriter
 from env.reward import Outcome
-from env.scenario import draw, policy_rng
-from env.vocabulary import Action, Fault, action_text
+from env.scenario import Scenario, draw, policy_rng
+from env.vocabulary import Action, Diagnose, Diagnosis, Fault, action_text
 from env.world import WorldError
 
 
@@ -56,7 +56,6 @@ class EpisodeResult:
     def to_json(self) -> dict[str, object]:
         """The fields of `mirr episode --json`."""
         report = self.report
-        diagnosis = report.diagnosis
         return {
             "world": self.world,
             "policy": self.policy,
@@ -66,13 +65,7 @@ class EpisodeResult:
             "reason": report.reason,
             "steps": report.steps,
             "total_reward": round(report.total_reward, 6),
-            "diagnosis": None
-            if diagnosis is None
-            else {
-                "mode": str(diagnosis.mode),
-                "service": str(diagnosis.service),
-                "correct": report.diagnosis_correct,
-            },
+            "diagnosis": _diagnosis_json(report.diagnosis, report.diagnosis_correct),
             "time_to_diagnose_s": report.time_to_diagnose_s,
             "time_to_mitigate_s": report.time_to_mitigate_s,
             "harm": report.harm.to_json(),
@@ -83,21 +76,34 @@ class EpisodeResult:
         }
 
 
+def _diagnosis_json(diagnosis: Diagnosis | None, correct: bool) -> dict[str, object] | None:
+    if diagnosis is None:
+        return None
+    if isinstance(diagnosis, Diagnose):
+        return {"mode": str(diagnosis.mode), "service": str(diagnosis.service), "correct": correct}
+    return {"mode": "none", "service": None, "correct": correct}
+
+
 def play(
     environment: Environment,
     policy: Policy,
     *,
-    seed: int,
+    seed: int | None = None,
     fault: Fault | None = None,
+    scenario: Scenario | None = None,
     world_name: str = "",
     policy_name: str = "",
     record: RolloutWriter | None = None,
     on_step: OnStep | None = None,
 ) -> EpisodeResult:
-    """Play the episode of `seed` to its end; a world that fails underneath gives the outcome `void`."""
+    """Play the episode of `seed`, or a whole `scenario`, to its end; a world that fails underneath gives the outcome
+    `void`."""
     moves: list[Move] = []
+    if scenario is None:
+        scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with the words for it
+    elif seed is not None or fault is not None:
+        raise EpisodeError("play takes a scenario, or else a seed and a fault; a scenario has both")
     if record is not None:
-        scenario = draw(seed, fault)
         record.header(world=world_name, policy=policy_name, scenario=scenario, config=environment.config)
 
     def after(observation: Observation, move: Move | None) -> None:
@@ -111,7 +117,7 @@ def play(
             on_step(observation, move)
 
     try:
-        _play(environment, policy, seed, fault, after)
+        _play(environment, policy, scenario, after)
     except WorldError:
         # The environment has written its report, with the reason: void is an answer, not a failure to answer.
         assert environment.report is not None
@@ -123,9 +129,9 @@ def play(
     return result
 
 
-def _play(environment: Environment, policy: Policy, seed: int, fault: Fault | None, after: OnStep) -> None:
-    observation, _ = environment.reset(seed=seed, fault=fault)
-    policy.reset(policy_rng(seed))
+def _play(environment: Environment, policy: Policy, scenario: Scenario, after: OnStep) -> None:
+    observation, _ = environment.reset(scenario=scenario)
+    policy.reset(policy_rng(scenario.seed))
     after(observation, None)
     done = False
     while not done:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from env.vocabulary import ALL_FAULTS, Fault
+from env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
 
 STREAMS = 3  # scenario, world, observation noise
 
@@ -23,18 +23,51 @@ class EpisodeConfig:
     step_s: float = 2.0  # world time one step takes
     max_steps: int = 30
     noise: float = 0.15  # half-width of the multiplicative observation noise
+    none_diagnosis: bool = False  # whether one may also commit to "nothing is broken": 42 actions instead of 41
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """When something happens: before the first observation (0), or while that step is played (1 and up)."""
+
+    step: int
+    event: Event
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What goes wrong in the episode of a seed."""
+    """What happens in an episode, and when."""
 
     seed: int
-    faults: tuple[Fault, ...]
+    timeline: tuple[Scheduled, ...]
+    name: str = ""  # of the pack it comes from; empty where the seed drew it
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What breaks, in the order in which it does; empty where the alarm is false."""
+        return tuple(entry.event.fault for entry in self.timeline if isinstance(entry.event, Breaks))
+
+    def at(self, step: int) -> tuple[Event, ...]:
+        """What happens at `step`, in order."""
+        return tuple(entry.event for entry in self.timeline if entry.step == step)
 
     def to_json(self) -> dict[str, object]:
-        """As `mirr episode --json` prints it."""
-        return {"faults": [{"mode": str(fault.mode), "service": str(fault.service)} for fault in self.faults]}
+        """As `mirr episode --json` prints it; what a drawn scenario never has is left out there."""
+        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Heals)}
+        faults: list[dict[str, object]] = []
+        deploys: list[dict[str, object]] = []
+        for entry in self.timeline:
+            later: dict[str, object] = {"at_step": entry.step} if entry.step else {}
+            match entry.event:
+                case Breaks(fault):
+                    healing = {"heals_at_step": heals[fault]} if fault in heals else {}
+                    faults.append({"mode": str(fault.mode), "service": str(fault.service)} | later | healing)
+                case Deploys(service):
+                    deploys.append({"service": str(service)} | later)
+                case Heals():
+                    pass  # told with the fault that it ends
+        named: dict[str, object] = {"name": self.name} if self.name else {}
+        return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})
 
 
 @dataclass(frozen=True)
@@ -68,8 +101,9 @@ def policy_rng(seed: int) -> np.random.Generator:
 
 
 def draw(seed: int, fault: Fault | None = None, rng: np.random.Generator | None = None) -> Scenario:
-    """The scenario of a seed; `fault` takes the place of the drawn one, and shifts no other stream."""
+    """The scenario of a seed: one fault, there from the beginning. `fault` takes the place of the drawn one, and
+    shifts no other stream."""
     number = checked_seed(seed)
     rng = streams(number).scenario if rng is None else rng
     drawn = ALL_FAULTS[int(rng.integers(len(ALL_FAULTS)))]
-    return Scenario(seed=number, faults=(drawn if fault is None else fault,))
+    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(drawn if fault is None else fault)),))

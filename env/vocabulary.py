@@ -104,6 +104,31 @@ ALL_FAULTS: tuple[Fault, ...] = tuple(Fault(mode, service) for mode in FaultMode
 
 
 @dataclass(frozen=True)
+class Breaks:
+    """The fault begins."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Heals:
+    """The fault ends by itself: the crowd goes home, a supervisor or another team mends the rest."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Deploys:
+    """The service's team deploys the next release, and there is nothing wrong with it."""
+
+    service: Service
+
+
+Event = Breaks | Heals | Deploys
+"""What the world outside does to the services."""
+
+
+@dataclass(frozen=True)
 class Wait:
     """Do nothing for a step."""
 
@@ -121,6 +146,11 @@ class Diagnose:
 
     service: Service
     mode: FaultMode
+
+
+@dataclass(frozen=True)
+class DiagnoseNone:
+    """Commit to: nothing is broken, the alarm is false. Not one of the base task's actions."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +175,8 @@ class ScaleUp:
 
 
 Fix = Restart | Rollback | ScaleUp
-Action = Wait | CheckLogs | Diagnose | Fix
+Diagnosis = Diagnose | DiagnoseNone
+Action = Wait | CheckLogs | Diagnosis | Fix
 
 REMEDY: dict[FaultMode, type[Restart] | type[Rollback] | type[ScaleUp]] = {
     FaultMode.CRASHED: Restart,
@@ -163,9 +194,12 @@ ACTIONS: tuple[Action, ...] = (
     *(Rollback(service) for service in Service),
     *(ScaleUp(service) for service in Service),
 )
-"""The 41 discrete actions; an action's place here is its number."""
+"""The 41 discrete actions of the base task; an action's place here is its number."""
 
-ACTION_INDEX: dict[Action, int] = {action: index for index, action in enumerate(ACTIONS)}
+PACK_ACTIONS: tuple[Action, ...] = (*ACTIONS, DiagnoseNone())
+"""The actions where the alarm may be false: the 41, under the same numbers, and one more."""
+
+ACTION_INDEX: dict[Action, int] = {action: index for index, action in enumerate(PACK_ACTIONS)}
 
 
 def action_text(action: Action) -> str:
@@ -177,6 +211,8 @@ def action_text(action: Action) -> str:
             return f"check_logs({service})"
         case Diagnose(service, mode):
             return f"diagnose({service}, {mode})"
+        case DiagnoseNone():
+            return "diagnose(none)"
         case Restart(service):
             return f"restart({service})"
         case Rollback(service):
@@ -187,7 +223,7 @@ def action_text(action: Action) -> str:
             assert_never(action)
 
 
-ACTION_BY_TEXT: dict[str, Action] = {action_text(action): action for action in ACTIONS}
+ACTION_BY_TEXT: dict[str, Action] = {action_text(action): action for action in PACK_ACTIONS}
 
 
 def parse_action(text: str) -> Action:

@@ -1,4 +1,4 @@
-"""What a world is: the six verbs an Environment needs from whatever gets broken."""
+"""What a world is: the seven verbs an Environment needs from whatever gets broken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from env.vocabulary import Action, Fault, Feature, Journey, Service
+from env.vocabulary import Action, Event, Fault, Feature, Journey, Service
 
 FEATURES_SHAPE = (len(Service), len(Feature))
 
@@ -89,6 +89,10 @@ class World(Protocol):
 
     def inject(self, fault: Fault) -> None:
         """Break something; returns once the fault has landed, raises WorldError if it did not."""
+
+    def happen(self, event: Event) -> None:
+        """Let something happen in mid-episode, and return at once: whether and when it shows is the world's affair.
+        Raises WorldError where it could not be begun."""
 
     def apply(self, action: Action) -> ActionResult:
         """Start an action and return at once. `Diagnose` and `Wait` change nothing in a world."""

@@ -19,10 +19,15 @@ from env.vocabulary import (
     NEXT_RELEASE,
     STEADY_RELEASE,
     Action,
+    Breaks,
     CheckLogs,
+    Deploys,
     Diagnose,
+    DiagnoseNone,
+    Event,
     Fault,
     FaultMode,
+    Heals,
     Journey,
     Restart,
     Rollback,
@@ -95,6 +100,7 @@ class SimulatedWorld:
         self._now = 0  # ticks since restore
         self._since = [0] * n  # the tick at which each service's window begins
         self._release = [STEADY_RELEASE] * n
+        self._sound = [False] * n  # whether the next release, where it runs, is a good one
         self._rows_spoiled = [0.0] * n
         self._booted = [False] * n
         self._last_words: list[LogState | None] = [None] * n
@@ -111,26 +117,69 @@ class SimulatedWorld:
     def inject(self, fault: Fault) -> None:
         s = SERVICE_ROW[fault.service]
         p = self.parameters
+        memory_before_mb = self._own[k.MEMORY][s]
+        self._begin(fault, s)
         match fault.mode:
             case FaultMode.CRASHED:
-                self._stop(s)
+                pass
             case FaultMode.MEMORY_LEAK:
-                share = (self._own[k.MEMORY][s] / p.memory_limit_mb) + p.leak_landed_share
-                self._start_campaign(s, p.leak_requests_per_s, p.leak_request_cpu_s, p.leak_body_mb)
-                while self._own[k.MEMORY][s] < share * p.memory_limit_mb:
+                while self._own[k.MEMORY][s] < memory_before_mb + p.leak_landed_share * p.memory_limit_mb:
                     self._tick_towards(fault)
             case FaultMode.OVERLOADED:
-                self._start_campaign(s, p.surge_rate(fault.service), p.services[fault.service].surge_request_cpu_s, 0.0)
                 while not (self._own[k.SHED][s] > 0.0 or self._own[k.WAIT][s] > OBJECTIVES.latency_p95_s):
                     self._tick_towards(fault)
             case FaultMode.BAD_DEPLOY:
-                self._release[s] = NEXT_RELEASE
-                self._boot(s)
                 while self._own[k.STATUS][s] != k.UP:
                     self._tick_towards(fault)
             case _:
                 assert_never(fault.mode)
         self._forget_window()
+
+    def happen(self, event: Event) -> None:
+        match event:
+            case Breaks(fault):
+                self._begin(fault, SERVICE_ROW[fault.service])
+            case Heals(fault):
+                self._heal(fault, SERVICE_ROW[fault.service])
+            case Deploys(service):
+                self._deploy(SERVICE_ROW[service], NEXT_RELEASE, sound=True)
+            case _:
+                assert_never(event)
+
+    def _begin(self, fault: Fault, s: int) -> None:
+        p = self.parameters
+        match fault.mode:
+            case FaultMode.CRASHED:
+                self._stop(s)
+            case FaultMode.MEMORY_LEAK:
+                self._start_campaign(s, p.leak_requests_per_s, p.leak_request_cpu_s, p.leak_body_mb)
+            case FaultMode.OVERLOADED:
+                self._start_campaign(s, p.surge_rate(fault.service), p.services[fault.service].surge_request_cpu_s, 0.0)
+            case FaultMode.BAD_DEPLOY:
+                self._deploy(s, NEXT_RELEASE, sound=False)
+            case _:
+                assert_never(fault.mode)
+
+    def _heal(self, fault: Fault, s: int) -> None:
+        match fault.mode:
+            case FaultMode.CRASHED:
+                if self._own[k.STATUS][s] == k.DOWN:
+                    self._boot(s)
+            case FaultMode.MEMORY_LEAK:
+                self._start_campaign(s, 0.0, 0.0, 0.0)
+                self._boot(s)
+            case FaultMode.OVERLOADED:
+                self._start_campaign(s, 0.0, 0.0, 0.0)
+            case FaultMode.BAD_DEPLOY:
+                if self._release[s] != STEADY_RELEASE:
+                    self._deploy(s, STEADY_RELEASE, sound=False)
+            case _:
+                assert_never(fault.mode)
+
+    def _deploy(self, s: int, release: str, *, sound: bool) -> None:
+        self._release[s] = release
+        self._sound[s] = sound
+        self._boot(s)
 
     def _tick_towards(self, fault: Fault) -> None:
         if self._now * self.parameters.tick_s > _NOT_LANDED_S:
@@ -155,7 +204,7 @@ class SimulatedWorld:
         own[k.STATUS][s] = k.BOOTING
         own[k.BOOT_LEFT][s] = p.boot_cpu_s
         own[k.MEMORY][s] = p.services[_SERVICES[s]].base_memory_mb
-        faulty = self._release[s] == NEXT_RELEASE
+        faulty = self._release[s] == NEXT_RELEASE and not self._sound[s]
         if faulty:
             # Its migration runs at every boot, on whatever rows are left.
             self._rows_spoiled[s] += p.spoiled_at_boot * (1.0 - self._rows_spoiled[s])
@@ -181,6 +230,8 @@ class SimulatedWorld:
                 return _WAITED
             case Diagnose(service, mode):
                 return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
+            case DiagnoseNone():
+                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
             case CheckLogs(service):
                 found = self._logs(SERVICE_ROW[service])
                 return ActionResult(accepted=True, text=f"{len(found)} lines of {service}'s log", logs=found)
@@ -197,8 +248,7 @@ class SimulatedWorld:
     def _roll_back(self, service: Service, s: int) -> ActionResult:
         if self._release[s] == STEADY_RELEASE:
             return ActionResult(accepted=False, text=f"{service} has no earlier release")
-        self._release[s] = STEADY_RELEASE
-        self._boot(s)
+        self._deploy(s, STEADY_RELEASE, sound=False)
         return ActionResult(accepted=True, text=f"{service} is going back to release {STEADY_RELEASE}")
 
     def _scale_up(self, service: Service, s: int) -> ActionResult:
@@ -290,8 +340,8 @@ class SimulatedWorld:
             return {}
         return {
             service: f"runs release {release}, steady is {STEADY_RELEASE}"
-            for service, release in zip(Service, self._release, strict=True)
-            if release != STEADY_RELEASE
+            for service, release, sound in zip(Service, self._release, self._sound, strict=True)
+            if release != STEADY_RELEASE and not sound
         }
 
     def _log_state(self, s: int, at_tick: int) -> LogState:

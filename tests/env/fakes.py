@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.vocabulary import REMEDY, Action, Fault, Feature, Journey, Service, Wait
+from env.vocabulary import REMEDY, Action, Breaks, Event, Fault, Feature, Heals, Journey, Service, Wait
 from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot, WorldError
 
 HEALTHY_ROW = (1.0, 10.0, 0.0, 0.02, 0.3, 0.27, 1.0)
@@ -38,6 +38,7 @@ class FakeWorld:
         self.windows_since_fix: int | None = None
         self.fault: Fault | None = None
         self.applied: list[Action] = []
+        self.happened: list[Event] = []
         self.restored_with: float | None = None
 
     def restore(self, rng: np.random.Generator) -> None:
@@ -45,10 +46,20 @@ class FakeWorld:
         self.restored_with = float(rng.random())
         self.windows_since_fix = None
         self.applied = []
+        self.happened = []
 
     def inject(self, fault: Fault) -> None:
         """Remember what the right fix is."""
         self.fault = fault
+
+    def happen(self, event: Event) -> None:
+        """Remember it; a fault that ends by itself is as good as fixed."""
+        self.happened.append(event)
+        if isinstance(event, Breaks):
+            self.inject(event.fault)
+            self.windows_since_fix = None
+        elif isinstance(event, Heals):
+            self.windows_since_fix = 0
 
     def apply(self, action: Action) -> ActionResult:
         """Only the right fix does anything."""

@@ -107,7 +107,7 @@ def test_the_right_fix_that_the_world_refuses_neither_pays_nor_costs() -> None:
 def test_a_cure_that_nobody_applied_is_no_recovery() -> None:
     report = played(FakeWorld(failed=0), CRASHED_PAYMENTS, [], max_steps=5)
     assert report.outcome is Outcome.EXHAUSTED
-    assert report.reason == "no recovery within 5 steps"
+    assert report.reason == "no recovery within 5 steps: crashed:payments was never fixed"
 
 
 def test_three_steps_with_nothing_left_for_the_users_are_a_collapse() -> None:

@@ -32,7 +32,12 @@ def test_what_was_played_is_what_is_read_back(tmp_path: Path) -> None:
     rollout = read_rollout(path)
     assert rollout.header["policy"] == "oracle"
     assert rollout.header["scenario"] == {"faults": [{"mode": "crashed", "service": "payments"}]}
-    assert rollout.header["config"] == {"step_s": 2.0, "max_steps": 30, "noise": 0.15}
+    assert rollout.header["config"] == {
+        "step_s": 2.0,
+        "max_steps": 30,
+        "noise": 0.15,
+        "none_diagnosis": False,
+    }
     assert [step["step"] for step in rollout.steps] == list(range(result.report.steps + 1))
     assert [step["action"] for step in rollout.steps][:3] == [
         None,
