@@ -38,11 +38,8 @@ class LoadMeter:
             self._sleep(self._poll_s)
         return load
 
-    def from_now(self, service: Service, seconds: float) -> Load:
-        """The load over the `seconds` that follow. Raises FleetError."""
-        end = self._now() + seconds
-        while (remaining_s := end - self._now()) > 0:
-            self._sleep(remaining_s)
+    def last(self, service: Service, seconds: float) -> Load:
+        """The load over the last `seconds`. Raises FleetError."""
         load = self._telemetry.load(service, seconds)
         if load is None:
             raise FleetError(f"{service} could not be measured for {seconds:g} s; next: mirr status")

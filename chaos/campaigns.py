@@ -32,8 +32,13 @@ class Campaign:
 
     @property
     def id(self) -> str:
-        """One campaign of a kind a service."""
-        return f"{self.kind}-{self.service}".replace("_", "-")
+        """What the load generator knows it by."""
+        return campaign_id(self.kind, self.service)
+
+
+def campaign_id(kind: CampaignKind, service: Service) -> str:
+    """One campaign of a kind a service."""
+    return f"{kind}-{service}".replace("_", "-")
 
 
 class Campaigns(Protocol):
@@ -44,6 +49,9 @@ class Campaigns(Protocol):
 
     def renew(self, campaign: Campaign, lease_s: float) -> bool:
         """Prolong the lease; False where the campaign is gone."""
+
+    def stop(self, campaign_id: str) -> None:
+        """End the campaign of that id, if it runs."""
 
     def stop_all(self) -> int:
         """End every campaign; returns how many there were."""
@@ -70,10 +78,13 @@ class HttpCampaigns:
         answer = self._ask("POST", f"/campaigns/{campaign.id}/renew", {"lease_s": lease_s}, missing_ok=True)
         return answer.status_code != _NOT_FOUND
 
+    def stop(self, campaign_id: str) -> None:
+        self._ask("DELETE", f"/campaigns/{campaign_id}", missing_ok=True)
+
     def stop_all(self) -> int:
         running = self._ask("GET", "/campaigns").json()["campaigns"]
         for campaign in running:
-            self._ask("DELETE", f"/campaigns/{campaign['id']}", missing_ok=True)
+            self.stop(campaign["id"])
         return len(running)
 
     def _ask(
@@ -115,6 +126,11 @@ class Heartbeat:
         if self._thread is None:
             self._thread = threading.Thread(target=self._beat, name="campaign-leases", daemon=True)
             self._thread.start()
+
+    def let_go(self, campaign_id: str) -> None:
+        """Renew that campaign no more."""
+        with self._lock:
+            self._held.pop(campaign_id, None)
 
     def release(self) -> None:
         """Renew nothing any more."""

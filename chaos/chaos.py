@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
 from chaos.campaigns import Campaign, Campaigns, Heartbeat
 from chaos.errors import CampaignError
-from chaos.faults import FAULTS, Mend, Meter, Tools
+from chaos.faults import FAULTS, Mend, Meter, Tools, deploy_over
 from chaos.fleet import Fleet, ServiceState
 from chaos.journal import Journal
 from env.vocabulary import STEADY_RELEASE, Fault, FaultMode, Service
+from lab.names import SOUND_RELEASE
 
 
 class Chaos:
@@ -25,26 +27,51 @@ class Chaos:
         journal: Journal,
         heartbeat: Heartbeat,
         meter: Meter,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._fleet = fleet
         self._campaigns = campaigns
         self._journal = journal
         self._heartbeat = heartbeat
         self._meter = meter
-        self._running: Campaign | None = None  # as sized by its fault
+        self._sleep = sleep
+        self._running: dict[Fault, Campaign] = {}  # as sized by their faults
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
         """Break something. Traffic is kept up for as long as this process lives or, with `lease_s`, for that long
         whoever lives. Raises FleetError or CampaignError; what was begun is in the journal then."""
+        for wait_s in self.begin(fault, lease_s=lease_s):
+            self._sleep(wait_s)
+
+    def begin(self, fault: Fault, *, lease_s: float | None = None) -> Iterator[float]:
+        """Break something in stages, without blocking: each value is how many seconds later it wants to be asked for
+        the next. Nothing happens before the first one is asked for. Where the fault was ended or put back meanwhile,
+        by whomever, the rest of it does not happen."""
         self._journal.injecting(fault)
-        FAULTS[fault.mode].inject(self._tools(lease_s), fault.service)
+        for wait_s in FAULTS[fault.mode].inject(self._tools(fault, lease_s), fault.service):
+            yield wait_s
+            if fault not in self.open_faults():
+                return
+
+    def end(self, fault: Fault) -> None:
+        """The fault ends by itself, as incidents do. What it leaves behind is put back by `heal`. Raises FleetError
+        or CampaignError; the fault stays in the journal then."""
+        FAULTS[fault.mode].end(self._tools(fault, None), fault.service)
+        self._running.pop(fault, None)
+        self._journal.ended(fault)
+
+    def deploy_sound(self, service: Service) -> None:
+        """A harmless deploy: the next release as it should have been. `heal` renews it like any deploy."""
+        self._journal.deploying(service, SOUND_RELEASE)
+        deploy_over(self._fleet, service, SOUND_RELEASE)
 
     def intensify(self, fault: Fault, factor: float) -> None:
-        """Make a flash crowd `factor` times as large as it was sized; nothing for other modes."""
-        if fault.mode is FaultMode.OVERLOADED:
-            assert self._running is not None  # injected by this process: only then is there a lease to keep
-            larger = replace(self._running, rate_per_s=self._running.rate_per_s * factor)
-            self._campaigns.start(larger, self._heartbeat.lease_s)
+        """Make a flash crowd `factor` times as large as it was sized; nothing for other modes, and nothing for a crowd
+        that this process has not injected or that is gone."""
+        campaign = self._running.get(fault)
+        if fault.mode is FaultMode.OVERLOADED and campaign is not None:
+            self._campaigns.start(replace(campaign, rate_per_s=campaign.rate_per_s * factor), self._heartbeat.lease_s)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
@@ -70,6 +97,7 @@ class Chaos:
         Raises FleetError where something could not be put back; the journal keeps it then.
         """
         self._heartbeat.release()
+        self._running.clear()
         done: list[str] = []
         restarted_sandboxes = self._fleet.revive_support()
         needs = {service: self._need(service, service in restarted_sandboxes) for service in Service}
@@ -89,16 +117,21 @@ class Chaos:
         """End the leases' thread; the campaigns end with their leases."""
         self._heartbeat.close()
 
-    def _tools(self, lease_s: float | None) -> Tools:
+    def _tools(self, fault: Fault, lease_s: float | None) -> Tools:
         return Tools(
             fleet=self._fleet,
             meter=self._meter,
-            run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
+            run_campaign=lambda campaign: self._run_campaign(fault, campaign, lease_s),
+            end_campaign=self._end_campaign,
         )
 
-    def _run_campaign(self, campaign: Campaign, lease_s: float | None) -> None:
+    def _end_campaign(self, campaign_id: str) -> None:
+        self._heartbeat.let_go(campaign_id)
+        self._campaigns.stop(campaign_id)
+
+    def _run_campaign(self, fault: Fault, campaign: Campaign, lease_s: float | None) -> None:
         self._campaigns.start(campaign, self._heartbeat.lease_s if lease_s is None else lease_s)
-        self._running = campaign
+        self._running[fault] = campaign
         if lease_s is None:
             self._heartbeat.hold(campaign)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from chaos.campaigns import Campaign, CampaignKind
+from chaos.campaigns import Campaign, CampaignKind, campaign_id
 from chaos.errors import FleetError
 from chaos.fleet import Fleet
 from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
@@ -49,69 +49,113 @@ class Meter(Protocol):
     def so_far(self, service: Service) -> Load:
         """The load up to now."""
 
-    def from_now(self, service: Service, seconds: float) -> Load:
-        """The load over the `seconds` that follow; returns after them."""
+    def last(self, service: Service, seconds: float) -> Load:
+        """The load over the last `seconds`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What an injection may use."""
+    """What injecting and ending a fault may use."""
 
     fleet: Fleet
     meter: Meter
     run_campaign: Callable[[Campaign], None]  # starts it and sees to its lease
+    end_campaign: Callable[[str], None]  # by its id
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultPlan:
     """One row of the table."""
 
-    inject: Callable[[Tools, Service], None]
+    inject: Callable[[Tools, Service], Iterator[float]]  # yields the seconds after which it wants to go on
+    end: Callable[[Tools, Service], None]  # as such an incident ends by itself, without anybody's fix
     mend: Mend
     blurb: str  # what happens, for a person who injects it
 
 
-def _kill(tools: Tools, service: Service) -> None:
+def _kill(tools: Tools, service: Service) -> Iterator[float]:
     tools.fleet.kill(service)
+    return iter(())
 
 
-def _leak(tools: Tools, service: Service) -> None:
+def _start(tools: Tools, service: Service) -> None:
+    state = tools.fleet.state(service)
+    if state is None or not state.running:  # where somebody started it already, a restart would be one more outage
+        tools.fleet.restart(service)
+
+
+def _leak(tools: Tools, service: Service) -> Iterator[float]:
     tools.run_campaign(Campaign(kind=CampaignKind.UNIQUE_KEYS, service=service, rate_per_s=LEAK_RATE_PER_S))
+    return iter(())
 
 
-def _crowd(tools: Tools, service: Service) -> None:
+def _send_the_leaking_client_away(tools: Tools, service: Service) -> None:
+    tools.end_campaign(campaign_id(CampaignKind.UNIQUE_KEYS, service))
+    tools.fleet.restart(service)  # the memory is full of it, and nothing but a new process lets go of that
+
+
+def _crowd(tools: Tools, service: Service) -> Iterator[float]:
     steady = tools.meter.so_far(service)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
         raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
     # A first guess: one of the crowd costs what the average request does.
     vanguard = flash_crowd(service, steady, VANGUARD, cost_s=steady.cpu_cores / steady.served_rate)
     tools.run_campaign(vanguard)
-    load = tools.meter.from_now(service, VANGUARD_S)
+    yield VANGUARD_S
+    load = tools.meter.last(service, VANGUARD_S)
     more_served = load.served_rate - steady.served_rate
     if not (more_served > 0 and load.cpu_cores > steady.cpu_cores):
         raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
     tools.run_campaign(flash_crowd(service, steady, OVERLOAD, cost_s=(load.cpu_cores - steady.cpu_cores) / more_served))
 
 
-def _deploy(tools: Tools, service: Service) -> None:
+def _send_the_crowd_home(tools: Tools, service: Service) -> None:
+    tools.end_campaign(campaign_id(CampaignKind.FLASH_CROWD, service))
+
+
+def _deploy(tools: Tools, service: Service) -> Iterator[float]:
+    deploy_over(tools.fleet, service, NEXT_RELEASE)
+    return iter(())
+
+
+def _roll_back(tools: Tools, service: Service) -> None:
     state = tools.fleet.state(service)
+    if state is not None and state.previous_release is not None:  # else somebody rolled it back already
+        tools.fleet.deploy(service, state.previous_release, previous=None)
+
+
+def deploy_over(fleet: Fleet, service: Service, release: str) -> None:
+    """Deploy `release` over what runs, which a rollback then goes back to. Raises FleetError."""
+    state = fleet.state(service)
     if state is None:
         raise FleetError(f"{service} has no container to deploy to; next: mirr up")
-    tools.fleet.deploy(service, NEXT_RELEASE, previous=state.release)
+    fleet.deploy(service, release, previous=state.release)
 
 
 FAULTS: dict[FaultMode, FaultPlan] = {
     FaultMode.CRASHED: FaultPlan(
-        inject=_kill, mend=Mend.RESTART, blurb="SIGKILL to its process; it stays down and callers are refused"
+        inject=_kill,
+        end=_start,
+        mend=Mend.RESTART,
+        blurb="SIGKILL to its process; it stays down and callers are refused",
     ),
     FaultMode.MEMORY_LEAK: FaultPlan(
-        inject=_leak, mend=Mend.RESTART, blurb="a client sends a new key each time; memory climbs until the OOM killer"
+        inject=_leak,
+        end=_send_the_leaking_client_away,
+        mend=Mend.RESTART,
+        blurb="a client sends a new key each time; memory climbs until the OOM killer",
     ),
     FaultMode.OVERLOADED: FaultPlan(
-        inject=_crowd, mend=Mend.NOTHING, blurb="a flash crowd offers more work than its CPU quota can do"
+        inject=_crowd,
+        end=_send_the_crowd_home,
+        mend=Mend.NOTHING,
+        blurb="a flash crowd offers more work than its CPU quota can do",
     ),
     FaultMode.BAD_DEPLOY: FaultPlan(
-        inject=_deploy, mend=Mend.RENEW, blurb=f"release {NEXT_RELEASE} is deployed over {STEADY_RELEASE}"
+        inject=_deploy,
+        end=_roll_back,
+        mend=Mend.RENEW,
+        blurb=f"release {NEXT_RELEASE} is deployed over {STEADY_RELEASE}",
     ),
 }
 

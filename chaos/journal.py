@@ -15,7 +15,7 @@ from env.vocabulary import Fault, Service, UnknownName
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFault:
-    """A fault that the journal holds as injected and not reverted."""
+    """A fault that the journal holds as injected, and neither ended nor reverted."""
 
     fault: Fault
     at: float  # Unix time
@@ -33,6 +33,14 @@ class Journal:
         """Write that `fault` is about to be injected."""
         self._append({"act": "inject", "fault": str(fault)})
 
+    def deploying(self, service: Service, release: str) -> None:
+        """Write that `release` is about to be deployed to `service`, which is no fault but is put back all the same."""
+        self._append({"act": "deploy", "service": service.value, "release": release})
+
+    def ended(self, fault: Fault) -> None:
+        """Write that `fault` is over. What it left behind, such as a redeployed container, is found by looking."""
+        self._append({"act": "ended", "fault": str(fault)})
+
     def reverted(self) -> None:
         """Write that everything has been put back. What came before is not needed any more."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -41,16 +49,20 @@ class Journal:
         os.replace(fresh, self._path)
 
     def open_faults(self) -> list[OpenFault]:
-        """The faults injected since everything was last put back, oldest first."""
+        """The faults injected since everything was last put back and not ended since, oldest first."""
         found: list[OpenFault] = []
         for entry in self._entries():
             if entry.get("act") == "reverted":
                 found.clear()
-            elif entry.get("act") == "inject":
+            elif entry.get("act") in ("inject", "ended"):
                 try:
-                    found.append(OpenFault(fault=Fault.parse(entry["fault"]), at=float(entry["at"])))
-                except (KeyError, TypeError, ValueError, UnknownName):
+                    named = OpenFault(fault=Fault.parse(entry["fault"]), at=float(entry["at"]))
+                except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
                     continue  # a line cut off by a crash or written by another version names nothing to heal
+                if entry["act"] == "inject":
+                    found.append(named)
+                else:
+                    found = [one for one in found if one.fault != named.fault]
         return found
 
     def remember_blueprint(self, service: Service, blueprint: dict[str, Any]) -> None:

@@ -18,7 +18,10 @@ LABEL_ROLE = "mirr.role"
 LABEL_SERVICE = "mirr.service"
 LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
 
-RELEASES = (STEADY_RELEASE, NEXT_RELEASE)
+SOUND_RELEASE = f"{NEXT_RELEASE}-sound"
+"""The next release without its fault: says `1.5.0` of itself as the faulty one does, so no name tells them apart."""
+
+RELEASES = (STEADY_RELEASE, NEXT_RELEASE, SOUND_RELEASE)
 
 TRAFFIC_IMAGE = "mirr/traffic:lab"
 PROMETHEUS_IMAGE = "mirr/prometheus:lab"

@@ -169,8 +169,7 @@ class FakeLab:
     def so_far(self, service: Service) -> Load:
         return Load(cpu_cores=self.steady_cpu_cores, served_rate=self.steady_rate, quota_cores=0.3)
 
-    def from_now(self, service: Service, seconds: float) -> Load:
-        self.clock.sleep(seconds)
+    def last_load(self, service: Service) -> Load:
         rate = sum(one.rate_per_s for one, _ in self.running_campaigns.values() if one.service is service)
         return Load(cpu_cores=0.1 + self.crowd_request_s * rate, served_rate=20.0 + rate, quota_cores=0.3)
 
@@ -229,6 +228,19 @@ class FakeLab:
         return JourneyCount(requests=requests, failed=round(requests * worst))
 
 
+class FakeMeter:
+    """The load of a FakeLab's services."""
+
+    def __init__(self, lab: FakeLab) -> None:
+        self._lab = lab
+
+    def so_far(self, service: Service) -> Load:
+        return self._lab.so_far(service)
+
+    def last(self, service: Service, seconds: float) -> Load:
+        return self._lab.last_load(service)
+
+
 class FakeCampaigns:
     """The load generator's side of a FakeLab."""
 
@@ -241,6 +253,9 @@ class FakeCampaigns:
     def renew(self, campaign: Campaign, lease_s: float) -> bool:
         return self._lab.renew_lease(campaign)
 
+    def stop(self, campaign_id: str) -> None:
+        self._lab.running_campaigns.pop(campaign_id, None)
+
     def stop_all(self) -> int:
         return self._lab.stop_all()
 
@@ -248,7 +263,7 @@ class FakeCampaigns:
 def fake_chaos(lab: FakeLab, journal: Journal) -> Chaos:
     """Chaos on a FakeLab."""
     campaigns = FakeCampaigns(lab)
-    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), lab)
+    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), FakeMeter(lab), sleep=lab.clock.sleep)
 
 
 def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:

@@ -129,3 +129,71 @@ def test_a_crowd_that_does_not_arrive_is_an_error(lab: FakeLab, journal: Journal
     lab.crowd_request_s = 0.0
     with pytest.raises(FleetError, match="the flash crowd does not reach auth; next: mirr status"):
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
+
+
+def test_a_crowd_comes_in_stages_and_nobody_has_to_wait_for_it(lab: FakeLab, journal: Journal) -> None:
+    crowd = Fault(FaultMode.OVERLOADED, Service.PAYMENTS)
+    stages = fake_chaos(lab, journal).begin(crowd)
+    assert not lab.running_campaigns
+    before = lab.clock.now()
+    assert next(stages) == 2.5
+    vanguard = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
+    assert list(stages) == []
+    assert lab.running_campaigns["flash-crowd-payments"][0].rate_per_s > vanguard
+    assert lab.clock.now() == before
+
+
+def test_a_crowd_that_was_put_back_while_it_came_does_not_come(lab: FakeLab, journal: Journal) -> None:
+    stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
+    next(stages)
+    fake_chaos(lab, journal).heal()  # by another process
+    assert list(stages) == []
+    assert not lab.running_campaigns
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_a_fault_that_ends_by_itself_ends_for_good_and_leaves_nothing_after_healing(
+    lab: FakeLab, journal: Journal, mode: FaultMode
+) -> None:
+    chaos, fault = fake_chaos(lab, journal), Fault(mode, Service.ORDERS)
+    chaos.inject(fault)
+    chaos.end(fault)
+    state = lab.state(Service.ORDERS)
+    assert state is not None
+    assert (state.running, state.release) == (True, "1.4.0")
+    assert not lab.running_campaigns
+    assert chaos.open_faults() == []
+    assert chaos.heal() == (["renewed orders at release 1.4.0"] if mode is FaultMode.BAD_DEPLOY else [])
+
+
+def test_a_fault_that_could_not_be_ended_stays_in_the_journal(lab: FakeLab, journal: Journal) -> None:
+    chaos, fault = fake_chaos(lab, journal), Fault(FaultMode.CRASHED, Service.ORDERS)
+    chaos.inject(fault)
+    lab.engine_gone = True
+    with pytest.raises(FleetError):
+        chaos.end(fault)
+    assert chaos.open_faults() == [fault]
+
+
+def test_of_two_faults_one_ends_and_the_other_goes_on(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    first, second = Fault(FaultMode.OVERLOADED, Service.AUTH), Fault(FaultMode.OVERLOADED, Service.ORDERS)
+    chaos.inject(first)
+    chaos.inject(second)
+    chaos.end(first)
+    assert list(lab.running_campaigns) == ["flash-crowd-orders"]
+    before = lab.running_campaigns["flash-crowd-orders"][0].rate_per_s
+    chaos.intensify(second, 2.0)
+    chaos.intensify(first, 2.0)
+    assert [one.rate_per_s for one, _ in lab.running_campaigns.values()] == [2 * before]
+    assert chaos.open_faults() == [second]
+
+
+def test_a_harmless_deploy_can_be_rolled_back_and_is_healed(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.deploy_sound(Service.AUTH)
+    state = lab.state(Service.AUTH)
+    assert state is not None
+    assert (state.release, state.previous_release) == ("1.5.0-sound", "1.4.0")
+    assert chaos.open_faults() == []
+    assert chaos.heal() == ["renewed auth at release 1.4.0"]

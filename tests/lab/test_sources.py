@@ -10,7 +10,7 @@ import pytest
 
 from env.vocabulary import Service
 from lab.images import lab_builds, pip_command, runtime_build, stale
-from lab.names import ROOT
+from lab.names import RELEASES, ROOT
 from lab.sources import Build, read_tree, release_tree, service_build
 
 
@@ -86,8 +86,8 @@ def test_nothing_changes_where_nothing_changed(checkout: Path) -> None:
     assert changed(checkout, "services/auth.py", "app\n") == set()
 
 
-def test_a_changed_service_file_changes_both_releases_of_all_services_and_no_more(checkout: Path) -> None:
-    tags = {f"mirr/{service}:{release}" for service in Service for release in ("1.4.0", "1.5.0")}
+def test_a_changed_service_file_changes_every_release_of_all_services_and_no_more(checkout: Path) -> None:
+    tags = {f"mirr/{service}:{release}" for service in Service for release in RELEASES}
     assert changed(checkout, "services/auth.py") == tags
 
 
@@ -149,3 +149,9 @@ def test_the_real_releases_differ_in_files_of_their_own() -> None:
     assert steady.keys() <= following.keys()
     assert read_tree(ROOT / "services" / "releases" / "1.5.0", "services").items() <= following.items()
     assert steady != following
+
+
+def test_the_sound_build_is_the_steady_one_that_says_another_version() -> None:
+    steady, faulty, sound = (release_tree(release) for release in ("1.4.0", "1.5.0", "1.5.0-sound"))
+    assert {name for name in sound if sound[name] != steady.get(name)} == {"services/data/release.py"}
+    assert sound["services/data/release.py"] == faulty["services/data/release.py"]
