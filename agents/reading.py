@@ -89,6 +89,10 @@ class Reading:
             )
         ]
 
+    def is_well(self, service: Service) -> bool:
+        """Whether nothing stands out about it."""
+        return service not in {*self.down(), *self.swollen(), *self.swamped(), *self.failing()}
+
     def looks_well(self) -> bool:
         """Whether nothing stands out."""
         return not (self.down() or self.swollen() or self.swamped() or self.failing())

@@ -8,7 +8,8 @@ from enum import StrEnum
 from agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
 from agents.heuristic import HeuristicPolicy
 from env.rollout import Policy
-from env.vocabulary import Fault, UnknownName
+from env.scenario import Scenario
+from env.vocabulary import UnknownName
 
 
 class PolicyName(StrEnum):
@@ -21,11 +22,11 @@ class PolicyName(StrEnum):
     ORACLE = "oracle"
 
 
-POLICIES: dict[PolicyName, Callable[[Fault], Policy]] = {
+POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.WAIT: lambda _: WaitPolicy(),
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
-    PolicyName.HEURISTIC: lambda _: HeuristicPolicy(),
+    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
     PolicyName.ORACLE: OraclePolicy,
 }
 
@@ -38,6 +39,7 @@ def parse_policy(name: str) -> PolicyName:
         raise UnknownName(f"unknown policy {name!r}; one of: {', '.join(PolicyName)}") from error
 
 
-def make_policy(name: PolicyName, fault: Fault) -> Policy:
-    """A new policy of that name; `fault` is for the oracle's ears alone."""
-    return POLICIES[name](fault)
+def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
+    """A new policy of that name. What the scenario holds is for the oracle's ears alone; whether it comes from a pack,
+    where alarms may be false, is no secret."""
+    return POLICIES[name](scenario)

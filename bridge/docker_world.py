@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -19,12 +19,18 @@ from chaos.fleet import Fleet
 from env.logs import digest
 from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
 from env.vocabulary import (
+    STEADY_RELEASE,
     Action,
+    Breaks,
     CheckLogs,
+    Deploys,
     Diagnose,
+    DiagnoseNone,
+    Event,
     Fault,
     FaultMode,
     Feature,
+    Heals,
     Restart,
     Rollback,
     ScaleUp,
@@ -42,6 +48,7 @@ class Patience:
 
     steady_timeout_s: float = 30.0
     steady_window_s: float = 1.5  # steady state has to hold for this long
+    renew_after_s: float = 12.0  # what is not steady by then gets a new container with fresh data
     poll_s: float = 0.2
     landed_timeout_s: float = 15.0
     landed_window_s: float = 1.0
@@ -49,7 +56,18 @@ class Patience:
     intensify_every_s: float = 4.0
     intensify_by: float = 0.12  # of the crowd as first sized
     memory_share_fresh: float = 0.45  # above it, a process is not what steady state begins with
+    opening_s: float = 5.0
+    """From steady state to the first window, whatever is injected in between: how long `reset` takes tells nothing."""
     late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
+
+
+@dataclass
+class Stage:
+    """A fault that begins in mid-episode, in stages, while time passes."""
+
+    fault: Fault
+    due: float
+    rest: Iterator[float]
 
 
 class DockerWorld:
@@ -81,16 +99,22 @@ class DockerWorld:
         self._step_began: float | None = None  # when the step under way began: its action, or the end of the last one
         self.deadline = now()  # when the last advance was to end
         self._overrun_s = 0.0
+        self._opens_at: float | None = None  # when the episode's first window begins
+        self._stages: list[Stage] = []
+        self._sound: set[Service] = set()  # run the next release, and there is nothing wrong with it
 
     def restore(self, rng: np.random.Generator) -> None:
         """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `rng` is
         not drawn from."""
+        self._stages.clear()
+        self._sound.clear()
         try:
             done = self._chaos.heal()
+            self._await_steady(hold_s=self._patience.steady_window_s if done else 0.0)
         except ChaosError as error:
             raise WorldError(str(error)) from error
-        self._await_steady(hold_s=self._patience.steady_window_s if done else 0.0)
         self._episode_began = self._wall_clock()
+        self._opens_at = self._now() + self._patience.opening_s
         self._begin_window()
 
     def inject(self, fault: Fault) -> None:
@@ -101,6 +125,33 @@ class DockerWorld:
         except ChaosError as error:
             raise WorldError(str(error)) from error
         self._begin_window()
+
+    def happen(self, event: Event) -> None:
+        try:
+            match event:
+                case Breaks(fault):
+                    self._stages.append(Stage(fault, self._now(), self._chaos.begin(fault)))
+                    self._run_stages()
+                case Heals(fault):
+                    self._stages = [stage for stage in self._stages if stage.fault != fault]
+                    self._chaos.end(fault)
+                case Deploys(service):
+                    self._chaos.deploy_sound(service)
+                    self._sound.add(service)
+                case _:
+                    assert_never(event)
+        except ChaosError as error:
+            raise WorldError(str(error)) from error
+
+    def _run_stages(self) -> None:
+        """Let the faults that are about to begin go on as far as the time has come."""
+        for stage in tuple(self._stages):
+            while stage.due <= self._now():
+                wait_s = next(stage.rest, None)
+                if wait_s is None:
+                    self._stages.remove(stage)
+                    break
+                stage.due = self._now() + wait_s
 
     def apply(self, action: Action) -> ActionResult:
         # A quick caller keeps the rhythm; a slow one (a person, a language model) still sees its action work for a
@@ -113,13 +164,28 @@ class DockerWorld:
             raise WorldError(str(error)) from error
 
     def advance(self, seconds: float) -> None:
+        self._open()
         began = self.deadline if self._step_began is None else self._step_began
         self._step_began = None
         previous = self.deadline
         self.deadline = began + seconds
-        while (remaining_s := self.deadline - self._now()) > 0:
-            self._sleep(remaining_s)
+        self._pass_time(self.deadline)
         self._overrun_s = max(0.0, self._now() - previous - seconds)
+
+    def _open(self) -> None:
+        """Before the first window: wait out what is left of the opening, and begin it anew."""
+        if self._opens_at is not None and self._step_began is None:
+            self._pass_time(self._opens_at)
+            self._begin_window()
+        self._opens_at = None
+
+    def _pass_time(self, until: float) -> None:
+        while (now := self._now()) < until:
+            self._sleep(min([until, *(stage.due for stage in self._stages if stage.due > now)]) - now)
+            try:
+                self._run_stages()
+            except ChaosError as error:
+                raise WorldError(str(error)) from error
 
     def observe(self) -> Snapshot:
         lost = self._chaos.lost_lease()
@@ -141,6 +207,7 @@ class DockerWorld:
 
     def _begin_window(self) -> None:
         self._window = self._telemetry.open_window()
+        self._window.sound = self._sound
         self._step_began = None
         self.deadline = self._now()
 
@@ -150,6 +217,8 @@ class DockerWorld:
                 return ActionResult(accepted=True, text="waited")
             case Diagnose(service, mode):
                 return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
+            case DiagnoseNone():
+                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
             case CheckLogs(service):
                 lines = self._logs(service)
                 return ActionResult(accepted=True, text=f"{len(lines)} lines of {service}'s log", logs=lines)
@@ -185,18 +254,27 @@ class DockerWorld:
         return digest([line for one in raw if (line := parse_line(one, now=now)) is not None])
 
     def _await_steady(self, *, hold_s: float) -> None:
-        """Wait until every objective is met over a window that lies wholly behind what was just mended."""
+        """Wait until every objective is met over a window that lies wholly behind what was just mended. What labels
+        and journal do not show (a full disk, a process that hangs) shows here, and is mended in two degrees."""
         patience = self._patience
-        not_before = self._now() + hold_s
+        began = self._now()
+        not_before = began + hold_s
         restarted: set[Service] = set()
+        renewed: set[Service] = set()
 
         def problems(snapshot: Snapshot) -> list[str]:
             nonlocal not_before
             swollen = self._swollen(snapshot) - restarted
             for service in swollen:
                 self._chaos.restart(service)
-            if swollen:
-                restarted.update(swollen)
+            restarted.update(swollen)
+            stuck = set()
+            if not renewed and self._now() - began > patience.renew_after_s:
+                stuck = {service for service in Service if service_breaches(snapshot, service)}
+            for service in stuck:
+                self._fleet.renew(service, STEADY_RELEASE)
+            renewed.update(stuck)
+            if swollen or stuck:
                 not_before = self._now() + patience.steady_window_s
             found = breaches(snapshot)
             return found or (["it has not held long enough"] if self._now() < not_before else [])

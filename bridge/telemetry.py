@@ -36,6 +36,7 @@ class Window:
     """Where the last observation ended: per target, the last good scrape."""
 
     ends: dict[str, Sample] = field(default_factory=dict)
+    sound: set[Service] = field(default_factory=set)  # run another release, and are none the worse for it
 
 
 class Measures(Protocol):
@@ -71,7 +72,7 @@ class Telemetry:
         """Everything since `window` was opened or last measured, and moves its beginning to now."""
         recent = self._reader.samples(_LOOKBACK_S)
         latest = {target: samples[-1] for target, samples in recent.items()}
-        snapshot = self._snapshot(window.ends, latest)
+        snapshot = self._snapshot(window.ends, latest, window.sound)
         window.ends |= {target: sample for target, sample in latest.items() if sample.up}
         return snapshot
 
@@ -108,7 +109,9 @@ class Telemetry:
             quota_cores=last.single("container_cpu_quota_cores"),
         )
 
-    def _snapshot(self, first: dict[str, Sample], latest: dict[str, Sample]) -> Snapshot:
+    def _snapshot(
+        self, first: dict[str, Sample], latest: dict[str, Sample], sound: set[Service] | None = None
+    ) -> Snapshot:
         if TRAFFIC not in latest or not latest[TRAFFIC].up:
             raise WorldError("the load generator is down, so nobody can say how users fare; next: mirr up")
         features = np.full(FEATURES_SHAPE, np.nan)
@@ -120,7 +123,7 @@ class Telemetry:
             row = features[SERVICE_ROW[service]]
             if sample.up:
                 row[:] = _features(first.get(service), sample)
-                reason = self._degraded(service, sample)
+                reason = self._degraded(service, sample, any_release=service in (sound or ()))
                 if reason:
                     degraded[service] = reason
             else:
@@ -131,9 +134,9 @@ class Telemetry:
             degraded=degraded,
         )
 
-    def _degraded(self, service: Service, sample: Sample) -> str | None:
+    def _degraded(self, service: Service, sample: Sample, *, any_release: bool) -> str | None:
         release = sample.label("build_info", "version")
-        if release != STEADY_RELEASE:
+        if release != STEADY_RELEASE and not any_release:
             return f"runs release {release}, steady is {STEADY_RELEASE}"
         quota, steady = sample.single("container_cpu_quota_cores"), self._steady_quota(service)
         if quota < steady:

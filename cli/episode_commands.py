@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from env.environment import Observation
     from env.record import RolloutWriter
     from env.rollout import EpisodeResult, Move, OnStep
-    from env.vocabulary import Fault
+    from env.scenario import Scenario
     from env.world import World
+    from scenarios.packs import Pack
 
 WORLD_FAILED = 3
 DEMO_SEEDS = 1000
@@ -37,10 +39,14 @@ HEADINGS = {
 
 WorldOption = Annotated[str, typer.Option("--world", help="Where to play: sim or docker.")]
 PolicyOption = Annotated[
-    str, typer.Option("--policy", help="Who plays: wait, random, brute_force, heuristic or oracle.")
+    str, typer.Option("--policy", help="Who plays, as in heuristic, oracle, random; an unknown name is told all.")
 ]
 PoliciesOption = Annotated[list[str], typer.Option("--policy", help="Who plays; may be given more than once.")]
 FaultOption = Annotated[str | None, typer.Option("--fault", help="MODE:SERVICE in place of the seed's own fault.")]
+ScenarioOption = Annotated[
+    Path | None, typer.Option("--scenario", help="Play this scenario pack, as in scenarios/two-in-turn.yaml.")
+]
+PackSeedOption = Annotated[int | None, typer.Option("--seed", help="Stands for a scenario; 0, or the pack's own.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Stands for a scenario; the same in both worlds.")]
 EpisodesOption = Annotated[int, typer.Option("--episodes", min=1, help="How many, with the seeds from --seed on.")]
 RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the rollout here, as JSON lines.")]
@@ -66,38 +72,40 @@ class Player:
     def play_in(
         self,
         world: World,
-        seed: int,
+        scenario: Scenario,
         *,
-        fault: Fault | None = None,
         record: RolloutWriter | None = None,
         on_step: OnStep | None = None,
     ) -> EpisodeResult:
-        """One episode in an open world."""
+        """One episode in an open world; one of a pack has a pack's actions."""
         from agents.registry import make_policy
         from env.environment import Environment
         from env.rollout import play
-        from env.scenario import draw
 
+        config = None
+        if scenario.name:
+            from scenarios.packs import PACK_CONFIG
+
+            config = PACK_CONFIG
         return play(
-            Environment(world),
-            make_policy(self.policy, draw(seed, fault).faults[0]),
-            seed=seed,
-            fault=fault,
+            Environment(world, config),
+            make_policy(self.policy, scenario),
+            scenario=scenario,
             world_name=self.world,
             policy_name=self.policy,
             record=record,
             on_step=on_step,
         )
 
-    def play_many(self, lab: str, seeds: range, what: str) -> list[EpisodeResult]:
-        """An episode for each seed, told on stderr as they end."""
+    def play_many(self, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
+        """An episode of each scenario, told on stderr as they end."""
         results = []
         with open_world(self.world, lab, what=what) as world:
-            for number, seed in enumerate(seeds, start=1):
-                result = self.play_in(world, seed)
+            for number, scenario in enumerate(scenarios, start=1):
+                result = self.play_in(world, scenario)
                 results.append(result)
                 if self.world is WorldName.DOCKER or number % 100 == 0:
-                    _tell_progress(result, number, len(seeds))
+                    _tell_progress(result, number, len(scenarios))
         return results
 
 
@@ -107,20 +115,37 @@ def _player(world: str, policy: str) -> Player:
     return Player(parse_world(world), parse_policy(policy))
 
 
-def _checked(seed: int, fault: str | None) -> Fault | None:
-    """The fault asked for; raises where it or the seed is none, before anything is opened."""
-    from env.scenario import checked_seed
+def _scenario(seed: int, fault: str | None) -> Scenario:
+    """What the seed stands for, or the fault asked for; raises where one is none, before anything is opened."""
+    from env.scenario import draw
     from env.vocabulary import Fault
 
-    checked_seed(seed)
-    return None if fault is None else Fault.parse(fault)
+    return draw(seed, None if fault is None else Fault.parse(fault))
+
+
+def _pack(path: Path) -> Pack:
+    from scenarios.packs import load_pack
+
+    return load_pack(path)
+
+
+def _asked_for(path: Path | None, seed: int | None, fault: str | None) -> Scenario:
+    """The scenario of a pack, or of a seed and a fault."""
+    from env.scenario import checked_seed
+
+    if path is None:
+        return _scenario(0 if seed is None else seed, fault)
+    if fault is not None:
+        raise typer.BadParameter("--scenario says what breaks; it takes no --fault beside it.")
+    return _pack(path).scenario(None if seed is None else checked_seed(seed))
 
 
 def episode(
     world: WorldOption = "sim",
     policy: PolicyOption = "heuristic",
     fault: FaultOption = None,
-    seed: SeedOption = 0,
+    seed: PackSeedOption = None,
+    scenario: ScenarioOption = None,
     record: RecordOption = None,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
@@ -128,14 +153,14 @@ def episode(
     """Play one episode and tell how it ended."""
     from env.record import RolloutWriter
 
-    player, wanted = _player(world, policy), _checked(seed, fault)
+    player, wanted = _player(world, policy), _asked_for(scenario, seed, fault)
     if record is not None and not record.absolute().parent.is_dir():
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     with (
         open_world(player.world, lab, what="mirr episode") as opened,
         nullcontext() if record is None else RolloutWriter(record) as writer,
     ):
-        result = player.play_in(opened, seed, fault=wanted, record=writer, on_step=_step_teller(player.world))
+        result = player.play_in(opened, wanted, record=writer, on_step=_step_teller(player.world))
     if as_json:
         print(json.dumps(result.to_json(), indent=2))
     else:
@@ -150,15 +175,17 @@ def evaluate(
     policy: PolicyOption = "heuristic",
     episodes: EpisodesOption = 20,
     seed: SeedOption = 0,
+    scenario: ScenarioOption = None,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Play many episodes and tell how often, how fast and at what cost they were resolved."""
+    """Play many episodes and tell how often, how fast and at what cost they were resolved. With a scenario pack, each
+    seed plays that one, with other users and other noise."""
     from env.evaluation import evaluation
 
     player = _player(world, policy)
-    _checked(seed, None)
-    results = player.play_many(lab, range(seed, seed + episodes), "mirr evaluate")
+    scenarios = _many(seed, episodes, None if scenario is None else _pack(scenario))
+    results = player.play_many(lab, scenarios, "mirr evaluate")
     answer = evaluation(player.world, player.policy, results)
     if as_json:
         print(json.dumps(answer, indent=2))
@@ -166,6 +193,14 @@ def evaluate(
         print(f"{policy} in {world}: {episodes} episodes from seed {seed}, {answer['void']} void")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
     _exit_if_void(results)
+
+
+def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
+    """The scenarios of the seeds from `seed` on."""
+    from env.scenario import checked_seed
+
+    seeds = range(checked_seed(seed), seed + episodes)
+    return [_scenario(each, None) if pack is None else pack.scenario(each) for each in seeds]
 
 
 def compare(
@@ -178,13 +213,13 @@ def compare(
     """Play the same episodes in both worlds, and tell how far they are apart."""
     from env.evaluation import comparison
 
-    _checked(seed, None)
+    scenarios = _many(seed, episodes)
     players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
     answers, played = {}, []
     for name, (in_sim, in_docker) in players.items():
         print(f"{name}: {episodes} episodes in each world", file=sys.stderr)
-        docker = in_docker.play_many(lab, range(seed, seed + episodes), "mirr compare")
-        sim = in_sim.play_many(lab, range(seed, seed + episodes), "mirr compare")
+        docker = in_docker.play_many(lab, scenarios, "mirr compare")
+        sim = in_sim.play_many(lab, scenarios, "mirr compare")
         answers[name] = comparison(name, sim, docker)
         played += docker
     if as_json:
@@ -209,13 +244,13 @@ def demo(
 
     player = _player(world, policy)
     chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
-    wanted = _checked(chosen, fault)
+    wanted = _scenario(chosen, fault)
     if pace is None:
         pace = 1.0 if sys.stdout.isatty() and player.world is WorldName.SIM else 0.0
     watcher = Watcher(pace_s=pace)
     watcher.opening(player.world, player.policy, chosen)
     with open_world(player.world, lab, what="mirr demo") as opened:
-        result = player.play_in(opened, chosen, fault=wanted, on_step=watcher.step)
+        result = player.play_in(opened, wanted, on_step=watcher.step)
     watcher.ending(result)
     _exit_if_void([result])
 
@@ -230,9 +265,11 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
 
 
 def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
+    from cli.watching import faults_text
+
     report = result.report
     print(
-        f"[{number}/{of}] {result.world} {result.policy} seed {result.seed}: {report.scenario.faults[0]} "
+        f"[{number}/{of}] {result.world} {result.policy} seed {result.seed}: {faults_text(report.scenario)} "
         f"{report.outcome} after {report.steps} steps, reward {report.total_reward:.1f}",
         file=sys.stderr,
         flush=True,

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 from chaos.errors import ChaosError
 from cli import bench_command, chaos_commands, episode_commands, lab_commands
 from env.record import RecordError
-from env.scenario import BadSeed
+from env.scenario import BadScenario
 from env.vocabulary import UnknownName
 from env.world import WorldError
 from lab.errors import BadLabName, LabError
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
     except TyperException as error:
         return _told(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeed, BadLabName, RecordError) as error:
+    except (UnknownName, BadScenario, BadLabName, RecordError) as error:
         return _told(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _told(str(error), WORLD_FAILED)

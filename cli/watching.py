@@ -14,7 +14,18 @@ from env.objectives import FEATURE_COLUMN, OBJECTIVES
 from env.rendering import COLUMNS, cell, log_text
 from env.reward import Outcome
 from env.rollout import EpisodeResult, Move
-from env.vocabulary import Feature, Service, action_text
+from env.scenario import Scenario
+from env.vocabulary import (
+    Breaks,
+    Deploys,
+    Diagnose,
+    DiagnoseNone,
+    Diagnosis,
+    Feature,
+    Heals,
+    Service,
+    action_text,
+)
 from env.world import Level
 
 LOG_LINES_SHOWN = 6
@@ -86,17 +97,42 @@ def report_text(result: EpisodeResult) -> str:
     """The facts of an episode, a line each."""
     report = result.report
     diagnosis = report.diagnosis
-    said = "none" if diagnosis is None else f"{diagnosis.mode}:{diagnosis.service}"
+    said = _said(diagnosis)
     verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
     mitigated = "never" if report.time_to_mitigate_s is None else f"after {report.time_to_mitigate_s:g} s"
     return (
-        f"  fault       {', '.join(str(fault) for fault in report.scenario.faults)}\n"
+        f"  fault       {faults_text(report.scenario)}\n"
         f"  diagnosis   {said}{verdict}\n"
         f"  mitigated   {mitigated}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
         f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
     )
+
+
+def _said(diagnosis: Diagnosis | None) -> str:
+    match diagnosis:
+        case None:
+            return "never made"
+        case Diagnose(service, mode):
+            return f"{mode}:{service}"
+        case DiagnoseNone():
+            return "nothing is broken"
+
+
+def faults_text(scenario: Scenario) -> str:
+    """What happened, as in `bad_deploy:inventory, crashed:payments at step 8`."""
+    told = []
+    for entry in scenario.timeline:
+        when = f" at step {entry.step}" if entry.step else ""
+        match entry.event:
+            case Breaks(fault):
+                told.append(f"{fault}{when}")
+            case Heals(fault):
+                told.append(f"{fault} ends by itself{when}")
+            case Deploys(service):
+                told.append(f"harmless deploy of {service}{when}")
+    return ", ".join(told) if scenario.faults else ", ".join(["none", *told])
 
 
 def trajectory_text(result: EpisodeResult) -> str:

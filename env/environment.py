@@ -35,7 +35,7 @@ _BASE_TYPES = tuple({type(action) for action in ACTIONS})
 _PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
 
 _INJECTION_ORDER = (FaultMode.OVERLOADED, FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY, FaultMode.CRASHED)
-"""Where several begin at once: a crowd is sized by what services do in steady state, and a crash spoils that at once."""
+"""Where several begin together: a crowd is sized by what services do in steady state, and a crash spoils that."""
 
 _DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
 _REASONS_TOLD = 3

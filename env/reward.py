@@ -74,7 +74,7 @@ class Judge:
     as there are faults. With none, the one right commitment is that there is none.
     """
 
-    __slots__ = ("_cases", "_collapsing", "_commitments", "_right", "_rewards", "diagnosis", "healthy_steps", "outcome")
+    __slots__ = ("_cases", "_collapsing", "_commitments", "_rewards", "_right", "diagnosis", "healthy_steps", "outcome")
 
     def __init__(self, faults: Sequence[Fault], rewards: RewardTable = REWARDS) -> None:
         self._cases = {fault: Case() for fault in faults}

@@ -12,7 +12,11 @@ from env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
 STREAMS = 3  # scenario, world, observation noise
 
 
-class BadSeed(ValueError):
+class BadScenario(ValueError):
+    """What is to be played cannot be; the message says why and what can."""
+
+
+class BadSeed(BadScenario):
     """A seed that names no scenario; the message says what one looks like."""
 
 

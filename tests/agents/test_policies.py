@@ -12,7 +12,7 @@ from agents.registry import POLICIES, PolicyName, make_policy
 from env.environment import Environment, Observation
 from env.evaluation import evaluation
 from env.rollout import EpisodeResult, Policy, play
-from env.scenario import draw
+from env.scenario import Scenario, draw
 from env.simulator.parameters import Parameters, load_parameters
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import (
@@ -23,6 +23,7 @@ from env.vocabulary import (
     Fault,
     FaultMode,
     Feature,
+    Fix,
     Restart,
     ScaleUp,
     Service,
@@ -46,13 +47,18 @@ class Scripted:
         return self._act(observation)
 
 
-def all_played(make: Callable[[Fault], Policy], seeds: range = SEEDS) -> list[EpisodeResult]:
+def all_played(make: Callable[[Scenario], Policy], seeds: range = SEEDS) -> list[EpisodeResult]:
     environment = Environment(SimulatedWorld())
-    return [play(environment, make(draw(seed).faults[0]), seed=seed) for seed in seeds]
+    return [play(environment, make(draw(seed)), seed=seed) for seed in seeds]
 
 
-def reward_of(make: Callable[[Fault], Policy]) -> float:
+def reward_of(make: Callable[[Scenario], Policy]) -> float:
     return mean(result.report.total_reward for result in all_played(make))
+
+
+def remedy(scenario: Scenario) -> Fix:
+    fault = scenario.faults[0]
+    return REMEDY[fault.mode](fault.service)
 
 
 def first_alert(observation: Observation) -> Action:
@@ -62,8 +68,8 @@ def first_alert(observation: Observation) -> Action:
     return Diagnose(worst, FaultMode.CRASHED) if observation.step == 0 else Restart(worst)
 
 
-ADVERSARIES: dict[str, Callable[[Fault], Policy]] = {
-    "repeats the right fix": lambda fault: Scripted(lambda _: REMEDY[fault.mode](fault.service)),
+ADVERSARIES: dict[str, Callable[[Scenario], Policy]] = {
+    "repeats the right fix": lambda scenario: Scripted(lambda _: remedy(scenario)),
     "diagnoses everything": lambda _: Scripted(
         lambda o: Diagnose(list(Service)[o.step % 5], list(FaultMode)[o.step // 5 % 4])
     ),
@@ -71,8 +77,8 @@ ADVERSARIES: dict[str, Callable[[Fault], Policy]] = {
     "scales everything": lambda _: Scripted(lambda o: ScaleUp(list(Service)[o.step % 5])),
     "waits": lambda _: Scripted(lambda _: Wait()),
     "believes the first alert": lambda _: Scripted(first_alert),
-    "names it when it is over": lambda fault: Scripted(
-        lambda o: REMEDY[fault.mode](fault.service) if o.step == 0 else Diagnose(fault.service, fault.mode)
+    "names it when it is over": lambda scenario: Scripted(
+        lambda o: remedy(scenario) if o.step == 0 else Diagnose(scenario.faults[0].service, scenario.faults[0].mode)
     ),
     "random": POLICIES[PolicyName.RANDOM],
     "brute force": POLICIES[PolicyName.BRUTE_FORCE],
@@ -114,7 +120,10 @@ def changed(**changes: float) -> Parameters:
 )
 def test_the_heuristic_bears_a_world_that_is_not_quite_the_simulator(parameters: Parameters) -> None:
     environment = Environment(SimulatedWorld(parameters))
-    played = [play(environment, make_policy(PolicyName.HEURISTIC, fault), seed=9, fault=fault) for fault in ALL_FAULTS]
+    scenarios = [draw(9, fault) for fault in ALL_FAULTS]
+    played = [
+        play(environment, make_policy(PolicyName.HEURISTIC, scenario), scenario=scenario) for scenario in scenarios
+    ]
     overall = evaluation("sim", "heuristic", played)["overall"]
     assert isinstance(overall, dict)
     assert overall["success_rate"] >= 0.9
@@ -123,7 +132,7 @@ def test_the_heuristic_bears_a_world_that_is_not_quite_the_simulator(parameters:
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
 def test_the_oracle_resolves_every_fault(fault: Fault) -> None:
-    result = play(Environment(SimulatedWorld()), make_policy(PolicyName.ORACLE, fault), seed=1, fault=fault)
+    result = play(Environment(SimulatedWorld()), make_policy(PolicyName.ORACLE, draw(0, fault)), seed=1, fault=fault)
     assert str(result.report.outcome) == "resolved"
     assert result.report.diagnosis_correct
     assert result.report.harm.needless_actions == 0

@@ -33,9 +33,9 @@ RIGHT = Restart(Service.PAYMENTS)
 CORRECT = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
 
 
-def played(world: World, fault: Fault, actions: list[Action], **config: int) -> EpisodeReport:
+def played(world: World, fault: Fault, actions: list[Action], max_steps: int = 30) -> EpisodeReport:
     """The report of an episode with these actions, and waiting after them."""
-    environment = Environment(world, EpisodeConfig(**config))
+    environment = Environment(world, EpisodeConfig(max_steps=max_steps))
     environment.reset(seed=3, fault=fault)
     queue = list(actions)
     total = 0.0

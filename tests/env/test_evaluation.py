@@ -24,10 +24,7 @@ FIELDS = {
 
 
 def results(world: FakeWorld, policy: PolicyName, seeds: range) -> list[EpisodeResult]:
-    return [
-        play(Environment(world), make_policy(policy, draw(seed).faults[0]), seed=seed, policy_name=policy)
-        for seed in seeds
-    ]
+    return [play(Environment(world), make_policy(policy, draw(seed)), seed=seed, policy_name=policy) for seed in seeds]
 
 
 def failing() -> FakeWorld:

@@ -10,6 +10,7 @@ from agents.registry import PolicyName, make_policy
 from env.environment import Environment
 from env.record import RecordError, RolloutWriter, read_rollout
 from env.rollout import play
+from env.scenario import draw
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import Fault
 from tests.env.fakes import FakeWorld
@@ -22,7 +23,7 @@ def test_what_was_played_is_what_is_read_back(tmp_path: Path) -> None:
     with RolloutWriter(path) as writer:
         result = play(
             Environment(SimulatedWorld()),
-            make_policy(PolicyName.ORACLE, FAULT),
+            make_policy(PolicyName.ORACLE, draw(0, FAULT)),
             seed=3,
             fault=FAULT,
             world_name="sim",
@@ -55,7 +56,7 @@ def test_a_void_episode_has_a_reason_and_an_end(tmp_path: Path) -> None:
     world = FakeWorld()
     world.fails_with = "Prometheus is gone; see: mirr status"
     with RolloutWriter(path) as writer:
-        result = play(Environment(world), make_policy(PolicyName.WAIT, FAULT), seed=3, record=writer)
+        result = play(Environment(world), make_policy(PolicyName.WAIT, draw(0, FAULT)), seed=3, record=writer)
     end = read_rollout(path).end
     assert end is not None
     assert end["report"]["outcome"] == "void"

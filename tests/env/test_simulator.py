@@ -11,6 +11,7 @@ from agents.registry import PolicyName, make_policy
 from env.environment import Environment
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from env.rollout import play
+from env.scenario import draw
 from env.simulator.bench import single_steps_per_s
 from env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
 from env.simulator.profile import quantile
@@ -194,7 +195,9 @@ def test_a_crashed_service_has_its_last_lines_still() -> None:
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
 def test_the_same_seed_is_the_same_episode_to_the_last_bit(fault: Fault) -> None:
     runs = [
-        play(Environment(SimulatedWorld()), make_policy(PolicyName.RANDOM, fault), seed=5, fault=fault).to_json()
+        play(
+            Environment(SimulatedWorld()), make_policy(PolicyName.RANDOM, draw(5, fault)), seed=5, fault=fault
+        ).to_json()
         for _ in range(2)
     ]
     assert runs[0] == runs[1]
@@ -205,10 +208,10 @@ def test_the_same_seed_is_the_same_episode_to_the_last_bit(fault: Fault) -> None
 def test_episodes_leave_nothing_behind_in_the_world() -> None:
     world = SimulatedWorld()
     fault = Fault(FaultMode.OVERLOADED, Service.GATEWAY)
-    fresh = play(Environment(SimulatedWorld()), make_policy(PolicyName.WAIT, fault), seed=5, fault=fault)
+    fresh = play(Environment(SimulatedWorld()), make_policy(PolicyName.WAIT, draw(0, fault)), seed=5, fault=fault)
     for other in ALL_FAULTS[::4]:
-        play(Environment(world), make_policy(PolicyName.RANDOM, other), seed=6, fault=other)
-    again = play(Environment(world), make_policy(PolicyName.WAIT, fault), seed=5, fault=fault)
+        play(Environment(world), make_policy(PolicyName.RANDOM, draw(0, other)), seed=6, fault=other)
+    again = play(Environment(world), make_policy(PolicyName.WAIT, draw(0, fault)), seed=5, fault=fault)
     assert again == fresh
 
 

@@ -1,0 +1,157 @@
+"""Reads a scenario pack: one YAML file, checked, as a Scenario to play in any world."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
+from env.vocabulary import Breaks, Deploys, Fault, Heals, Service, parse_service
+
+PACKS = Path(__file__).parent
+"""Where the packs that come with the project are."""
+
+PACK_CONFIG = EpisodeConfig(none_diagnosis=True)
+"""How every pack is played: whether the alarm may be false is not to be told by what one may say."""
+
+MAX_FAULTS = 2
+LAST_STEP = 24  # later, there would be no time left to find and mend it
+_HOW = "see scenarios/README.md"
+
+
+class PackError(BadScenario):
+    """A pack that cannot be played; the message says which file, where in it, and what belongs there."""
+
+
+class Difficulty(StrEnum):
+    """How hard a pack is for a person who does this for a living."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+
+
+def _fault(value: object) -> Fault:
+    return value if isinstance(value, Fault) else Fault.parse(str(value))
+
+
+def _service(value: object) -> Service:
+    return parse_service(str(value))
+
+
+_Step = Annotated[int, Field(ge=0, le=LAST_STEP, strict=True)]
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class PackFault(_Strict):
+    """One entry of `faults`."""
+
+    fault: Annotated[Any, BeforeValidator(_fault)]  # a Fault, written MODE:SERVICE
+    at_step: _Step = 0
+    heals_at_step: _Step | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PackFault:
+        if self.heals_at_step is not None and self.heals_at_step <= self.at_step:
+            raise ValueError(f"heals_at_step ({self.heals_at_step}) has to be after at_step ({self.at_step})")
+        return self
+
+
+class PackDeploy(_Strict):
+    """One entry of `deploys`: a harmless one."""
+
+    service: Annotated[Any, BeforeValidator(_service)]  # a Service
+    at_step: _Step = 0
+
+
+class Pack(_Strict):
+    """A scenario as a trainer writes it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
+    title: _Text
+    symptom: _Text  # what whoever is on call is told; it must not tell the answer
+    difficulty: Annotated[Difficulty, Field(strict=False)]
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    faults: tuple[PackFault, ...]  # an empty list: the alarm is false
+    deploys: tuple[PackDeploy, ...] = ()
+
+    @field_validator("faults")
+    @classmethod
+    def _some_at_once(cls, faults: tuple[PackFault, ...]) -> tuple[PackFault, ...]:
+        if len(faults) > MAX_FAULTS:
+            raise ValueError(f"{len(faults)} faults; at most {MAX_FAULTS} in one pack")
+        if faults and all(entry.at_step > 0 for entry in faults):
+            raise ValueError("one fault has to be there at step 0: an incident begins with what is broken")
+        return faults
+
+    @model_validator(mode="after")
+    def _one_thing_a_service(self) -> Pack:
+        services = [entry.fault.service for entry in self.faults] + [entry.service for entry in self.deploys]
+        for service in Service:
+            if services.count(service) > 1:
+                raise ValueError(f"{service} is named more than once; at most one fault or deploy a service")
+        return self
+
+    def scenario(self, seed: int | None = None) -> Scenario:
+        """What is played; `seed` in place of the pack's own changes the users and the noise, not the incident."""
+        timeline = [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
+        for entry in self.faults:
+            timeline.append(Scheduled(entry.at_step, Breaks(entry.fault)))
+            if entry.heals_at_step is not None:
+                timeline.append(Scheduled(entry.heals_at_step, Heals(entry.fault)))
+        in_order = tuple(sorted(timeline, key=lambda scheduled: scheduled.step))
+        return Scenario(seed=self.seed if seed is None else seed, timeline=in_order, name=self.id)
+
+
+def load_pack(path: Path) -> Pack:
+    """The pack in `path`, or PackError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PackError(f"cannot read the scenario {path}: {why}") from error
+    except yaml.YAMLError as error:
+        raise PackError(f"{path} is not YAML: {_where(error)}; {_HOW}") from error
+    if not isinstance(content, dict):
+        raise PackError(f"{path} is no scenario: it has to be a mapping that begins with id and title; {_HOW}")
+    try:
+        pack = Pack.model_validate(content)
+    except ValidationError as error:
+        raise PackError(f"{path}: {'; '.join(_told(one) for one in error.errors())}; {_HOW}") from error
+    if pack.id != path.stem:
+        raise PackError(f"{path}: id is {pack.id!r}; it has to be the file's name, {path.stem!r}; {_HOW}")
+    return pack
+
+
+def all_packs() -> list[Pack]:
+    """The packs that come with the project, by name."""
+    return [load_pack(path) for path in sorted(PACKS.glob("*.yaml"))]
+
+
+def _where(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return str(error)
+
+
+def _told(error: Any) -> str:  # pydantic_core.ErrorDetails
+    place = ""
+    for part in error["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    cause = error.get("ctx", {}).get("error")
+    said = str(cause) if isinstance(cause, Exception) else str(error["msg"])
+    match error["type"]:
+        case "missing":
+            said = "is missing"
+        case "extra_forbidden":
+            said = "is no field of a scenario"
+    return f"{place}: {said}" if place else said
