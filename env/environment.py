@@ -153,6 +153,7 @@ class Environment:
             self.world.happen(deploy)
         if deploys:
             self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
+            self.world.observe()  # so that the first window begins after it
         for fault in sorted(faults, key=lambda each: _INJECTION_ORDER.index(each.mode)):
             self.world.inject(fault)
             judge.begin(fault)

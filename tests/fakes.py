@@ -52,6 +52,7 @@ class FakeService:
     previous: str | None = None
     redeployed: bool = False
     quota_us: int = QUOTA_US
+    full_disk: bool = False  # fails whatever it is asked; neither its container nor the journal shows it
     spoiled: float = 0.0  # share of rows that the next release cannot read
     strays: int = 0
     kept_share: float = 0.0  # of the memory limit, held by what the process never let go
@@ -208,7 +209,7 @@ class FakeLab:
 
     def _own_errors(self, service: Service) -> float:
         own = self.services[service]
-        if not self._answers(service):
+        if not self._answers(service) or own.full_disk:
             return 1.0
         crowded = self._campaign(service, CampaignKind.FLASH_CROWD) and own.quota_us <= QUOTA_US
         return max(0.3 if crowded else 0.0, own.spoiled if own.release == NEXT_RELEASE else 0.0)

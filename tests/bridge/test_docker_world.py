@@ -11,8 +11,9 @@ from bridge.docker_world import DockerWorld
 from bridge.logs import parse_line
 from chaos.campaigns import CampaignKind
 from chaos.journal import Journal
-from env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
-from env.world import Level, LogLine, WorldError
+from env.objectives import breaches
+from env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
+from env.world import Level, LogLine, Snapshot, WorldError
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
 RNG = np.random.default_rng(0)
@@ -57,6 +58,75 @@ def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, l
     lab.services[Service.AUTH].kept_share = 0.5  # of a leak that nobody has written down
     world.restore(RNG)
     assert lab.services[Service.AUTH].kept_share == 0.0
+
+
+def test_restoring_renews_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
+    world: DockerWorld, lab: FakeLab, clock: FakeClock
+) -> None:
+    lab.services[Service.PAYMENTS].full_disk = True
+    before = clock.now()
+    world.restore(RNG)
+    assert not lab.services[Service.PAYMENTS].full_disk
+    assert 12.0 < clock.now() - before < 20.0
+
+
+@pytest.mark.parametrize("fault", [None, *(Fault(mode, Service.ORDERS) for mode in FaultMode)], ids=str)
+def test_how_long_an_opening_takes_tells_nothing_of_the_fault(
+    world: DockerWorld, clock: FakeClock, fault: Fault | None
+) -> None:
+    world.restore(RNG)
+    before = clock.now()
+    if fault is not None:
+        world.inject(fault)
+    world.advance(2.0)
+    assert clock.now() - before == pytest.approx(7.0)
+    assert world.observe().overrun_s == 0.0
+
+
+def step(world: DockerWorld, *events: Event) -> Snapshot:
+    """A step as Environment takes it: an action, what happens meanwhile, time."""
+    world.apply(Wait())
+    for event in events:
+        world.happen(event)
+    world.advance(2.0)
+    return world.observe()
+
+
+def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
+    world: DockerWorld, lab: FakeLab, clock: FakeClock
+) -> None:
+    before = clock.now()
+    step(world, Breaks(Fault(FaultMode.OVERLOADED, Service.AUTH)))
+    assert clock.now() == pytest.approx(before + 2.0)
+    rates = [one.rate_per_s for one, _ in lab.running_campaigns.values()]
+    step(world)
+    assert clock.now() == pytest.approx(before + 4.0)
+    assert [one.rate_per_s for one, _ in lab.running_campaigns.values()] > rates
+
+
+def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLab) -> None:
+    crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
+    step(world, Breaks(crowd))
+    step(world, Heals(crowd))
+    step(world)
+    assert not lab.running_campaigns
+
+
+def test_a_harmless_deploy_is_no_degradation_and_is_put_back_for_the_next_episode(
+    world: DockerWorld, lab: FakeLab
+) -> None:
+    step(world, Deploys(Service.AUTH))
+    step(world)
+    assert breaches(step(world)) == []
+    assert lab.services[Service.AUTH].release == "1.5.0-sound"
+    world.restore(RNG)
+    assert lab.services[Service.AUTH].release == "1.4.0"
+
+
+def test_an_event_that_cannot_be_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
+    lab.engine_gone = True
+    with pytest.raises(WorldError, match="could not reach the engine: gone; next: mirr doctor"):
+        world.happen(Breaks(Fault(FaultMode.CRASHED, Service.AUTH)))
 
 
 def test_a_lab_that_does_not_get_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:

@@ -30,6 +30,37 @@ def test_an_episode_prints_the_agreed_fields(capsys: Printed) -> None:
     assert list(answer["trajectory"][0]) == ["action", "reward", "result"]
 
 
+def test_a_scenario_pack_is_played_with_the_same_fields(capsys: Printed) -> None:
+    assert run(["episode", "--scenario", "scenarios/false-alarm.yaml", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == EPISODE_FIELDS
+    assert (answer["seed"], answer["scenario"]) == (1, {"name": "false-alarm", "faults": []})
+    assert answer["diagnosis"] == {"mode": "none", "service": None, "correct": True}
+
+
+def test_a_pack_in_words_says_what_happened_and_when(capsys: Printed) -> None:
+    assert run(["episode", "--scenario", "scenarios/two-in-turn.yaml", "--seed", "9", "--policy", "oracle"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("oracle in sim, seed 9\n")
+    assert "  fault       bad_deploy:inventory, crashed:payments at step 8\n" in printed
+
+
+def test_many_episodes_of_a_pack_are_evaluated(capsys: Printed) -> None:
+    assert run(["evaluate", "--scenario", "scenarios/false-alarm.yaml", "--episodes", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer["by_mode"]) == ["none"]
+    assert answer["overall"]["success_rate"] == 1.0
+
+
+def test_a_scenario_that_is_none_is_wrong_usage(capsys: Printed) -> None:
+    assert run(["episode", "--scenario", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err == "mirr: cannot read the scenario nowhere.yaml: No such file or directory\n"
+    assert run(["episode", "--scenario", "scenarios/false-alarm.yaml", "--fault", "crashed:auth"]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: Invalid value: --scenario says what breaks; it takes no --fault beside it. See: mirr --help\n"
+    )
+
+
 def test_an_unresolved_episode_is_an_answer_and_no_failure(capsys: Printed) -> None:
     assert run(["episode", "--policy", "wait", "--fault", "overloaded:auth", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

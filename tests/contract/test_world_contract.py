@@ -16,11 +16,14 @@ from env.simulator.world import SimulatedWorld
 from env.vocabulary import (
     ACTIONS,
     REMEDY,
+    Breaks,
     CheckLogs,
+    Deploys,
     Fault,
     FaultMode,
     Feature,
     Fix,
+    Heals,
     Restart,
     Rollback,
     ScaleUp,
@@ -34,6 +37,7 @@ from tests.fakes import FakeClock, FakeLab, fake_docker_world
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 STEPS_TO_LOSE = 3
 STEPS_TO_MEND = 5
+STEPS_TO_SHOW = 5  # of a leak that begins in mid-episode, until the memory objective is lost
 STEP_S = 2.0
 
 
@@ -122,6 +126,37 @@ def test_logs_come_with_the_result_of_the_step(world: World) -> None:
     started = [line for line in result.logs if line.event == "started"]
     assert len(started) == 1
     assert "1.4.0" in started[0].text
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, mode: FaultMode) -> None:
+    fault = Fault(mode, Service.INVENTORY)
+    step(world)
+    world.apply(Wait())
+    world.happen(Breaks(fault))
+    world.advance(STEP_S)
+    snapshots = [world.observe(), *(step(world)[1] for _ in range(STEPS_TO_SHOW))]
+    assert lost(snapshots[-1], fault.service)
+    world.apply(Wait())
+    world.happen(Heals(fault))
+    world.advance(STEP_S)
+    world.observe()
+    mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
+    assert any(not now and not then for now, then in itertools.pairwise(mended)), mended
+
+
+def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
+    world.apply(Wait())
+    world.happen(Deploys(Service.AUTH))
+    world.advance(STEP_S)
+    world.observe()
+    after = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
+    assert after[-2:] == [[], []]
+    result, _ = step(world, CheckLogs(Service.AUTH))
+    assert "1.5.0" in next(line.text for line in result.logs if line.event == "started")
+    assert step(world, Rollback(Service.AUTH))[0] == ActionResult(
+        accepted=True, text="auth is going back to release 1.4.0"
+    )
 
 
 def test_restoring_heals_whatever_was_done(world: World) -> None:

@@ -1,0 +1,131 @@
+"""Packs that come with the project are played on the simulator; what is wrong with a pack is told with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Environment
+from env.rollout import EpisodeResult, play
+from env.simulator.world import SimulatedWorld
+from scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
+
+SEEDS = range(20)
+
+
+def played(pack: Pack, policy: PolicyName, seeds: range = SEEDS) -> list[EpisodeResult]:
+    environment = Environment(SimulatedWorld(), PACK_CONFIG)
+    scenarios = [pack.scenario(seed) for seed in seeds]
+    return [play(environment, make_policy(policy, scenario), scenario=scenario) for scenario in scenarios]
+
+
+def reward(pack: Pack, policy: PolicyName) -> float:
+    return mean(result.report.total_reward for result in played(pack, policy))
+
+
+packs = pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
+
+
+def test_every_kind_of_incident_has_a_pack() -> None:
+    found = all_packs()
+    assert {len(pack.faults) for pack in found} == {0, 1, 2}
+    assert any(entry.at_step for pack in found for entry in pack.faults)
+    assert any(entry.heals_at_step for pack in found for entry in pack.faults)
+    assert any(pack.deploys and pack.faults for pack in found)
+    assert any(pack.deploys and not pack.faults for pack in found)
+
+
+@packs
+@pytest.mark.parametrize("policy", [PolicyName.ORACLE, PolicyName.HEURISTIC])
+def test_a_pack_can_be_resolved(pack: Pack, policy: PolicyName) -> None:
+    results = played(pack, policy)
+    assert [str(result.report.outcome) for result in results] == ["resolved"] * len(results)
+    assert all(result.report.diagnosis_correct for result in results)
+
+
+@packs
+def test_no_symptom_tells_the_answer(pack: Pack) -> None:
+    told = f"{pack.title} {pack.symptom}".lower()
+    assert not [mode for mode in ("crash", "leak", "overload", "bad deploy", "false alarm") if mode in told]
+
+
+@packs
+def test_who_does_not_look_earns_less_than_the_heuristic(pack: Pack) -> None:
+    honest = reward(pack, PolicyName.HEURISTIC)
+    for policy in (PolicyName.WAIT, PolicyName.RANDOM, PolicyName.BRUTE_FORCE):
+        assert reward(pack, policy) < honest - 20.0
+
+
+def test_a_seed_of_ones_own_changes_the_users_and_not_the_incident() -> None:
+    pack = load_pack(PACKS / "two-in-turn.yaml")
+    assert pack.scenario(9).seed == 9
+    assert pack.scenario(9).timeline == pack.scenario().timeline
+    assert pack.scenario().to_json() == {
+        "name": "two-in-turn",
+        "faults": [
+            {"mode": "bad_deploy", "service": "inventory"},
+            {"mode": "crashed", "service": "payments", "at_step": 8},
+        ],
+    }
+
+
+HEAD = "id: mine\ntitle: T\nsymptom: S\ndifficulty: easy\n"
+SEE = "see scenarios/README.md"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", f" is not YAML: line 1, column 5: expected the node content, but found '<stream end>'; {SEE}"),
+        ("5", f" is no scenario: it has to be a mapping that begins with id and title; {SEE}"),
+        (HEAD, f": faults: is missing; {SEE}"),
+        (HEAD + "faults: []\nhint: x\n", f": hint: is no field of a scenario; {SEE}"),
+        (
+            HEAD.replace("mine", "other") + "faults: []\n",
+            f": id is 'other'; it has to be the file's name, 'mine'; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashd:auth}]",
+            ": faults[0].fault: unknown fault mode 'crashd'; one of: crashed, memory_leak, overloaded, bad_deploy; "
+            + SEE,
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth}]\ndeploys: [{service: web}]",
+            ": deploys[0].service: unknown service 'web'; one of: gateway, auth, inventory, orders, payments; " + SEE,
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth, at_step: 30}]",
+            f": faults[0].at_step: Input should be less than or equal to 24; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth, at_step: 5}]",
+            f": faults: one fault has to be there at step 0: an incident begins with what is broken; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth, heals_at_step: 0}]",
+            f": faults[0]: heals_at_step (0) has to be after at_step (0); {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth}, {fault: overloaded:auth}]",
+            f": auth is named more than once; at most one fault or deploy a service; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth}, {fault: crashed:orders}, {fault: crashed:payments}]",
+            f": faults: 3 faults; at most 2 in one pack; {SEE}",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_pack_is_told_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert str(caught.value) == f"{path}{message}"
+
+
+def test_a_pack_that_is_not_there_is_told() -> None:
+    with pytest.raises(PackError, match=r"^cannot read the scenario nowhere\.yaml: No such file or directory$"):
+        load_pack(Path("nowhere.yaml"))
