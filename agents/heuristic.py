@@ -59,6 +59,11 @@ class Evidence:
             self.read.add(observation.logs_of)
             self._note_logs(observation.logs_of, observation.logs)
 
+    def forget(self, service: Service) -> None:
+        """What its log has told is over."""
+        for told in (self.redeployed, self.raising, self.read, self.swollen):
+            told.discard(service)
+
     def _note_logs(self, service: Service, logs: tuple[LogLine, ...]) -> None:
         started = [line for line in logs if line.event == "started"]
         if started:
@@ -116,6 +121,7 @@ class HeuristicPolicy:
         waited = observation.step - self._fixed_step
         refused = waited == 1 and any(words in observation.last_result for words in REFUSALS)
         if waited >= 2 and not refused and reading.is_well(self._committed.service):
+            self._evidence.forget(self._committed.service)
             self._evidence.mended.add(self._committed)
         elif refused or waited >= PATIENCE_STEPS:
             self._evidence.excluded.add(self._committed)
