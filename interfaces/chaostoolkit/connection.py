@@ -1,0 +1,67 @@
+"""What every activity stands on: the lab that an experiment names, a clock, and errors as the toolkit wants them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+# chaostoolkit-lib ships no types, so what comes from it is Any.
+from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
+from chaoslib.types import Configuration  # type: ignore[import-untyped]
+
+from bridge.assembly import Parts, assemble
+from bridge.docker_world import DockerWorld
+from chaos.errors import ChaosError
+from env.vocabulary import UnknownName
+from env.world import WorldError
+from lab.errors import LabError
+from lab.lock import hold
+from lab.names import DEFAULT_LAB, parse_lab
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Time, for activities that wait."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+CLOCK = Clock()
+
+
+def lab_name(configuration: Configuration) -> str:
+    """The lab that the experiment's configuration names with `lab`, or BadLabName."""
+    return parse_lab(str((configuration or {}).get("lab", DEFAULT_LAB)))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever goes wrong as an ActivityFailed, which is how the toolkit is told."""
+    try:
+        yield
+    except (LabError, ChaosError, WorldError, UnknownName) as error:
+        raise ActivityFailed(str(error)) from error
+
+
+@contextmanager
+def looking(configuration: Configuration) -> Iterator[Parts]:
+    """The parts of the lab, to read from."""
+    with told():
+        yield assemble(lab_name(configuration))
+
+
+@contextmanager
+def acting(configuration: Configuration, what: str) -> Iterator[Parts]:
+    """The parts of the lab, which is held for `what` meanwhile: nobody else acts on it."""
+    with looking(configuration) as parts, hold(lab_name(configuration), f"chaos run: {what}"):
+        yield parts
+
+
+def world_of(parts: Parts, clock: Clock) -> DockerWorld:
+    """The parts as a World. It is not closed: that would put back what the experiment has only just broken."""
+    return DockerWorld(
+        fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, now=clock.now, sleep=clock.sleep
+    )
