@@ -36,6 +36,7 @@ class Story:
 
     title: str
     happens: str  # what the world does to the service, and why that breaks it
+    strikes: str  # the same as one step of the method
     fix: str  # what we believe mends it, and why
     ends_itself: str | None = None  # what the world has to do for the fix to last
 
@@ -43,7 +44,9 @@ class Story:
 STORIES: dict[FaultMode, Story] = {
     FaultMode.CRASHED: Story(
         title="SERVICE is killed, and one restart brings it back",
-        happens="SIGKILL ends the process of SERVICE and nothing starts it again, so whoever calls it is refused at once.",
+        happens="SIGKILL ends the process of SERVICE and nothing starts it again, so whoever calls it is refused at "
+        "once.",
+        strikes="the process of SERVICE is killed",
         fix="One restart mends it: nothing but the process is gone. There is nothing to roll back to, and nothing runs "
         "that could be scaled.",
     ),
@@ -51,19 +54,23 @@ STORIES: dict[FaultMode, Story] = {
         title="SERVICE leaks memory, and a restart buys the time until the client is gone",
         happens="A client sends SERVICE a new key and a large body each time. A ledger there never evicts, so memory "
         "climbs past its objective, and then to where the kernel's OOM killer ends the process.",
+        strikes="a client with ever new keys comes to SERVICE",
         fix="A restart mends it though the client goes on, because memory begins anew; it would climb again. More CPU "
         "frees no memory.",
         ends_itself="the client goes away, so that the fix lasts",
     ),
     FaultMode.OVERLOADED: Story(
         title="A flash crowd overloads SERVICE, and twice the CPU carries it",
-        happens="A flash crowd asks SERVICE for more work than its CPU quota can do: it is slow, then it turns requests "
-        "away.",
+        happens="A flash crowd asks SERVICE for more work than its CPU quota can do: it is slow, then it turns "
+        "requests away.",
+        strikes="a flash crowd comes to SERVICE",
         fix="Twice the CPU quota carries the crowd, which stays. After a restart it would still be there.",
     ),
     FaultMode.BAD_DEPLOY: Story(
         title="A faulty release of SERVICE is deployed, and a rollback undoes it",
-        happens="A faulty release, really built, replaces SERVICE. Each boot of it spoils more of the rows that it reads.",
+        happens="A faulty release, really built, replaces SERVICE. Each boot of it spoils more of the rows that it "
+        "reads.",
+        strikes="a faulty release of SERVICE is deployed",
         fix="A rollback mends it: the release before reads an untouched column. A restart is one more boot, and makes "
         "it worse.",
     ),
@@ -144,18 +151,19 @@ steady-state-hypothesis:
 def _method(fault: Fault, story: Story) -> Iterator[str]:
     service, fix = fault.service, FIXES[REMEDY[fault.mode]]
     named = {"mode": fault.mode.value, "service": service.value}
-    yield from _activity("action", f"{fault.mode} strikes {service}", "inject", **named, lease_s=120)
+    yield from _activity("action", story.strikes.replace("SERVICE", service), "inject", **named, lease_s=120)
     yield from _activity("probe", f"{service} misses an objective", "objective_lost", service=service, within_s=20)
-    journeys = spared(service)
-    if journeys:
-        who = " and ".join(journeys)
-        yield from _activity("probe", f"users still {who}".replace("_", " "), "journeys_served", journeys=journeys)
-    yield from _activity("probe", "the share of users' requests that go well meanwhile", "user_sli")
+    yield from _activity("probe", _felt(service), "blast_radius", spared=[str(one) for one in spared(service)])
     yield from _activity("action", f"the fix: {fix} of {service}".replace("_", " "), fix, service=service)
     yield from _activity("probe", "every objective is met again", "objectives_restored", within_s=30)
     if story.ends_itself:
         yield from _activity("action", story.ends_itself, "end_fault", **named)
         yield from _activity("probe", "every objective is met without it", "objectives_restored", within_s=30)
+
+
+def _felt(service: Service) -> str:
+    users = " and ".join(journey.replace("_", " ") for journey in spared(service))
+    return f"users still {users}" if users else "how many users still get through"
 
 
 def _activity(kind: str, name: str, func: str, **arguments: object) -> Iterator[str]:
@@ -177,11 +185,11 @@ def _value(value: object) -> str:
 def _blast_radius(service: Service) -> str:
     """In words, who we believe is hit, and who is not."""
     callers = _callers(service)
-    hit = f"Hit with it {'are' if len(callers) > 1 else 'is'} {_listed(callers)}, which need it" if callers else ""
-    hit = hit.replace("which need it", "which needs it") if len(callers) == 1 else hit
+    needs = "needs" if len(callers) == 1 else "need"
+    hit = f"Blast radius: {' and '.join([service, *callers])}" if callers else "Blast radius: everyone"
+    why = f", because {' and '.join(callers)} {needs} it" if callers else ", because every journey passes through it"
     users = " or ".join(journey.replace("_", " ") for journey in spared(service))
-    unhurt = f"users who {users} notice nothing" if users else "no user is spared: every journey passes through it"
-    return f"{hit}; {unhurt}." if hit else f"{unhurt[0].upper()}{unhurt[1:]}."
+    return f"{hit}{why}{f'; users who {users} notice nothing' if users else ''}."
 
 
 def _callers(service: Service) -> list[Service]:
@@ -189,10 +197,6 @@ def _callers(service: Service) -> list[Service]:
     direct = [caller for caller in Service if service in CALLS[caller]]
     found = {*direct, *(above for caller in direct for above in _callers(caller))}
     return [caller for caller in Service if caller in found]
-
-
-def _listed(services: list[Service]) -> str:
-    return " and ".join(services)
 
 
 def _wrapped(text: str) -> list[str]:

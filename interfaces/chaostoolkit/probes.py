@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: the toolkit's discovery reads types, not their names.
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
@@ -12,11 +12,11 @@ from bridge.assembly import Parts
 from bridge.steady import wait_until_steady
 from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
 from env.vocabulary import Feature, Journey, Service, parse_service
-from env.world import Snapshot, WorldError
+from env.world import JourneyCount, Snapshot, WorldError
 from interfaces.chaostoolkit.connection import CLOCK, Clock, looking, told
 
 __all__ = [
-    "journeys_served",
+    "blast_radius",
     "objective_lost",
     "objectives_met",
     "objectives_restored",
@@ -29,6 +29,8 @@ __all__ = [
 
 WINDOW_S = 2.0  # a step of an episode
 POLL_S = 0.2
+
+_NEXT = "next: mirr status"
 
 _logger = logging.getLogger("chaostoolkit")  # what is said there appears in the run's own log
 
@@ -82,43 +84,46 @@ def objective_lost(
     *,
     clock: Clock = CLOCK,
 ) -> list[str]:
-    """Wait until the service misses an objective; fails where it meets them all for `within_s`. Returns, in words,
-    each objective missed then, by whomever."""
+    """Wait until the service has missed an objective for `window_s` running; fails where that does not happen within
+    `within_s`. Returns, in words, every objective missed then, by whomever."""
     with told():
         named = parse_service(service)
-
-    def seen(snapshot: Snapshot) -> list[str]:
-        return breaches(snapshot) if service_breaches(snapshot, named) else []
-
+    lost_since = None
     with looking(configuration) as parts:
-        return _poll(parts, seen, f"{named} still meets its objectives", window_s, within_s, clock)
+        deadline = clock.now() + within_s
+        while clock.now() < deadline:
+            snapshot = parts.telemetry.last(window_s)
+            if not service_breaches(snapshot, named):
+                lost_since = None
+            elif lost_since is None:
+                lost_since = clock.now()
+            elif clock.now() - lost_since >= window_s:
+                return breaches(snapshot)
+            clock.sleep(POLL_S)
+    raise ActivityFailed(f"{named} does not miss an objective for {window_s:g} s within {within_s:g} s; {_NEXT}")
 
 
-def journeys_served(
-    journeys: Sequence[str],
-    within_s: float = 10.0,
-    window_s: float = WINDOW_S,
-    configuration: Configuration = None,
-    *,
-    clock: Clock = CLOCK,
-) -> list[str]:
-    """Whether users still get through these journeys (browse, sign_in, check_out), for the edge of a blast radius.
-
-    Fails where one of them misses the users' objective over every window until `within_s`. Returns each journey's
-    share of success, in words.
-    """
-    unknown = [name for name in journeys if name not in set(Journey)]
+def blast_radius(
+    spared: Sequence[str], over_s: float = 4.0, configuration: Configuration = None, *, clock: Clock = CLOCK
+) -> dict[str, float]:
+    """Measure what users feel over the `over_s` that follow; fails where one of the `spared` journeys (browse,
+    sign_in, check_out) misses the users' objective. Returns the share of each journey's requests that went well."""
+    unknown = sorted(set(spared) - set(Journey))
     if unknown:
         raise ActivityFailed(f"unknown journey {unknown[0]!r}; one of: {', '.join(Journey)}")
-    named = [Journey(name) for name in journeys]
-
-    def seen(snapshot: Snapshot) -> list[str]:
-        shares = {journey: _share(snapshot, journey) for journey in named}
-        served = all(share >= OBJECTIVES.user_sli for share in shares.values())
-        return [f"{journey} {share:.3f}" for journey, share in shares.items()] if served else []
-
     with looking(configuration) as parts:
-        return _poll(parts, seen, f"users do not get through {', '.join(named)}", window_s, within_s, clock)
+        window = parts.telemetry.open_window()
+        # The interval is what is being measured, not something to wait for.
+        clock.sleep(over_s)
+        snapshot = parts.telemetry.measure(window)
+    shares = {journey.value: _share(count) for journey, count in snapshot.journeys.items()}
+    for name in spared:
+        if shares[name] < OBJECTIVES.user_sli:
+            raise ActivityFailed(
+                f"{name} was to be spared, but only {shares[name]:.3f} of its requests went well over {over_s:g} s, "
+                f"objective {OBJECTIVES.user_sli:g}; {_NEXT}"
+            )
+    return shares
 
 
 def service_up(service: str, window_s: float = WINDOW_S, configuration: Configuration = None) -> bool:
@@ -146,9 +151,8 @@ def open_faults(configuration: Configuration = None) -> list[str]:
         return [str(fault) for fault in parts.chaos.open_faults()]
 
 
-def _share(snapshot: Snapshot, journey: Journey) -> float:
-    count = snapshot.journeys[journey]
-    return 1.0 - count.failed / count.requests if count.requests else 0.0
+def _share(count: JourneyCount) -> float:
+    return round(1.0 - count.failed / count.requests, 4) if count.requests else 0.0
 
 
 def _await_steady(parts: Parts, window_s: float, within_s: float, clock: Clock) -> None:
@@ -167,28 +171,3 @@ def _await_steady(parts: Parts, window_s: float, within_s: float, clock: Clock) 
         now=clock.now,
         sleep=clock.sleep,
     )
-
-
-def _poll(
-    parts: Parts,
-    seen: Callable[[Snapshot], list[str]],
-    otherwise: str,
-    window_s: float,
-    within_s: float,
-    clock: Clock,
-) -> list[str]:
-    """What `seen` sees, once it sees something; ActivityFailed with `otherwise` after `within_s`."""
-    deadline = clock.now() + within_s
-    while True:
-        cause = None
-        try:
-            found = seen(parts.telemetry.last(window_s))
-        except WorldError as error:
-            # One look that failed says nothing about the lab; the next one may answer in time.
-            found, cause = [], error
-        if found:
-            return found
-        if clock.now() > deadline:
-            why = str(cause) if cause else f"{otherwise} after {within_s:g} s; next: mirr status"
-            raise ActivityFailed(why) from cause
-        clock.sleep(POLL_S)
