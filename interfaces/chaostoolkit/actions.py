@@ -8,7 +8,7 @@ from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
 from env.vocabulary import Fault, Fix, Restart, Rollback, ScaleUp, parse_mode, parse_service
-from interfaces.chaostoolkit.connection import CLOCK, Clock, acting, told, world_of
+from interfaces.chaostoolkit.connection import CLOCK, Clock, acting, lab_name, told, world_of
 
 __all__ = ["end_fault", "inject", "restart", "revert", "rollback", "scale_up"]
 
@@ -72,7 +72,7 @@ def revert(configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
     with acting(configuration, "revert") as parts:
         # The load generator has a seed of its own, so a World of containers draws nothing from this one.
         world_of(parts, clock).restore(np.random.default_rng())
-        return f"lab {parts.containers.lab} is in steady state"
+        return f"lab {lab_name(configuration)} is in steady state"
 
 
 def _apply(fix: Fix, name: str, configuration: Configuration, clock: Clock) -> str:

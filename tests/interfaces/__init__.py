@@ -1,0 +1,1 @@
+"""Tests of how others reach an environment and a lab."""

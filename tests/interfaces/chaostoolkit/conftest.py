@@ -1,0 +1,45 @@
+"""A fake lab behind the activities: they reach it as they reach a real one, through `assemble`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from bridge.assembly import Parts
+from bridge.telemetry import Telemetry
+from chaos.fleet import DockerFleet
+from chaos.journal import Journal
+from interfaces.chaostoolkit import connection
+from interfaces.chaostoolkit.connection import Clock
+from lab.containers import LabContainers
+from tests.fakes import FakeClock, FakeLab, fake_chaos
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """What a test of an activity has in hand."""
+
+    lab: FakeLab
+    clock: Clock
+    journal: Journal
+
+
+@pytest.fixture
+def toolkit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state_root: Path) -> Toolkit:
+    time = FakeClock()
+    lab, journal = FakeLab(time), Journal(tmp_path / "journal", now=time.now)
+
+    def assemble(name: str) -> Parts:
+        assert name == "mirr-fake"
+        return Parts(
+            containers=cast(LabContainers, None),  # no activity uses it
+            fleet=cast(DockerFleet, lab),
+            chaos=fake_chaos(lab, journal),
+            telemetry=cast(Telemetry, lab),
+        )
+
+    monkeypatch.setattr(connection, "assemble", assemble)
+    return Toolkit(lab=lab, clock=Clock(now=time.now, sleep=time.sleep), journal=journal)
