@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from env.objectives import OBJECTIVES
 from env.vocabulary import ALL_FAULTS, CALLS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
@@ -113,13 +114,13 @@ def spared(service: Service) -> list[Journey]:
     return [journey for journey, needed in PATHS.items() if service not in needed]
 
 
-def write_all() -> None:
-    """Write every experiment, and nothing else into the folder."""
-    FOLDER.mkdir(exist_ok=True)
-    for stale in FOLDER.glob("*.yaml"):
+def write_all(folder: Path = FOLDER) -> None:
+    """Write every experiment into the folder, and take away what belongs to no fault."""
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.yaml"):
         stale.unlink()
     for fault in ALL_FAULTS:
-        (FOLDER / file_name(fault)).write_text(experiment(fault))
+        (folder / file_name(fault)).write_text(experiment(fault))
 
 
 _FRAME = """\

@@ -1,0 +1,117 @@
+"""Every fault has its experiment, and each says and does what the vocabulary demands of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+# chaostoolkit-lib ships no types.
+from chaoslib.experiment import ensure_experiment_is_valid  # type: ignore[import-untyped]
+
+from env.objectives import OBJECTIVES
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import ALL_FAULTS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
+from interfaces.chaostoolkit.actions import LEASE_S
+from interfaces.chaostoolkit.experiments import FOLDER, STORIES, experiment, file_name, spared, write_all
+
+FUNC = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
+
+every_fault = pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+
+
+def read(fault: Fault) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / file_name(fault)).read_text())
+    return found
+
+
+def calls(activities: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """What activities call, with which arguments."""
+    providers = [one["provider"] for one in activities]
+    return [
+        (f"{one['module'].removeprefix('interfaces.chaostoolkit.')}.{one['func']}", one.get("arguments", {}))
+        for one in providers
+    ]
+
+
+def test_there_is_an_experiment_for_each_fault_and_none_beside() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {file_name(fault) for fault in ALL_FAULTS}
+    assert file_name(Fault(FaultMode.BAD_DEPLOY, Service.AUTH)) == "auth-bad-deploy.yaml"
+
+
+def test_every_fault_mode_has_a_story() -> None:
+    assert set(STORIES) == set(FaultMode)
+
+
+@every_fault
+def test_the_file_is_what_is_written_of_the_fault(fault: Fault) -> None:
+    # Where this fails: python -m interfaces.chaostoolkit.experiments
+    assert (FOLDER / file_name(fault)).read_text() == experiment(fault)
+
+
+def test_writing_anew_takes_away_what_belongs_to_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "billing-crashed.yaml").write_text("title: gone")
+    write_all(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in FOLDER.iterdir())
+
+
+@every_fault
+def test_the_toolkit_finds_the_experiment_valid(fault: Fault) -> None:
+    ensure_experiment_is_valid(read(fault))
+
+
+@every_fault
+def test_the_experiment_believes_that_users_are_served_and_every_objective_met(fault: Fault) -> None:
+    found = read(fault)
+    probes = found["steady-state-hypothesis"]["probes"]
+    assert calls(probes) == [("probes.steady", {}), ("probes.user_sli", {})]
+    assert [one["tolerance"] for one in probes] == [True, {"type": "range", "range": [OBJECTIVES.user_sli, 1.0]}]
+    assert fault.service in found["title"]
+    assert "Blast radius:" in found["description"]
+    assert found["tags"] == ["mirr-lab", fault.service, fault.mode]
+
+
+@every_fault
+def test_the_method_breaks_sees_it_broken_mends_it_and_sees_it_mended(fault: Fault) -> None:
+    named = {"mode": fault.mode.value, "service": fault.service.value}
+    service = {"service": fault.service.value}
+    ended = [("actions.end_fault", named), ("probes.objectives_restored", {"within_s": 30})]
+    assert calls(read(fault)["method"]) == [
+        ("actions.inject", {**named, "lease_s": LEASE_S}),
+        ("probes.objective_lost", {**service, "within_s": 20}),
+        ("probes.blast_radius", {"spared": [str(journey) for journey in spared(fault.service)]}),
+        (f"actions.{FUNC[REMEDY[fault.mode]]}", service),
+        ("probes.objectives_restored", {"within_s": 30}),
+        # A restart mends a leak only for a while: the client that leaks has to go too.
+        *(ended if fault.mode is FaultMode.MEMORY_LEAK else []),
+    ]
+
+
+@every_fault
+def test_whatever_happens_everything_is_put_back_in_the_lab_that_was_asked_for(fault: Fault) -> None:
+    found = read(fault)
+    assert found["configuration"] == {"lab": {"type": "env", "key": "LAB", "default": "mirr"}}
+    assert found["runtime"] == {"rollbacks": {"strategy": "always"}}
+    assert [one["provider"]["module"] for one in found["controls"]] == ["interfaces.chaostoolkit.control"]
+    assert calls(found["rollbacks"]) == [("actions.revert", {})]
+    # Waiting is for probes that know what for.
+    assert not any("pauses" in one for one in [*found["method"], *found["rollbacks"]])
+
+
+@pytest.mark.parametrize("service", Service)
+def test_the_journeys_that_are_spared_are_those_that_go_well_without_the_service(service: Service) -> None:
+    world = SimulatedWorld()
+    world.restore(np.random.default_rng(1))
+    world.inject(Fault(FaultMode.CRASHED, service))
+    for _ in range(3):
+        world.advance(2.0)
+        snapshot = world.observe()
+    well = [
+        journey
+        for journey in Journey
+        if 1 - snapshot.journeys[journey].failed / snapshot.journeys[journey].requests >= OBJECTIVES.user_sli
+    ]
+    assert well == spared(service)
