@@ -1,0 +1,113 @@
+"""The toolkit's own command on the real lab: what a user would run, and what a user would do to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.assembly import assemble
+from bridge.steady import steady_problems
+from chaos.journal import Journal
+from env.vocabulary import Fault
+from interfaces.chaostoolkit.experiments import FOLDER, file_name
+from lab.names import ROOT
+from lab.state import state_dir
+
+pytestmark = pytest.mark.docker
+
+CHAOS = str(Path(sys.executable).with_name("chaos"))
+RUN_S = 120.0  # far more than a run takes: about 20 s
+
+
+@dataclass(frozen=True)
+class Run:
+    """`chaos run` of one experiment, in a folder of its own."""
+
+    process: subprocess.Popen[str]
+    journal_path: Path
+
+    def ended(self) -> tuple[int, dict[str, Any], str]:
+        """Exit code, journal, and what was printed."""
+        printed, _ = self.process.communicate(timeout=RUN_S)
+        journal: dict[str, Any] = json.loads(self.journal_path.read_text())
+        return self.process.returncode, journal, printed
+
+
+@contextmanager
+def chaos_run(lab: str, fault: Fault, folder: Path) -> Iterator[Run]:
+    """The toolkit at work, where it writes its log and journal, away from the checkout."""
+    journal_path = folder / "journal.json"
+    process = subprocess.Popen(
+        [CHAOS, "--no-version-check", "run", "--journal-path", str(journal_path), str(FOLDER / file_name(fault))],
+        cwd=folder,
+        env=os.environ | {"LAB": lab, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield Run(process, journal_path)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def wait_for_open_fault(lab: str, fault: Fault, timeout_s: float = 60.0) -> None:
+    journal, deadline = Journal(state_dir(lab)), time.monotonic() + timeout_s
+    while [entry.fault for entry in journal.open_faults()] != [fault]:
+        assert time.monotonic() < deadline, f"{fault} was not injected within {timeout_s:g} s"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("fault", ["crashed:payments", "memory_leak:orders", "overloaded:inventory", "bad_deploy:auth"])
+def test_an_experiment_ends_with_its_hypothesis_met_before_and_after(real_lab: str, fault: str, tmp_path: Path) -> None:
+    with chaos_run(real_lab, Fault.parse(fault), tmp_path) as run:
+        code, journal, printed = run.ended()
+    assert code == 0, printed
+    assert (journal["status"], journal["deviated"]) == ("completed", False)
+    assert [journal["steady_states"][when]["steady_state_met"] for when in ("before", "after")] == [True, True]
+    assert {one["status"] for one in [*journal["run"], *journal["rollbacks"]]} == {"succeeded"}
+    parts = assemble(real_lab)
+    assert parts.chaos.open_faults() == []
+    assert steady_problems(parts.telemetry, 2.0) == []
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_puts_everything_back_first(
+    real_lab: str, told: signal.Signals, tmp_path: Path
+) -> None:
+    fault = Fault.parse("bad_deploy:payments")
+    with chaos_run(real_lab, fault, tmp_path) as run:
+        wait_for_open_fault(real_lab, fault)
+        run.process.send_signal(told)
+        code, journal, printed = run.ended()
+    assert (code, journal["status"]) == (1, "interrupted"), printed
+    assert [one["status"] for one in journal["rollbacks"]] == ["succeeded"]
+    # The method was not played to its end: nobody fixed it but the rollback.
+    assert "rollback" not in [one["activity"]["provider"]["func"] for one in journal["run"]]
+    parts = assemble(real_lab)
+    assert parts.chaos.open_faults() == []
+    assert steady_problems(parts.telemetry, 2.0) == []
+
+
+def test_a_run_where_no_lab_is_up_fails_with_how_to_start_it_and_leaves_nothing(
+    state_root: Path, tmp_path: Path
+) -> None:
+    with chaos_run("mirr-absent", Fault.parse("crashed:payments"), tmp_path) as run:
+        code, journal, printed = run.ended()
+    assert (code, journal["status"]) == (1, "failed")
+    assert "lab mirr-absent is not up; start it with: make up LAB=mirr-absent" in printed
+    assert journal["run"] == []
+    assert not state_root.exists()
