@@ -12,19 +12,18 @@ from interfaces.chaostoolkit.connection import CLOCK, Clock, acting, lab_name, t
 
 __all__ = ["end_fault", "inject", "restart", "revert", "rollback", "scale_up"]
 
-LEASE_S = 120.0
 
+def inject(mode: str, service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
+    """Break a service, and wait until the fault has landed: `mode` is crashed, memory_leak, overloaded or bad_deploy.
 
-def inject(mode: str, service: str, lease_s: float = LEASE_S, configuration: Configuration = None) -> str:
-    """Break a service: `mode` is crashed, memory_leak, overloaded or bad_deploy.
-
-    A fault made of traffic ends by itself after `lease_s`, whatever becomes of the experiment. Put `revert` into the
-    rollbacks all the same. Returns what was injected, as MODE:SERVICE.
+    The fault is leased to the run: what is made of traffic is renewed every few seconds for as long as the toolkit
+    lives, and ends by itself when it is gone, SIGKILL included. Put `revert` into the rollbacks all the same. Returns
+    what was injected, as MODE:SERVICE.
     """
     with told():
         fault = Fault(parse_mode(mode), parse_service(service))
     with acting(configuration, f"inject {fault}") as parts:
-        parts.chaos.inject(fault, lease_s=lease_s)
+        world_of(parts, clock).inject(fault)
     return str(fault)
 
 

@@ -152,7 +152,7 @@ steady-state-hypothesis:
 def _method(fault: Fault, story: Story) -> Iterator[str]:
     service, fix = fault.service, FIXES[REMEDY[fault.mode]]
     named = {"mode": fault.mode.value, "service": service.value}
-    yield from _activity("action", story.strikes.replace("SERVICE", service), "inject", **named, lease_s=120)
+    yield from _activity("action", story.strikes.replace("SERVICE", service), "inject", **named)
     yield from _activity("probe", f"{service} misses an objective", "objective_lost", service=service, within_s=20)
     yield from _activity("probe", _felt(service), "blast_radius", spared=[str(one) for one in spared(service)])
     yield from _activity("action", f"the fix: {fix} of {service}".replace("_", " "), fix, service=service)

@@ -12,6 +12,7 @@ import pytest
 # chaostoolkit-lib ships no types.
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
 
+from bridge.docker_world import DockerWorld
 from env.vocabulary import REMEDY, Fault, FaultMode, Restart, Rollback, ScaleUp, Service
 from interfaces.chaostoolkit import connection, discover
 from interfaces.chaostoolkit.actions import end_fault, inject, restart, revert, rollback, scale_up
@@ -28,7 +29,7 @@ from interfaces.chaostoolkit.probes import (
 )
 from lab.errors import LabNotUp
 from lab.lock import hold
-from tests.fakes import QUOTA_US
+from tests.fakes import QUOTA_US, FakeCampaigns
 from tests.interfaces.chaostoolkit.conftest import Toolkit
 
 LAB = {"lab": "mirr-fake"}
@@ -40,9 +41,9 @@ FIX: dict[type[Restart] | type[Rollback] | type[ScaleUp], Callable[..., str]] = 
 
 
 @pytest.mark.parametrize("mode", FaultMode)
-def test_a_fault_is_lost_by_its_right_fix_as_the_probes_see_it(toolkit: Toolkit, mode: FaultMode) -> None:
+def test_a_fault_and_its_right_fix_are_what_the_probes_wait_for(toolkit: Toolkit, mode: FaultMode) -> None:
     assert steady(configuration=LAB, clock=toolkit.clock)
-    assert inject(mode, "orders", configuration=LAB) == f"{mode}:orders"
+    assert inject(mode, "orders", configuration=LAB, clock=toolkit.clock) == f"{mode}:orders"
     missed = objective_lost("orders", configuration=LAB, clock=toolkit.clock)
     assert any(words.startswith("orders") for words in missed)
     assert open_faults(configuration=LAB) == [f"{mode}:orders"]
@@ -52,15 +53,25 @@ def test_a_fault_is_lost_by_its_right_fix_as_the_probes_see_it(toolkit: Toolkit,
 
 @pytest.mark.parametrize("mode", FaultMode)
 def test_revert_puts_everything_back_and_waits_until_it_is(toolkit: Toolkit, mode: FaultMode) -> None:
-    inject(mode, "orders", configuration=LAB)
+    inject(mode, "orders", configuration=LAB, clock=toolkit.clock)
     assert revert(configuration=LAB, clock=toolkit.clock) == "lab mirr-fake is in steady state"
     assert steady(configuration=LAB, clock=toolkit.clock)
     assert open_faults(configuration=LAB) == []
     assert toolkit.lab.running_campaigns == {}
 
 
+def test_a_fault_made_of_traffic_is_leased_for_seconds_that_only_the_run_renews(
+    toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases_s: list[float] = []
+    monkeypatch.setattr(FakeCampaigns, "start", lambda self, campaign, lease_s: leases_s.append(lease_s))
+    monkeypatch.setattr(DockerWorld, "_landed", lambda self, fault, before: True)
+    inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
+    assert leases_s == [6.0]
+
+
 def test_a_client_that_goes_away_leaves_no_open_fault(toolkit: Toolkit) -> None:
-    inject("memory_leak", "orders", configuration=LAB)
+    inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
     assert end_fault("memory_leak", "orders", configuration=LAB) == "memory_leak:orders"
     assert toolkit.lab.running_campaigns == {}
     assert open_faults(configuration=LAB) == []
@@ -88,7 +99,7 @@ def test_an_action_leaves_a_lab_alone_that_somebody_works_on(toolkit: Toolkit, a
 
 
 def test_an_action_lets_go_of_the_lab_when_it_is_done(toolkit: Toolkit) -> None:
-    inject("crashed", "auth", configuration=LAB)
+    inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with hold("mirr-fake", "mirr episode"):
         assert not service_up("auth", configuration=LAB)
 
@@ -137,7 +148,7 @@ def test_what_cannot_be_done_says_why(toolkit: Toolkit, act: Callable[[], object
 
 
 def test_a_service_that_is_down_cannot_be_scaled(toolkit: Toolkit) -> None:
-    inject("crashed", "auth", configuration=LAB)
+    inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed, match="auth is not running, nothing to scale; next: mirr status"):
         scale_up("auth", configuration=LAB, clock=toolkit.clock)
 
@@ -163,26 +174,26 @@ def test_an_objective_that_is_lost_for_a_moment_is_not_lost(toolkit: Toolkit) ->
 
 
 def test_objectives_that_stay_lost_fail_the_probe_with_what_is_missed(toolkit: Toolkit) -> None:
-    inject("crashed", "auth", configuration=LAB)
+    inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed, match=r"^the lab is not in steady state after 5 s: .*auth is down"):
         objectives_restored(within_s=5.0, configuration=LAB, clock=toolkit.clock)
 
 
 def test_a_lab_that_is_not_steady_says_why_in_the_runs_log(toolkit: Toolkit, caplog: pytest.LogCaptureFixture) -> None:
-    inject("crashed", "auth", configuration=LAB)
+    inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with caplog.at_level(logging.WARNING, logger="chaostoolkit"):
         assert steady(within_s=1.0, configuration=LAB, clock=toolkit.clock) is False
     assert "auth is down" in caplog.text
 
 
 def test_a_blast_radius_ends_where_we_believe(toolkit: Toolkit) -> None:
-    inject("crashed", "payments", configuration=LAB)
+    inject("crashed", "payments", configuration=LAB, clock=toolkit.clock)
     felt = blast_radius(["browse", "sign_in"], configuration=LAB, clock=toolkit.clock)
     assert felt == {"browse": 1.0, "sign_in": 1.0, "check_out": 0.0}
 
 
 def test_a_journey_that_was_to_be_spared_and_is_not_fails_the_probe(toolkit: Toolkit) -> None:
-    inject("crashed", "inventory", configuration=LAB)
+    inject("crashed", "inventory", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed) as failed:
         blast_radius(["sign_in", "browse"], configuration=LAB, clock=toolkit.clock)
     assert str(failed.value) == (
@@ -193,7 +204,7 @@ def test_a_journey_that_was_to_be_spared_and_is_not_fails_the_probe(toolkit: Too
 def test_what_users_and_services_have_is_measured(toolkit: Toolkit) -> None:
     assert (user_sli(configuration=LAB), objectives_met(configuration=LAB)) == (1.0, 1.0)
     assert (service_up("payments", configuration=LAB), release("payments", configuration=LAB)) == (True, "1.4.0")
-    inject("crashed", "payments", configuration=LAB)
+    inject("crashed", "payments", configuration=LAB, clock=toolkit.clock)
     assert user_sli(configuration=LAB) == 0.7  # 18 of 60 check out
     assert objectives_met(configuration=LAB) == 0.3333  # payments, orders, gateway and the users miss theirs
     assert not service_up("payments", configuration=LAB)
@@ -217,11 +228,10 @@ def test_discovery_finds_every_activity_with_its_words_and_types() -> None:
     assert activities["inject"]["arguments"] == [
         {"name": "mode", "type": "string"},
         {"name": "service", "type": "string"},
-        {"name": "lease_s", "type": "number", "default": 120.0},
         {"name": "configuration", "type": "mapping", "default": None},
     ]
 
 
 def test_a_fault_that_is_injected_is_in_the_journal(toolkit: Toolkit) -> None:
-    inject("bad_deploy", "auth", configuration=LAB)
+    inject("bad_deploy", "auth", configuration=LAB, clock=toolkit.clock)
     assert [entry.fault for entry in toolkit.journal.open_faults()] == [Fault(FaultMode.BAD_DEPLOY, Service.AUTH)]

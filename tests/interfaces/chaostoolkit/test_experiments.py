@@ -15,7 +15,6 @@ from chaoslib.experiment import ensure_experiment_is_valid  # type: ignore[impor
 from env.objectives import OBJECTIVES
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import ALL_FAULTS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
-from interfaces.chaostoolkit.actions import LEASE_S
 from interfaces.chaostoolkit.experiments import FOLDER, STORIES, experiment, file_name, spared, write_all
 
 FUNC = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
@@ -80,7 +79,7 @@ def test_the_method_breaks_sees_it_broken_mends_it_and_sees_it_mended(fault: Fau
     service = {"service": fault.service.value}
     ended = [("actions.end_fault", named), ("probes.objectives_restored", {"within_s": 30})]
     assert calls(read(fault)["method"]) == [
-        ("actions.inject", {**named, "lease_s": LEASE_S}),
+        ("actions.inject", named),
         ("probes.objective_lost", {**service, "within_s": 20}),
         ("probes.blast_radius", {"spared": [str(journey) for journey in spared(fault.service)]}),
         (f"actions.{FUNC[REMEDY[fault.mode]]}", service),
