@@ -28,10 +28,10 @@ def inject(mode: str, service: str, configuration: Configuration = None, *, cloc
 
 
 def end_fault(mode: str, service: str, configuration: Configuration = None) -> str:
-    """Let a fault end by itself, as incidents do: the crowd goes home, the leaking client goes away.
+    """Let a fault end as incidents end without anybody's fix: the crowd goes home; the leaking client goes away and a
+    new process takes over; what was killed is started; what was deployed is rolled back.
 
-    This is the world outside and no remedy: what the fault left behind is for a fix or for `revert`. Returns what was
-    ended, as MODE:SERVICE.
+    It is no remedy to be tested, so see the fix work first. Returns what was ended, as MODE:SERVICE.
     """
     with told():
         fault = Fault(parse_mode(mode), parse_service(service))

@@ -56,9 +56,9 @@ STORIES: dict[FaultMode, Story] = {
         happens="A client sends SERVICE a new key and a large body each time. A ledger there never evicts, so memory "
         "climbs past its objective, and then to where the kernel's OOM killer ends the process.",
         strikes="a client with ever new keys comes to SERVICE",
-        fix="A restart mends it though the client goes on, because memory begins anew; it would climb again. More CPU "
-        "frees no memory.",
-        ends_itself="the client goes away, so that the fix lasts",
+        fix="A restart mends it though the client goes on, because memory begins anew. It would climb again, so once "
+        "the fix was seen to work, the client goes away. More CPU frees no memory.",
+        ends_itself="the client goes away, and with it the process that it fills",
     ),
     FaultMode.OVERLOADED: Story(
         title="A flash crowd overloads SERVICE, and twice the CPU carries it",
