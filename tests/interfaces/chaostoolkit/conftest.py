@@ -9,13 +9,20 @@ from typing import cast
 import pytest
 
 from bridge.assembly import Parts
-from bridge.telemetry import Telemetry
-from chaos.fleet import DockerFleet
+from chaos.chaos import Chaos
 from chaos.journal import Journal
 from interfaces.chaostoolkit import connection
 from interfaces.chaostoolkit.connection import Clock
-from lab.containers import LabContainers
 from tests.fakes import FakeClock, FakeLab, fake_chaos
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeParts:
+    """What the activities use of Parts."""
+
+    fleet: FakeLab
+    chaos: Chaos
+    telemetry: FakeLab
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,7 @@ def toolkit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state_root: Path) -
 
     def assemble(name: str) -> Parts:
         assert name == "mirr-fake"
-        return Parts(
-            containers=cast(LabContainers, None),  # no activity uses it
-            fleet=cast(DockerFleet, lab),
-            chaos=fake_chaos(lab, journal),
-            telemetry=cast(Telemetry, lab),
-        )
+        return cast(Parts, FakeParts(fleet=lab, chaos=fake_chaos(lab, journal), telemetry=lab))
 
     monkeypatch.setattr(connection, "assemble", assemble)
     return Toolkit(lab=lab, clock=Clock(now=time.now, sleep=time.sleep), journal=journal)
