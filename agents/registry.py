@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
+from agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
 from agents.heuristic import HeuristicPolicy
+from agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from env.rollout import Policy
 from env.scenario import Scenario
-from env.vocabulary import UnknownName
+from env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
 
 
 class PolicyName(StrEnum):
@@ -20,6 +22,17 @@ class PolicyName(StrEnum):
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
     ORACLE = "oracle"
+    FARM = "farm"
+    RESTART_ALL = "restart_all"
+    SCALE_ALL = "scale_all"
+    ROLLBACK_ALL = "rollback_all"
+    FIRST_ALERT = "first_alert"
+    ONLY_UP = "only_up"
+    ONLY_LATENCY = "only_latency"
+    ONLY_CPU = "only_cpu"
+    ONLY_MEMORY = "only_memory"
+    ONLY_ERRORS = "only_errors"
+    ONLY_LOG_VOLUME = "only_log_volume"
 
 
 POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
@@ -28,6 +41,17 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
     PolicyName.ORACLE: OraclePolicy,
+    PolicyName.FARM: lambda _: FarmPolicy(),
+    PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
+    PolicyName.SCALE_ALL: lambda _: SameFixPolicy(ScaleUp),
+    PolicyName.ROLLBACK_ALL: lambda _: SameFixPolicy(Rollback),
+    PolicyName.FIRST_ALERT: lambda _: FirstAlertPolicy(),
+    PolicyName.ONLY_UP: lambda _: SingleChannelPolicy(UP),
+    PolicyName.ONLY_LATENCY: lambda _: SingleChannelPolicy(LATENCY),
+    PolicyName.ONLY_CPU: lambda _: SingleChannelPolicy(CPU),
+    PolicyName.ONLY_MEMORY: lambda _: SingleChannelPolicy(MEMORY),
+    PolicyName.ONLY_ERRORS: lambda _: SingleChannelPolicy(ERRORS),
+    PolicyName.ONLY_LOG_VOLUME: lambda _: LogVolumePolicy(),
 }
 
 

@@ -100,8 +100,12 @@ def streams(seed: int) -> Streams:
 
 
 def policy_rng(seed: int) -> np.random.Generator:
-    """The dice of whoever plays, a fourth stream: a policy that draws does not change what it meets."""
-    return np.random.default_rng(np.random.SeedSequence(checked_seed(seed), spawn_key=(STREAMS,)))
+    """The dice of whoever plays, a fourth stream: a policy that draws does not change what it meets.
+
+    A generator shows what it was seeded with (`bit_generator.seed_seq.entropy`), and from the episode's seed whoever
+    plays could draw the scenario. So it is seeded with numbers made from the seed, and not with the seed."""
+    stream = np.random.SeedSequence(checked_seed(seed), spawn_key=(STREAMS,))
+    return np.random.default_rng([int(word) for word in stream.generate_state(8)])
 
 
 def draw(seed: int, fault: Fault | None = None, rng: np.random.Generator | None = None) -> Scenario:

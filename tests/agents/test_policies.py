@@ -144,4 +144,7 @@ def test_every_policy_has_its_row_and_an_unknown_one_is_told_what_there_is() -> 
     assert set(POLICIES) == set(PolicyName)
     with pytest.raises(UnknownName) as caught:
         parse_policy("clever")
-    assert str(caught.value) == "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, oracle"
+    assert str(caught.value) == (
+        "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, oracle, farm, restart_all, scale_all, "
+        "rollback_all, first_alert, only_up, only_latency, only_cpu, only_memory, only_errors, only_log_volume"
+    )

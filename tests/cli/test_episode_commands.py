@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.registry import PolicyName
 from cli import episode_commands
 from cli.main import run
 from env.record import read_rollout
@@ -71,7 +72,7 @@ def test_an_unresolved_episode_is_an_answer_and_no_failure(capsys: Printed) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--policy", "clever"], "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, oracle"),
+        (["--policy", "clever"], f"unknown policy 'clever'; one of: {', '.join(PolicyName)}"),
         (["--world", "mars"], "unknown world 'mars'; one of: sim, docker"),
         (
             ["--fault", "tired:auth"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from env.scenario import draw, policy_rng, streams
 from env.vocabulary import ALL_FAULTS, Fault
 
@@ -37,3 +39,11 @@ def test_the_policys_dice_are_a_stream_of_their_own() -> None:
     drawn = streams(7)
     values = {rng.random() for rng in (drawn.scenario, drawn.world, drawn.noise, policy_rng(7))}
     assert len(values) == 4
+
+
+def test_the_policys_dice_do_not_show_the_seed() -> None:
+    rng = policy_rng(7)
+    sown = rng.bit_generator.seed_seq
+    assert isinstance(sown, np.random.SeedSequence)
+    assert 7 not in np.ravel(sown.entropy)
+    assert sown.spawn_key == ()

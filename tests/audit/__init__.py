@@ -1,0 +1,1 @@
+"""The leak audit: walks everything an agent can read, and says where the truth shows by anything but symptoms."""

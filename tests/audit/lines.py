@@ -1,0 +1,59 @@
+"""The closed set of log lines: what a service can write, and what the simulator writes in its name."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from functools import cache
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from env.vocabulary import Service
+from env.world import Level, LogLine
+
+Kind = tuple[str, Level]
+
+UNMATCHED = "unmatched"  # a path that no route has
+
+
+@cache
+def service_routes(service: Service) -> frozenset[str]:
+    """The templates of the routes that the service really has."""
+    router: APIRouter = importlib.import_module(f"services.{service}").routes
+    return frozenset(route.path for route in router.routes if isinstance(route, APIRoute))
+
+
+_ROUTE = r"(?P<route>\S+)"
+_REQUEST = rf"method=[A-Za-z]+ route={_ROUTE} code=(?P<code>\d{{3}})( duration_s=[\d.e-]+)?"
+TEXTS: dict[Kind, re.Pattern[str]] = {
+    ("started", Level.INFO): re.compile(r"release=\d+\.\d+\.\d+( boot_s=[\d.]+)?"),
+    ("stopped", Level.INFO): re.compile(r"release=\d+\.\d+\.\d+"),
+    ("request", Level.INFO): re.compile(_REQUEST),
+    ("request", Level.WARNING): re.compile(_REQUEST),
+    ("request_failed", Level.ERROR): re.compile(rf"{_REQUEST} error=\w+: .+"),
+    ("upstream_failed", Level.WARNING): re.compile(
+        rf"upstream=(gateway|auth|inventory|orders|payments)( reason=.+ route={_ROUTE})?"
+    ),
+    ("shed", Level.WARNING): re.compile(rf"too many requests in flight|requests=\d+ route={_ROUTE} in_flight=\d+"),
+}
+"""Every kind of line there is, with the form of its text."""
+
+
+def kind_of(line: LogLine) -> Kind:
+    """What kind of line it is."""
+    return line.event, line.level
+
+
+def kind_problem(line: LogLine, service: Service | None) -> str | None:
+    """Why `line` is none that `service` writes, or None."""
+    form = TEXTS.get(kind_of(line))
+    if form is None:
+        return f"is of the kind {line.event!r} at {line.level}, which no service writes: {line.text[:160]!r}"
+    read = form.fullmatch(line.text)
+    if read is None:
+        return f"of the kind {line.event!r} reads {line.text[:160]!r}, unlike any that a service writes"
+    route = read.groupdict().get("route")
+    if service is not None and route is not None and route not in service_routes(service) | {UNMATCHED}:
+        return f"names the route {route}, which {service} does not have"
+    return None

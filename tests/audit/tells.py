@@ -1,0 +1,171 @@
+"""Looks over many episodes at once: can what is no symptom tell one fault from another?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from env.evaluation import wilson_interval
+from env.vocabulary import ALL_FAULTS, Diagnose, Wait
+from tests.audit.transcript import NO_FAULT, Seen, Transcript
+
+ALPHA = 0.001  # so seldom is an honest channel accused
+SHUFFLES = 4_000
+CLOCK_RESOLUTION_S = 0.1  # what lies below is the scheduler's, and any load on the machine changes it
+
+LABELS: dict[str, Callable[[Transcript], str]] = {
+    "mode": lambda one: NO_FAULT if one.fault is None else str(one.fault.mode),
+    "service": lambda one: NO_FAULT if one.fault is None else str(one.fault.service),
+}
+
+
+def tells(transcripts: Sequence[Transcript]) -> list[str]:
+    """In words, each channel that is no symptom and by which a mode or a service can be told from the others."""
+    found = []
+    for channel, values in _channels(transcripts).items():
+        for what, label in LABELS.items():
+            labels = [label(one) for one in transcripts]
+            p = told_apart(values, labels)
+            if p < ALPHA:
+                by_label = ", ".join(
+                    f"{name} {np.mean([v for v, own in zip(values, labels, strict=True) if own == name]):.3g}"
+                    for name in sorted(set(labels))
+                )
+                found.append(f"{channel} tells the {what}: {by_label} (p = {p:.2g})")
+    return found
+
+
+def told_apart(values: Sequence[float], labels: Sequence[str], seed: int = 0) -> float:
+    """How often labels dealt at random would divide the ranks of `values` as clearly as these do (Kruskal and Wallis'
+    statistic, its distribution by permutation); 1 where all values are alike."""
+    ranks = _ranks(np.asarray(values, dtype=np.float64))
+    groups = np.array([[own == name for own in labels] for name in sorted(set(labels))], dtype=np.float64)
+    if np.ptp(ranks) == 0.0 or len(groups) < 2:
+        return 1.0
+    sizes = groups.sum(axis=1)
+
+    def spread(dealt: NDArray[np.float64]) -> NDArray[np.float64]:  # (deals, values) → (deals,)
+        sums = dealt @ groups.T
+        found: NDArray[np.float64] = (sums**2 / sizes).sum(axis=1)
+        return found
+
+    dealt = np.random.default_rng(seed).permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)
+    as_clear = spread(dealt) >= spread(ranks[None, :]) - 1e-9
+    return (1.0 + float(as_clear.sum())) / (SHUFFLES + 1.0)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks, the mean one where values are alike."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    mean_rank = last - (counts - 1) / 2.0
+    ranks: NDArray[np.float64] = mean_rank[place].astype(np.float64)
+    return ranks
+
+
+def _channels(transcripts: Sequence[Transcript]) -> Mapping[str, list[float]]:
+    """One number an episode for each channel that is no symptom."""
+    # How soon an episode is over is a symptom: only the steps that all of them had are compared.
+    common = min(len(one.seen) for one in transcripts)
+    steps = {id(one): one.seen[1:common] for one in transcripts}
+    channels: dict[str, list[float]] = {
+        "how long reset takes": [_on_clock(one.seen[0].took_s) for one in transcripts],
+        "how long a step takes": [_on_clock(float(np.mean([s.took_s for s in steps[id(one)]]))) for one in transcripts],
+    }
+    keys = sorted({key for one in transcripts for seen in one.seen for key in seen.info})
+    for key in keys:
+        channels[f"info[{key!r}] of reset"] = [_number(one.seen[0].info.get(key)) for one in transcripts]
+        channels[f"info[{key!r}] of steps"] = [
+            float(np.mean([_number(seen.info.get(key)) for seen in steps[id(one)]])) for one in transcripts
+        ]
+    return channels
+
+
+def _on_clock(seconds: float) -> float:
+    return round(seconds / CLOCK_RESOLUTION_S) * CLOCK_RESOLUTION_S
+
+
+def _number(value: object) -> float:
+    """A field as a number: itself, or the place that its text would have among others."""
+    if isinstance(value, bool | int | float):
+        return float(value)
+    return float(int.from_bytes(repr(value).encode()[:6], "big"))
+
+
+def shape_of(thing: object) -> object:
+    """What a thing looks like with its values taken out: fields, keys, types, shapes."""
+    if isinstance(thing, np.ndarray):
+        return f"{thing.dtype}{list(thing.shape)}"
+    if isinstance(thing, Mapping):
+        return tuple((key, shape_of(value)) for key, value in sorted(thing.items()))
+    if hasattr(thing, "__dict__") and hasattr(thing, "__dataclass_fields__"):
+        return (type(thing).__name__, tuple((key, shape_of(value)) for key, value in sorted(vars(thing).items())))
+    if isinstance(thing, tuple):
+        return "tuple"  # how many log lines there are is a symptom
+    return type(thing).__name__
+
+
+def odd_shapes(transcripts: Sequence[Transcript]) -> list[str]:
+    """Observations and infos that do not look like those of an episode without a fault, after the same action."""
+    usual: dict[object, set[object]] = {}
+    for one in transcripts:
+        if one.fault is None:
+            for seen in one.seen:
+                usual.setdefault(_asked(seen), set()).add(_shape(seen))
+    return [
+        f"{one.world}, {one.name}: after {_asked(seen)} an agent is handed {_shape(seen)}, never so without a fault"
+        for one in transcripts
+        for seen in one.seen
+        if _asked(seen) in usual and _shape(seen) not in usual[_asked(seen)]
+    ]
+
+
+def _asked(seen: Seen) -> str:
+    return "reset" if seen.action is None else type(seen.action).__name__
+
+
+def _shape(seen: Seen) -> object:
+    return shape_of(seen.observation), shape_of(seen.info)
+
+
+def probe(transcripts: Sequence[Transcript], folds: int = 5) -> tuple[float, tuple[float, float]]:
+    """How often a learned probe names the fault from what is no symptom, with its 95% interval; chance is 1 in 20.
+
+    The nearest of the faults' mean vectors, each field in units of its spread; every episode is named by a probe that
+    was taught on other ones."""
+    taught = [one for one in transcripts if one.fault is not None]
+    fields = np.array([list(_fields(one)) for one in taught])
+    places = np.array([ALL_FAULTS.index(one.fault) for one in taught if one.fault is not None])
+    fold_of = np.random.default_rng(0).permutation(len(taught)) % folds
+    right = 0
+    for fold in range(folds):
+        known, asked = fold_of != fold, fold_of == fold
+        spread = fields[known].std(axis=0)
+        scaled = (fields - fields[known].mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+        present = sorted(set(places[known].tolist()))
+        centres = np.array([scaled[known & (places == place)].mean(axis=0) for place in present])
+        distances = ((scaled[asked][:, None, :] - centres[None]) ** 2).sum(axis=2)
+        right += int((np.array(present)[distances.argmin(axis=1)] == places[asked]).sum())
+    interval = wilson_interval(right, len(taught))
+    assert interval is not None
+    return right / len(taught), interval
+
+
+def _fields(one: Transcript) -> Iterator[float]:
+    """Everything countable that is no symptom."""
+    yield from (float(len(one.seen)), one.seen[0].took_s)
+    for seen in one.seen:
+        observation = seen.observation
+        yield from (
+            float(observation.step),
+            float(observation.steps_left),
+            float(len(vars(observation))),
+            float(observation.features.dtype.num),
+            float(observation.features.nbytes),
+            float(len(seen.info)),
+        )
+        yield from (_number(seen.info[key]) for key in sorted(seen.info))
+        if seen.action is None or isinstance(seen.action, Diagnose | Wait):
+            yield from (float(len(observation.last_result)), float(sum(observation.last_result.encode())))

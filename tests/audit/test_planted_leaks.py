@@ -1,0 +1,232 @@
+"""The audit finds what is planted: a leak of each kind, and the finding in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from env.environment import Info, Observation
+from env.vocabulary import ALL_FAULTS, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
+from env.world import Level, LogLine
+from tests.audit.auditor import findings
+from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
+from tests.audit.tells import odd_shapes, probe, tells
+from tests.audit.transcript import Transcript, record
+
+FAULT = Fault.parse("overloaded:orders")
+LOGS = CheckLogs(Service.ORDERS)
+
+
+def played(
+    world: LeakyWorld | None = None, fault: Fault = FAULT, change: Change | None = None, **how: Any
+) -> Transcript:
+    return record(
+        world or LeakyWorld(),
+        fault,
+        how.pop("actions", [Wait(), LOGS]),
+        seed=how.pop("seed", 1),
+        name="sim",
+        wrap=(lambda plain: LeakyEnvironment(plain, fault, change)) if change else (lambda plain: plain),
+        now=lambda: 0.0,
+        **how,
+    )
+
+
+def with_line(level: Level, event: str, text: str) -> LeakyWorld:
+    return LeakyWorld(line=lambda fault: LogLine(age_s=0.0, level=level, event=event, text=text.format(fault=fault)))
+
+
+def test_where_nothing_is_planted_nothing_is_found() -> None:
+    assert findings(played()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("upstream=auth reason=flash_crowd is on route=/orders", "flash_crowd"),
+        ("upstream=auth reason=campaign flash-crowd-orders route=/orders", "campaign"),
+        ("upstream=auth reason=the lease ran out route=/orders", "lease"),
+        ("upstream=auth reason=mirr_auth_1 is gone route=/orders", "mirr_auth_1"),
+        ("upstream=auth reason=lab-auth-1 is gone route=/orders", "lab-auth-1"),
+        ("upstream=auth reason=auth-net is gone route=/orders", "auth-net"),
+        ("upstream=auth reason=image mirr/auth:1.5.0 is gone route=/orders", "mirr/auth"),
+        ("upstream=auth reason=auth:1.5.0 is gone route=/orders", "auth:1.5.0"),
+        ("upstream=auth reason=3f2a9c1b7d6e is gone route=/orders", "3f2a9c1b7d6e"),
+        ("upstream=auth reason=a memory_leak route=/orders", "memory_leak"),
+    ],
+)
+def test_a_log_line_in_the_words_of_the_injector_is_found(text: str, word: str) -> None:
+    found = findings(played(with_line(Level.WARNING, "upstream_failed", text)))
+    assert found[0] == (
+        f"sim, overloaded:orders, step 2: a log line of orders holds {word!r}, a word of the injector's: "
+        f"'upstream_failed {text}'"
+    )
+
+
+def test_words_that_only_look_like_the_injectors_are_not() -> None:
+    text = "upstream=auth reason=Cannot connect to host auth:8000 ssl:default, please try route=/orders"
+    assert findings(played(with_line(Level.WARNING, "upstream_failed", text))) == []
+
+
+def test_a_kind_of_line_that_no_service_writes_is_found() -> None:
+    assert findings(played(with_line(Level.INFO, "throttled", "requests=4"))) == [
+        "sim, overloaded:orders, step 2: a log line of orders is of the kind 'throttled' at info, which no service "
+        "writes: 'requests=4'"
+    ]
+
+
+def test_a_line_with_a_field_more_is_found() -> None:
+    text = "method=POST route=/orders code=201 client=c-17"
+    assert findings(played(with_line(Level.INFO, "request", text))) == [
+        f"sim, overloaded:orders, step 2: a log line of orders of the kind 'request' reads {text!r}, unlike any that "
+        "a service writes"
+    ]
+
+
+def test_a_route_that_the_service_does_not_have_is_found() -> None:
+    text = "method=POST route=/rush code=201 duration_s=0.01"
+    assert findings(played(with_line(Level.INFO, "request", text))) == [
+        "sim, overloaded:orders, step 2: a log line of orders names the route /rush, which orders does not have"
+    ]
+
+
+def test_a_result_that_names_the_mode_is_found() -> None:
+    found = findings(played(LeakyWorld(result=lambda fault: f"waited, still {fault.mode}"), actions=[Wait()]))
+    assert found == [
+        "sim, overloaded:orders, step 1: the action's result holds 'overloaded', a word of the injector's: "
+        "'waited, still overloaded'",
+        "sim, overloaded:orders, step 1: the result of Wait() is 'waited, still overloaded'; one of: 'waited'",
+    ]
+
+
+def test_a_diagnosis_that_is_echoed_is_no_leak_but_one_that_is_corrected_is() -> None:
+    wrong = Diagnose(Service.AUTH, FaultMode.CRASHED)
+    assert findings(played(actions=[wrong])) == []
+    corrected = LeakyWorld(result=lambda fault: f"diagnosis noted: {fault.mode} on {fault.service}")
+    assert findings(played(corrected, actions=[wrong]))[-1] == (
+        f"sim, overloaded:orders, step 1: the result of {wrong} is 'diagnosis noted: overloaded on orders'; "
+        "one of: 'diagnosis noted: crashed on auth'"
+    )
+
+
+def test_a_key_more_in_info_is_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return observation, {**info, "hint": 3}
+
+    assert findings(played(change=change, actions=[])) == [
+        "sim, overloaded:orders, reset: info['hint'] is there; info holds step, overrun_s until the end"
+    ]
+
+
+def test_an_attribute_more_on_the_observation_is_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        object.__setattr__(observation, "world", object())
+        return observation, info
+
+    assert findings(played(change=change, actions=[])) == [
+        "sim, overloaded:orders, reset: observation.world is there, and is no field of Observation"
+    ]
+
+
+def test_a_text_that_carries_more_than_text_is_found() -> None:
+    class Tagged(str):
+        __slots__ = ("fault",)
+
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, last_result=Tagged(observation.last_result)), info
+
+    assert findings(played(change=change, actions=[])) == [
+        "sim, overloaded:orders, reset: observation.last_result is a Tagged: no part of an observation"
+    ]
+
+
+def test_features_of_another_kind_are_found() -> None:
+    def wider(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, features=observation.features.astype(np.float64)), info
+
+    def behind(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, features=observation.features[:]), info
+
+    def partly(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        features = np.full_like(observation.features, 1.0)
+        features[2, 4] = np.nan
+        return replace(observation, features=features), info
+
+    assert findings(played(change=wider, actions=[])) == [
+        "sim, overloaded:orders, reset: features are float64 of shape (5, 7); always float32 of shape (5, 7)"
+    ]
+    assert findings(played(change=behind, actions=[])) == [
+        "sim, overloaded:orders, reset: features share their memory with something behind them"
+    ]
+    assert findings(played(change=partly, actions=[])) == [
+        "sim, overloaded:orders, reset: row 2 is missing in part, [1.0, 1.0, 1.0, 1.0, nan, 1.0, 1.0]: "
+        "a service is seen or it is not"
+    ]
+
+
+def test_a_step_counter_that_jumps_is_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, steps_left=observation.steps_left - 1), info
+
+    assert findings(played(change=change, actions=[])) == [
+        "sim, overloaded:orders, reset: step 0 with 79 left is not what 0 steps come to"
+    ]
+
+
+def test_log_lines_out_of_order_are_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, logs=observation.logs[::-1]), info
+
+    assert findings(played(change=change, actions=[LOGS])) == [
+        "sim, overloaded:orders, step 1: the log of orders is not in the order in which it was written"
+    ]
+
+
+def test_a_field_that_is_there_for_one_fault_alone_is_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return observation, {**info, "retries": 1} if fault.mode is FaultMode.OVERLOADED else info
+
+    faults = [Fault.parse("crashed:auth"), FAULT]
+    usual = played(broken=False)
+    found = odd_shapes([usual, *(played(fault=fault, change=change) for fault in faults)])
+    assert len(found) == 3
+    assert all(one.startswith("sim, overloaded:orders: after ") and "'retries'" in one for one in found)
+
+
+def all_played(world: LeakyWorld, seeds: range = range(5)) -> list[Transcript]:
+    actions = [Wait(), Wait()]
+    return [played(world, fault, actions=actions, seed=seed) for fault in ALL_FAULTS for seed in seeds]
+
+
+def test_an_overrun_by_which_modes_can_be_told_is_found() -> None:
+    slow = LeakyWorld(overrun_s=lambda fault: 0.02 if fault.mode is FaultMode.OVERLOADED else 0.01)
+    assert tells(all_played(slow)) == [
+        f"info['overrun_s'] of {when} tells the mode: bad_deploy 0.01, crashed 0.01, memory_leak 0.01, "
+        "overloaded 0.02 (p = 0.00025)"
+        for when in ("reset", "steps")
+    ]
+
+
+def test_a_reset_that_takes_longer_for_a_mode_is_found() -> None:
+    def resets(longer_s: float) -> list[Transcript]:
+        dice = np.random.default_rng(0)
+        found = []
+        for one in all_played(LeakyWorld(), range(2)):
+            leak = one.fault is not None and one.fault.mode is FaultMode.MEMORY_LEAK
+            took_s = 6.0 + float(dice.normal(0.0, 0.05)) + (longer_s if leak else 0.0)
+            found.append(replace(one, seen=(replace(one.seen[0], took_s=took_s), *one.seen[1:])))
+        return found
+
+    assert tells(resets(0.0)) == []
+    assert tells(resets(2.0)) == [
+        "how long reset takes tells the mode: bad_deploy 6, crashed 6, memory_leak 7.99, overloaded 6.01 (p = 0.00025)"
+    ]
+
+
+def test_a_probe_learns_what_is_planted() -> None:
+    telling = LeakyWorld(overrun_s=lambda fault: float(ALL_FAULTS.index(fault)))
+    accuracy, interval = probe(all_played(telling))
+    assert (accuracy, interval[0] > 0.9) == (1.0, True)
