@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from env.environment import Observation
 from env.rendering import render
-from env.vocabulary import ACTIONS, Diagnose, FaultMode, Feature, action_text
+from env.vocabulary import Action, CheckLogs, Diagnose, FaultMode, Feature, action_text
 from env.world import FEATURES_SHAPE, LogLine
 from tests.audit.lines import kind_problem
 from tests.audit.results import result_problem
@@ -57,7 +58,6 @@ INJECTOR = re.compile(
 """What only whoever breaks things would write."""
 
 _PLAIN = (int, float, str, type(None))
-_ACTION_TYPES = tuple({type(action) for action in ACTIONS})
 
 
 def findings(transcript: Transcript) -> list[str]:
@@ -100,9 +100,10 @@ def _texts(seen: Seen) -> Iterator[tuple[str, str]]:
     else:
         rendered = rendered.replace(observation.last_result, "")
     # Log lines are in the rendering too, and were read above.
-    for line in rendered.splitlines():
-        if not any(each.text and each.text in line for each in observation.logs):
-            yield "the rendering", line
+    read = tuple(line.text for line in observation.logs if line.text)
+    for shown in rendered.splitlines():
+        if not any(text in shown for text in read):
+            yield "the rendering", shown
 
 
 def _structure(seen: Seen, number: int, max_steps: int) -> Iterator[str]:
@@ -119,12 +120,12 @@ def _structure(seen: Seen, number: int, max_steps: int) -> Iterator[str]:
         yield f"step {observation.step} with {observation.steps_left} left is not what {number} steps come to"
     if observation.last_action != seen.action:
         yield f"the last action reads {observation.last_action}, and was {seen.action}"
-    logs_of = getattr(seen.action, "service", None) if type(seen.action).__name__ == "CheckLogs" else None
+    logs_of = seen.action.service if isinstance(seen.action, CheckLogs) else None
     if observation.logs_of != logs_of or (observation.logs and logs_of is None):
         yield f"log lines of {observation.logs_of} after {seen.action}"
 
 
-def _absence(features: np.ndarray) -> Iterator[str]:
+def _absence(features: NDArray[np.float32]) -> Iterator[str]:
     """A service is seen or not: nothing else may be missing, and nothing be more than the column's range."""
     up = features[:, list(Feature).index(Feature.UP)]
     if not np.isin(up, (0.0, 1.0)).all():
@@ -139,7 +140,7 @@ def strangers(thing: object, place: str, expected: type | None = None) -> Iterat
     """Whatever can be reached from `thing` by its attributes and is not part of an observation."""
     if expected is not None and type(thing) is not expected:
         yield f"{place} is a {type(thing).__name__}; always a {expected.__name__}"
-    if isinstance(thing, (Observation, LogLine, *_ACTION_TYPES)):
+    if isinstance(thing, Observation | LogLine | Action):
         fields = {field.name for field in dataclasses.fields(thing)}
         for extra in sorted(set(vars(thing)) - fields):
             yield f"{place}.{extra} is there, and is no field of {type(thing).__name__}"

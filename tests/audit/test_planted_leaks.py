@@ -222,7 +222,8 @@ def test_a_reset_that_takes_longer_for_a_mode_is_found() -> None:
 
     assert tells(resets(0.0)) == []
     assert tells(resets(2.0)) == [
-        "how long reset takes tells the mode: bad_deploy 6, crashed 6, memory_leak 7.99, overloaded 6.01 (p = 0.00025)"
+        "how long reset takes in s tells the mode: bad_deploy 6, crashed 6, memory_leak 7.99, overloaded 6.01 "
+        "(p = 0.00025)"
     ]
 
 

@@ -1,0 +1,119 @@
+"""The log lines of both worlds are one closed set, and none of them says who asked."""
+
+from __future__ import annotations
+
+import ast
+import io
+import logging
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Service
+from env.world import Level
+from services.kit.logs import LOGGER, JsonFormatter
+from tests.audit.lines import TEXTS, Kind, kind_of, service_routes
+from tests.audit.transcript import record
+from traffic.campaigns import REQUESTS, Target
+from traffic.campaigns import Kind as CampaignKind
+
+SERVICES = Path(__file__).parents[2] / "services"
+
+LAB_ONLY: dict[Kind, str] = {
+    ("stopped", Level.INFO): "only a process that is given time to end writes it; whatever ends one here gives it none",
+    ("request", Level.WARNING): "the simulator writes `request_failed` and `upstream_failed`, and not the answer after",
+}
+"""Kinds of lines that only the lab has, and why; struck off as soon as the simulator writes them."""
+
+STEADY_ROUTES: dict[Service, set[str]] = {
+    Service.GATEWAY: {"/browse", "/sign-in", "/check-out"},
+    Service.AUTH: {"/sessions", "/tokens/check"},
+    Service.INVENTORY: {"/search", "/reservations"},
+    Service.ORDERS: {"/orders"},
+    Service.PAYMENTS: {"/charges"},
+}
+"""What the users' journeys ask for, directly or through a caller."""
+
+ROUTES_OF_A_CROWD_ALONE: dict[Service, set[str]] = {
+    Service.GATEWAY: {"/storefronts/{store}", "/carts"},
+    Service.ORDERS: {"/quotes"},
+}
+"""Routes that in the lab only extra traffic asks for. A service says so in its access log as it would to anybody on
+call, so this is a symptom; but a sharper one than the shop of a real day would show, so the set is not to grow."""
+
+
+def test_the_services_write_the_events_of_the_closed_set_and_no_other() -> None:
+    written = {event for path in SERVICES.rglob("*.py") for event in _events(ast.parse(path.read_text()))}
+    assert written == {event for event, _ in TEXTS}
+
+
+def _events(tree: ast.Module) -> Iterator[str]:
+    """The event of every `log(level, event, …)` and `OncePerSecond(level, event)`."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        if node.func.id in ("log", "OncePerSecond") and len(node.args) > 1:
+            event = node.args[1]
+            if isinstance(event, ast.Constant):
+                yield str(event.value)
+
+
+def test_the_simulator_writes_the_same_kinds_of_lines_as_the_lab() -> None:
+    logs = [CheckLogs(service) for service in Service]
+    kinds = {
+        kind_of(line)
+        for fault in ALL_FAULTS
+        for seen in record(SimulatedWorld(), fault, [*logs, *ACTIONS[26:31], *logs], seed=1, name="sim").seen
+        for line in seen.observation.logs
+    }
+    assert kinds == set(TEXTS) - set(LAB_ONLY)
+
+
+@pytest.mark.parametrize("target", Target)
+def test_extra_traffic_asks_for_routes_that_are_known(target: Target) -> None:
+    service = Service(target)
+    asked = {
+        _template(service, REQUESTS[kind][target](random.Random(0), b"").path.partition("?")[0])
+        for kind in CampaignKind
+    }
+    assert asked - STEADY_ROUTES[service] == ROUTES_OF_A_CROWD_ALONE.get(service, set())
+
+
+def _template(service: Service, path: str) -> str:
+    """The route that `path` belongs to."""
+    forms = {route: re.sub(r"\{\w+\}", "[^/]+", route) for route in service_routes(service)}
+    return next(route for route, form in forms.items() if re.fullmatch(form, path))
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the services log, as they write it to stdout."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("auth"))
+    level = LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    yield stream
+    LOGGER.removeHandler(handler)
+    LOGGER.setLevel(level)
+
+
+def test_a_log_line_does_not_say_which_client_asked(written: io.StringIO, app_of: Callable[[str], FastAPI]) -> None:
+    told = {
+        "Client-Key": "c0ffee-client",
+        "User-Agent": "c0ffee-agent",
+        "Idempotency-Key": "c0ffee-key",
+        "X-Forwarded-For": "c0ffee-address",
+    }
+    with TestClient(app_of("auth")) as client:
+        answer = client.post("/tokens/check", json={"token": "c0ffee-token", "note": "c0ffee-note"}, headers=told)
+    assert answer.status_code == 401
+    assert '"event": "request"' in written.getvalue()
+    assert "c0ffee" not in written.getvalue()
