@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agents.registry import PolicyName, make_policy
 from env.environment import Environment
 from env.evaluation import wilson_interval
 from env.rollout import EpisodeResult, play
+from env.scenario import draw
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import ACTIONS, ALL_FAULTS, Action
 
@@ -44,11 +46,13 @@ def all_played(name: PolicyName) -> list[EpisodeResult]:
     """Every fault with every seed."""
     environment = Environment(SimulatedWorld())
     return [
-        play(environment, make_policy(name, fault), seed=seed, fault=fault) for fault in ALL_FAULTS for seed in SEEDS
+        play(environment, make_policy(name, draw(seed, fault)), seed=seed, fault=fault)
+        for fault in ALL_FAULTS
+        for seed in SEEDS
     ]
 
 
-def rewards(played: list[EpisodeResult]) -> np.ndarray:
+def rewards(played: list[EpisodeResult]) -> NDArray[np.float64]:
     return np.array([result.report.total_reward for result in played])
 
 

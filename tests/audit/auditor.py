@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from env.environment import Observation
 from env.rendering import render
-from env.vocabulary import Action, CheckLogs, Diagnose, FaultMode, Feature, action_text
+from env.vocabulary import Action, CheckLogs, Diagnosis, FaultMode, Feature, action_text
 from env.world import FEATURES_SHAPE, LogLine
 from tests.audit.lines import kind_problem
 from tests.audit.results import result_problem
@@ -86,7 +86,7 @@ def _words(seen: Seen) -> Iterator[str]:
 def _texts(seen: Seen) -> Iterator[tuple[str, str]]:
     """Everything that reads as text. An agent's own diagnosis is echoed to it: that, and that alone, is left out."""
     observation = seen.observation
-    echo = isinstance(seen.action, Diagnose) and result_problem(seen) is None
+    echo = isinstance(seen.action, Diagnosis) and result_problem(seen) is None
     if not echo:
         yield "the action's result", observation.last_result
     for line in observation.logs:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from env.environment import Environment, Info, Observation
+from env.scenario import Scenario
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import Action, Fault
 from env.world import ActionResult, LogLine, Snapshot
@@ -63,8 +64,10 @@ class LeakyEnvironment(Environment):
         self._told = fault
         self._change = change
 
-    def reset(self, *, seed: int, fault: Fault | None = None) -> tuple[Observation, Info]:
-        return self._change(self._told, *super().reset(seed=seed, fault=fault))
+    def reset(
+        self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
+    ) -> tuple[Observation, Info]:
+        return self._change(self._told, *super().reset(seed=seed, fault=fault, scenario=scenario))
 
     def step(self, action: Action | int) -> tuple[Observation, float, bool, bool, Info]:
         observation, reward, terminated, truncated, info = super().step(action)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from env.vocabulary import STEADY_RELEASE, Action, CheckLogs, Diagnose, Restart, Rollback, ScaleUp, Wait
+from env.vocabulary import STEADY_RELEASE, Action, CheckLogs, Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp, Wait
 from tests.audit.transcript import Seen
 
 
@@ -17,6 +17,8 @@ def allowed_results(action: Action | None, lines: int) -> tuple[str, ...]:
             return ("waited",)
         case Diagnose(service, mode):
             return (f"diagnosis noted: {mode} on {service}",)
+        case DiagnoseNone():
+            return ("diagnosis noted: nothing is broken",)
         case CheckLogs(service):
             return (f"{lines} lines of {service}'s log",)
         case Restart(service):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from env.evaluation import wilson_interval
-from env.vocabulary import ALL_FAULTS, Diagnose, Wait
+from env.vocabulary import ALL_FAULTS, Diagnosis, Wait
 from tests.audit.transcript import NO_FAULT, Seen, Transcript
 
 ALPHA = 0.001  # so seldom is an honest channel accused
@@ -175,5 +175,5 @@ def _fields(one: Transcript) -> Iterator[float]:
             float(len(seen.info)),
         )
         yield from (_number(seen.info[key]) for key in sorted(seen.info))
-        if seen.action is None or isinstance(seen.action, Diagnose | Wait):
+        if seen.action is None or isinstance(seen.action, Diagnosis | Wait):
             yield from (float(len(observation.last_result)), float(sum(observation.last_result.encode())))

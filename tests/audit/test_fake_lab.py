@@ -7,27 +7,28 @@ from pathlib import Path
 import pytest
 
 from chaos.journal import Journal
-from env.vocabulary import ACTIONS, ALL_FAULTS, REMEDY, CheckLogs, Fault, Service
+from env.scenario import Scenario, draw
+from env.vocabulary import ACTIONS, ALL_FAULTS, PACK_ACTIONS, REMEDY, CheckLogs, Service
 from tests.audit.auditor import findings
 from tests.audit.tells import odd_shapes
-from tests.audit.transcript import Transcript, record
+from tests.audit.transcript import Transcript, record, without_fault
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
 
-def on_fake_lab(fault: Fault, folder: Path, *, broken: bool = True) -> Transcript:
+def on_fake_lab(scenario: Scenario, folder: Path) -> Transcript:
     clock = FakeClock()
-    remedy = REMEDY[fault.mode](fault.service)
+    remedies = [REMEDY[fault.mode](fault.service) for fault in scenario.faults]
     logs = [CheckLogs(service) for service in Service]
-    actions = [*(action for action in ACTIONS if action != remedy), *logs, remedy, *logs]
+    actions = [*(action for action in PACK_ACTIONS if action not in remedies), *logs, *remedies, *logs]
     world = fake_docker_world(FakeLab(clock), Journal(folder))
-    return record(world, fault, actions, seed=1, name="fake lab", broken=broken, now=clock.now)
+    return record(world, scenario, actions, name="fake lab", now=clock.now)
 
 
 @pytest.fixture(scope="module")
 def transcripts(tmp_path_factory: pytest.TempPathFactory) -> list[Transcript]:
     folder = tmp_path_factory.mktemp("journals")
-    played = [on_fake_lab(fault, folder / str(number)) for number, fault in enumerate(ALL_FAULTS)]
-    return [*played, on_fake_lab(ALL_FAULTS[0], folder / "none", broken=False)]
+    scenarios = [without_fault(1), *(draw(1, fault) for fault in ALL_FAULTS)]
+    return [on_fake_lab(scenario, folder / str(number)) for number, scenario in enumerate(scenarios)]
 
 
 def test_nothing_that_an_agent_reads_shows_the_truth(transcripts: list[Transcript]) -> None:

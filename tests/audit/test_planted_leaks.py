@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from env.environment import Info, Observation
-from env.vocabulary import ALL_FAULTS, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
+from env.environment import Environment, Info, Observation
+from env.scenario import draw
+from env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
 from env.world import Level, LogLine
 from tests.audit.auditor import findings
 from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
 from tests.audit.tells import odd_shapes, probe, tells
-from tests.audit.transcript import Transcript, record
+from tests.audit.transcript import Transcript, record, without_fault
 
 FAULT = Fault.parse("overloaded:orders")
 LOGS = CheckLogs(Service.ORDERS)
 
 
 def played(
-    world: LeakyWorld | None = None, fault: Fault = FAULT, change: Change | None = None, **how: Any
+    world: LeakyWorld | None = None,
+    *,
+    fault: Fault | None = FAULT,
+    seed: int = 1,
+    change: Change | None = None,
+    actions: Sequence[Action] = (Wait(), LOGS),
 ) -> Transcript:
-    return record(
-        world or LeakyWorld(),
-        fault,
-        how.pop("actions", [Wait(), LOGS]),
-        seed=how.pop("seed", 1),
-        name="sim",
-        wrap=(lambda plain: LeakyEnvironment(plain, fault, change)) if change else (lambda plain: plain),
-        now=lambda: 0.0,
-        **how,
-    )
+    def wrap(plain: Environment) -> Environment:
+        return plain if change is None or fault is None else LeakyEnvironment(plain, fault, change)
+
+    scenario = without_fault(seed) if fault is None else draw(seed, fault)
+    return record(world or LeakyWorld(), scenario, actions, name="sim", wrap=wrap, now=lambda: 0.0)
 
 
 def with_line(level: Level, event: str, text: str) -> LeakyWorld:
@@ -190,7 +191,7 @@ def test_a_field_that_is_there_for_one_fault_alone_is_found() -> None:
         return observation, {**info, "retries": 1} if fault.mode is FaultMode.OVERLOADED else info
 
     faults = [Fault.parse("crashed:auth"), FAULT]
-    usual = played(broken=False)
+    usual = played(fault=None)
     found = odd_shapes([usual, *(played(fault=fault, change=change) for fault in faults)])
     assert len(found) == 3
     assert all(one.startswith("sim, overloaded:orders: after ") and "'retries'" in one for one in found)
@@ -198,7 +199,7 @@ def test_a_field_that_is_there_for_one_fault_alone_is_found() -> None:
 
 def all_played(world: LeakyWorld, seeds: range = range(5)) -> list[Transcript]:
     actions = [Wait(), Wait()]
-    return [played(world, fault, actions=actions, seed=seed) for fault in ALL_FAULTS for seed in seeds]
+    return [played(world, fault=fault, actions=actions, seed=seed) for fault in ALL_FAULTS for seed in seeds]
 
 
 def test_an_overrun_by_which_modes_can_be_told_is_found() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from env.environment import Environment, Observation
 from env.objectives import Objectives
-from env.scenario import EpisodeConfig
-from env.vocabulary import Action, Fault
+from env.scenario import EpisodeConfig, Scenario
+from env.vocabulary import Action, Event, Fault
 from env.world import ActionResult, Snapshot, World
 
 NO_FAULT = "no fault"
@@ -25,7 +25,7 @@ class Seen:
     action: Action | None  # None of a reset
     observation: Observation
     info: Mapping[str, object]
-    took_s: float  # on the clock of whoever plays
+    took_s: float  # on the clock of whoever plays; of a reset, since steady state was reached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +33,39 @@ class Transcript:
     """One episode."""
 
     world: str
-    fault: Fault | None  # None where nothing was broken
+    scenario: Scenario
     config: EpisodeConfig
     seen: tuple[Seen, ...]  # the reset first; the last step of an episode that ended is left out: it tells the truth
 
     @property
+    def fault(self) -> Fault | None:
+        """What was broken first; None where nothing was."""
+        return self.scenario.faults[0] if self.scenario.faults else None
+
+    @property
     def name(self) -> str:
-        """What was broken."""
-        return NO_FAULT if self.fault is None else str(self.fault)
+        """What was played."""
+        return self.scenario.name or (NO_FAULT if self.fault is None else str(self.fault))
 
 
-class Untouched:
-    """A World in which nothing is ever broken, whatever is injected: what an episode looks like without a fault."""
+class Watched:
+    """A World that notes when it was restored: how long restoring takes tells of the episode before, and everything
+    after it of this one."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, now: Callable[[], float]) -> None:
         self._world = world
+        self._now = now
+        self.restored_at = now()
 
     def restore(self, rng: np.random.Generator) -> None:
         self._world.restore(rng)
+        self.restored_at = self._now()
 
     def inject(self, fault: Fault) -> None:
-        """Nothing."""
+        self._world.inject(fault)
+
+    def happen(self, event: Event) -> None:
+        self._world.happen(event)
 
     def apply(self, action: Action) -> ActionResult:
         return self._world.apply(action)
@@ -68,31 +80,34 @@ class Untouched:
         self._world.close()
 
 
+def without_fault(seed: int) -> Scenario:
+    """An episode in which nothing happens."""
+    return Scenario(seed=seed, timeline=())
+
+
 Wrap = Callable[[Environment], Environment]
 
 
 def record(
     world: World,
-    fault: Fault,
+    scenario: Scenario,
     actions: Iterable[Action],
     *,
-    seed: int,
     name: str,
     config: EpisodeConfig | None = None,
-    broken: bool = True,
     wrap: Wrap = lambda environment: environment,
     now: Callable[[], float] = time.perf_counter,
 ) -> Transcript:
-    """Play `actions` against `fault`, or against nothing where it is not `broken`; `wrap` is for planted leaks."""
-    config = config or EpisodeConfig(max_steps=80)
-    environment = wrap(Environment(world if broken else Untouched(world), config, PLAYED_ON))
-    began = now()
-    observation, info = environment.reset(seed=seed, fault=fault)
-    seen = [Seen(action=None, observation=observation, info=info, took_s=now() - began)]
+    """Play `actions` in `scenario`; `wrap` is for planted leaks."""
+    config = config or EpisodeConfig(max_steps=80, none_diagnosis=True)
+    watched = Watched(world, now)
+    environment = wrap(Environment(watched, config, PLAYED_ON))
+    observation, info = environment.reset(scenario=scenario)
+    seen = [Seen(action=None, observation=observation, info=info, took_s=now() - watched.restored_at)]
     for action in actions:
         began = now()
         observation, _, terminated, truncated, info = environment.step(action)
         if terminated or truncated:
             break
         seen.append(Seen(action=action, observation=observation, info=info, took_s=now() - began))
-    return Transcript(world=name, fault=fault if broken else None, config=config, seen=tuple(seen))
+    return Transcript(world=name, scenario=scenario, config=config, seen=tuple(seen))
