@@ -250,7 +250,9 @@ class DockerWorld:
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         now = self._wall_clock()
-        raw = self._fleet.logs(service, since=self._episode_began, tail=_LOG_LINES_READ)
+        # A little of what was before the fault: a log that ends with it must not be told by how short it is.
+        since = self._episode_began - self._patience.steady_window_s
+        raw = self._fleet.logs(service, since=since, tail=_LOG_LINES_READ)
         return digest([line for one in raw if (line := parse_line(one, now=now)) is not None])
 
     def _await_steady(self, *, hold_s: float) -> None:

@@ -138,7 +138,7 @@ class Environment:
             step=0,
             steps_left=self.config.max_steps,
         )
-        return observation, {"step": 0, "overrun_s": snapshot.overrun_s}
+        return observation, {"step": 0, "overrun_s": _told_overrun_s(snapshot)}
 
     def _open(self, scenario: Scenario, judge: Judge) -> None:
         """What happens before the first observation; a fault is waited for until it shows."""
@@ -208,7 +208,7 @@ class Environment:
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )
-        info: Info = {"step": step, "overrun_s": snapshot.overrun_s}
+        info: Info = {"step": step, "overrun_s": _told_overrun_s(snapshot)}
         if judge.outcome is None:
             return observation, reward, False, False, info
         info["report"] = self._end(judge.outcome, self._reason(judge, judge.outcome))
@@ -301,6 +301,11 @@ class Environment:
         )
         self._judge = None
         return self.report
+
+
+def _told_overrun_s(snapshot: Snapshot) -> float:
+    """What an agent is told of it: whether it was too slow, not the jitter of real clocks."""
+    return round(snapshot.overrun_s, 1)
 
 
 def _tell(judge: Judge, event: Event) -> None:
