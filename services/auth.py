@@ -17,6 +17,7 @@ from pydantic import Field
 from services.data import auth as data
 from services.kit.app import context, create_app
 from services.kit.fields import Body, Note, Username
+from services.kit.keys import make_key, read_key
 from services.kit.settings import Settings
 
 TOKEN_LIFE_S = 12 * 3600
@@ -82,18 +83,13 @@ def _version(credential: data.Credential) -> str:
     return hashlib.sha256(credential.digest).hexdigest()[:16]
 
 
-def _key(database: sqlite3.Connection) -> bytes:
-    key: bytes = database.execute("SELECT value FROM keys WHERE name = 'token'").fetchone()["value"]
-    return key
-
-
 def _signed(database: sqlite3.Connection, claims: dict[str, Any]) -> str:
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
     return f"{payload}.{_signature(database, payload)}"
 
 
 def _signature(database: sqlite3.Connection, payload: str) -> str:
-    return hmac.new(_key(database), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(read_key(database), payload.encode(), hashlib.sha256).hexdigest()
 
 
 def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None:
@@ -108,4 +104,9 @@ def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None
 
 def create(settings: Settings) -> FastAPI:
     """The service."""
-    return create_app(settings, routes, upgrade=data.upgrade)
+    return create_app(settings, routes, upgrade=_upgrade)
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    make_key(database)
+    data.upgrade(database)

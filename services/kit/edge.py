@@ -54,6 +54,7 @@ class Exchange:
         client_key = headers.get(b"client-key")
         self.client_key = client_key.decode("latin-1") if client_key else None
         self.idempotency_key: bytes = headers.get(b"idempotency-key", b"")
+        self.authorization: bytes = headers.get(b"authorization", b"")
         self.content_length: bytes = headers.get(b"content-length", b"")
         self.has_body = self.content_length not in (b"", b"0") or b"transfer-encoding" in headers
         self.trace = Trace(trace_id_of(headers.get(b"traceparent")), self.client_key)
@@ -161,7 +162,8 @@ class Edge:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            return message.get("body", b"")
+            body: bytes = message.get("body", b"")
+            return body
         if exchange.content_length.isdigit() and int(exchange.content_length[:20]) > MAX_BODY_BYTES:
             raise _too_large()
         self._arriving += 1
@@ -224,7 +226,12 @@ class Edge:
         if exchange.client_key is None or not exchange.idempotency_key:
             return None
         return self._ledger.find(
-            exchange.client_key, exchange.method, exchange.target, exchange.idempotency_key, exchange.body
+            exchange.client_key,
+            exchange.method,
+            exchange.target,
+            exchange.idempotency_key,
+            exchange.authorization,
+            exchange.body,
         )
 
     def _keep(self, exchange: Exchange) -> None:
@@ -235,6 +242,7 @@ class Edge:
             method=exchange.method,
             path=exchange.target,
             idempotency_key=exchange.idempotency_key,
+            authorization=exchange.authorization,
             body=exchange.body,
             status=exchange.status,
             headers=exchange.headers,
