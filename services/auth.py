@@ -18,6 +18,7 @@ from services.data import auth as data
 from services.kit.app import context, create_app
 from services.kit.fields import Body, Note, Username
 from services.kit.keys import make_key, read_key
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 
 TOKEN_LIFE_S = 12 * 3600
@@ -47,7 +48,7 @@ class Holder(Body):
     expires_at: int
 
 
-@routes.post("/sessions", status_code=201, responses={401: {"description": "Unknown user or wrong password."}})
+@routes.post("/sessions", status_code=201, responses=refusals({401: "Unknown user or wrong password."}))
 async def sign_in(request: Request, body: SignIn) -> Session:
     """A token for whoever knows the password."""
     ctx = context(request)
@@ -64,7 +65,7 @@ async def sign_in(request: Request, body: SignIn) -> Session:
         return Session(token=_signed(ctx.store, claims), expires_in_s=TOKEN_LIFE_S)
 
 
-@routes.post("/tokens/check", responses={401: {"description": "The token is not valid, or not any more."}})
+@routes.post("/tokens/check", responses=refusals({401: "The token is not valid, or not any more."}))
 async def check(request: Request, body: Token) -> Holder:
     """Who holds this token. A token ends when it expires or when its holder's password changes."""
     ctx = context(request)

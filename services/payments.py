@@ -13,9 +13,10 @@ from pydantic import Field
 
 from services.data import payments as data
 from services.kit.app import context, create_app
-from services.kit.fields import Body, IdempotencyKey, Note, Username
+from services.kit.fields import WHOLE, Body, IdempotencyKey, Note, Username
 from services.kit.idempotency import KeptAnswers
 from services.kit.keys import make_key, read_key
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
@@ -27,7 +28,7 @@ kept = KeptAnswers("charges")
 
 class Charge(Body):
     account: Username
-    amount_cents: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    amount_cents: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
     currency: Literal["EUR"] = "EUR"
     note: Note = ""
 
@@ -43,7 +44,7 @@ class Receipt(Body):
 @routes.post(
     "/charges",
     status_code=201,
-    responses={404: {"description": "No such account."}},
+    responses=refusals({404: "No such account."}),
 )
 async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey) -> Receipt:
     """Charge the account; the same key again gets the same receipt and charges nothing."""
