@@ -114,7 +114,7 @@ def _mounts(inspected: Inspected) -> str | None:
     wrong = []
     for mount in inspected.get("Mounts") or ():
         source = str(mount.get("Source", ""))
-        if source.endswith(ENGINE_SOCKETS):
+        if source.endswith(ENGINE_SOCKETS) or mount["Destination"].endswith(ENGINE_SOCKETS):
             return f"mounts the engine's socket: {source}"
         if mount["Type"] == "tmpfs" and mount["Destination"] == TMPFS:
             continue

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Mapping
 
 import pytest
-import requests
 from docker import DockerClient
 
-from bridge.assembly import connect_telemetry
 from env.vocabulary import Service
 from lab.containers import LabContainers
 from lab.engine import connect
 
 INSIDE_PORT = 8000
-STEADY_WITHIN_S = 30.0
 
 Address = tuple[str, int]
 

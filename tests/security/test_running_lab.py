@@ -207,7 +207,7 @@ def test_a_mounted_engine_socket_and_a_password_in_the_environment_are_found(sta
     one = start(volumes=socket_mount, environment={"DB_PASSWORD": "hunter2"}, read_only=False)
     assert container_findings(one.attrs) == [
         f"{one.name}: can write to its root file system",
-        f"{one.name}: mounts what is not its own: /dev/null",
+        f"{one.name}: mounts the engine's socket: /dev/null",
         f"{one.name}: has a secret in its environment: DB_PASSWORD",
     ]
     assert run(one, "sh", "-c", "echo x > /tmp/x")[0] == 0
