@@ -190,7 +190,11 @@ def test_a_container_that_is_closed_passes(start: Callable[..., Container]) -> N
         ({"cap_drop": None, "user": "0:0"}, "keeps the engine's default capabilities", "has capabilities (CapEff"),
         ({"security_opt": ["seccomp=unconfined"]}, "switches off protection", "may make any system call"),
         ({"security_opt": None}, "may gain new privileges", "may gain new privileges"),
-        ({"privileged": True, "user": "0:0"}, "is privileged", "has capabilities (CapEff"),
+        (
+            {"cap_drop": None, "cap_add": ["NET_RAW"], "user": "0:0"},
+            "is given capabilities: NET_RAW",
+            "has capabilities (CapEff",
+        ),
     ],
 )
 def test_what_is_opened_for_real_is_said_by_the_engine_and_seen_in_the_kernel(
