@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
+from schemathesis.core.failures import FailureGroup
 
 from services.kit import logs
 from tests.security.fuzz import from_app, fuzz
@@ -63,3 +65,44 @@ def test_every_answer_of_every_operation_is_described_with_its_shape(
     for operation in operations:
         for code, answer in operation["responses"].items():
             assert answer["content"]["application/json"]["schema"], (operation["operationId"], code)
+
+
+def _breaks(app: FastAPI) -> None:
+    @app.get("/halves")
+    async def halves(n: int) -> JSONResponse:
+        return JSONResponse({}, status_code=500 if n > 100 else 200)
+
+
+def _answers_with_another_shape(app: FastAPI) -> None:
+    @app.get("/word", responses={200: {"content": {"application/json": {"schema": {"type": "string"}}}}})
+    async def word() -> JSONResponse:
+        return JSONResponse(5)
+
+
+def _answers_with_a_status_of_its_own(app: FastAPI) -> None:
+    @app.get("/teapot")
+    async def teapot() -> JSONResponse:
+        return JSONResponse({}, status_code=418)
+
+
+def _shows_its_inside(app: FastAPI) -> None:
+    @app.get("/inside")
+    async def inside() -> JSONResponse:
+        return JSONResponse({"detail": "Traceback (most recent call last)"})
+
+
+@pytest.mark.parametrize(
+    ("plant", "found"),
+    [
+        (_breaks, "Server error"),
+        (_answers_with_another_shape, "5 is not of type"),
+        (_answers_with_a_status_of_its_own, "Undocumented status code"),
+        (_shows_its_inside, "Traceback"),
+    ],
+)
+def test_a_weakness_that_is_planted_in_a_service_is_found(plant: Callable[[FastAPI], None], found: str) -> None:
+    app = FastAPI()
+    plant(app)
+    with pytest.raises((FailureGroup, AssertionError)) as caught:
+        fuzz(from_app(app), examples=60)
+    assert found in str(caught.value)
