@@ -51,6 +51,7 @@ def test_an_image_holds_exactly_what_is_pinned_and_all_that_it_asks_for(real_lab
     traffic = LabContainers(connect(), real_lab).traffic()
     code, output = traffic.exec_run(["python3", "-c", READ_METADATA])
     assert code == 0, output
+    assert isinstance(output, bytes)
     packages = [Parser().parsestr(text) for text in output.decode().strip().split("\n\n")]
     assert {canonicalize_name(one["Name"]): one["Version"] for one in packages} == PINNED
     asked = [Requirement(line) for one in packages for line in one.get_all("Requires-Dist") or ()]

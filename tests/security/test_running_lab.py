@@ -38,6 +38,7 @@ CLOSED: dict[str, Any] = {
 
 def run(container: Container, *command: str) -> tuple[int, str]:
     code, output = container.exec_run(list(command))
+    assert isinstance(output, bytes)
     return int(code or 0), output.decode("utf-8", errors="replace")
 
 
@@ -113,6 +114,7 @@ def test_no_file_of_an_image_looks_like_a_secret(lab: LabContainers) -> None:
         if not paths:  # an image with no `find`: then with what every image of ours has
             walk = "import os; [print(os.path.join(d, f)) for d, _, fs in os.walk('/app') for f in fs]"
             paths = run(one, "python3", "-c", walk)[1].splitlines()
+        assert one.image is not None
         assert image_findings(one.image.attrs, (), (path.lstrip("/") for path in paths)) == []
 
 
