@@ -16,6 +16,7 @@ from docker.models.containers import Container
 from env.vocabulary import Service
 from lab.audit import container_findings, image_findings, process_findings, secret_texts
 from lab.containers import LabContainers
+from lab.doctor import Check, Verdict, examine
 from lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
 
 pytestmark = pytest.mark.docker
@@ -46,6 +47,11 @@ def test_every_container_is_closed_as_the_engine_sees_it(lab: LabContainers) -> 
     containers = lab.all()
     assert len(containers) == 12
     assert [finding for one in containers for finding in container_findings(one.attrs)] == []
+
+
+def test_doctor_says_that_every_container_is_closed(lab: LabContainers) -> None:
+    checks = {check.code: check for check in examine(lab.lab, lambda _: [])}
+    assert checks["hardening"] == Check(code="hardening", status=Verdict.PASS, text="every container is closed")
 
 
 def test_every_process_is_kept_small_as_the_kernel_sees_it(lab: LabContainers) -> None:
