@@ -25,8 +25,6 @@ CHARGE = json.dumps({"account": "user-001", "amount_cents": 5000}).encode()
 KEY = "Idempotency-Key: k"
 STALLED = post("/charges", b"{", KEY, length=1000)
 
-pytest_plugins = ("tests.services.conftest",)
-
 
 @pytest.fixture
 def address(app_of: Callable[[str], FastAPI]) -> Iterator[Address]:

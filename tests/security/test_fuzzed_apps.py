@@ -16,8 +16,6 @@ from services.kit import logs
 from tests.security.fuzz import from_app, fuzz
 from tests.services.conftest import NAMES, FakeUpstreams
 
-pytest_plugins = ("tests.services.conftest",)
-
 EXAMPLES = 25  # good and bad ones, each, for every operation
 
 

@@ -14,8 +14,6 @@ from services import auth, payments
 from services.kit.settings import Settings
 from services.seed import seed
 
-pytest_plugins = ("tests.services.conftest",)
-
 KNOWN = {"username": "user-001", "password": "user-001-secret"}
 CHARGE = {"account": "user-001", "amount_cents": 5000}
 
