@@ -11,6 +11,9 @@ from docker import DockerClient
 from env.vocabulary import Service
 from lab.containers import LabContainers
 from lab.engine import connect
+from tests.services.conftest import app_of, client_of, data, seeded, upstreams
+
+__all__ = ["app_of", "client_of", "data", "seeded", "upstreams"]
 
 INSIDE_PORT = 8000
 
