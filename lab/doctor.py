@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from lab import bases, compose, debian, engine, images, ports
+from lab import audit, bases, compose, debian, engine, images, ports
 from lab.containers import LabContainers
 from lab.errors import LabError
 from lab.names import ROOT, make_target, parse_lab
@@ -167,3 +167,10 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
     yield _judge("steady", not problems, text, make_target("up", lab), Verdict.WARN)
+    yield _hardening([finding for one in found for finding in audit.container_findings(one.attrs)], lab)
+
+
+def _hardening(findings: list[str], lab: str) -> Check:
+    text = f"not as closed as they were made: {'; '.join(findings)}" if findings else "every container is closed"
+    remedy = f"{make_target('down', lab)} && {make_target('up', lab)}"
+    return _judge("hardening", not findings, text, remedy, Verdict.WARN)

@@ -22,12 +22,14 @@ def main(arguments: list[str]) -> int:
     # Imported late, so that a wrong name costs nothing.
     import uvicorn
 
+    from services.kit.connections import Connection
+
     app = importlib.import_module(f"services.{name}").create(Settings.from_environment(name))
     config = uvicorn.Config(
         app,
         host=os.environ.get("HOST", "0.0.0.0"),
         port=int(os.environ.get("PORT", "8000")),
-        http="httptools",
+        http=Connection,
         loop="asyncio",
         ws="none",
         lifespan="on",

@@ -17,6 +17,8 @@ from pydantic import Field
 from services.data import auth as data
 from services.kit.app import context, create_app
 from services.kit.fields import Body, Note, Username
+from services.kit.keys import make_key, read_key
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 
 TOKEN_LIFE_S = 12 * 3600
@@ -46,7 +48,7 @@ class Holder(Body):
     expires_at: int
 
 
-@routes.post("/sessions", status_code=201, responses={401: {"description": "Unknown user or wrong password."}})
+@routes.post("/sessions", status_code=201, responses=refusals({401: "Unknown user or wrong password."}))
 async def sign_in(request: Request, body: SignIn) -> Session:
     """A token for whoever knows the password."""
     ctx = context(request)
@@ -63,7 +65,7 @@ async def sign_in(request: Request, body: SignIn) -> Session:
         return Session(token=_signed(ctx.store, claims), expires_in_s=TOKEN_LIFE_S)
 
 
-@routes.post("/tokens/check", responses={401: {"description": "The token is not valid, or not any more."}})
+@routes.post("/tokens/check", responses=refusals({401: "The token is not valid, or not any more."}))
 async def check(request: Request, body: Token) -> Holder:
     """Who holds this token. A token ends when it expires or when its holder's password changes."""
     ctx = context(request)
@@ -82,18 +84,13 @@ def _version(credential: data.Credential) -> str:
     return hashlib.sha256(credential.digest).hexdigest()[:16]
 
 
-def _key(database: sqlite3.Connection) -> bytes:
-    key: bytes = database.execute("SELECT value FROM keys WHERE name = 'token'").fetchone()["value"]
-    return key
-
-
 def _signed(database: sqlite3.Connection, claims: dict[str, Any]) -> str:
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
     return f"{payload}.{_signature(database, payload)}"
 
 
 def _signature(database: sqlite3.Connection, payload: str) -> str:
-    return hmac.new(_key(database), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(read_key(database), payload.encode(), hashlib.sha256).hexdigest()
 
 
 def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None:
@@ -108,4 +105,9 @@ def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None
 
 def create(settings: Settings) -> FastAPI:
     """The service."""
-    return create_app(settings, routes, upgrade=data.upgrade)
+    return create_app(settings, routes, upgrade=_upgrade)
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    make_key(database)
+    data.upgrade(database)

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from services.data import gateway as data
 from services.kit.app import Context, context, create_app
-from services.kit.fields import Body, IdempotencyKey, Line, Note, StoreId, Username
+from services.kit.fields import WHOLE, Body, IdempotencyKey, Line, Note, StoreId, Username
+from services.kit.replies import documented, refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 from services.kit.upstreams import UpstreamAnswer, Upstreams
@@ -23,11 +24,22 @@ from services.kit.upstreams import UpstreamAnswer, Upstreams
 UPSTREAM_TIMEOUT_S = 1.0
 KEPT_CARTS = 1_000
 SHELVES = 80  # behind each block of a shop's front page
-BEHIND: dict[int | str, dict[str, Any]] = {
-    404: {"description": "No such storefront, product, account or zone."},
-    502: {"description": "A service behind this one failed."},
-    504: {"description": "A service behind this one did not answer in time."},
+BEHIND = {
+    404: "No such storefront, product, account or zone.",
+    502: "A service behind this one failed.",
+    504: "A service behind this one did not answer in time.",
 }
+PAGE = {"type": "object", "properties": {"page": {"type": "string"}}, "required": ["page"]}
+
+
+def _page_with(fact: str, kind: str) -> dict[str, Any]:
+    """The schema of a page that brings a fact along."""
+    return {
+        "type": "object",
+        "properties": {"page": {"type": "string"}, fact: {"type": kind}},
+        "required": ["page", fact],
+    }
+
 
 routes = APIRouter()
 
@@ -40,7 +52,7 @@ class SignIn(Body):
 
 class CheckOut(Body):
     lines: Annotated[list[Line], Field(min_length=1, max_length=20)]
-    zone: Annotated[int, Field(ge=1, le=1_000_000)]
+    zone: Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
     note: Note = ""
 
 
@@ -54,7 +66,7 @@ class SavedCart(Body):
     units: int
 
 
-@routes.get("/storefronts/{store}", responses={404: BEHIND[404]})
+@routes.get("/storefronts/{store}", responses=documented(200, PAGE) | refusals({404: BEHIND[404]}))
 async def storefront(request: Request, store: int) -> Response:
     """A shop's front page, with everything on its shelves."""
     ctx = context(request)
@@ -64,7 +76,7 @@ async def storefront(request: Request, store: int) -> Response:
         return _compose(request, shop, "Welcome", shelves)
 
 
-@routes.get("/browse", responses=BEHIND)
+@routes.get("/browse", responses=documented(200, _page_with("hits", "array")) | refusals(BEHIND))
 async def browse(
     request: Request, q: Annotated[str, Query(min_length=1, max_length=200)], store: StoreId = 1
 ) -> Response:
@@ -78,7 +90,12 @@ async def browse(
         return _compose(request, shop, f"Results for {q}", rows, hits=hits)
 
 
-@routes.post("/sign-in", status_code=201, responses=BEHIND | {401: {"description": "Unknown user or wrong password."}})
+@routes.post(
+    "/sign-in",
+    status_code=201,
+    responses=documented(201, _page_with("token", "string"))
+    | refusals(BEHIND | {401: "Unknown user or wrong password."}),
+)
 async def sign_in(request: Request, body: SignIn, store: StoreId = 1) -> Response:
     """A token for whoever knows the password, with a page to greet them."""
     ctx = context(request)
@@ -92,7 +109,8 @@ async def sign_in(request: Request, body: SignIn, store: StoreId = 1) -> Respons
 @routes.post(
     "/check-out",
     status_code=201,
-    responses=BEHIND | {401: {"description": "No valid token."}, 409: {"description": "Not enough in stock."}},
+    responses=documented(201, _page_with("order", "object"))
+    | refusals(BEHIND | {401: "No valid token.", 409: "Not enough in stock."}),
 )
 async def check_out(
     request: Request,

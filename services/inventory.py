@@ -16,6 +16,7 @@ from services.data import inventory as data
 from services.kit.app import context, create_app
 from services.kit.fields import Body, IdempotencyKey, Line, Note
 from services.kit.idempotency import fingerprint
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
@@ -75,7 +76,7 @@ async def search(request: Request, q: Annotated[str, Query(min_length=1, max_len
 @routes.post(
     "/reservations",
     status_code=201,
-    responses={404: {"description": "No such product."}, 409: {"description": "Not enough in stock."}},
+    responses=refusals({404: "No such product.", 409: "Not enough in stock."}),
 )
 async def reserve(request: Request, body: Reservation, idempotency_key: IdempotencyKey) -> Reserved:
     """Hold the goods: all lines or none; the same key again gets the same answer and holds nothing more."""

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from services.data import orders as data
 from services.kit.app import Context, context, create_app
-from services.kit.fields import Body, Cents, IdempotencyKey, Line, Note, ProductId, Quantity, Username
+from services.kit.fields import WHOLE, Body, Cents, IdempotencyKey, Line, Note, ProductId, Quantity, Username
 from services.kit.idempotency import KeptAnswers
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 from services.kit.upstreams import Upstreams
@@ -23,7 +24,7 @@ GRAMS_APIECE = 300
 
 routes = APIRouter()
 kept = KeptAnswers("orders")
-ZoneId = Annotated[int, Field(ge=1, le=1_000_000)]
+ZoneId = Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
 
 
 class PricedLine(Body):
@@ -58,7 +59,7 @@ class Placed(Body):
     receipt: str
 
 
-@routes.post("/quotes", responses={404: {"description": "The shop does not ship to this zone."}})
+@routes.post("/quotes", responses=refusals({404: "The shop does not ship to this zone."}))
 async def quote(request: Request, body: Basket) -> Quote:
     """What the basket costs with the best promotions."""
     ctx = context(request)
@@ -69,12 +70,14 @@ async def quote(request: Request, body: Basket) -> Quote:
 @routes.post(
     "/orders",
     status_code=201,
-    responses={
-        404: {"description": "No such product, account or zone."},
-        409: {"description": "Not enough in stock, or the same order is being placed right now."},
-        502: {"description": "A service behind this one failed."},
-        504: {"description": "A service behind this one did not answer in time."},
-    },
+    responses=refusals(
+        {
+            404: "No such product, account or zone.",
+            409: "Not enough in stock, or the same order is being placed right now.",
+            502: "A service behind this one failed.",
+            504: "A service behind this one did not answer in time.",
+        }
+    ),
 )
 async def place(request: Request, body: Order, idempotency_key: IdempotencyKey) -> Placed:
     """Reserve, price, charge; the same key again gets the same order and places none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sqlite3
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
@@ -12,12 +13,14 @@ from pydantic import Field
 
 from services.data import payments as data
 from services.kit.app import context, create_app
-from services.kit.fields import Body, IdempotencyKey, Note, Username
+from services.kit.fields import WHOLE, Body, IdempotencyKey, Note, Username
 from services.kit.idempotency import KeptAnswers
+from services.kit.keys import make_key, read_key
+from services.kit.replies import refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
-STRETCHING = 18_000  # iterations that turn an account's secret into the key of one receipt
+STRETCHING = 18_000  # iterations that turn the service's key into the key of one receipt
 
 routes = APIRouter()
 kept = KeptAnswers("charges")
@@ -25,7 +28,7 @@ kept = KeptAnswers("charges")
 
 class Charge(Body):
     account: Username
-    amount_cents: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    amount_cents: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
     currency: Literal["EUR"] = "EUR"
     note: Note = ""
 
@@ -41,7 +44,7 @@ class Receipt(Body):
 @routes.post(
     "/charges",
     status_code=201,
-    responses={404: {"description": "No such account."}},
+    responses=refusals({404: "No such account."}),
 )
 async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey) -> Receipt:
     """Charge the account; the same key again gets the same receipt and charges nothing."""
@@ -56,17 +59,22 @@ async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey
             raise HTTPException(404, "no such account")
         fee_cents = -(-body.amount_cents * account.fee_basis_points // 10_000)
         facts = {**asked, "fee_cents": fee_cents}
-        receipt = Receipt(**facts, signature=_signature(account, idempotency_key, facts))
+        receipt = Receipt(**facts, signature=_signature(read_key(ctx.store), account, idempotency_key, facts))
         with transaction(ctx.store):
             kept.keep(ctx.store, idempotency_key, asked, receipt.model_dump())
         return receipt
 
 
-def _signature(account: data.Account, idempotency_key: str, facts: dict[str, object]) -> str:
-    key = hashlib.pbkdf2_hmac("sha256", idempotency_key.encode(), account.salt, STRETCHING)
+def _signature(own_key: bytes, account: data.Account, idempotency_key: str, facts: dict[str, object]) -> str:
+    key = hashlib.pbkdf2_hmac("sha256", own_key + idempotency_key.encode(), account.salt, STRETCHING)
     return hmac.new(key, json.dumps(facts, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
 
 def create(settings: Settings) -> FastAPI:
     """The service."""
-    return create_app(settings, routes, upgrade=data.upgrade)
+    return create_app(settings, routes, upgrade=_upgrade)
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    make_key(database)
+    data.upgrade(database)

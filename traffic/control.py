@@ -14,7 +14,12 @@ from traffic.metrics import Metrics
 
 MAX_RATE_PER_S = 2_000.0
 MAX_LEASE_S = 600.0
+_PORT = re.compile(r":\d*$")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MAX_CAMPAIGNS = 32  # every kind on every service, and some to spare
+# Whoever reaches this interface does so by one of these names. A web page that had its own name point here, to be
+# let in by the browser, sends that name.
+HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]", "traffic"))
 FIELDS = ("kind", "service", "rate_per_s", "lease_s")
 
 
@@ -26,7 +31,7 @@ def parse_order(content: dict[str, Any]) -> Order:
     """A campaign as it was asked for, or BadOrder."""
     unknown = sorted(set(content) - set(FIELDS))
     if unknown:
-        raise BadOrder(f"unknown field {unknown[0]!r}; the fields are: {', '.join(FIELDS)}")
+        raise BadOrder(f"unknown field {_short(unknown[0])}; the fields are: {', '.join(FIELDS)}")
     return Order(
         kind=Kind(_member(content, "kind", tuple(Kind))),
         service=Target(_member(content, "service", tuple(Target))),
@@ -35,27 +40,38 @@ def parse_order(content: dict[str, Any]) -> Order:
     )
 
 
+def _short(value: object) -> str:
+    """What somebody sent, as far as it helps to find it."""
+    try:
+        return repr(value)[:80]
+    except (RecursionError, ValueError):  # nested too deeply, or a number of more digits than Python writes
+        return "too long to be shown"
+
+
 def _member(content: dict[str, Any], field: str, allowed: tuple[str, ...]) -> str:
     value = content.get(field)
     if value not in allowed:
-        raise BadOrder(f"{field} is {value!r}; one of: {', '.join(allowed)}")
+        raise BadOrder(f"{field} is {_short(value)}; one of: {', '.join(allowed)}")
     return str(value)
 
 
 def _number(content: dict[str, Any], field: str, most: float) -> float:
     value = content.get(field)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadOrder(f"{field} is {value!r}; a number above 0, at most {most:g}")
+        raise BadOrder(f"{field} is {_short(value)}; a number above 0, at most {most:g}")
     if not math.isfinite(value) or not 0 < value <= most:
-        raise BadOrder(f"{field} is {value!r}; a number above 0, at most {most:g}")
+        raise BadOrder(f"{field} is {_short(value)}; a number above 0, at most {most:g}")
     return float(value)
 
 
 async def _content(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="send the body as Content-Type: application/json")
     try:
         content = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        raise BadOrder(f"the body is not JSON: {error}") from error
+        # cut: the parser may quote what it was given
+        raise BadOrder(f"the body is not JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise BadOrder("the body is not a JSON object")
     return content
@@ -66,6 +82,18 @@ def _campaign_id(request: web.Request) -> str:
     if not _ID.fullmatch(campaign_id):
         raise BadOrder("a campaign's id is 1 to 64 letters, digits, dots, dashes and underscores")
     return campaign_id
+
+
+@web.middleware
+async def _keep_web_pages_out(request: web.Request, handler: Any) -> web.StreamResponse:
+    """No page that a browser on this machine shows may read or change anything here, whatever it was made to send."""
+    name = _PORT.sub("", request.headers.get("Host", "")).lower()
+    if name not in HOSTS:
+        raise web.HTTPForbidden(reason=f"this is reached as one of: {', '.join(sorted(HOSTS))}")
+    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise web.HTTPForbidden(reason="web pages have no business here")
+    answer: web.StreamResponse = await handler(request)
+    return answer
 
 
 @web.middleware
@@ -90,7 +118,7 @@ class Control:
 
     def app(self) -> web.Application:
         """The application."""
-        app = web.Application(middlewares=[_say_what_is_wrong], client_max_size=64 * 1024)
+        app = web.Application(middlewares=[_say_what_is_wrong, _keep_web_pages_out], client_max_size=64 * 1024)
         app.add_routes(
             [
                 web.get("/healthz", self.healthz),
@@ -114,6 +142,9 @@ class Control:
 
     async def put(self, request: web.Request) -> web.Response:
         campaign_id, order = _campaign_id(request), parse_order(await _content(request))
+        running = {str(campaign["id"]) for campaign in self._campaigns.describe()}
+        if campaign_id not in running and len(running) >= MAX_CAMPAIGNS:
+            raise BadOrder(f"{MAX_CAMPAIGNS} campaigns run already; end one of them first")
         created = self._campaigns.put(campaign_id, order)
         return web.json_response({"id": campaign_id, "lease_s": order.lease_s}, status=201 if created else 200)
 

@@ -13,7 +13,6 @@ ITERATIONS = 28_000  # of PBKDF2: what a sign-in costs
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);
 CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expires_at INTEGER NOT NULL);
-CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
 
@@ -42,7 +41,6 @@ def seed(database: sqlite3.Connection) -> None:
 
     with ThreadPoolExecutor() as pool:
         database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(user, range(USERS)))
-    database.execute("INSERT INTO keys VALUES ('token', ?)", (hashlib.sha256(b"token key of the shop").digest(),))
 
 
 def upgrade(database: sqlite3.Connection) -> None:

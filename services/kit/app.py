@@ -23,20 +23,24 @@ from services.kit.edge import MAX_IN_FLIGHT, Edge
 from services.kit.ledger import Ledger
 from services.kit.logs import log
 from services.kit.metrics import Metrics
-from services.kit.replies import problem, reply
+from services.kit.replies import problem, refusals, reply
 from services.kit.settings import Settings
 from services.kit.trace import CURRENT
 from services.kit.turn import Turn
 from services.kit.upstreams import HttpUpstreams, UpstreamFailed, Upstreams
 
 MAX_PROBLEMS = 5  # of a body that is wrong in many places
-COMMON_ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is not JSON."},
-    413: {"description": "The body is too large."},
-    422: {"description": "The request is not as described here."},
-    500: {"description": "The service failed."},
-    503: {"description": "Too many requests in flight."},
-}
+COMMON_ANSWERS = refusals(
+    {
+        400: "The body is not JSON.",
+        408: "The body did not come in time.",
+        413: "The body is too large.",
+        422: "The request is not as described here.",
+        431: "The head of the request is too large.",
+        500: "The service failed.",
+        503: "Too many requests in flight.",
+    }
+)
 
 
 @dataclass(kw_only=True)

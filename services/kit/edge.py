@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,14 +20,23 @@ from services.kit.trace import CURRENT, Trace, trace_id_of
 UNCOUNTED = frozenset(("/metrics", "/healthz"))
 MAX_IN_FLIGHT = 48
 MAX_BODY_BYTES = 1 << 20
+MAX_ARRIVING_BYTES = 32 << 20  # of all bodies that are still on their way
+SMALL_BODY_BYTES = 16 << 10  # so much is always read: slow giants do not keep ordinary clients out
+BODY_TIMEOUT_S = 10.0
+MAX_DRAINED_BYTES = 4 << 20  # of a body that is refused
+DRAIN_TIMEOUT_S = 1.0
 CLIENT_GONE = 499  # nobody is there to read it; it is for the log and the metrics
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 Templates = Sequence[tuple[re.Pattern[str], str]]  # what a path of the route looks like, and the route's template
 
 
-class BodyTooLarge(Exception):
-    """The body is above the cap."""
+class NotTaken(Exception):
+    """The body is not read to its end; with the status to answer."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class ClientGone(Exception):
@@ -44,12 +54,15 @@ class Exchange:
         client_key = headers.get(b"client-key")
         self.client_key = client_key.decode("latin-1") if client_key else None
         self.idempotency_key: bytes = headers.get(b"idempotency-key", b"")
+        self.authorization: bytes = headers.get(b"authorization", b"")
         self.content_length: bytes = headers.get(b"content-length", b"")
+        self.has_body = self.content_length not in (b"", b"0") or b"transfer-encoding" in headers
         self.trace = Trace(trace_id_of(headers.get(b"traceparent")), self.client_key)
         self.body = b""
         self.status = CLIENT_GONE
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.content: list[bytes] = []
+        self.admitted = False  # while it is being worked on
 
     @property
     def method(self) -> str:
@@ -88,7 +101,9 @@ class Edge:
         self._metrics = metrics
         self._ledger = ledger
         self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._working = 0
+        self._arriving = 0  # requests whose body is on its way
+        self._arriving_bytes = 0
         self._log_shed = OncePerSecond(logging.WARNING, "shed")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,33 +112,102 @@ class Edge:
             return
         exchange = Exchange(scope, self._templates)
         CURRENT.set(exchange.trace)
-        if self._in_flight >= self._max_in_flight:
+        if self._full:
             # Turned away before anything costly: a cheap no keeps the answers to the others in time.
-            await problem(503, "too many requests in flight, try again later")(
-                scope, receive, self._seen(exchange, send)
-            )
-            self._log_shed(route=exchange.route(), in_flight=self._in_flight, trace_id=exchange.trace.trace_id)
-            self._count(exchange)
+            await self._shed(exchange, receive, self._seen(exchange, send))
             return
-        self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
         try:
+            exchange.body = await self._body(exchange, receive)
+            if self._full:  # in the meantime
+                await self._shed(exchange, receive, self._seen(exchange, send))
+                return
+            self._admit(exchange)
             await self._answer(exchange, receive, self._seen(exchange, send))
+        except NotTaken as refused:
+            await self._refuse(refused, exchange, receive, self._seen(exchange, send))
+        except ClientGone:
+            pass
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
-            self._count(exchange)
-            self._log_request(exchange)
+            self._release(exchange)
+        self._count(exchange)
+        self._log_request(exchange)
+
+    @property
+    def _full(self) -> bool:
+        return self._working >= self._max_in_flight
+
+    def _admit(self, exchange: Exchange) -> None:
+        exchange.admitted = True
+        self._working += 1
+        self._gauge()
+
+    def _release(self, exchange: Exchange) -> None:
+        if exchange.admitted:
+            exchange.admitted = False
+            self._working -= 1
+            self._gauge()
+
+    def _gauge(self) -> None:
+        self._metrics.in_flight.set(self._working + self._arriving)
+
+    async def _shed(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        await problem(503, "too many requests in flight, try again later")(exchange.scope, receive, send)
+        self._log_shed(route=exchange.route(), in_flight=self._working, trace_id=exchange.trace.trace_id)
+        self._count(exchange)
+
+    async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
+        """The whole body. One that is on its way keeps nobody else from being worked on, and is not waited for long."""
+        if not exchange.has_body:
+            # Nothing to wait for, so no timer either: this is half of all requests.
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body: bytes = message.get("body", b"")
+            return body
+        if exchange.content_length.isdigit() and int(exchange.content_length[:20]) > MAX_BODY_BYTES:
+            raise _too_large()
+        self._arriving += 1
+        self._gauge()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                async for chunk in _chunks(receive):
+                    size += len(chunk)
+                    self._arriving_bytes += len(chunk)
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+                    if size > SMALL_BODY_BYTES and self._arriving_bytes > MAX_ARRIVING_BYTES:
+                        raise NotTaken(503, "too many large requests on their way, try again later")
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            raise NotTaken(408, f"the body did not come within {BODY_TIMEOUT_S:g} s") from error
+        finally:
+            self._arriving -= 1
+            self._arriving_bytes -= size
+            self._gauge()
+        return b"".join(chunks)
+
+    async def _refuse(self, refused: NotTaken, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Say no at once, then let the client finish its sentence, for a while: who is cut off in the middle of it
+        hears nothing."""
+        answer = problem(refused.status, str(refused))
+        answer.headers["Connection"] = "close"
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        left = MAX_DRAINED_BYTES
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                async for chunk in _chunks(receive):
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+        except (TimeoutError, ClientGone):
+            pass  # it had its chance
+        await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         scope = exchange.scope
-        try:
-            exchange.body = await _read_body(exchange, receive)
-        except BodyTooLarge:
-            await problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes")(scope, receive, send)
-            return
-        except ClientGone:
-            return
         answer = self._replay(exchange)
         if answer is not None:
             await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
@@ -142,7 +226,12 @@ class Edge:
         if exchange.client_key is None or not exchange.idempotency_key:
             return None
         return self._ledger.find(
-            exchange.client_key, exchange.method, exchange.target, exchange.idempotency_key, exchange.body
+            exchange.client_key,
+            exchange.method,
+            exchange.target,
+            exchange.idempotency_key,
+            exchange.authorization,
+            exchange.body,
         )
 
     def _keep(self, exchange: Exchange) -> None:
@@ -153,6 +242,7 @@ class Edge:
             method=exchange.method,
             path=exchange.target,
             idempotency_key=exchange.idempotency_key,
+            authorization=exchange.authorization,
             body=exchange.body,
             status=exchange.status,
             headers=exchange.headers,
@@ -165,6 +255,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 exchange.headers = tuple(message.get("headers", ()))
+                # The work is done: a client that does not read its answer takes nobody's place.
+                self._release(exchange)
             elif message["type"] == "http.response.body":
                 exchange.content.append(message.get("body", b""))
             await send(message)
@@ -193,24 +285,19 @@ def _described(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-async def _read_body(exchange: Exchange, receive: Receive) -> bytes:
-    """The whole body, or BodyTooLarge before it is all in memory."""
-    length = exchange.content_length
-    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
-        raise BodyTooLarge
-    chunks: list[bytes] = []
-    size = 0
+def _too_large() -> NotTaken:
+    return NotTaken(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body, piece by piece."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLarge
-        chunks.append(chunk)
+        yield message.get("body", b"")
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return
 
 
 def _body_first(body: bytes, receive: Receive) -> Receive:

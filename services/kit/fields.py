@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_NOTE_CHARACTERS = 1 << 20
 
+
+def _whole(value: object) -> object:
+    """In JSON 5.0 is the same number as 5, and JSON Schema calls it an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 Note = Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS, description="Free text, not interpreted.")]
-Cents = Annotated[int, Field(ge=0, le=100_000_000)]
-Quantity = Annotated[int, Field(ge=1, le=20)]
-ProductId = Annotated[int, Field(ge=1, le=2_000_000_000)]
+Cents = Annotated[int, Field(ge=0, le=100_000_000), WHOLE]
+Quantity = Annotated[int, Field(ge=1, le=20), WHOLE]
+ProductId = Annotated[int, Field(ge=1, le=2_000_000_000), WHOLE]
 Username = Annotated[str, Field(min_length=1, max_length=64)]
 StoreId = Annotated[int, Query(ge=1, le=1_000_000, description="Which storefront.")]
 IdempotencyKey = Annotated[

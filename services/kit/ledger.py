@@ -12,6 +12,7 @@ class Answer:
     method: str
     path: str
     idempotency_key: bytes
+    authorization: bytes
     body: bytes
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -27,12 +28,14 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._last)
 
-    def find(self, client_key: str, method: str, path: str, idempotency_key: bytes, body: bytes) -> Answer | None:
-        """The answer to replay, where this is the client's last request over again."""
+    def find(
+        self, client_key: str, method: str, path: str, idempotency_key: bytes, authorization: bytes, body: bytes
+    ) -> Answer | None:
+        """The answer to replay, where this is the client's last request over again, with the same rights."""
         last = self._last.get(client_key)
         if last is None or (last.method, last.path, last.idempotency_key) != (method, path, idempotency_key):
             return None
-        return last if last.body == body else None
+        return last if last.authorization == authorization and last.body == body else None
 
     def keep(self, client_key: str, answer: Answer) -> None:
         """Remember `answer` as the client's last."""

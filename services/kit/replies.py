@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -16,3 +17,25 @@ def reply(status: int, content: Any, headers: dict[str, str] | None = None) -> R
 def problem(status: int, detail: str, **more: Any) -> Response:
     """What went wrong, in the one shape that all errors have."""
     return reply(status, {"detail": detail, **more})
+
+
+# As schemas, not as models: a model for each answer of each route would be built anew at every boot.
+PROBLEM = {
+    "type": "object",
+    "properties": {"detail": {"type": "string"}, "trace_id": {"type": "string"}},
+    "required": ["detail"],
+    "additionalProperties": False,
+}
+
+
+def documented(status: int, schema: Mapping[str, Any], description: str = "Done.") -> dict[int | str, dict[str, Any]]:
+    """An answer for the OpenAPI description of a route."""
+    return {status: {"description": description, "content": {"application/json": {"schema": schema}}}}
+
+
+def refusals(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Answers that say what went wrong, for the OpenAPI description of a route."""
+    documents: dict[int | str, dict[str, Any]] = {}
+    for status, description in descriptions.items():
+        documents |= documented(status, PROBLEM, description)
+    return documents

@@ -33,7 +33,8 @@ class Generator:
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self._session.request(method, self._url + path, data=data) as answer:
+        headers = {"Content-Type": "application/json"}
+        async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def none_left(self) -> None:

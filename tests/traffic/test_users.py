@@ -158,3 +158,26 @@ def test_a_client_that_gives_up_counts_an_error() -> None:
         await _until(lambda: _count(metrics, Outcome.ERROR) >= 5)
 
     assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
+
+
+def test_who_is_signed_out_signs_in_again_and_goes_on_with_the_basket() -> None:
+    """Where the shop has new data, no customer is lost, and not all of them come to sign in at once."""
+    tokens: list[str] = []
+
+    async def run() -> None:
+        async with a_shop() as (shop, url, session):
+            users = Users(session, url, Metrics(), seed=1)
+            for customer in range(5):
+                await users._token_of(customer)
+            shop.status = {"/check-out": 401}
+            checking_out = asyncio.ensure_future(users._check_out())
+            await shop.after(6)
+            shop.status = {}
+            await checking_out
+            tokens.extend(map(str, users._tokens))
+            assert [path for path, _, _ in shop.asked[5:]] == ["/check-out", "/sign-in", "/check-out"]
+            first, second = (headers["Idempotency-Key"] for path, headers, _ in shop.asked if path == "/check-out")
+            assert first == second
+
+    asyncio.run(run())
+    assert len(tokens) == 1

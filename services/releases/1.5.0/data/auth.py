@@ -15,7 +15,6 @@ CREDENTIAL_CHARACTERS = 64  # the width of the column in the directory that this
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);
 CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expires_at INTEGER NOT NULL);
-CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
 
@@ -44,7 +43,6 @@ def seed(database: sqlite3.Connection) -> None:
 
     with ThreadPoolExecutor() as pool:
         database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(user, range(USERS)))
-    database.execute("INSERT INTO keys VALUES ('token', ?)", (hashlib.sha256(b"token key of the shop").digest(),))
 
 
 def upgrade(database: sqlite3.Connection) -> None:

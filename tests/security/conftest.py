@@ -1,0 +1,56 @@
+"""The running lab as the security tests look at it: its containers, and the services' addresses."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+
+import pytest
+from docker import DockerClient
+
+from env.vocabulary import Service
+from lab.containers import LabContainers
+from lab.engine import connect
+from tests.services.conftest import app_of, client_of, data, seeded, upstreams
+
+__all__ = ["app_of", "client_of", "data", "seeded", "upstreams"]
+
+INSIDE_PORT = 8000
+
+Address = tuple[str, int]
+
+
+@pytest.fixture(scope="session")
+def engine() -> DockerClient:
+    return connect()
+
+
+@pytest.fixture(scope="session")
+def lab(real_lab: str, engine: DockerClient) -> LabContainers:
+    return LabContainers(engine, real_lab)
+
+
+@pytest.fixture(scope="session")
+def addresses(lab: LabContainers) -> Mapping[Service, Address]:
+    """Where each service is reached from here. Only the gateway is published; the others are reached on the lab's own
+    network where the host has a leg in it, as on Linux."""
+    found = {Service.GATEWAY: ("127.0.0.1", lab.ports.gateway)}
+    for service in Service:
+        if service is Service.GATEWAY:
+            continue
+        networks = lab.sandbox(service).attrs["NetworkSettings"]["Networks"]
+        address = (str(next(iter(networks.values()))["IPAddress"]), INSIDE_PORT)
+        try:
+            socket.create_connection(address, timeout=2.0).close()
+        except OSError:
+            pytest.fail(
+                f"{service} at {address[0]} cannot be reached from here: this engine keeps its networks to itself "
+                "(Docker Desktop does); run these tests on Linux"
+            )
+        found[service] = address
+    return found
+
+
+@pytest.fixture
+def url_of(addresses: Mapping[Service, Address]) -> Callable[[Service], str]:
+    return lambda service: "http://{}:{}".format(*addresses[service])

@@ -1,0 +1,227 @@
+"""A service's own server, on sockets of this machine: what is not HTTP, too large or too slow is refused in words and
+holds no place; who behaves is served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from services.kit import connections, edge
+from services.kit.connections import MAX_HEAD_BYTES, Connection
+from tests.security.wire import GET, Address, close_all, hear, open_many, post, say, status
+
+CHARGE = json.dumps({"account": "user-001", "amount_cents": 5000}).encode()
+KEY = "Idempotency-Key: k"
+STALLED = post("/charges", b"{", KEY, length=1000)
+
+
+@pytest.fixture
+def address(app_of: Callable[[str], FastAPI]) -> Iterator[Address]:
+    """Where payments listens, served as in its container."""
+    config = uvicorn.Config(
+        app_of("payments"), http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            thread.join(0.005)
+            assert thread.is_alive()
+        yield listening.getsockname()
+        server.should_exit = True
+        thread.join(5.0)
+        assert not thread.is_alive()
+
+
+def detail(heard: bytes) -> Any:
+    return json.loads(heard.partition(b"\r\n\r\n")[2])["detail"]
+
+
+TOO_LARGE = f"the head of the request is larger than {MAX_HEAD_BYTES} bytes"
+NOT_HTTP = "this is not HTTP that is understood here"
+CHUNKED = b"POST /charges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+REFUSED: list[tuple[str, bytes, int, str]] = [
+    ("garbage", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20 + b"\r\n\r\n", 400, NOT_HTTP),
+    ("no such version", b"GET / HTTP/9.9\r\n\r\n", 400, NOT_HTTP),
+    ("a version of letters", b"GET / HTTP/x.y\r\n\r\n", 400, NOT_HTTP),
+    ("no such method", b"GIMME / HTTP/1.1\r\n\r\n", 400, NOT_HTTP),
+    ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400, NOT_HTTP),
+    ("a NUL in a header", b"GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n", 400, NOT_HTTP),
+    ("a target that is none", b"CONNECT ::: HTTP/1.1\r\n\r\n", 400, NOT_HTTP),
+    ("a length of letters", b"POST / HTTP/1.1\r\nContent-Length: ten\r\n\r\n", 400, NOT_HTTP),
+    ("a length below nothing", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, NOT_HTTP),
+    ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, NOT_HTTP),
+    ("a length beside chunks", CHUNKED + b"Content-Length: 4\r\n\r\n0\r\n\r\n", 400, NOT_HTTP),
+    ("a large header", b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 431, TOO_LARGE),
+    ("many headers", b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 5_000 + b"\r\n", 431, TOO_LARGE),
+    ("a long target", b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 431, TOO_LARGE),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "code", "why"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED]
+)
+def test_what_is_not_to_be_understood_is_refused_in_words_and_the_next_is_served(
+    address: Address, request_bytes: bytes, code: int, why: str
+) -> None:
+    heard = say(address, request_bytes)
+    assert (status(heard), detail(heard)) == (code, why)
+    assert status(say(address, GET)) == 200
+
+
+def test_a_header_without_an_end_is_cut_off_at_the_limit(address: Address) -> None:
+    heard = say(address, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 65536] * 16)
+    assert status(heard) in (431, 0)  # 0: cut off before it listened
+    assert status(say(address, GET)) == 200
+
+
+@pytest.mark.parametrize("chunk", [b"zz\r\n\r\n", b"5\r\nabc", b"FFFFFFFFFFFFFFFFF\r\n", b"1\r\nab\r\n0\r\n\r\n"])
+def test_chunks_that_are_none_end_the_request(address: Address, chunk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.3)
+    assert status(say(address, CHUNKED + b"\r\n" + chunk)) in (0, 400, 408)
+    assert status(say(address, GET)) == 200
+
+
+def test_trailers_are_not_taken_so_they_fill_no_memory(address: Address) -> None:
+    say(address, CHUNKED + b"\r\n1\r\n{\r\n0\r\n", *[b"T: t\r\n" * 1_000] * 20)
+    assert status(say(address, GET)) == 200
+
+
+def test_more_requests_at_once_than_anybody_needs_end_the_connection(address: Address) -> None:
+    heard = say(address, GET * 5_000)
+    assert heard.count(b"HTTP/1.1 200") <= connections.MAX_PIPELINED
+    assert status(say(address, GET)) == 200
+
+
+def test_requests_one_after_the_other_on_one_connection_are_all_answered(address: Address) -> None:
+    with socket.create_connection(address, timeout=5.0) as wire:
+        for number in range(50):
+            wire.sendall(post("/charges", CHARGE, f"Idempotency-Key: k{number}"))
+            assert status(hear(wire)) == 201
+
+
+@pytest.mark.parametrize("claimed", [100 << 20, 1 << 62, 10**30])
+def test_a_body_that_says_it_is_huge_is_refused_before_it_comes(address: Address, claimed: int) -> None:
+    began_s = time.monotonic()
+    heard = say(address, post("/charges", b"", KEY, length=claimed))
+    # a length beyond what the parser can hold is not HTTP to it
+    assert (status(heard), detail(heard)) in [(413, "the body is larger than 1048576 bytes"), (400, NOT_HTTP)]
+    assert time.monotonic() - began_s < 0.8
+
+
+def test_a_body_that_is_huge_without_saying_so_is_refused_and_the_client_hears_it(address: Address) -> None:
+    heard = say(address, CHUNKED + KEY.encode() + b"\r\n\r\n", *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 32)
+    assert (status(heard), detail(heard)) == (413, "the body is larger than 1048576 bytes")
+    assert b"connection: close" in heard.lower()
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_told_no_at_once(address: Address) -> None:
+    heard = say(address, post("/charges", b"", KEY, "Expect: 100-continue", length=100 << 20))
+    assert status(heard) == 413
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
+    heard = say(address, b"GET /healthz HTTP/1.1\r\nHost:")
+    assert (status(heard), detail(heard)) == (408, "the head of the request did not come within 0.2 s")
+    assert say(address) == b""  # nothing was asked, so nothing is answered
+    assert say(address, b"\r\n") == b""
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for_either(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.3)
+    with socket.create_connection(address, timeout=0.05) as wire:
+        heard, deadline_s = b"", time.monotonic() + 5.0
+        wire.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        while not heard and time.monotonic() < deadline_s:
+            wire.sendall(b"x")
+            try:
+                heard = wire.recv(4096)
+            except TimeoutError:
+                continue
+    assert status(heard) == 408
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.2)
+    heard = say(address, STALLED)
+    assert (status(heard), detail(heard)) == (408, "the body did not come within 0.2 s")
+
+
+def test_bodies_that_do_not_come_keep_nobody_from_being_served(address: Address) -> None:
+    stalled = open_many(address, 3 * edge.MAX_IN_FLIGHT, STALLED)
+    try:
+        for number in range(20):
+            assert status(say(address, post("/charges", CHARGE, f"Idempotency-Key: k{number}"))) == 201
+    finally:
+        close_all(stalled)
+
+
+def test_large_bodies_on_their_way_are_bounded_together_and_small_ones_still_come_in(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "MAX_ARRIVING_BYTES", 300_000)
+    stalled = open_many(address, 3, post("/charges", b"x" * 100_000, KEY, length=1 << 20))
+    try:
+        # When the three are in is for the server to say: it refuses the next large one from then on.
+        deadline_s = time.monotonic() + 5.0
+        large = json.dumps({"account": "user-001", "amount_cents": 1, "note": "n" * 50_000}).encode()
+        while status(heard := say(address, post("/charges", large, "Idempotency-Key: large"))) != 503:
+            assert time.monotonic() < deadline_s
+        assert detail(heard) == "too many large requests on their way, try again later"
+        assert status(say(address, post("/charges", CHARGE, "Idempotency-Key: small"))) == 201
+    finally:
+        close_all(stalled)
+
+
+def test_idle_connections_make_room_for_those_that_ask(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 20)
+    idle = open_many(address, 100, b"")
+    try:
+        assert status(say(address, GET)) == 200
+    finally:
+        close_all(idle)
+
+
+def test_an_answer_that_nobody_reads_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "READ_TIMEOUT_S", 0.2)
+    aborted = threading.Event()
+
+    class Wire:
+        """A transport whose client reads nothing."""
+
+        def abort(self) -> None:
+            aborted.set()
+
+    connection = Connection.__new__(Connection)
+    connection.connections = {connection}
+    connection.transport = Wire()  # type: ignore[assignment]  # as much of one as is used
+    connection.flow = FlowControl(Wire())  # type: ignore[arg-type]  # as above
+
+    async def run() -> None:
+        connection.loop = asyncio.get_running_loop()
+        connection.pause_writing()
+        connection.resume_writing()
+        await asyncio.sleep(0.3)
+        assert not aborted.is_set()  # it was read after all
+        connection.pause_writing()
+        async with asyncio.timeout(5):
+            while not aborted.is_set():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())

@@ -1,0 +1,106 @@
+"""Each service in this process, fuzzed by its own description."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from fastapi.testclient import TestClient
+from schemathesis.core.failures import FailureGroup
+
+from services.kit import logs
+from tests.security.fuzz import from_app, fuzz
+from tests.services.conftest import NAMES, FakeUpstreams
+
+EXAMPLES = 25  # good and bad ones, each, for every operation
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the service writes."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.set_up("fuzzed", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _answer_everything(upstreams: FakeUpstreams) -> None:
+    line = {"product_id": 1, "quantity": 1, "unit_price_cents": 5}
+    upstreams.will("inventory", "/search", 200, hits=[])
+    upstreams.will("auth", "/sessions", 201, token="t")
+    upstreams.will("auth", "/tokens/check", 200, username="user-001")
+    upstreams.will("orders", "/orders", 201, quote={"total_cents": 5}, receipt="r")
+    upstreams.will("inventory", "/reservations", 201, lines=[line])
+    upstreams.will("payments", "/charges", 201, signature="s")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_service_answers_as_it_describes_whatever_it_is_sent(
+    name: str, app_of: Callable[[str], FastAPI], upstreams: FakeUpstreams, log: io.StringIO
+) -> None:
+    _answer_everything(upstreams)
+    app = app_of(name)
+    with TestClient(app):
+        sent = fuzz(from_app(app), examples=EXAMPLES)
+    assert sent >= EXAMPLES
+    assert "Traceback" not in log.getvalue()
+    assert '"level": "error"' not in log.getvalue()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_answer_of_every_operation_is_described_with_its_shape(
+    name: str, client_of: Callable[[str], TestClient]
+) -> None:
+    paths = client_of(name).get("/openapi.json").json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert operations
+    for operation in operations:
+        for code, answer in operation["responses"].items():
+            assert answer["content"]["application/json"]["schema"], (operation["operationId"], code)
+
+
+def _breaks(app: FastAPI) -> None:
+    @app.get("/halves")
+    async def halves(n: int) -> JSONResponse:
+        return JSONResponse({}, status_code=500 if n > 100 else 200)
+
+
+def _answers_with_another_shape(app: FastAPI) -> None:
+    @app.get("/word", responses={200: {"content": {"application/json": {"schema": {"type": "string"}}}}})
+    async def word() -> JSONResponse:
+        return JSONResponse(5)
+
+
+def _answers_with_a_status_of_its_own(app: FastAPI) -> None:
+    @app.get("/teapot")
+    async def teapot() -> JSONResponse:
+        return JSONResponse({}, status_code=418)
+
+
+def _shows_its_inside(app: FastAPI) -> None:
+    @app.get("/inside")
+    async def inside() -> JSONResponse:
+        return JSONResponse({"detail": "Traceback (most recent call last)"})
+
+
+@pytest.mark.parametrize(
+    ("plant", "found"),
+    [
+        (_breaks, "Server error"),
+        (_answers_with_another_shape, "5 is not of type"),
+        (_answers_with_a_status_of_its_own, "Undocumented status code"),
+        (_shows_its_inside, "Traceback"),
+    ],
+)
+def test_a_weakness_that_is_planted_in_a_service_is_found(plant: Callable[[FastAPI], None], found: str) -> None:
+    app = FastAPI()
+    plant(app)
+    with pytest.raises((FailureGroup, AssertionError)) as caught:
+        fuzz(from_app(app), examples=60)
+    assert found in str(caught.value)

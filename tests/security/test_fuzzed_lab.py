@@ -1,0 +1,62 @@
+"""The services that run, fuzzed by their own descriptions while users are served."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+from bridge.assembly import assemble
+from bridge.steady import wait_until_steady
+from env.vocabulary import Service
+from lab.containers import LabContainers
+from tests.security.conftest import Address
+from tests.security.fuzz import from_address, fuzz
+
+pytestmark = pytest.mark.docker
+
+EXAMPLES = {  # good and bad ones, each, for every operation: about as many requests to each service
+    Service.GATEWAY: 12,
+    Service.AUTH: 30,
+    Service.INVENTORY: 30,
+    Service.ORDERS: 30,
+    Service.PAYMENTS: 60,
+}
+PAUSE_S = 0.015  # between two requests, so that this is one more client and not a crowd that is turned away
+STEADY_AGAIN_S = 20.0
+# Fuzzed requests name clients, and the ledger keeps the last answer of each: a few hundred short ones.
+KEPT_BYTES = 12 << 20
+
+
+def resident_bytes(url: str) -> float:
+    text = requests.get(f"{url}/metrics", timeout=5).text
+    found = re.search(r"^process_resident_memory_bytes (\S+)$", text, re.M)
+    assert found
+    return float(found[1])
+
+
+@pytest.mark.parametrize("service", Service)
+def test_a_running_service_answers_as_it_describes_and_the_lab_stays_steady(
+    service: Service, lab: LabContainers, addresses: Mapping[Service, Address], url_of: Callable[[Service], str]
+) -> None:
+    url, session = url_of(service), requests.Session()
+    telemetry = assemble(lab.lab).telemetry
+    wait_until_steady(telemetry, timeout_s=STEADY_AGAIN_S)
+    before_bytes, began = resident_bytes(url), datetime.now(UTC)
+
+    def send(case: object) -> object:
+        time.sleep(PAUSE_S)
+        return case.call(session=session)  # type: ignore[attr-defined]  # a schemathesis Case, which the caller knows
+
+    sent = fuzz(from_address(url), examples=EXAMPLES[service], send=send)
+    assert sent >= EXAMPLES[service]
+    assert resident_bytes(url) - before_bytes < KEPT_BYTES
+    for one in Service:
+        log = lab.service(one).logs(since=began.timestamp()).decode("utf-8", errors="replace")
+        assert "Traceback" not in log
+        assert '"level": "error"' not in log
+    wait_until_steady(telemetry, timeout_s=STEADY_AGAIN_S)

@@ -1,0 +1,103 @@
+"""The load generator's interface is for the lab's commands: no web page on the same machine reads or steers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.traffic.fakes import a_shop, serving
+from traffic.campaigns import Campaigns
+from traffic.control import MAX_CAMPAIGNS, Control
+from traffic.metrics import Metrics
+
+CROWD = json.dumps({"kind": "flash_crowd", "service": "auth", "rate_per_s": 1.0, "lease_s": 30.0}).encode()
+JSON = {"Content-Type": "application/json"}
+HOSTS = "this is reached as one of: 127.0.0.1, [::1], localhost, traffic"
+
+Ask = tuple[str, str, bytes, Mapping[str, str]]
+
+
+def ask(*asked: Ask) -> tuple[list[tuple[int, Any]], int]:
+    """The answers in turn, and how many campaigns run at the end."""
+    answers: list[tuple[int, Any]] = []
+
+    async def run() -> int:
+        async with a_shop() as (_, shop_url, session):
+            campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
+            async with serving(Control(campaigns, Metrics()).app()) as url:
+                for method, path, body, headers in asked:
+                    async with session.request(method, url + path, data=body, headers=headers) as answer:
+                        answers.append((answer.status, await answer.json()))
+            running = len(campaigns.describe())
+            campaigns.end_all()
+            return running
+
+    return answers, asyncio.run(run())
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8089", "LOCALHOST:1", "[::1]:8089", "traffic:8000"])
+def test_whoever_comes_by_a_name_of_its_own_is_let_in(host: str) -> None:
+    answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | {"Host": host}))
+    assert (answers[0][0], running) == (201, 1)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8089", "localhost.evil.example", "[::2]:1"])
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/campaigns/c"), ("GET", "/campaigns"), ("GET", "/metrics")])
+def test_a_name_that_somebody_pointed_here_is_refused(host: str, method: str, path: str) -> None:
+    answers, running = ask((method, path, CROWD if method == "PUT" else b"", JSON | {"Host": host}))
+    assert answers == [(403, {"error": f"{method} {path}: {HOSTS}"})]
+    assert running == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [{"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_what_a_browser_sends_for_a_page_is_refused(sent: dict[str, str]) -> None:
+    answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | sent))
+    assert answers == [(403, {"error": "PUT /campaigns/c: web pages have no business here"})]
+    assert running == 0
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_what_a_form_can_send_changes_nothing(kind: str) -> None:
+    headers = {"Content-Type": kind}
+    wrong = "send the body as Content-Type: application/json"
+    answers, running = ask(
+        ("PUT", "/campaigns/c", CROWD, headers), ("POST", "/campaigns/c/renew", b'{"lease_s": 9}', headers)
+    )
+    assert answers == [
+        (415, {"error": f"PUT /campaigns/c: {wrong}"}),
+        (415, {"error": f"POST /campaigns/c/renew: {wrong}"}),
+    ]
+    assert running == 0
+
+
+BAD = [
+    (b"x" * (64 * 1024 + 1), 413),
+    (b"[" * 60_000, 422),
+    (b'{"kind": ' + b"9" * 5_000 + b"}", 422),
+    (b'{"kind": ' + b"[" * 500 + b"]" * 500 + b"}", 422),
+    (b'{"rate_per_s": 1e999, "kind": "flash_crowd", "service": "auth", "lease_s": 1}', 422),
+    (b'{"kind": "\\ud800"}', 422),
+    (b"\xff\xfe", 422),
+    (b"", 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), BAD)
+def test_an_order_that_is_malformed_or_too_large_is_refused_in_a_few_words(body: bytes, status: int) -> None:
+    answers, running = ask(("PUT", "/campaigns/c", body, JSON), ("GET", "/healthz", b"", {}))
+    assert (answers[0][0], running, answers[1][0]) == (status, 0, 200)
+    assert len(answers[0][1]["error"]) < 400
+
+
+def test_no_more_campaigns_run_than_anybody_needs() -> None:
+    orders: list[Ask] = [("PUT", f"/campaigns/c{n}", CROWD, JSON) for n in range(MAX_CAMPAIGNS + 1)]
+    answers, running = ask(*orders, ("PUT", "/campaigns/c0", CROWD, JSON))
+    assert running == MAX_CAMPAIGNS
+    wrong = f"{MAX_CAMPAIGNS} campaigns run already; end one of them first"
+    assert answers[-2:] == [(422, {"error": wrong}), (200, {"id": "c0", "lease_s": 30.0})]

@@ -1,0 +1,70 @@
+"""A client that says on a socket whatever a test wants it to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+Address = tuple[str, int]
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def say(address: Address, *pieces: bytes, timeout_s: float = 15.0) -> bytes:
+    """Send the pieces, and hear whatever comes until the other side closes or has nothing more to say."""
+    with socket.create_connection(address, timeout=timeout_s) as wire:
+        # Who is refused in the middle of a sentence may still hear why.
+        with suppress(ConnectionError, TimeoutError):
+            for piece in pieces:
+                wire.sendall(piece)
+        return hear(wire)
+
+
+def hear(wire: socket.socket) -> bytes:
+    """One answer, to its end."""
+    heard = b""
+    with suppress(ConnectionError, TimeoutError):
+        while not _complete(heard):
+            chunk = wire.recv(65536)
+            if not chunk:
+                break
+            heard += chunk
+    return heard
+
+
+def status(heard: bytes) -> int:
+    """The status of an answer; 0 where there was none."""
+    first = heard.split(b"\r\n", 1)[0].split()
+    return int(first[1]) if len(first) > 1 and first[0].startswith(b"HTTP/1.") else 0
+
+
+def open_many(address: Address, count: int, first: bytes) -> list[socket.socket]:
+    """That many connections on which a request was begun."""
+    wires = []
+    for _ in range(count):
+        wire = socket.create_connection(address, timeout=15.0)
+        wire.sendall(first)
+        wires.append(wire)
+    return wires
+
+
+def close_all(wires: Iterable[socket.socket]) -> None:
+    for wire in wires:
+        wire.close()
+
+
+def post(path: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
+    """A request with a JSON body; `length` is what it claims to have."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _complete(heard: bytes) -> bool:
+    head, end, body = heard.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    if head.split(b" ", 2)[1] == b"100":
+        return _complete(body)
+    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(lengths) and len(body) >= int(lengths[0])
