@@ -80,3 +80,12 @@ check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
 	@if command -v promtool >/dev/null; then \
 		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
 	else echo "promtool is not installed: Prometheus' rules are not checked"; fi
+
+.PHONY: audit
+audit: $(READY_DEV) ## ask for known vulnerabilities in the packages of the images
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r services/requirements.txt
+
+.PHONY: lock
+lock: ## pin the packages of the images anew, with hashes (needs uv)
+	@uv pip compile --no-header --no-annotate --universal --python-version 3.11 --generate-hashes \
+		services/requirements.in -o services/requirements.txt

@@ -203,10 +203,10 @@ def all_played(world: LeakyWorld, seeds: range = range(5)) -> list[Transcript]:
 
 
 def test_an_overrun_by_which_modes_can_be_told_is_found() -> None:
-    slow = LeakyWorld(overrun_s=lambda fault: 0.02 if fault.mode is FaultMode.OVERLOADED else 0.01)
+    slow = LeakyWorld(overrun_s=lambda fault: 0.2 if fault.mode is FaultMode.OVERLOADED else 0.1)
     assert tells(all_played(slow)) == [
-        f"info['overrun_s'] of {when} tells the mode: bad_deploy 0.01, crashed 0.01, memory_leak 0.01, "
-        "overloaded 0.02 (p = 0.00025)"
+        f"info['overrun_s'] of {when} tells the mode: bad_deploy 0.1, crashed 0.1, memory_leak 0.1, "
+        "overloaded 0.2 (p = 0.00025)"
         for when in ("reset", "steps")
     ]
 
