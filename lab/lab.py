@@ -74,12 +74,13 @@ def bring_up(
     *,
     heal: Callable[[str], None],
     wait_until_steady: Callable[[str, float], None],
+    remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
     """Engine, images, containers, steady state; whatever is there already is kept. Hold the lab's lock around it.
 
     `heal` reverts what is injected or was left broken in a lab that is up; `wait_until_steady` returns once the
-    lab is in steady state and raises after so many seconds.
+    lab is in steady state and raises after so many seconds; `remember` then keeps what its containers are made of.
     """
     parse_lab(lab)
     client = engine.ensure(report)
@@ -100,6 +101,7 @@ def bring_up(
         compose.up(tool, lab, chosen)
     with timed(report, "waiting for steady state"):
         wait_until_steady(lab, timeout_s)
+    remember(lab)
     return Places.of(lab, chosen)
 
 

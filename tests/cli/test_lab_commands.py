@@ -39,13 +39,13 @@ def mirr(arguments: list[str]) -> Done:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch, state_root: object) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr(engine, "connect", lambda: fake)
+    monkeypatch.setattr(engine, "connect", lambda **_: fake)
     return fake
 
 
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, state_root: object) -> None:
-    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    monkeypatch.setattr(engine, "try_connect", lambda *_: ABSENT)
 
 
 def test_a_name_that_is_no_labs_is_wrong_usage() -> None:
