@@ -172,16 +172,20 @@ class Heartbeat:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
             self._thread.start()
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         while not self._stop.wait(self.lease_s / 3):
-            self._renew_on_disk()
-            with self._lock:
-                held = list(self._held.values())
-            for campaign in held:
-                self._renew(campaign)
+            self.beat()
+
+    def beat(self) -> None:
+        """Renew everything once, as the thread does three times a lease."""
+        self._renew_on_disk()
+        with self._lock:
+            held = list(self._held.values())
+        for campaign in held:
+            self._renew(campaign)
 
     def _renew_on_disk(self) -> None:
         if self._lease is None or not self._watching:

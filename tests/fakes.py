@@ -88,6 +88,7 @@ class FakeLab:
         self.support = {part.name: part for part in _support()}
         self.beyond_repair: set[str] = set()  # names of containers that cannot be brought back
         self.generator_hangs = False
+        self.leases_end = False  # a test on a fake clock has no thread that renews them in time
         self.acts = 0  # how often something was done to a container
         self.steady_rate = 20.0  # requests a second of each service
         self.steady_cpu_cores = 0.1
@@ -185,11 +186,26 @@ class FakeLab:
 
     def start(self, campaign: Campaign, lease_s: float) -> None:
         self.acts += 1
-        self.running_campaigns[campaign.id] = (campaign, self.clock.now() + 1e9)
+        self.running_campaigns[campaign.id] = (campaign, self._lease_end(lease_s))
         self.services[campaign.service].born_at = self.clock.now()
 
-    def renew_lease(self, campaign: Campaign) -> bool:
-        return campaign.id in self.running_campaigns
+    def renew_lease(self, campaign: Campaign, lease_s: float) -> bool:
+        self.end_leases()
+        if campaign.id not in self.running_campaigns:
+            return False
+        self.running_campaigns[campaign.id] = (
+            self.running_campaigns[campaign.id][0],
+            self._lease_end(lease_s),
+        )
+        return True
+
+    def end_leases(self) -> None:
+        """End the campaigns whose lease is over."""
+        now = self.clock.now()
+        self.running_campaigns = {key: one for key, one in self.running_campaigns.items() if one[1] > now}
+
+    def _lease_end(self, lease_s: float) -> float:
+        return self.clock.now() + (lease_s if self.leases_end else 1e9)
 
     def stop_all(self) -> int:
         count = len(self.running_campaigns)
@@ -241,6 +257,7 @@ class FakeLab:
     def _boot(self, service: Service) -> None:
         own = self.services[service]
         own.running, own.oom_killed, own.kept_share = True, False, 0.0
+        own.paused = own.hung = False
         own.ready_at = own.born_at = self.clock.now() + BOOT_S
         if own.release == NEXT_RELEASE:
             own.spoiled += (1.0 - own.spoiled) / 2
@@ -312,7 +329,7 @@ class FakeCampaigns:
 
     def renew(self, campaign: Campaign, lease_s: float) -> bool:
         self._check()
-        return self._lab.renew_lease(campaign)
+        return self._lab.renew_lease(campaign, lease_s)
 
     def stop(self, campaign_id: str) -> None:
         self._check()
