@@ -238,7 +238,8 @@ class DockerFleet:
             return
         if part.paused:
             self._api.unpause(container)
-        if part.hung:
+        # A process that is stopped cannot be seen while its container is frozen.
+        if part.hung or (part.paused and self._hung(container)):
             self._api.restart(container, timeout=0)
         elif not part.running:
             self._api.start(container)

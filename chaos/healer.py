@@ -185,7 +185,7 @@ class Healer:
             ]
         steps = []
         if state is not None and state.paused:
-            steps.append(step(f"unpause {service}", f"unpaused {service}", lambda: self._fleet.unpause(service)))
+            steps.append(step(f"unpause {service}", f"unpaused {service}", lambda: self._let_go_on(service)))
         if state is not None and state.cpu_quota_us != state.steady_cpu_quota_us:
             quota_us = state.steady_cpu_quota_us
             steps.append(
@@ -204,6 +204,11 @@ class Healer:
                 step(f"restart {service}{hung}", f"restarted {service}{hung}", lambda: self._fleet.restart(service))
             )
         return steps
+
+    def _let_go_on(self, service: Service) -> None:
+        self._fleet.unpause(service)
+        if self._fleet.hung(service):  # which could not be seen while it was frozen
+            self._fleet.restart(service)
 
     def _regain(self, service: Service) -> None:
         try:
