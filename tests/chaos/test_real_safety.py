@@ -18,6 +18,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from chaos.journal import Journal
+from chaos.leases import LEASE_S
 from env.vocabulary import STEADY_RELEASE, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
@@ -105,6 +106,8 @@ def test_strangers_survive_every_command_untouched(
 ) -> None:
     before = [identity(one) for one in strangers]
     for mode in FaultMode:
+        # A crowd is sized by steady load.
+        wait_until(lambda: mirr(real_lab, "status").returncode == 0, timeout_s=30.0)
         done = mirr(real_lab, "inject", mode, "auth")
         assert done.returncode == 0, done.stderr
         done = mirr(real_lab, "revert")
@@ -177,9 +180,12 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
     process = subprocess.Popen(episode, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], timeout_s=60.0)
-        time.sleep(8.0)  # longer than a lease: while its injector lives, a fault is renewed
+        # While its injector lives, a fault is renewed, and so lasts longer than one lease.
+        first_until = journal.open_faults()[0].until
+        wait_until(lambda: time.time() > first_until, timeout_s=2 * LEASE_S)
         assert process.poll() is None
         assert [str(one.fault) for one in journal.open_faults()] == [fault]
+        assert journal.open_faults()[0].until > first_until
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
