@@ -88,7 +88,9 @@ class DockerFleet:
 
     def parts(self) -> list[Part]:
         with ThreadPoolExecutor(max_workers=len(_PARTS)) as pool:
-            return list(pool.map(lambda place: self._asked("look at", lambda: self._part(*place)), _PARTS))
+            return list(
+                pool.map(lambda place: self._asked("look at the containers", lambda: self._part(*place)), _PARTS)
+            )
 
     def _part(self, role: Role, service: Service | None) -> Part:
         found = self._own(role, service)
@@ -247,11 +249,11 @@ class DockerFleet:
     # What containers are made of
 
     def remember(self) -> None:
-        self._asked("look at", lambda: self._remember_places(anew=False))
+        self._asked("look at the containers", lambda: self._remember_places(anew=False))
 
     def remember_anew(self) -> None:
         """Keep what every container is made of, for a lab that is as it was made. Raises FleetError."""
-        self._asked("look at", lambda: self._remember_places(anew=True))
+        self._asked("look at the containers", lambda: self._remember_places(anew=True))
 
     def _remember_places(self, *, anew: bool) -> None:
         for role, service in _PLACES:
