@@ -64,6 +64,13 @@ def makeup(lab: str) -> dict[str, tuple[object, ...]]:
     }
 
 
+@pytest.fixture(autouse=True)
+def healed(real_lab: str) -> Iterator[None]:
+    """A test that fails leaves nothing behind that the next would fail by."""
+    yield
+    mirr(real_lab, "revert")
+
+
 @pytest.fixture
 def client() -> DockerClient:
     return connect()
