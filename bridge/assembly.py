@@ -3,9 +3,10 @@ command stands on the same ones."""
 
 from __future__ import annotations
 
+import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import requests
 
@@ -13,11 +14,16 @@ from bridge.docker_world import DockerWorld
 from bridge.load import LoadMeter
 from bridge.prometheus import PrometheusReader
 from bridge.telemetry import Telemetry
+from chaos import reaper
 from chaos.campaigns import Heartbeat, HttpCampaigns
 from chaos.chaos import Chaos
+from chaos.docker_fleet import DockerFleet
 from chaos.errors import FleetError
-from chaos.fleet import DockerFleet
+from chaos.healer import Healer
+from chaos.healing import open_healer
 from chaos.journal import Journal
+from chaos.leases import LeaseFile
+from chaos.limits import Limits
 from env.vocabulary import Service
 from lab.containers import LabContainers
 from lab.engine import connect
@@ -35,14 +41,17 @@ class Parts:
     telemetry: Telemetry
 
 
-def assemble(lab: str) -> Parts:
-    """The parts for a lab that is up. Raises LabError where no engine answers or the lab is not there."""
+def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
+    """The parts for a lab that is up; `limits` are to what may be broken at once.
+
+    Raises LabError where no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
     # After the lab was found: one that is not there is to leave no traces.
-    journal = Journal(state_dir(lab))
-    fleet = DockerFleet(client.api, lab, remember=journal.remember_blueprint, recall=journal.recall_blueprint)
+    folder = state_dir(lab)
+    journal = Journal(folder)
+    fleet = DockerFleet(client.api, lab, journal)
     session = requests.Session()
 
     @cache
@@ -55,9 +64,24 @@ def assemble(lab: str) -> Parts:
     telemetry = Telemetry(PrometheusReader(prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores)
     campaigns = HttpCampaigns(traffic_url, requests.Session())
     # A session of its own: the heartbeat's thread and the caller's would share connections otherwise.
-    heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()))
-    chaos = Chaos(fleet, campaigns, journal, heartbeat, LoadMeter(telemetry))
+    lease = LeaseFile(folder, uuid.uuid4().hex[:12])
+    heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()), lease=lease)
+    chaos = Chaos(
+        fleet,
+        campaigns,
+        journal,
+        heartbeat,
+        LoadMeter(telemetry),
+        limits=limits,
+        watched=partial(reaper.ensure, lab, folder),
+    )
     return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
+
+
+def assemble_healer(lab: str, *, answer_s: int | None = None) -> Healer:
+    """What puts the lab back, from whatever is left of it; an engine that takes longer than `answer_s` for an answer
+    is one that does not answer. Raises LabError."""
+    return open_healer(connect(answer_s=answer_s), lab)
 
 
 def open_docker_world(lab: str, *, what: str = "mirr episode") -> DockerWorld:

@@ -39,8 +39,11 @@ class LoadMeter:
         return load
 
     def last(self, service: Service, seconds: float) -> Load:
-        """The load over the last `seconds`. Raises FleetError."""
-        load = self._telemetry.load(service, seconds)
-        if load is None:
-            raise FleetError(f"{service} could not be measured for {seconds:g} s; next: mirr status")
+        """The load over the last `seconds`, or longer until now where a scrape or two is missing: a service that is
+        all but overloaded may not answer each. Raises FleetError."""
+        began = self._now()
+        while (load := self._telemetry.load(service, seconds + (waited_s := self._now() - began))) is None:
+            if waited_s > self._timeout_s:
+                raise FleetError(f"{service} could not be measured for {seconds + waited_s:.0f} s; next: mirr status")
+            self._sleep(self._poll_s)
         return load

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import requests
 
 from chaos.errors import CampaignError
+from chaos.leases import LEASE_S, LeaseFile
 from env.vocabulary import Service
 
 _NOT_FOUND = 404
@@ -104,39 +105,63 @@ class HttpCampaigns:
 
 
 class Heartbeat:
-    """Renews campaigns from a thread of its own for as long as this process lives.
+    """Keeps what this process injected alive from a thread of its own: on disk for every fault, and at the load
+    generator for its campaigns.
 
-    When the process dies, SIGKILL included, nobody renews and the leases run out.
+    When the process dies, SIGKILL included, nobody renews: the campaigns end by themselves, and the reaper puts back
+    the rest.
     """
 
-    def __init__(self, campaigns: Campaigns, *, lease_s: float = 6.0) -> None:
+    def __init__(self, campaigns: Campaigns, *, lease_s: float = LEASE_S, lease: LeaseFile | None = None) -> None:
         self._campaigns = campaigns
+        self._lease = lease
         self.lease_s = lease_s
+        self._watching = False
         self._held: dict[str, Campaign] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self.lost: str | None = None  # why a lease could not be renewed, for the next verb to report
+        self._lost: dict[str, str] = {}
+
+    @property
+    def holder(self) -> str | None:
+        """Whom the journal names as the one who renews; None where leases are not on disk."""
+        return self._lease.holder if self._lease is not None else None
+
+    @property
+    def lost(self) -> str | None:
+        """Why a lease could not be renewed, for the next verb to report; None where all is well."""
+        with self._lock:
+            return next(iter(self._lost.values()), None)
+
+    def watch(self) -> None:
+        """Renew the lease on disk from now on. Raises OSError where it cannot be written."""
+        if self._lease is not None:
+            self._lease.renew(self.lease_s)
+        self._watching = True
+        self._start()
 
     def hold(self, campaign: Campaign) -> None:
         """Keep `campaign` alive from now on."""
         with self._lock:
             self._held[campaign.id] = campaign
-            self.lost = None
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._beat, name="campaign-leases", daemon=True)
-            self._thread.start()
+            self._lost.pop(campaign.id, None)
+        self._start()
 
     def let_go(self, campaign_id: str) -> None:
         """Renew that campaign no more."""
         with self._lock:
             self._held.pop(campaign_id, None)
+            self._lost.pop(campaign_id, None)
 
     def release(self) -> None:
         """Renew nothing any more."""
+        self._watching = False
         with self._lock:
             self._held.clear()
-            self.lost = None
+            self._lost.clear()
+        if self._lease is not None:
+            self._lease.drop()
 
     def close(self) -> None:
         """End the thread."""
@@ -145,12 +170,34 @@ class Heartbeat:
         if self._thread is not None:
             self._thread.join(timeout=5.0)
 
-    def _beat(self) -> None:
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
         while not self._stop.wait(self.lease_s / 3):
-            with self._lock:
-                held = list(self._held.values())
-            for campaign in held:
-                self._renew(campaign)
+            self.beat()
+
+    def beat(self) -> None:
+        """Renew everything once, as the thread does three times a lease."""
+        self._renew_on_disk()
+        with self._lock:
+            held = list(self._held.values())
+        for campaign in held:
+            self._renew(campaign)
+
+    def _renew_on_disk(self) -> None:
+        if self._lease is None or not self._watching:
+            return
+        try:
+            self._lease.renew(self.lease_s)
+            why = None
+        except OSError as error:
+            why = f"the lease could not be written: {error.strerror}"
+        if not self._watching:
+            self._lease.drop()  # let go of in between
+        self._note(_ON_DISK, why)
 
     def _renew(self, campaign: Campaign) -> None:
         try:
@@ -159,5 +206,16 @@ class Heartbeat:
         except CampaignError as error:
             why = str(error)
         with self._lock:
-            if campaign.id in self._held:
-                self.lost = why
+            held = campaign.id in self._held
+        if held:
+            self._note(campaign.id, why)
+
+    def _note(self, key: str, why: str | None) -> None:
+        with self._lock:
+            if why is None:
+                self._lost.pop(key, None)
+            else:
+                self._lost[key] = why
+
+
+_ON_DISK = "on disk"

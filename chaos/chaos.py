@@ -1,24 +1,55 @@
-"""Injects faults into one lab and puts everything back. Restoring reads labels and the journal, never memory."""
+"""Injects faults into one lab, and has everything put back."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from chaos.campaigns import Campaign, Campaigns, Heartbeat
-from chaos.errors import CampaignError
-from chaos.faults import FAULTS, Mend, Meter, Tools, deploy_over
-from chaos.fleet import Fleet, ServiceState
+from chaos.errors import FleetError, JournalError, Refused
+from chaos.faults import FAULTS, Meter, Tools, deploy_over
+from chaos.fleet import Fleet
+from chaos.healer import TURN_FILE, Healer
 from chaos.journal import Journal
-from env.vocabulary import STEADY_RELEASE, Fault, FaultMode, Service
+from chaos.limits import Limits
+from chaos.turns import turn
+from env.vocabulary import Fault, FaultMode, Service
 from lab.names import SOUND_RELEASE
+
+INJECT_TURN_S = 10.0
+"""How long an injection waits for somebody else's heal or injection before it is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an injection would do."""
+
+    container: str  # its name
+    container_id: str
+    act: str
+    lasts_s: float
+    undo: str  # how it is put back
+
+
+class _Lasting(TypedDict):
+    """How long something lasts, as the journal is told."""
+
+    lease_s: float
+    holder: str | None
+
+
+def _nothing() -> None:
+    return
 
 
 class Chaos:
-    """What breaks one lab. Not safe to share between threads; one holder of a lab at a time."""
+    """What breaks one lab. Not safe to share between threads; one holder of a lab at a time.
+
+    `watched` sees to it that a reaper lives (chaos/reaper.py), which heals what outlives its time to live.
+    """
 
     def __init__(
         self,
@@ -28,19 +59,27 @@ class Chaos:
         heartbeat: Heartbeat,
         meter: Meter,
         *,
+        limits: Limits | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
+        watched: Callable[[], None] = _nothing,
     ) -> None:
         self._fleet = fleet
         self._campaigns = campaigns
         self._journal = journal
         self._heartbeat = heartbeat
         self._meter = meter
+        self._limits = limits or Limits()
         self._sleep = sleep
+        self._watched = watched
+        self._healer = Healer(fleet, campaigns, journal, now=now)
+        self._mine: set[Fault] = set()  # injected by this process, and neither ended nor healed by it
         self._running: dict[Fault, Campaign] = {}  # as sized by their faults
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
-        """Break something. Traffic is kept up for as long as this process lives or, with `lease_s`, for that long
-        whoever lives. Raises FleetError or CampaignError; what was begun is in the journal then."""
+        """Break something, until it is ended or healed. It lasts for as long as this process lives or, with `lease_s`,
+        for that long whoever lives; then the reaper heals it. Raises Refused and JournalError where nothing was done,
+        FleetError or CampaignError where something went wrong; what was begun is in the journal then."""
         for wait_s in self.begin(fault, lease_s=lease_s):
             self._sleep(wait_s)
 
@@ -48,30 +87,57 @@ class Chaos:
         """Break something in stages, without blocking: each value is how many seconds later it wants to be asked for
         the next. Nothing happens before the first one is asked for. Where the fault was ended or put back meanwhile,
         by whomever, the rest of it does not happen."""
-        self._journal.injecting(fault)
-        for wait_s in FAULTS[fault.mode].inject(self._tools(fault, lease_s), fault.service):
+        stages = FAULTS[fault.mode].inject
+        with self._turn():
+            self._limits.check(fault, self.open_faults())
+            self._fleet.remember()
+            self._journal.injecting(fault, **self._lasting(lease_s))
+            self._mine.add(fault)
+            self._watched()
+            rest = iter(stages(self._tools(fault, lease_s), fault.service))
+            wait_s = next(rest, None)
+        while wait_s is not None:
             yield wait_s
-            if fault not in self.open_faults():
-                return
+            with self._turn():
+                if fault not in self.open_faults():
+                    return
+                wait_s = next(rest, None)
+
+    def plan(self, fault: Fault, *, lease_s: float) -> Plan:
+        """What `inject` would do; nothing is done. Raises Refused where it would be refused."""
+        self._limits.check(fault, self.open_faults())
+        state = self._fleet.state(fault.service)
+        if state is None:
+            raise FleetError(f"{fault.service} has no container to break; next: mirr up")
+        row = FAULTS[fault.mode]
+        return Plan(
+            container=state.name, container_id=state.container_id, act=row.blurb, lasts_s=lease_s, undo=row.undo
+        )
 
     def end(self, fault: Fault) -> None:
         """The fault ends by itself, as incidents do. What it leaves behind is put back by `heal`. Raises FleetError
         or CampaignError; the fault stays in the journal then."""
-        FAULTS[fault.mode].end(self._tools(fault, None), fault.service)
-        self._running.pop(fault, None)
-        self._journal.ended(fault)
+        with self._turn():
+            FAULTS[fault.mode].end(self._tools(fault, None), fault.service)
+            self._running.pop(fault, None)
+            self._mine.discard(fault)
+            self._journal.ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
         """A harmless deploy: the next release as it should have been. `heal` renews it like any deploy."""
-        self._journal.deploying(service, SOUND_RELEASE)
-        deploy_over(self._fleet, service, SOUND_RELEASE)
+        with self._turn():
+            self._fleet.remember()
+            self._journal.deploying(service, SOUND_RELEASE, **self._lasting(None))
+            self._watched()
+            deploy_over(self._fleet, service, SOUND_RELEASE)
 
     def intensify(self, fault: Fault, factor: float) -> None:
         """Make a flash crowd `factor` times as large as it was sized; nothing for other modes, and nothing for a crowd
         that this process has not injected or that is gone."""
         campaign = self._running.get(fault)
         if fault.mode is FaultMode.OVERLOADED and campaign is not None:
-            self._campaigns.start(replace(campaign, rate_per_s=campaign.rate_per_s * factor), self._heartbeat.lease_s)
+            larger = replace(campaign, rate_per_s=campaign.rate_per_s * factor)
+            self._campaigns.start(larger, self._heartbeat.lease_s)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
@@ -83,39 +149,57 @@ class Chaos:
             self.heal()
 
     def lost_lease(self) -> str | None:
-        """Why a campaign could not be kept up, or None."""
-        return self._heartbeat.lost
+        """Why a fault that this process injected does not hold any more, or None."""
+        if self._heartbeat.lost is not None:
+            return self._heartbeat.lost
+        gone = self._mine - set(self.open_faults())
+        return f"{min(map(str, gone))} was put back by somebody else" if gone else None
 
     def open_faults(self) -> list[Fault]:
         """What is injected and not reverted, as the journal on disk has it."""
         return [entry.fault for entry in self._journal.open_faults()]
 
     def heal(self) -> list[str]:
-        """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
-        back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
-
-        Raises FleetError where something could not be put back; the journal keeps it then.
-        """
+        """Put everything back to how the lab was made, as Healer does. Raises Unhealed."""
         self._heartbeat.release()
         self._running.clear()
-        done: list[str] = []
-        restarted_sandboxes = self._fleet.revive_support()
-        needs = {service: self._need(service, service in restarted_sandboxes) for service in Service}
-        with ThreadPoolExecutor(max_workers=len(Service)) as pool:
-            campaigns = pool.submit(self._stop_campaigns)
-            for lines in pool.map(lambda service: self._mend(service, needs[service]), Service):
-                done += lines
-            done += campaigns.result()
-        self._journal.reverted()
-        return done
+        self._mine.clear()
+        return self._healer.heal()
 
     def restart(self, service: Service) -> None:
         """A new process for a service that is in the way of steady state, e.g. one whose memory is full."""
         self._fleet.restart(service)
 
     def close(self) -> None:
-        """End the leases' thread; the campaigns end with their leases."""
+        """End the leases' thread; what is still injected ends with its lease."""
         self._heartbeat.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            self._journal.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(
+                f"the folder {self._journal.folder} cannot be made, so nothing was done: {error.strerror}; "
+                "next: give rights there, or set MIRR_STATE_DIR to another folder"
+            ) from error
+        with turn(self._journal.folder / TURN_FILE, timeout_s=INJECT_TURN_S) as got:
+            if not got:
+                raise Refused("somebody else is injecting or healing in this lab; next: try again, or mirr revert")
+            yield
+
+    def _lasting(self, lease_s: float | None) -> _Lasting:
+        """What the journal is told about how long something lasts; begins to renew where that is up to us."""
+        if lease_s is not None:
+            return {"lease_s": lease_s, "holder": None}
+        try:
+            self._heartbeat.watch()
+        except OSError as error:
+            raise JournalError(
+                f"the lease in {self._journal.folder} cannot be written, so nothing was done: {error.strerror}; "
+                "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
+            ) from error
+        return {"lease_s": self._heartbeat.lease_s, "holder": self._heartbeat.holder}
 
     def _tools(self, fault: Fault, lease_s: float | None) -> Tools:
         return Tools(
@@ -134,41 +218,3 @@ class Chaos:
         self._running[fault] = campaign
         if lease_s is None:
             self._heartbeat.hold(campaign)
-
-    def _stop_campaigns(self) -> list[str]:
-        try:
-            stopped = self._campaigns.stop_all()
-        except CampaignError:
-            # A load generator that was just started does not answer yet, and a new one has no campaigns.
-            # One that hangs ends them itself when their leases run out; steady state is awaited in either case.
-            return ["the load generator does not answer: campaigns end with their leases"]
-        return [f"ended {stopped} campaign(s)"] if stopped else []
-
-    def _need(self, service: Service, sandbox_restarted: bool) -> tuple[Mend, ServiceState | None]:
-        state = self._fleet.state(service)
-        need = Mend.RESTART if sandbox_restarted else Mend.NOTHING
-        for entry in self._journal.open_faults():
-            if entry.fault.service is service:
-                need = max(need, FAULTS[entry.fault.mode].mend)
-        if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
-            need = Mend.RENEW
-        elif not state.running:
-            need = max(need, Mend.RESTART)
-        return need, state
-
-    def _mend(self, service: Service, need: tuple[Mend, ServiceState | None]) -> list[str]:
-        mend, state = need
-        done = []
-        if state is not None and mend is not Mend.RENEW and state.cpu_quota_us != state.steady_cpu_quota_us:
-            self._fleet.resize(service, state.steady_cpu_quota_us)
-            done.append(f"gave {service} its steady CPU quota back")
-        match mend:
-            case Mend.RENEW:
-                self._fleet.renew(service, STEADY_RELEASE)
-                done.append(f"renewed {service} at release {STEADY_RELEASE}")
-            case Mend.RESTART:
-                self._fleet.restart(service)
-                done.append(f"restarted {service}")
-            case Mend.NOTHING:
-                pass
-        return done

@@ -2,10 +2,15 @@
 
 ChaosError
 ├── FleetError      the engine did not do what was asked of a container
-└── CampaignError   the load generator did not do what was asked of it
+│   └── Unhealed    something could not be put back; the rest was
+├── CampaignError   the load generator did not do what was asked of it
+├── JournalError    what is about to be done could not be written down, so it was not done
+└── Refused         it was not tried: too much is broken, or somebody else is at it
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ChaosError(Exception):
@@ -16,5 +21,23 @@ class FleetError(ChaosError):
     """The engine did not do what was asked of a container."""
 
 
+class Unhealed(FleetError):
+    """Something could not be put back. The rest was: `done` says what, in words."""
+
+    def __init__(self, problems: Sequence[str], done: Sequence[str]) -> None:
+        different = list(dict.fromkeys(problems))
+        said = different[0] if len(different) == 1 else f"{len(different)} things failed: " + " | ".join(different)
+        super().__init__(said)
+        self.done = list(done)
+
+
 class CampaignError(ChaosError):
     """The load generator did not do what was asked of it."""
+
+
+class JournalError(ChaosError):
+    """The journal could not be written or read."""
+
+
+class Refused(ChaosError):
+    """An injection was not tried."""

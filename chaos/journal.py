@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from env.vocabulary import Fault, Service, UnknownName
+from chaos.errors import JournalError
+from chaos.leases import MAX_LEASE_S, leased_until
+from env.vocabulary import Fault, Service, UnknownName, parse_service
+
+_BLUEPRINT_KEYS = ("Name", "Config", "HostConfig", "Mounts", "NetworkSettings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,89 +23,176 @@ class OpenFault:
 
     fault: Fault
     at: float  # Unix time
+    until: float  # Unix time at which its time to live is over
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAct:
+    """Anything done to a service that has to be put back: a fault, or a deploy that is none."""
+
+    service: Service
+    fault: Fault | None
+    at: float
+    until: float
 
 
 class Journal:
-    """An append-only file of JSON lines, each on disk before the call returns."""
+    """An append-only file of JSON lines, each on disk before the call returns; and what containers are made of."""
 
     def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
-        self._folder = folder
+        self.folder = folder
         self._path = folder / "journal.jsonl"
         self._now = now
 
-    def injecting(self, fault: Fault) -> None:
-        """Write that `fault` is about to be injected."""
-        self._append({"act": "inject", "fault": str(fault)})
+    def injecting(self, fault: Fault, *, lease_s: float = MAX_LEASE_S, holder: str | None = None) -> None:
+        """Write that `fault` is about to be injected, to last `lease_s`, or as long as `holder` renews its lease."""
+        self._append({"act": "inject", "fault": str(fault)}, lease_s, holder)
 
-    def deploying(self, service: Service, release: str) -> None:
+    def deploying(
+        self, service: Service, release: str, *, lease_s: float = MAX_LEASE_S, holder: str | None = None
+    ) -> None:
         """Write that `release` is about to be deployed to `service`, which is no fault but is put back all the same."""
-        self._append({"act": "deploy", "service": service.value, "release": release})
+        self._append({"act": "deploy", "service": service.value, "release": release}, lease_s, holder)
 
     def ended(self, fault: Fault) -> None:
         """Write that `fault` is over. What it left behind, such as a redeployed container, is found by looking."""
         self._append({"act": "ended", "fault": str(fault)})
 
+    def over(self, act: OpenAct) -> None:
+        """Write that `act` has been put back."""
+        if act.fault is not None:
+            self.ended(act.fault)
+        else:
+            self._append({"act": "undeployed", "service": act.service.value})
+
     def reverted(self) -> None:
         """Write that everything has been put back. What came before is not needed any more."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"act": "reverted", "at": self._now()}) + "\n")
-        os.replace(fresh, self._path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(json.dumps({"act": "reverted", "at": self._now()}) + "\n")
+            os.replace(fresh, self._path)
+        except OSError:
+            self._forget()
+        for lease in self.folder.glob("lease-*.json"):
+            lease.unlink(missing_ok=True)
+
+    def _forget(self) -> None:
+        """No journal says the same as one that ends with `reverted`, and needs no space on a full disk."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise JournalError(
+                f"everything was put back, but the journal at {self._path} still says otherwise: {error.strerror}; "
+                "next: make its folder writable, then mirr revert"
+            ) from error
 
     def open_faults(self) -> list[OpenFault]:
         """The faults injected since everything was last put back and not ended since, oldest first."""
-        found: list[OpenFault] = []
+        return [
+            OpenFault(fault=act.fault, at=act.at, until=act.until) for act in self.open_acts() if act.fault is not None
+        ]
+
+    def open_acts(self) -> list[OpenAct]:
+        """All that was done since everything was last put back and is not over, oldest first."""
+        found: list[OpenAct] = []
         for entry in self._entries():
-            if entry.get("act") == "reverted":
-                found.clear()
-            elif entry.get("act") in ("inject", "ended"):
-                try:
-                    named = OpenFault(fault=Fault.parse(entry["fault"]), at=float(entry["at"]))
-                except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
-                    continue  # a line cut off by a crash or written by another version names nothing to heal
-                if entry["act"] == "inject":
-                    found.append(named)
-                else:
-                    found = [one for one in found if one.fault != named.fault]
+            match entry.get("act"):
+                case "reverted":
+                    found.clear()
+                case "inject" | "deploy":
+                    act = self._parsed(entry)
+                    found += [act] if act is not None else []
+                case "ended" | "undeployed":
+                    over = self._parsed(entry)
+                    if over is not None:
+                        found = [one for one in found if (one.service, one.fault) != (over.service, over.fault)]
         return found
 
-    def remember_blueprint(self, service: Service, blueprint: dict[str, Any]) -> None:
-        """Keep what the service's container is made of, before it is taken away."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        kept = {key: blueprint[key] for key in ("Name", "Config", "HostConfig", "Mounts")}
-        fresh = self._folder / f"{service}.json.new"
-        with fresh.open("w") as file:
-            json.dump(kept, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, self._folder / f"{service}.json")
+    def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
+        """The line as an act; None where it was written by another version and names nothing that we could heal."""
+        try:
+            fault = Fault.parse(entry["fault"]) if "fault" in entry else None
+            service = parse_service(entry["service"]) if fault is None else fault.service
+            at = float(entry["at"])
+            # The longest lease where none is written: nothing lasts for ever.
+            until = float(entry.get("until", at + MAX_LEASE_S))
+        except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
+            return None
+        holder = entry.get("holder")
+        if isinstance(holder, str):
+            until = max(until, leased_until(self.folder, holder))
+        return OpenAct(service=service, fault=fault, at=at, until=until)
 
-    def recall_blueprint(self, service: Service) -> dict[str, Any] | None:
+    def remember_blueprint(self, name: str, blueprint: dict[str, Any]) -> None:
+        """Keep what the container of that Compose name is made of, so that it can be made again."""
+        kept = {key: blueprint[key] for key in _BLUEPRINT_KEYS if key in blueprint}
+        fresh = self.folder / f"{name}.json.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with fresh.open("w") as file:
+                json.dump(kept, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, self.folder / f"{name}.json")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def recall_blueprint(self, name: str) -> dict[str, Any] | None:
         """What was kept by `remember_blueprint`, or None."""
         try:
-            kept: dict[str, Any] = json.loads((self._folder / f"{service}.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            kept: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
+        except (OSError, ValueError):
             return None
         return kept
 
-    def _append(self, entry: dict[str, Any]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps(entry | {"at": self._now()}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def _append(self, entry: dict[str, Any], lease_s: float | None = None, holder: str | None = None) -> None:
+        now = self._now()
+        entry = entry | {"at": now}
+        if lease_s is not None:
+            entry["until"] = now + lease_s
+        if holder is not None:
+            entry["holder"] = holder
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                # A line that was cut off by a full disk or a kill would swallow this one.
+                begun = b"" if self._ends_with_a_line() else b"\n"
+                file.write(begun + json.dumps(entry).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"the journal in {self.folder} cannot be written, so nothing was done: {error.strerror}; "
+            "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
+        )
+
+    def _ends_with_a_line(self) -> bool:
+        with self._path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise JournalError(
+                f"the journal at {self._path} cannot be read: {error.strerror}; next: mirr revert, which then puts "
+                "everything back that could be broken"
+            ) from error
         entries = []
         for line in lines:
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # the last line of a run that was killed while it wrote
+            except ValueError:
+                continue  # the last line of a run that was killed while it wrote, before it did what it was to say
             if isinstance(entry, dict):
                 entries.append(entry)
         return entries

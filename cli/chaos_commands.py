@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import JsonOption, LabOption
+from chaos.leases import MAX_LEASE_S
+from cli.options import DryRunOption, JsonOption, LabOption
 
 if TYPE_CHECKING:
     from bridge.status import Status
+    from chaos.chaos import Plan
+    from chaos.healer import Step
+    from env.vocabulary import Fault
 
-MAX_LEASE_S = 600.0  # the load generator takes no longer one
+REVERT_ANSWER_S = 5
+"""How long the kill switch waits for any one answer of the engine: it has 10 s for everything."""
 
 
 def register(app: typer.Typer) -> None:
@@ -69,35 +74,110 @@ def inject(
     lab: LabOption = "mirr",
     lease_s: Annotated[
         float,
-        typer.Option("--lease", min=1.0, max=MAX_LEASE_S, help="Seconds after which injected traffic ends by itself."),
+        typer.Option("--lease", min=1.0, max=MAX_LEASE_S, help="Seconds after which the fault is put back by itself."),
     ] = MAX_LEASE_S,
+    max_broken: Annotated[
+        int, typer.Option("--max-broken", min=1, max=5, help="How many services may be broken at once.")
+    ] = 2,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Break a service of a lab that is up. `mirr revert` puts it back."""
+    """Break a service of a lab that is up. `mirr revert` puts it back, and so does the end of its lease."""
     from bridge.assembly import assemble
-    from chaos.faults import FAULTS
-    from env.vocabulary import Fault, parse_mode, parse_service
+    from chaos.limits import Limits
     from lab.lock import hold
 
-    fault = Fault(parse_mode(mode), parse_service(service))
+    fault = _parse(mode, service)
+    limits = Limits(max_broken=max_broken)
+    if dry_run:
+        _print_plan(lab, fault, assemble(lab, limits=limits).chaos.plan(fault, lease_s=lease_s), as_json=as_json)
+        return
     with hold(lab, "mirr inject"):
-        parts = assemble(lab)
+        parts = assemble(lab, limits=limits)
         typer.echo(f"injecting {fault} ...", err=True)
         parts.chaos.inject(fault, lease_s=lease_s)
+    _print_injected(lab, fault, lease_s, as_json=as_json)
+
+
+def _parse(mode: str, service: str) -> Fault:
+    from env.vocabulary import Fault, Service, UnknownName, parse_mode, parse_service
+
+    parsed = parse_mode(mode)
+    try:
+        return Fault(parsed, parse_service(service))
+    except UnknownName as error:
+        raise UnknownName(
+            f"{service!r} is not touched: mirr breaks the services of its own lab, by these names, and nothing else on "
+            f"the engine, whatever its name, id or label; one of: {', '.join(Service)}"
+        ) from error
+
+
+def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) -> None:
+    from chaos.faults import FAULTS
+
     if as_json:
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
-    else:
-        typer.echo(f"injected {fault} into lab {lab}: {FAULTS[fault.mode].blurb}")
-        typer.echo("watch it with: mirr status; put it back with: mirr revert", err=True)
+        return
+    typer.echo(f"injected {fault} into lab {lab}: {FAULTS[fault.mode].blurb}")
+    typer.echo(
+        f"watch it with: mirr status; put it back with: mirr revert; it is put back by itself after {lease_s:g} s",
+        err=True,
+    )
 
 
-def revert(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
+def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        step = {
+            "container": plan.container,
+            "id": plan.container_id[:12],
+            "act": plan.act,
+            "lasts_s": plan.lasts_s,
+            "undo": plan.undo,
+        }
+        typer.echo(json.dumps({"lab": lab, "dry_run": True, "fault": str(fault), "plan": [step]}))
+        return
+    typer.echo(f"would inject {fault} into lab {lab}:")
+    typer.echo(f"  container  {plan.container} ({plan.container_id[:12]})")
+    typer.echo(f"  act        {plan.act}")
+    typer.echo(f"  lasts      {plan.lasts_s:g} s at most")
+    typer.echo(f"  undo       {plan.undo}")
+    typer.echo("nothing was done", err=True)
+
+
+def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Put everything back, whoever broke it: the kill switch. Takes no turn, so it works in mid-episode too."""
-    from bridge.assembly import assemble
+    from bridge.assembly import assemble_healer
+    from chaos.errors import Unhealed
 
-    done = assemble(lab).chaos.heal()
+    healer = assemble_healer(lab, answer_s=REVERT_ANSWER_S)
+    if dry_run:
+        _print_steps(lab, healer.plan(), as_json=as_json)
+        return
+    try:
+        done = healer.heal()
+    except Unhealed as error:
+        _print_done(lab, error.done, as_json=as_json)
+        raise
+    _print_done(lab, done or ([] if as_json else ["nothing to put back"]), as_json=as_json)
+
+
+def _print_done(lab: str, done: list[str], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"lab": lab, "done": done}))
         return
-    for line in done or ["nothing to put back"]:
+    for line in done:
         typer.echo(line)
+
+
+def _print_steps(lab: str, steps: list[Step], *, as_json: bool) -> None:
+    if as_json:
+        plan = [
+            {"container": step.container, "id": (step.container_id or "")[:12] or None, "act": step.act}
+            for step in steps
+        ]
+        typer.echo(json.dumps({"lab": lab, "dry_run": True, "plan": plan}))
+        return
+    for step in steps:
+        typer.echo(f"would {step.act}: {step.container} ({(step.container_id or 'removed')[:12]})")
+    typer.echo("would end every campaign of the load generator, and close the journal")
+    typer.echo("nothing was done", err=True)

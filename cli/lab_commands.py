@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import JsonOption, LabOption
+from cli.options import DryRunOption, JsonOption, LabOption
 from env.vocabulary import parse_service
 from lab.errors import LabError
 from lab.names import DEFAULT_LAB, make_target, parse_lab
@@ -23,13 +23,27 @@ STEADY_WINDOW_S = 2.0
 
 def heal(lab: str) -> None:
     """Put back whatever is broken in a lab that is up."""
-    from bridge.assembly import assemble
+    from bridge.assembly import assemble_healer
     from chaos.errors import ChaosError
 
     try:
-        assemble(lab).chaos.heal()
+        assemble_healer(lab).heal()
     except ChaosError as error:
         raise LabError(f"{error}; or begin anew with: {make_target('down', lab)}") from error
+
+
+def remember(lab: str) -> None:
+    """Keep what every container of a lab that is as it was made is made of, so that it can be made again."""
+    from chaos.docker_fleet import DockerFleet
+    from chaos.errors import ChaosError
+    from chaos.journal import Journal
+    from lab.engine import connect
+    from lab.state import state_dir
+
+    try:
+        DockerFleet(connect().api, lab, Journal(state_dir(lab))).remember_anew()
+    except ChaosError as error:
+        raise LabError(str(error)) from error
 
 
 def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
@@ -64,7 +78,11 @@ def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     began_s = time.monotonic()
     with hold(parse_lab(lab), "mirr up"), progress() as report:
         places = bring_up(
-            lab, report, heal=heal, wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report)
+            lab,
+            report,
+            heal=heal,
+            remember=remember,
+            wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report),
         )
     took_s = time.monotonic() - began_s
     keep_up(lab, took_s)
@@ -86,16 +104,23 @@ def _lab_flag(lab: str) -> str:
     return "" if lab == DEFAULT_LAB else f" --lab {lab}"
 
 
-def down(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
+def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Remove the lab's containers, networks and volumes, and nothing else."""
+    from chaos.healer import TURN_FILE, TURN_S
+    from chaos.turns import turn
     from lab.engine import connect
     from lab.lab import take_down
     from lab.lock import hold
     from lab.progress import timed
+    from lab.state import state_dir
 
+    if dry_run:
+        _print_removals(parse_lab(lab), as_json=as_json)
+        return
     with hold(parse_lab(lab), "mirr down"), progress() as report:
         client = connect()
-        with timed(report, f"removing lab {lab}"):
+        # With the turn, so that no reaper puts back what is being removed; it ends with the lab's folder.
+        with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):
             removed = take_down(lab, client)
     if as_json:
         print(json.dumps({"lab": lab, **asdict(removed)}))
@@ -106,6 +131,26 @@ def down(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
         )
     else:
         print(f"lab {lab} is not there; nothing to remove")
+
+
+def _print_removals(lab: str, *, as_json: bool) -> None:
+    from lab.engine import connect
+    from lab.ownership import holdings, name_of
+
+    found = holdings(connect().api, lab)
+    removals = [
+        *({"kind": "container", "name": name_of(row), "id": row["Id"][:12]} for row in found.containers),
+        *({"kind": "network", "name": row["Name"], "id": row["Id"][:12]} for row in found.networks),
+        *({"kind": "volume", "name": row["Name"], "id": None} for row in found.volumes),
+    ]
+    if as_json:
+        plan = [{**removal, "act": "remove it for good"} for removal in removals]
+        print(json.dumps({"lab": lab, "dry_run": True, "plan": plan}))
+        return
+    for removal in removals:
+        identity = f" ({removal['id']})" if removal["id"] else ""
+        print(f"would remove {removal['kind']} {removal['name']}{identity}")
+    print("nothing was done" if removals else f"lab {lab} is not there; nothing to remove", file=sys.stderr)
 
 
 def logs(

@@ -1,4 +1,4 @@
-"""The lab's containers, found strictly by their labels."""
+"""The lab's containers, found by their labels and only where everything about them fits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from env.vocabulary import Service
 from lab.errors import LabNotUp
 from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+from lab.ownership import not_ours
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -99,7 +100,8 @@ class LabContainers:
             labels.append(f"{LABEL_ROLE}={role}")
         if service is not None:
             labels.append(f"{LABEL_SERVICE}={service}")
-        return self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+        found = self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+        return [one for one in found if not_ours(self.lab, one.labels, one.attrs["Config"]["Image"]) is None]
 
     def _one(self, role: Role, service: Service | None = None) -> Container:
         found = self._list(role, service)

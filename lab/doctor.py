@@ -15,6 +15,7 @@ from lab import audit, bases, compose, debian, engine, images, ports
 from lab.containers import LabContainers
 from lab.errors import LabError
 from lab.names import ROOT, make_target, parse_lab
+from lab.ownership import holdings
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -59,7 +60,7 @@ def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
     checks += [_engine(found), _compose(), _limits(found), _base(found), _images(found)]
-    checks += [_ports(found, lab), *_lab(found, lab, steady_problems)]
+    checks += [_ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
     return checks
 
 
@@ -154,6 +155,16 @@ def _ports(client: DockerClient, lab: str) -> Check:
         return Check(code="ports", status=Verdict.FAIL, text=text, remedy=remedy)
     text = f"ports {chosen.gateway}, {chosen.prometheus} and {chosen.traffic} are free or the lab's own"
     return Check(code="ports", status=Verdict.PASS, text=text)
+
+
+def _strangers(client: DockerClient, lab: str) -> Check:
+    found = holdings(client.api, lab).strangers
+    text = f"nothing else carries lab {lab}'s label"
+    remedy = ""
+    if found:
+        text = f"carries lab {lab}'s label, is not its own and is never touched: {', '.join(map(str, found))}"
+        remedy = f"look at it, and remove it yourself if it is yours: docker inspect {found[0].name}"
+    return _judge("strangers", not found, text, remedy, Verdict.WARN)
 
 
 def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[str]]) -> Iterator[Check]:

@@ -21,7 +21,8 @@ from lab.state import state_root
 if TYPE_CHECKING:
     from docker import DockerClient
 
-READ_TIMEOUT_S = 60.0
+READ_TIMEOUT_S = 60
+PING_TIMEOUT_S = 4  # for who is in a hurry: an engine that lives answers its first question at once
 START_TIMEOUT_S = 30.0
 CONNECTIONS = 32  # the pool: a lab's containers are worked on side by side
 SIMULATOR_HINT = "without Docker, the simulator still works: make demo, or mirr episode --world sim"
@@ -33,6 +34,7 @@ class Trouble(StrEnum):
     NOT_INSTALLED = "not installed"
     NOT_RUNNING = "not running"
     NO_PERMISSION = "no permission"
+    SILENT = "silent"
     WRONG_HOST = "wrong host"
     TOO_OLD = "too old"
     OTHER = "other"
@@ -133,6 +135,13 @@ def _start_command(machine: Machine) -> str:
     return f"{sudo}systemctl start docker" if machine.systemd else f"{sudo}service docker start"
 
 
+def _restart_command(machine: Machine) -> str:
+    if machine.system == "Darwin":
+        return "osascript -e 'quit app \"Docker\"'; open -a Docker"
+    sudo = "" if machine.root else "sudo "
+    return f"{sudo}systemctl restart docker" if machine.systemd else f"{sudo}service docker restart"
+
+
 def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
     """Why connecting failed with `error` on this machine."""
     chain: list[str] = []
@@ -152,6 +161,13 @@ def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
             trouble=Trouble.TOO_OLD,
             text="the Docker engine and this client share no API version",
             remedy=".venv/bin/pip install --upgrade docker",
+        )
+    if "Timeout" in said or "timed out" in said:
+        return Diagnosis(
+            trouble=Trouble.SILENT,
+            text="the Docker engine takes connections and does not answer"
+            + (f" (at {machine.host})" if machine.host is not None else ""),
+            remedy=_restart_command(machine),
         )
     if machine.host is not None:
         return Diagnosis(
@@ -175,39 +191,42 @@ def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
     )
 
 
-def _open() -> DockerClient:
+def _open(answer_s: int | None) -> DockerClient:
     import docker
     from docker.tls import TLSConfig
 
+    first_answer_s = READ_TIMEOUT_S if answer_s is None else min(answer_s, PING_TIMEOUT_S)
     host = None if os.environ.get("DOCKER_HOST") else configured_host()
     if host is None:
-        client = docker.from_env(timeout=int(READ_TIMEOUT_S), max_pool_size=CONNECTIONS)
+        client = docker.from_env(timeout=first_answer_s, max_pool_size=CONNECTIONS)
     else:
         from docker.context import ContextAPI
 
-        settings: dict[str, Any] = {"timeout": int(READ_TIMEOUT_S), "max_pool_size": CONNECTIONS}
+        settings: dict[str, Any] = {"timeout": first_answer_s, "max_pool_size": CONNECTIONS}
         tls = getattr(ContextAPI.get_current_context(), "TLSConfig", None)
         if isinstance(tls, TLSConfig):
             settings["tls"] = tls
         client = docker.DockerClient(base_url=host, **settings)
     client.ping()
+    client.api.timeout = READ_TIMEOUT_S if answer_s is None else answer_s
     return client
 
 
-def try_connect() -> DockerClient | Diagnosis:
-    """A client with the version negotiated, or why there is none."""
+def try_connect(answer_s: int | None = None) -> DockerClient | Diagnosis:
+    """A client with the version negotiated, or why there is none. `answer_s` is how long an answer may take."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     try:
-        return _open()
+        return _open(answer_s)
     except (DockerException, RequestException, OSError) as error:
         return diagnose(error, Machine.this())
 
 
-def connect() -> DockerClient:
-    """A client of the engine, or EngineError with the command that mends it."""
-    found = try_connect()
+def connect(*, answer_s: int | None = None) -> DockerClient:
+    """A client of the engine, or EngineError with the command that mends it. `answer_s` is how long an answer may
+    take, for who is in a hurry."""
+    found = try_connect(answer_s)
     if isinstance(found, Diagnosis):
         raise found.error()
     return found

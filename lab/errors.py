@@ -5,6 +5,7 @@ LabError
 ├── EngineError     no Docker engine answers, or it refuses
 ├── ComposeError    Compose is missing or failed
 ├── ImageError      an image could not be built
+├── ForeignProject  somebody else's containers would be taken for the lab's
 ├── PortTaken       somebody else holds a port that the lab publishes
 ├── LabInUse        another command works on this lab
 ├── LabNotUp        the lab, or a part of it, is not there
@@ -32,6 +33,10 @@ class ComposeError(LabError):
 
 class ImageError(LabError):
     """An image could not be built."""
+
+
+class ForeignProject(LabError):
+    """Somebody else's containers, networks or volumes would be taken for the lab's."""
 
 
 class PortTaken(LabError):

@@ -11,7 +11,8 @@ from env.vocabulary import Service
 from lab import compose, engine, images, ports
 from lab.containers import LabContainers, Ports
 from lab.errors import LabError
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
+from lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
+from lab.ownership import holdings, refuse_foreign_project
 from lab.progress import Progress, timed
 from lab.state import remove_state
 
@@ -73,16 +74,18 @@ def bring_up(
     *,
     heal: Callable[[str], None],
     wait_until_steady: Callable[[str, float], None],
+    remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
     """Engine, images, containers, steady state; whatever is there already is kept. Hold the lab's lock around it.
 
     `heal` reverts what is injected or was left broken in a lab that is up; `wait_until_steady` returns once the
-    lab is in steady state and raises after so many seconds.
+    lab is in steady state and raises after so many seconds; `remember` then keeps what its containers are made of.
     """
     parse_lab(lab)
     client = engine.ensure(report)
     tool = compose.ensure(report)
+    refuse_foreign_project(client, lab)
     images.ensure(client, report)
     containers = LabContainers(client, lab)
     chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
@@ -98,22 +101,23 @@ def bring_up(
         compose.up(tool, lab, chosen)
     with timed(report, "waiting for steady state"):
         wait_until_steady(lab, timeout_s)
+    remember(lab)
     return Places.of(lab, chosen)
 
 
 def take_down(lab: str, client: DockerClient) -> Removed:
-    """Remove every container, network and volume that carries this lab's label, and nothing else."""
+    """Remove every container, network and volume that is this lab's own, and nothing else."""
     parse_lab(lab)
-    mine = {"label": f"{LABEL_LAB}={lab}"}
     api = client.api
+    found = holdings(api, lab)
+    ids = [str(row["Id"]) for row in found.containers]
+    networks = [str(row["Id"]) for row in found.networks]
+    volumes = [str(row["Name"]) for row in found.volumes]
     with ThreadPoolExecutor(max_workers=REMOVALS_AT_ONCE) as pool:
-        ids = [str(row["Id"]) for row in api.containers(all=True, filters=mine)]
         list(
             pool.map(lambda one: _remove("container", one, lambda: api.remove_container(one, v=True, force=True)), ids)
         )
-        networks = [str(row["Id"]) for row in api.networks(filters=mine)]
         list(pool.map(lambda one: _remove("network", one, lambda: api.remove_network(one)), networks))
-        volumes = [str(row["Name"]) for row in api.volumes(filters=mine)["Volumes"] or ()]
         list(pool.map(lambda one: _remove("volume", one, lambda: api.remove_volume(one, force=True)), volumes))
     remove_state(lab)
     return Removed(containers=len(ids), networks=len(networks), volumes=len(volumes))

@@ -11,6 +11,7 @@ from env.vocabulary import Service
 from lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
 from lab.errors import LabError, LabNotUp, PortTaken
 from lab.names import DEFAULT_LAB, LABEL_LAB, Role, make_target
+from lab.ownership import sorted_out
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -105,6 +106,8 @@ def _taken(lab: str, name: str, port: int, holder: str | None) -> PortTaken:
 def holder_among_labs(client: DockerClient, port: int) -> str | None:
     """The lab of ours that publishes the host port, if one does."""
     for row in client.api.containers(filters={"label": LABEL_LAB}):
-        if any(published.get("PublicPort") == port for published in row["Ports"]):
-            return str(row["Labels"][LABEL_LAB])
+        lab = str(row["Labels"][LABEL_LAB])
+        published = any(one.get("PublicPort") == port for one in row["Ports"])
+        if published and sorted_out(client.api, lab, [row])[0]:
+            return lab
     return None

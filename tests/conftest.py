@@ -20,7 +20,7 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
     """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
-    from cli.lab_commands import heal, wait_until_steady
+    from cli.lab_commands import heal, remember, wait_until_steady
     from lab.engine import connect
     from lab.lab import bring_up, take_down
     from lab.lock import hold
@@ -29,7 +29,11 @@ def real_lab() -> Iterator[str]:
     report = PlainProgress()
     with hold(REAL_LAB, "pytest"):
         bring_up(
-            REAL_LAB, report, heal=heal, wait_until_steady=lambda lab, limit: wait_until_steady(lab, limit, report)
+            REAL_LAB,
+            report,
+            heal=heal,
+            remember=remember,
+            wait_until_steady=lambda lab, limit: wait_until_steady(lab, limit, report),
         )
     yield REAL_LAB
     with hold(REAL_LAB, "pytest"):

@@ -14,13 +14,15 @@ from bridge.docker_world import DockerWorld
 from bridge.telemetry import Window
 from chaos.campaigns import Campaign, CampaignKind, Heartbeat
 from chaos.chaos import Chaos
-from chaos.errors import FleetError
+from chaos.errors import CampaignError, FleetError
 from chaos.faults import Load
-from chaos.fleet import ServiceState
+from chaos.fleet import Part, ServiceState
 from chaos.journal import Journal
+from chaos.limits import Limits
 from env.objectives import SERVICE_ROW
 from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
 from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
+from lab.names import Role
 
 QUOTA_US = 15_000
 BOOT_S = 2.0
@@ -55,8 +57,23 @@ class FakeService:
     full_disk: bool = False  # fails whatever it is asked; neither its container nor the journal shows it
     spoiled: float = 0.0  # share of rows that the next release cannot read
     strays: int = 0
+    paused: bool = False
+    hung: bool = False
+    drifted: tuple[str, ...] = ()
     kept_share: float = 0.0  # of the memory limit, held by what the process never let go
     lines: list[tuple[float, str]] = field(default_factory=list)
+
+
+def _support() -> list[Part]:
+    sandboxes = [
+        Part(role=Role.SANDBOX, service=service, name=f"lab_{service}-net_1", container_id=f"{service}-net")
+        for service in Service
+    ]
+    others = [
+        Part(role=role, service=None, name=f"lab_{role}_1", container_id=role.value)
+        for role in (Role.TRAFFIC, Role.PROMETHEUS)
+    ]
+    return [*sandboxes, *others]
 
 
 class FakeLab:
@@ -68,7 +85,11 @@ class FakeLab:
         self.running_campaigns: dict[str, tuple[Campaign, float]] = {}  # id → campaign, when its lease ends
         self.engine_gone = False
         self.prometheus_gone = False
-        self.stopped_sandboxes: list[Service] = []
+        self.support = {part.name: part for part in _support()}
+        self.beyond_repair: set[str] = set()  # names of containers that cannot be brought back
+        self.generator_hangs = False
+        self.leases_end = False  # a test on a fake clock has no thread that renews them in time
+        self.acts = 0  # how often something was done to a container
         self.steady_rate = 20.0  # requests a second of each service
         self.steady_cpu_cores = 0.1
         self.crowd_request_s = 0.004  # CPU of one request of a crowd
@@ -90,35 +111,72 @@ class FakeLab:
             cpu_period_us=50_000,
             memory_limit_bytes=192 << 20,
             strays=own.strays,
+            name=f"lab_{service}_1",
+            container_id=f"{service}0123456789abcdef",
+            paused=own.paused,
+            drifted=own.drifted,
         )
 
     def kill(self, service: Service) -> None:
         self._check_engine()
+        self.acts += 1
         self.services[service].running = False
 
     def restart(self, service: Service) -> None:
         self._check_engine()
+        self.acts += 1
         self._boot(service)
 
     def resize(self, service: Service, cpu_quota_us: int) -> None:
         self._check_engine()
+        self.acts += 1
         self.services[service].quota_us = cpu_quota_us
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
         self._check_engine()
+        self.acts += 1
         own = self.services[service]
         own.release, own.previous, own.redeployed = release, previous, True
         self._boot(service)
 
     def renew(self, service: Service, release: str) -> None:
         self._check_engine()
+        self.acts += 1
         self.services[service] = FakeService(release=release)
         self._boot(service)
 
-    def revive_support(self) -> list[Service]:
+    def hung(self, service: Service) -> bool:
         self._check_engine()
-        revived, self.stopped_sandboxes = self.stopped_sandboxes, []
-        return revived
+        return self.services[service].hung
+
+    def unpause(self, service: Service) -> None:
+        self._check_engine()
+        self.acts += 1
+        self.services[service].paused = False
+
+    def regain_limits(self, service: Service) -> None:
+        self._check_engine()
+        self.acts += 1
+        self.services[service].drifted = ()
+
+    def parts(self) -> list[Part]:
+        self._check_engine()
+        return list(self.support.values())
+
+    def revive(self, part: Part) -> None:
+        self._check_engine()
+        self.acts += 1
+        if part.name in self.beyond_repair:
+            raise FleetError(f"could not revive {part}: no such image; next: mirr doctor")
+        if part.role is Role.TRAFFIC and not part.paused:
+            self.running_campaigns.clear()  # a new process has none
+            self.generator_hangs = False
+        self.support[part.name] = Part(
+            role=part.role, service=part.service, name=part.name, container_id=part.container_id or "made again"
+        )
+
+    def remember(self) -> None:
+        return
 
     def logs(self, service: Service, *, since: float, tail: int) -> list[str]:
         self._check_engine()
@@ -127,11 +185,27 @@ class FakeLab:
     # Campaigns
 
     def start(self, campaign: Campaign, lease_s: float) -> None:
-        self.running_campaigns[campaign.id] = (campaign, self.clock.now() + 1e9)
+        self.acts += 1
+        self.running_campaigns[campaign.id] = (campaign, self._lease_end(lease_s))
         self.services[campaign.service].born_at = self.clock.now()
 
-    def renew_lease(self, campaign: Campaign) -> bool:
-        return campaign.id in self.running_campaigns
+    def renew_lease(self, campaign: Campaign, lease_s: float) -> bool:
+        self.end_leases()
+        if campaign.id not in self.running_campaigns:
+            return False
+        self.running_campaigns[campaign.id] = (
+            self.running_campaigns[campaign.id][0],
+            self._lease_end(lease_s),
+        )
+        return True
+
+    def end_leases(self) -> None:
+        """End the campaigns whose lease is over."""
+        now = self.clock.now()
+        self.running_campaigns = {key: one for key, one in self.running_campaigns.items() if one[1] > now}
+
+    def _lease_end(self, lease_s: float) -> float:
+        return self.clock.now() + (lease_s if self.leases_end else 1e9)
 
     def stop_all(self) -> int:
         count = len(self.running_campaigns)
@@ -183,6 +257,7 @@ class FakeLab:
     def _boot(self, service: Service) -> None:
         own = self.services[service]
         own.running, own.oom_killed, own.kept_share = True, False, 0.0
+        own.paused = own.hung = False
         own.ready_at = own.born_at = self.clock.now() + BOOT_S
         if own.release == NEXT_RELEASE:
             own.spoiled += (1.0 - own.spoiled) / 2
@@ -249,22 +324,39 @@ class FakeCampaigns:
         self._lab = lab
 
     def start(self, campaign: Campaign, lease_s: float) -> None:
+        self._check()
         self._lab.start(campaign, lease_s)
 
     def renew(self, campaign: Campaign, lease_s: float) -> bool:
-        return self._lab.renew_lease(campaign)
+        self._check()
+        return self._lab.renew_lease(campaign, lease_s)
 
     def stop(self, campaign_id: str) -> None:
+        self._check()
         self._lab.running_campaigns.pop(campaign_id, None)
 
     def stop_all(self) -> int:
+        self._check()
         return self._lab.stop_all()
 
+    def _check(self) -> None:
+        if self._lab.generator_hangs:
+            raise CampaignError("the load generator at http://fake does not answer (ReadTimeout); next: mirr up")
 
-def fake_chaos(lab: FakeLab, journal: Journal) -> Chaos:
+
+def fake_chaos(lab: FakeLab, journal: Journal, *, limits: Limits | None = None) -> Chaos:
     """Chaos on a FakeLab."""
     campaigns = FakeCampaigns(lab)
-    return Chaos(lab, campaigns, journal, Heartbeat(campaigns), FakeMeter(lab), sleep=lab.clock.sleep)
+    return Chaos(
+        lab,
+        campaigns,
+        journal,
+        Heartbeat(campaigns),
+        FakeMeter(lab),
+        limits=limits,
+        sleep=lab.clock.sleep,
+        now=lab.clock.now,
+    )
 
 
 def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:

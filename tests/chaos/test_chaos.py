@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,9 @@ def test_a_rolled_back_service_is_renewed_for_its_data_are_not_fresh(lab: FakeLa
 
 
 def test_a_service_whose_sandbox_was_down_is_restarted(lab: FakeLab, journal: Journal) -> None:
-    lab.stopped_sandboxes = [Service.INVENTORY]
-    assert fake_chaos(lab, journal).heal() == ["restarted inventory"]
+    sandbox = lab.support["lab_inventory-net_1"]
+    lab.support[sandbox.name] = replace(sandbox, running=False)
+    assert fake_chaos(lab, journal).heal() == ["started inventory's sandbox", "restarted inventory"]
 
 
 def test_an_injected_fault_reverts_itself_at_the_end_of_its_block(lab: FakeLab, journal: Journal) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import socket
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from cli import chaos_commands
+from chaos import leases
 from cli.main import run
 from env.vocabulary import Service
 from lab import engine, lock
@@ -39,13 +42,13 @@ def mirr(arguments: list[str]) -> Done:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch, state_root: object) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr(engine, "connect", lambda: fake)
+    monkeypatch.setattr(engine, "connect", lambda **_: fake)
     return fake
 
 
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, state_root: object) -> None:
-    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    monkeypatch.setattr(engine, "try_connect", lambda *_: ABSENT)
 
 
 def test_a_name_that_is_no_labs_is_wrong_usage() -> None:
@@ -106,7 +109,65 @@ def test_down_without_an_engine_is_the_worlds_failure() -> None:
 
 
 def test_a_lease_longer_than_the_load_generator_takes_is_wrong_usage() -> None:
-    assert chaos_commands.MAX_LEASE_S == control.MAX_LEASE_S
+    assert leases.MAX_LEASE_S == control.MAX_LEASE_S
     done = mirr(["inject", "overloaded", "auth", "--lease", str(control.MAX_LEASE_S + 1)])
     assert done.exit_code == 2
     assert done.stderr.startswith("mirr: Invalid value for '--lease':")
+
+
+@pytest.mark.parametrize("name", ["nginx", "3f2a9c51d0be", "mirr.service=auth", "mirr_auth_1", "AUTH", ""])
+def test_what_is_no_service_of_the_lab_is_refused_by_name_id_and_label(name: str) -> None:
+    done = mirr(["inject", "crashed", name])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"mirr: {name!r} is not touched: mirr breaks the services of its own lab, by these names, and nothing else on "
+        "the engine, whatever its name, id or label; one of: gateway, auth, inventory, orders, payments\n"
+    )
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("arguments", [["inject", "crashed", "auth"], ["revert"], ["revert", "--dry-run"]])
+def test_a_lab_that_is_not_there_is_neither_broken_nor_healed_and_gets_no_folder(
+    arguments: list[str], state_root: Path
+) -> None:
+    done = mirr([*arguments, "--lab", "two"])
+    assert (done.exit_code, done.stderr) == (3, "mirr: lab two is not up; start it with: make up LAB=two\n")
+    assert not (state_root / "labs" / "two").exists()
+
+
+def test_a_dry_run_of_down_names_what_would_go_and_removes_nothing(held: FakeEngine) -> None:
+    ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
+    held.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={"mirr.lab": "mirr"})]
+    held.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}}
+    held.volumes = {"mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"}}
+    done = mirr(["down", "--dry-run"])
+    assert done.exit_code == 0
+    assert done.stdout == (
+        "would remove container mirr-auth (mirr-auth)\n"
+        "would remove network mirr_default (mirr_default)\n"
+        "would remove volume mirr_auth-data\n"
+    )
+    assert done.stderr == "nothing was done\n"
+    plan = json.loads(mirr(["down", "--dry-run", "--json"]).stdout)
+    assert (plan["dry_run"], [one["name"] for one in plan["plan"]]) == (
+        True,
+        ["mirr-auth", "mirr_default", "mirr_auth-data"],
+    )
+    assert (len(held.held), len(held.networks), len(held.volumes)) == (2, 1, 1)
+
+
+def test_the_kill_switch_does_not_wait_for_an_engine_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state_root: Path
+) -> None:
+    address = tmp_path / "engine.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{address}")
+    with socket.socket(socket.AF_UNIX) as silent:  # takes connections, and never answers
+        silent.bind(str(address))
+        silent.listen()
+        began = time.monotonic()
+        done = mirr(["revert"])
+    assert time.monotonic() - began < 10.0
+    assert done.exit_code == 3
+    assert done.stderr.startswith(
+        f"mirr: the Docker engine takes connections and does not answer (at unix://{address}); mend it with: "
+    )

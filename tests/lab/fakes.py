@@ -9,6 +9,7 @@ from docker import DockerClient
 
 from env.vocabulary import Service
 from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from lab.ownership import COMPOSE_PROJECT, COMPOSE_SERVICE, compose_name
 
 
 @dataclass
@@ -35,8 +36,14 @@ class FakeContainer:
 
 def container(role: Role, service: Service | None = None, *, lab: str = "mirr", **more: Any) -> FakeContainer:
     """A container of a lab."""
-    labels = {LABEL_LAB: lab, LABEL_ROLE: str(role)} | ({LABEL_SERVICE: str(service)} if service else {})
-    return FakeContainer(name=f"{lab}-{service or role}", labels=labels, **more)
+    labels = {
+        LABEL_LAB: lab,
+        LABEL_ROLE: str(role),
+        COMPOSE_PROJECT: lab,
+        COMPOSE_SERVICE: compose_name(role, service),
+    } | ({LABEL_SERVICE: str(service)} if service else {})
+    more.setdefault("image", f"mirr/{service or role}:made")
+    return FakeContainer(name=f"{lab}-{compose_name(role, service)}", labels=labels, **more)
 
 
 class FakeApi:
@@ -49,17 +56,33 @@ class FakeApi:
         return [
             {
                 "Id": one.name,
+                "Names": [f"/{one.name}"],
+                "Image": f"id of {one.image}" if self._engine.moved_tags else one.image,
+                "ImageID": f"id of {one.image}",
                 "Labels": one.labels,
                 "Ports": [{"PublicPort": int(port)} for port in one.ports.values()],
             }
             for one in self._engine.matching([filters["label"]])
         ]
 
-    def networks(self, *, filters: dict[str, str]) -> list[dict[str, Any]]:
-        return [{"Id": name} for name, labels in self._engine.networks.items() if _has(labels, filters["label"])]
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        return next(one.attrs for one in self._engine.held if one.name == name)
 
-    def volumes(self, *, filters: dict[str, str]) -> dict[str, Any]:
-        found = [{"Name": name} for name, labels in self._engine.volumes.items() if _has(labels, filters["label"])]
+    def networks(
+        self, *, filters: dict[str, str] | None = None, names: list[str] | None = None
+    ) -> list[dict[str, Any]]:
+        return [
+            {"Id": name, "Name": name, "Labels": labels}
+            for name, labels in self._engine.networks.items()
+            if (filters is None or _has(labels, filters["label"])) and (names is None or name in names)
+        ]
+
+    def volumes(self, *, filters: dict[str, str] | None = None) -> dict[str, Any]:
+        found = [
+            {"Name": name, "Labels": labels}
+            for name, labels in self._engine.volumes.items()
+            if filters is None or _has(labels, filters["label"])
+        ]
         return {"Volumes": found or None}  # the engine says null where there are none
 
     def remove_container(self, name: str, *, v: bool, force: bool) -> None:
@@ -102,6 +125,7 @@ class FakeEngine:
         self.networks: dict[str, dict[str, str]] = {}
         self.volumes: dict[str, dict[str, str]] = {}
         self.images_by_tag: dict[str, str] = {}
+        self.moved_tags = False
         self.api = FakeApi(self)
         self.containers = FakeCollection(self)
 

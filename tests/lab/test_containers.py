@@ -92,12 +92,21 @@ def test_a_lab_made_from_an_older_image_is_not_whole() -> None:
 def test_down_takes_what_carries_the_label_and_nothing_else() -> None:
     by_hand = container(Role.SERVICE, Service.AUTH, lab="mirr")
     by_hand.name = "made by hand"
+    ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
     near = FakeContainer(name="nearly ours", labels={"mirr.lab": "mirr-two", "mirr.labs": "mirr"})
     engine = FakeEngine(by_hand, near)
-    engine.networks = {"mirr_default": {"mirr.lab": "mirr"}, "bridge": {}}
-    engine.volumes = {"mirr_auth-data": {"mirr.lab": "mirr"}, "mirr_precious": {"com.docker.compose.project": "mirr"}}
+    engine.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}, "bridge": {}}
+    engine.volumes = {
+        "mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"},
+        "mirr_precious": {"com.docker.compose.project": "mirr"},
+        "hoard": ours,
+    }
     assert take_down("mirr", engine.client) == Removed(containers=1, networks=1, volumes=1)
-    assert (engine.held, list(engine.networks), list(engine.volumes)) == ([near], ["bridge"], ["mirr_precious"])
+    assert (engine.held, list(engine.networks), list(engine.volumes)) == (
+        [near],
+        ["bridge"],
+        ["mirr_precious", "hoard"],
+    )
 
 
 @pytest.mark.usefixtures("state_root")

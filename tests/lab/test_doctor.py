@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab import compose, engine
-from lab.doctor import Check, Verdict, blocked, examine
+from lab.doctor import Check, Verdict, _strangers, blocked, examine
+from lab.names import Role
+from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 ABSENT = engine.Diagnosis(
     trouble=engine.Trouble.NOT_INSTALLED,
@@ -52,3 +54,15 @@ def test_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
     found = next(check for check in examine("mirr", lambda lab: []) if check.code == "cores")
     assert (found.status, found.text) == (Verdict.WARN, "1 core; the lab is sized for 2")
+
+
+def test_a_stranger_under_our_label_is_a_warning_by_name() -> None:
+    stranger = FakeContainer(name="web", labels={"mirr.lab": "mirr"}, image="nginx")
+    assert _strangers(FakeEngine(stranger, container(Role.TRAFFIC)).client, "mirr") == Check(
+        code="strangers",
+        status=Verdict.WARN,
+        text="carries lab mirr's label, is not its own and is never touched: container web "
+        "(its label mirr.role is none of: service, sandbox, traffic, prometheus)",
+        remedy="look at it, and remove it yourself if it is yours: docker inspect web",
+    )
+    assert _strangers(FakeEngine(container(Role.TRAFFIC)).client, "mirr").status is Verdict.PASS

@@ -1,0 +1,315 @@
+"""A Fleet on a Docker engine.
+
+The blast radius ends here: a container is reached only where everything about it says that it is this lab's own
+(lab/ownership.py). Whatever else is on the engine is refused, whatever its name, id or label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from chaos import blueprints
+from chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEPLOYED_LABEL, Blueprint
+from chaos.errors import FleetError
+from chaos.fleet import Part, ServiceState
+from chaos.journal import Journal
+from env.vocabulary import Service
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from lab.ownership import COMPOSE_PROJECT, COMPOSE_VOLUME, compose_name, sorted_out, volume_not_ours
+
+T = TypeVar("T")
+
+_DATA_PATH = "/data"
+_PARTS: tuple[tuple[Role, Service | None], ...] = (
+    *((Role.SANDBOX, service) for service in Service),
+    (Role.TRAFFIC, None),
+    (Role.PROMETHEUS, None),
+)
+_PLACES = (*((Role.SERVICE, service) for service in Service), *_PARTS)
+
+
+class DockerFleet:
+    """`client` is a low-level docker-py APIClient; in `journal` is kept what a container is made of before it is
+    taken away, so that it can be made again from disk."""
+
+    def __init__(self, client: Any, lab: str, journal: Journal) -> None:  # its stubs leave most methods untyped
+        self._api = client
+        self.lab = lab
+        self._journal = journal
+
+    # Looking
+
+    def state(self, service: Service) -> ServiceState | None:
+        return self._asked(f"look at {service}", lambda: self._state(service))
+
+    def _state(self, service: Service) -> ServiceState | None:
+        found = self._own(Role.SERVICE, service)
+        if not found:
+            return None
+        inspected = self._api.inspect_container(found[0]["Id"])
+        labels = inspected["Config"]["Labels"]
+        host = inspected["HostConfig"]
+        if CPU_QUOTA_LABEL not in labels:
+            raise FleetError(
+                f"{service} of lab {self.lab} has no label {CPU_QUOTA_LABEL}; next: mirr down, then mirr up"
+            )
+        return ServiceState(
+            running=bool(inspected["State"]["Running"]),
+            oom_killed=bool(inspected["State"]["OOMKilled"]),
+            release=inspected["Config"]["Image"].rpartition(":")[2],
+            previous_release=labels.get(PREVIOUS_RELEASE_LABEL),
+            redeployed=REDEPLOYED_LABEL in labels,
+            cpu_quota_us=int(host["CpuQuota"]),
+            steady_cpu_quota_us=int(labels[CPU_QUOTA_LABEL]),
+            cpu_period_us=int(host["CpuPeriod"]),
+            memory_limit_bytes=int(host["Memory"]),
+            strays=len(found) - 1,
+            name=inspected["Name"].lstrip("/"),
+            container_id=inspected["Id"],
+            paused=bool(inspected["State"]["Paused"]),
+            drifted=blueprints.drifted(self._journal.recall_blueprint(service), host, quota_too=False),
+        )
+
+    def hung(self, service: Service) -> bool:
+        return self._asked(f"look at {service}", lambda: self._hung(self._container(service)))
+
+    def _hung(self, container: str) -> bool:
+        try:
+            table = self._api.top(container, ps_args="-o pid,stat")
+        except APIError:
+            return False  # it does not run, so nothing in it can be stopped
+        return any(stat.startswith("T") for _, stat, *_ in table["Processes"] or ())
+
+    def parts(self) -> list[Part]:
+        with ThreadPoolExecutor(max_workers=len(_PARTS)) as pool:
+            return list(
+                pool.map(lambda place: self._asked("look at the containers", lambda: self._part(*place)), _PARTS)
+            )
+
+    def _part(self, role: Role, service: Service | None) -> Part:
+        found = self._own(role, service)
+        name = compose_name(role, service)
+        made = self._journal.recall_blueprint(name)
+        if not found:
+            return Part(
+                role=role,
+                service=service,
+                name=name if made is None else made["Name"].lstrip("/"),
+                container_id=None,
+                running=False,
+            )
+        inspected = self._api.inspect_container(found[0]["Id"])
+        state = inspected["State"]
+        running, paused = bool(state["Running"]), bool(state["Paused"])
+        # A sandbox only sleeps: it holds its network stopped or not.
+        looked_into = running and not paused and role is not Role.SANDBOX
+        return Part(
+            role=role,
+            service=service,
+            name=inspected["Name"].lstrip("/"),
+            container_id=inspected["Id"],
+            running=running,
+            paused=paused,
+            hung=looked_into and self._hung(inspected["Id"]),
+            drifted=blueprints.drifted(made, inspected["HostConfig"], quota_too=True),
+        )
+
+    def logs(self, service: Service, *, since: float, tail: int) -> list[str]:
+        try:
+            raw: bytes = self._api.logs(self._container(service), since=since, tail=tail)
+        except (DockerException, RequestException) as error:
+            raise FleetError(f"could not read the log of {service}: {error}; next: mirr doctor") from error
+        return raw.decode("utf-8", errors="replace").splitlines()
+
+    # Acting on what is there
+
+    def kill(self, service: Service) -> None:
+        def act() -> None:
+            try:
+                self._api.kill(self._container(service), signal="SIGKILL")
+            except APIError as error:
+                if error.status_code != 409:  # 409: it is not running, which is what was asked for
+                    raise
+
+        self._asked(f"kill {service}", act)
+
+    def restart(self, service: Service) -> None:
+        self._asked(f"restart {service}", lambda: self._api.restart(self._container(service), timeout=0))
+
+    def unpause(self, service: Service) -> None:
+        self._asked(f"unpause {service}", lambda: self._api.unpause(self._container(service)))
+
+    def resize(self, service: Service, cpu_quota_us: int) -> None:
+        self._asked(
+            f"resize {service}",
+            lambda: self._api.update_container(self._container(service), cpu_quota=cpu_quota_us),
+        )
+
+    def regain_limits(self, service: Service) -> None:
+        def act() -> None:
+            found = self._own(Role.SERVICE, service)
+            host = self._api.inspect_container(self._container(service))["HostConfig"]
+            self._update_back(found[0]["Id"], self._known(service), host, quota_too=False)
+
+        self._asked(f"give {service} its limits back", act)
+
+    def _update_back(self, container: str, made: Blueprint, host: Blueprint, *, quota_too: bool) -> None:
+        fields = blueprints.drifted(made, host, quota_too=quota_too)
+        updates = blueprints.updates_back(made, fields)
+        if updates is None:
+            raise FleetError(f"no update brings back {', '.join(fields)}")
+        if updates:
+            self._api.update_container(container, **updates)
+
+    # Making containers
+
+    def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
+        self._asked(f"deploy {release} to {service}", lambda: self._replace(service, release, previous, fresh=False))
+
+    def renew(self, service: Service, release: str) -> None:
+        self._asked(f"renew {service}", lambda: self._replace(service, release, None, fresh=True))
+
+    def _replace(self, service: Service, release: str, previous: str | None, *, fresh: bool) -> None:
+        rows = self._own(Role.SERVICE, service)
+        if rows:
+            standing = dict(self._api.inspect_container(rows[0]["Id"]))
+            self._remember(service, standing)
+        made = self._known(service)
+        sandbox = self._own(Role.SANDBOX, service)
+        if not sandbox:
+            raise FleetError(f"{service} has no sandbox in lab {self.lab}; next: mirr up --lab {self.lab}")
+        config = blueprints.of_release(
+            standing if rows else made, made, release, previous=previous, fresh=fresh, sandbox=str(sandbox[0]["Id"])
+        )
+        for row in rows:
+            self._remove(row["Id"])
+        if fresh:
+            self._renew_volume(made)
+        self._create(config, made["Name"])
+
+    def _create(self, config: Blueprint, name: str) -> None:
+        created = self._api.create_container_from_config(config, name=name.lstrip("/"))
+        self._api.start(created["Id"])
+
+    def _remove(self, container: str) -> None:
+        with suppress(NotFound):  # somebody else took it away: it is gone, which is what was asked for
+            self._api.remove_container(container, force=True)
+
+    def _renew_volume(self, blueprint: Blueprint) -> None:
+        for mount in blueprint["Mounts"]:
+            if mount["Type"] != "volume" or mount["Destination"] != _DATA_PATH:
+                continue
+            name = mount["Name"]
+            try:
+                labels = self._api.inspect_volume(name)["Labels"] or {}
+                why = volume_not_ours(self.lab, labels)
+                if why is not None:
+                    raise FleetError(f"volume {name} does not belong to lab {self.lab} ({why}): not touched")
+                self._api.remove_volume(name)
+            except NotFound:
+                labels = self._volume_labels(blueprint, name)
+            # An empty volume is filled by Docker with what the image has at that path: the seeded database.
+            self._api.create_volume(name, labels=labels)
+
+    def _volume_labels(self, blueprint: Blueprint, name: str) -> dict[str, str]:
+        project = blueprint["Config"]["Labels"].get(COMPOSE_PROJECT, self.lab)
+        return {LABEL_LAB: self.lab, COMPOSE_PROJECT: project, COMPOSE_VOLUME: name.removeprefix(f"{project}_")}
+
+    def revive(self, part: Part) -> None:
+        self._asked(f"revive {part}", lambda: self._revive(part))
+
+    def _revive(self, part: Part) -> None:
+        name = compose_name(part.role, part.service)
+        container = part.container_id
+        if container is not None and part.drifted:
+            host = self._api.inspect_container(container)["HostConfig"]
+            try:
+                self._update_back(container, self._known(name), host, quota_too=True)
+            except (FleetError, APIError):
+                # No update brings them back, as where more memory is in use than there was: a new one has them.
+                self._remove(container)
+                container = None
+        if container is None:
+            self._create(blueprints.of_part(self._known(name)), self._known(name)["Name"])
+            return
+        if part.paused:
+            self._api.unpause(container)
+        # A process that is stopped cannot be seen while its container is frozen.
+        if part.hung or (part.paused and self._hung(container)):
+            self._api.restart(container, timeout=0)
+        elif not part.running:
+            self._api.start(container)
+
+    # What containers are made of
+
+    def remember(self) -> None:
+        self._asked("look at the containers", lambda: self._remember_places(anew=False))
+
+    def remember_anew(self) -> None:
+        """Keep what every container is made of, for a lab that is as it was made. Raises FleetError."""
+        self._asked("look at the containers", lambda: self._remember_places(anew=True))
+
+    def _remember_places(self, *, anew: bool) -> None:
+        for role, service in _PLACES:
+            name = compose_name(role, service)
+            if not anew and self._journal.recall_blueprint(name) is not None:
+                continue
+            for row in self._own(role, service)[:1]:
+                self._remember(name, dict(self._api.inspect_container(row["Id"])), anew=anew)
+
+    def _remember(self, name: str, standing: Blueprint, *, anew: bool = False) -> None:
+        as_made = REDEPLOYED_LABEL not in standing["Config"]["Labels"]
+        if as_made and (anew or self._journal.recall_blueprint(name) is None):
+            self._journal.remember_blueprint(name, standing)
+
+    def _known(self, name: str) -> Blueprint:
+        """What the container of that Compose name is made of."""
+        made = self._journal.recall_blueprint(name)
+        if made is None:
+            raise FleetError(
+                f"{name} has no container in lab {self.lab}, and nothing is kept that says how it was made; "
+                f"next: mirr up --lab {self.lab}"
+            )
+        return made
+
+    # Finding
+
+    def _own(self, role: Role, service: Service | None = None) -> list[dict[str, Any]]:
+        """Our containers of that role, running ones first, then the newest first."""
+        own, _ = sorted_out(self._api, self.lab, self._labelled(role, service))
+        return sorted(own, key=lambda row: (row["State"] != "running", -row["Created"]))
+
+    def _labelled(self, role: Role, service: Service | None) -> list[dict[str, Any]]:
+        labels = [f"{LABEL_LAB}={self.lab}", f"{LABEL_ROLE}={role}"]
+        if service is not None:
+            labels.append(f"{LABEL_SERVICE}={service}")
+        found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": labels})
+        return found
+
+    def _container(self, service: Service) -> str:
+        found = self._own(Role.SERVICE, service)
+        if found:
+            return str(found[0]["Id"])
+        _, strangers = sorted_out(self._api, self.lab, self._labelled(Role.SERVICE, service))
+        if strangers:
+            raise FleetError(
+                f"{_listed(strangers)} says to be {service} of lab {self.lab} and is not the lab's own: not touched; "
+                "next: mirr doctor"
+            )
+        raise FleetError(f"{service} has no container in lab {self.lab}; next: mirr up --lab {self.lab}")
+
+    def _asked(self, what: str, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except (DockerException, RequestException) as error:
+            raise FleetError(f"could not {what} in lab {self.lab}: {error}; next: mirr doctor") from error
+
+
+def _listed(found: Iterable[object]) -> str:
+    return ", ".join(map(str, found))

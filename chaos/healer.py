@@ -1,0 +1,271 @@
+"""Puts everything back. Reads what is there and the journal on disk, never memory; needs no telemetry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from chaos.campaigns import CampaignKind, Campaigns, campaign_id
+from chaos.errors import CampaignError, ChaosError, FleetError, JournalError, Unhealed
+from chaos.faults import FAULTS, Mend
+from chaos.fleet import Fleet, Part, ServiceState
+from chaos.journal import Journal, OpenAct
+from chaos.turns import turn
+from env.vocabulary import STEADY_RELEASE, Service
+from lab.names import Role
+
+TURN_S = 3.0
+"""How long a heal waits for whoever injects or heals. Then it goes on without: a process that hangs with the turn must
+not stand in the kill switch's way."""
+
+TURN_FILE = "chaos.lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing that a heal does to one container."""
+
+    container: str  # its name
+    container_id: str | None  # None where there is none any more
+    act: str  # as in "restart auth"
+    done: str  # as in "restarted auth"
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Need:
+    """What one service needs, and how it stands."""
+
+    service: Service
+    mend: Mend
+    state: ServiceState | None
+    hung: bool
+
+
+class Healer:
+    """What puts one lab back."""
+
+    def __init__(
+        self, fleet: Fleet, campaigns: Campaigns, journal: Journal, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._fleet = fleet
+        self._campaigns = campaigns
+        self._journal = journal
+        self._now = now
+
+    def heal(self) -> list[str]:
+        """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
+        back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
+
+        Raises Unhealed where something could not be put back: the rest is put back all the same, and the journal
+        keeps what is open.
+        """
+        with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
+            done = self._put_back(tuple(Service))
+            self._journal.reverted()
+        return done
+
+    def heal_expired(self) -> list[str]:
+        """Put back whatever has outlived its time; everything, where nothing else is open. Raises Unhealed."""
+        with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
+            # Read with the turn taken: somebody may have healed and injected anew while we waited for it.
+            open_acts = self._journal.open_acts()
+            expired = [act for act in open_acts if act.until <= self._now()]
+            if not expired:
+                return []
+            services = {act.service for act in expired}
+            if len(expired) == len(open_acts) or services >= {act.service for act in open_acts}:
+                done = self._put_back(tuple(Service))
+                self._journal.reverted()
+                return done
+            done = self._put_back(tuple(services))
+            for act in expired:
+                self._journal.over(act)
+            return done
+
+    def plan(self) -> list[Step]:
+        """What `heal` would do; nothing is done. Raises FleetError."""
+        parts = self._fleet.parts()
+        steps = [self._revival(part) for part in parts if _unfit(part)]
+        acts = self._open_acts()
+        for service in Service:
+            steps += self._mending(self._need(service, parts, acts))
+        return steps
+
+    def _put_back(self, services: Sequence[Service]) -> list[str]:
+        parts = self._fleet.parts()
+        done, problems = self._run([[self._revival(part)] for part in parts if _unfit(part)])
+        acts = self._open_acts()
+        new_generator = any(part.role is Role.TRAFFIC and _unfit(part) and not part.paused for part in parts)
+        with ThreadPoolExecutor(max_workers=len(Service) + 1) as pool:
+            campaigns = pool.submit(self._stop_campaigns, parts, services, new_generator)
+            for mended, failed in pool.map(lambda service: self._mend(service, parts, acts), services):
+                done += mended
+                problems += failed
+            ended, failed = campaigns.result()
+        done += ended
+        problems += failed
+        if problems:
+            raise Unhealed(problems, done)
+        return done
+
+    def _open_acts(self) -> list[OpenAct] | None:
+        """What the journal holds; None where it cannot be read."""
+        try:
+            return self._journal.open_acts()
+        except JournalError:
+            return None
+
+    def _run(self, chains: Sequence[Sequence[Step]]) -> tuple[list[str], list[str]]:
+        """Run chains of steps side by side; what was done and what failed, in words."""
+        done: list[str] = []
+        problems: list[str] = []
+        if chains:
+            with ThreadPoolExecutor(max_workers=len(chains)) as pool:
+                for mended, failed in pool.map(_in_turn, chains):
+                    done += mended
+                    problems += failed
+        return done, problems
+
+    def _revival(self, part: Part) -> Step:
+        verb, past = _REVIVAL[_ailment(part)]
+        return Step(
+            container=part.name,
+            container_id=part.container_id,
+            act=verb.format(part),
+            done=past.format(part),
+            do=lambda: self._fleet.revive(part),
+        )
+
+    def _mend(
+        self, service: Service, parts: Sequence[Part], acts: Collection[OpenAct] | None
+    ) -> tuple[list[str], list[str]]:
+        try:
+            need = self._need(service, parts, acts)
+        except ChaosError as error:
+            return [], [str(error)]
+        return _in_turn(self._mending(need))
+
+    def _need(self, service: Service, parts: Sequence[Part], acts: Collection[OpenAct] | None) -> _Need:
+        state = self._fleet.state(service)
+        sandbox = next((part for part in parts if part.service is service), None)
+        need = Mend.RESTART if sandbox is not None and not sandbox.running else Mend.NOTHING
+        if acts is None:
+            need = Mend.RESTART  # what cannot be looked up is assumed: a process may hold a leak that nothing shows
+        for act in acts or ():
+            if act.service is service and act.fault is not None:
+                need = max(need, FAULTS[act.fault.mode].mend)
+        hung = False
+        if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
+            need = Mend.RENEW
+        elif sandbox is not None and sandbox.container_id is None:
+            need = Mend.RENEW  # a container cannot move into another sandbox
+        elif not state.running:
+            need = max(need, Mend.RESTART)
+        elif need is Mend.NOTHING and not state.paused:
+            hung = self._fleet.hung(service)
+        return _Need(service=service, mend=Mend.RESTART if hung else need, state=state, hung=hung)
+
+    def _mending(self, need: _Need) -> list[Step]:
+        service, state = need.service, need.state
+        name, identity = (state.name, state.container_id) if state is not None else (service.value, None)
+
+        def step(act: str, done: str, do: Callable[[], None]) -> Step:
+            return Step(container=name, container_id=identity, act=act, done=done, do=do)
+
+        if need.mend is Mend.RENEW:
+            return [
+                step(
+                    f"renew {service} at release {STEADY_RELEASE}, with fresh data",
+                    f"renewed {service} at release {STEADY_RELEASE}",
+                    lambda: self._fleet.renew(service, STEADY_RELEASE),
+                )
+            ]
+        steps = []
+        if state is not None and state.paused:
+            steps.append(step(f"unpause {service}", f"unpaused {service}", lambda: self._let_go_on(service)))
+        if state is not None and state.cpu_quota_us != state.steady_cpu_quota_us:
+            quota_us = state.steady_cpu_quota_us
+            steps.append(
+                step(
+                    f"give {service} its steady CPU quota back",
+                    f"gave {service} its steady CPU quota back",
+                    lambda: self._fleet.resize(service, quota_us),
+                )
+            )
+        if state is not None and state.drifted:
+            what = f"{service} its limits back ({', '.join(state.drifted)})"
+            steps.append(step(f"give {what}", f"gave {what}", lambda: self._regain(service)))
+        if need.mend is Mend.RESTART:
+            hung = ", which hung" if need.hung else ""
+            steps.append(
+                step(f"restart {service}{hung}", f"restarted {service}{hung}", lambda: self._fleet.restart(service))
+            )
+        return steps
+
+    def _let_go_on(self, service: Service) -> None:
+        self._fleet.unpause(service)
+        if self._fleet.hung(service):  # which could not be seen while it was frozen
+            self._fleet.restart(service)
+
+    def _regain(self, service: Service) -> None:
+        try:
+            self._fleet.regain_limits(service)
+        except FleetError:
+            # Not every limit can be brought back by an update, e.g. where more memory is in use than there was.
+            self._fleet.renew(service, STEADY_RELEASE)
+
+    def _stop_campaigns(
+        self, parts: Sequence[Part], services: Collection[Service], new_generator: bool
+    ) -> tuple[list[str], list[str]]:
+        if new_generator:
+            return [], []  # a new process has no campaigns, and does not answer yet
+        try:
+            if len(services) == len(Service):
+                stopped = self._campaigns.stop_all()
+                return ([f"ended {stopped} campaign(s)"] if stopped else []), []
+            for service in services:
+                for kind in CampaignKind:
+                    self._campaigns.stop(campaign_id(kind, service))
+            return [], []
+        except CampaignError:
+            # One that hangs would send what it has until the leases run out; a new process has no campaigns.
+            generators = [part for part in parts if part.role is Role.TRAFFIC]
+            return self._run([[self._revival(replace(part, hung=True, paused=False))] for part in generators])
+
+
+_REVIVAL = {
+    "gone": ("make {} again", "made {} again"),
+    "down": ("start {}", "started {}"),
+    "paused": ("unpause {}", "unpaused {}"),
+    "hung": ("restart {}, which does not answer", "restarted {}, which did not answer"),
+    "drifted": ("give {} its limits back", "gave {} its limits back"),
+}
+
+
+def _ailment(part: Part) -> str:
+    if part.container_id is None:
+        return "gone"
+    if part.hung:
+        return "hung"
+    if part.paused:
+        return "paused"
+    return "down" if not part.running else "drifted"
+
+
+def _unfit(part: Part) -> bool:
+    return part.container_id is None or not part.running or part.paused or part.hung or bool(part.drifted)
+
+
+def _in_turn(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
+    """Run the steps one after the other, up to the first that fails."""
+    done: list[str] = []
+    for step in steps:
+        try:
+            step.do()
+        except ChaosError as error:
+            return done, [str(error)]
+        done.append(step.done)
+    return done, []

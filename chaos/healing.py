@@ -1,0 +1,55 @@
+"""Puts together what heals a lab, from what stands on the engine: needs neither Prometheus nor the load generator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+
+from chaos.campaigns import Campaign, Campaigns, HttpCampaigns
+from chaos.docker_fleet import DockerFleet
+from chaos.errors import CampaignError
+from chaos.healer import Healer
+from chaos.journal import Journal
+from lab.containers import LabContainers
+from lab.errors import LabNotUp
+from lab.names import make_target
+from lab.state import state_dir
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+class FoundCampaigns:
+    """The campaigns of whatever load generator the lab has when it is asked; none is a CampaignError."""
+
+    def __init__(self, containers: LabContainers) -> None:
+        self._containers = containers
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        self._now().start(campaign, lease_s)
+
+    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+        return self._now().renew(campaign, lease_s)
+
+    def stop(self, campaign_id: str) -> None:
+        self._now().stop(campaign_id)
+
+    def stop_all(self) -> int:
+        return self._now().stop_all()
+
+    def _now(self) -> Campaigns:
+        try:
+            return HttpCampaigns(self._containers.traffic_url, requests.Session())
+        except LabNotUp as error:
+            raise CampaignError(str(error)) from error
+
+
+def open_healer(client: DockerClient, lab: str) -> Healer:
+    """What heals `lab`, as far as it stands. Raises LabNotUp where nothing of it does."""
+    containers = LabContainers(client, lab)
+    if not containers.all():
+        raise LabNotUp(f"lab {lab} is not up; start it with: {make_target('up', lab)}")
+    # After the lab was found: one that is not there is to leave no traces.
+    journal = Journal(state_dir(lab))
+    return Healer(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -1,0 +1,33 @@
+"""How much may be broken at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.errors import Refused
+from env.vocabulary import Fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an injection is refused by. The defaults are what an episode may do."""
+
+    max_broken: int = 2  # services
+
+    def check(self, fault: Fault, broken: Sequence[Fault]) -> None:
+        """Refused where `fault` would be one too many beside what is `broken`."""
+        if fault in broken:
+            raise Refused(f"{fault} is injected already; next: mirr revert, or break another service")
+        listed = ", ".join(map(str, broken))
+        if any(one.service is fault.service for one in broken):
+            raise Refused(
+                f"{fault.service} is broken already ({listed}), and a second fault there would hide the first; "
+                "next: mirr revert, or break another service"
+            )
+        services = {one.service for one in broken}
+        if len(services) >= self.max_broken:
+            raise Refused(
+                f"{fault} would be one too many: {listed} {'is' if len(services) == 1 else 'are'} injected, and the "
+                f"limit is {self.max_broken} service{'' if self.max_broken == 1 else 's'} at once; next: mirr revert"
+            )

@@ -1,0 +1,138 @@
+"""The reaper of one lab: a small process of its own that heals what outlives its time to live, whoever injected it and
+however that one died. `python -m chaos.reaper LAB FOLDER`; one a lab, started by whoever injects.
+
+While it only watches the journal it needs the standard library alone: what talks to the engine is imported to heal.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.errors import ChaosError, JournalError
+from chaos.journal import Journal
+from chaos.turns import turn
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK_FILE = "reaper.lock"
+LOG_FILE = "reaper.log"
+
+_started: list[subprocess.Popen[bytes]] = []  # children of ours, to be waited for once they have ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How often a reaper looks, and when it goes. The defaults are the lab's."""
+
+    poll_s: float = 0.5
+    idle_s: float = 30.0  # with nothing open
+    retry_s: float = 2.0  # after a heal that failed, and twice as long after each further one
+    longest_retry_s: float = 30.0
+    give_up_s: float = 600.0  # of failing; the next command heals all the same
+
+
+def ensure(lab: str, folder: Path) -> None:
+    """A reaper lives after this. Call it with the journal written: one that was just leaving looks there again.
+
+    Raises ChaosError."""
+    _started[:] = [child for child in _started if child.poll() is None]
+    with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
+        if not nobody_watches:
+            return
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    try:
+        with (folder / LOG_FILE).open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "chaos.reaper", lab, str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=environment,
+                start_new_session=True,  # so that what ends its parent, Ctrl-C included, leaves it alone
+            )
+    except OSError as error:
+        raise ChaosError(
+            f"nobody could be set to end the fault in time ({error.strerror}); next: mirr revert"
+        ) from error
+    _started.append(child)
+
+
+def watch(
+    journal: Journal,
+    heal: Callable[[], list[str]],
+    *,
+    rhythm: Rhythm,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Heal whatever has outlived its time, until nothing has been open for a while or the lab is gone."""
+    seen_open = now()
+    failing_since: float | None = None
+    retry_s = rhythm.retry_s
+    while journal.folder.is_dir():
+        dues = _dues(journal, say)
+        seen_open = now() if dues else seen_open
+        if now() - seen_open >= rhythm.idle_s:
+            return
+        if not any(due <= now() for due in dues):
+            sleep(rhythm.poll_s)
+            continue
+        try:
+            say(f"a fault has outlived its time: {'; '.join(heal()) or 'nothing to put back'}")
+            failing_since, retry_s = None, rhythm.retry_s
+        except ChaosError as error:
+            say(f"could not put everything back, next try in {retry_s:g} s: {error}")
+            failing_since = now() if failing_since is None else failing_since
+            if now() - failing_since >= rhythm.give_up_s:
+                return
+            sleep(retry_s)
+            retry_s = min(2 * retry_s, rhythm.longest_retry_s)
+
+
+def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
+    try:
+        return [act.until for act in journal.open_acts()]
+    except JournalError as error:
+        say(str(error))
+        return []
+
+
+def _heal(lab: str) -> list[str]:
+    """Put back what has outlived its time, with an engine and containers found anew. Raises ChaosError."""
+    from chaos.healing import open_healer
+    from lab.engine import connect
+    from lab.errors import LabError
+
+    try:
+        return open_healer(connect(), lab).heal_expired()
+    except LabError as error:
+        raise ChaosError(str(error)) from error
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Watch over LAB, whose journal is in FOLDER, if nobody does."""
+    lab, folder = arguments[0], Path(arguments[1])
+    journal = Journal(folder)
+    while True:
+        with turn(folder / LOCK_FILE, timeout_s=0) as alone:
+            if not alone:
+                return
+            watch(journal, lambda: _heal(lab), rhythm=Rhythm(), say=_say)
+        # Whoever injected while we were leaving saw the lock held and started nobody.
+        if not folder.is_dir() or not _dues(journal, _say):
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,40 @@
+"""Takes turns between processes: a file lock of the kernel's, which frees itself when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POLL_S = 0.02
+
+
+@contextmanager
+def turn(path: Path, *, timeout_s: float) -> Iterator[bool]:
+    """The turn on `path` for the block. False where it could not be had within `timeout_s` or there is nowhere to
+    take it; the block runs all the same, and decides. Makes no folder: one that `down` removed is to stay away."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _locked(lock, timeout_s)
+    finally:
+        os.close(lock)  # and with it the lock
+
+
+def _locked(lock: int, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True

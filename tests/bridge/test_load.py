@@ -1,0 +1,50 @@
+"""Measuring a service's load waits for what is missing, and not for ever."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from bridge.load import LoadMeter
+from bridge.telemetry import Telemetry
+from chaos.errors import FleetError
+from chaos.faults import Load
+from env.vocabulary import Service
+from tests.fakes import FakeClock
+
+LOAD = Load(cpu_cores=0.2, served_rate=50.0, quota_cores=0.3)
+
+
+class PatchyTelemetry:
+    """Has a load to tell once it is asked for enough seconds."""
+
+    def __init__(self, enough_s: float) -> None:
+        self._enough_s = enough_s
+
+    def load(self, service: Service, seconds: float = 60.0) -> Load | None:
+        return LOAD if seconds >= self._enough_s else None
+
+
+def meter(enough_s: float, clock: FakeClock) -> LoadMeter:
+    telemetry = cast("Telemetry", PatchyTelemetry(enough_s))
+    return LoadMeter(telemetry, timeout_s=10.0, now=clock.now, sleep=clock.sleep)
+
+
+def test_a_scrape_that_is_missing_is_made_up_for_by_the_next() -> None:
+    clock = FakeClock()
+    began = clock.now()
+    assert meter(3.0, clock).last(Service.AUTH, 2.5) == LOAD
+    assert clock.now() - began == pytest.approx(0.6)
+
+
+def test_what_can_be_measured_at_once_is_not_waited_for() -> None:
+    clock = FakeClock()
+    began = clock.now()
+    assert meter(2.0, clock).last(Service.AUTH, 2.5) == LOAD
+    assert clock.now() == began
+
+
+def test_a_service_that_answers_no_scrape_is_an_error() -> None:
+    with pytest.raises(FleetError, match=r"auth could not be measured for 1\d s; next: mirr status"):
+        meter(60.0, FakeClock()).last(Service.AUTH, 2.5)

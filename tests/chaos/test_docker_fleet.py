@@ -1,0 +1,131 @@
+"""The fleet on an engine that is not there: what it refuses, what it makes containers of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos import blueprints
+from chaos.docker_fleet import DockerFleet
+from chaos.errors import FleetError
+from chaos.journal import Journal
+from env.vocabulary import Service
+
+OURS = {
+    "mirr.lab": "mirr",
+    "mirr.role": "service",
+    "mirr.service": "auth",
+    "com.docker.compose.project": "mirr",
+    "com.docker.compose.service": "auth",
+}
+MADE: dict[str, Any] = {
+    "Name": "/mirr_auth_1",
+    "Config": {"Image": "mirr/auth:1.4.0", "Hostname": "abc", "Labels": {**OURS, "mirr.cpu-quota-us": "15000"}},
+    "HostConfig": {
+        "CpuQuota": 15000,
+        "CpuShares": 0,
+        "Memory": 100,
+        "MemorySwap": 100,
+        "PidsLimit": 64,
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "NetworkMode": "container:old",
+    },
+    "Mounts": [],
+    "NetworkSettings": {"Networks": {"mirr_default": {"Aliases": ["auth", "abc"]}}},
+}
+
+
+class OneContainerApi:
+    """An engine with one container, which counts what is done to it."""
+
+    def __init__(self, labels: dict[str, str], image: str) -> None:
+        self.acts = 0
+        self._row: dict[str, Any] = {
+            "Id": "0123456789abcdef",
+            "Names": ["/mirr_auth_1"],
+            "Labels": labels,
+            "Image": image,
+            "State": "running",
+            "Created": 1,
+        }
+
+    def containers(self, *, filters: dict[str, list[str]], **_: bool) -> list[dict[str, Any]]:
+        wanted = [label.partition("=")[::2] for label in filters["label"]]
+        labels: dict[str, str] = self._row["Labels"]
+        return [self._row] if all(labels.get(key) == value for key, value in wanted) else []
+
+    def kill(self, container: str, **_: object) -> None:
+        self.acts += 1
+
+    restart = unpause = top = kill
+
+
+@pytest.mark.parametrize(
+    ("labels", "image", "why"),
+    [
+        ({"com.docker.compose.project": "other"}, "mirr/auth:1.4.0", "Compose did not make it for project mirr"),
+        ({}, "nginx:latest", "its image is none of mirr/auth"),
+    ],
+)
+def test_a_container_that_only_says_to_be_ours_is_refused(
+    tmp_path: Path, labels: dict[str, str], image: str, why: str
+) -> None:
+    api = OneContainerApi(OURS | labels, image)
+    fleet = DockerFleet(api, "mirr", Journal(tmp_path))
+    assert fleet.state(Service.AUTH) is None
+    for act in (fleet.kill, fleet.restart, fleet.unpause, fleet.hung):
+        with pytest.raises(FleetError) as raised:
+            act(Service.AUTH)
+        assert str(raised.value) == (
+            f"container mirr_auth_1 ({why}) says to be auth of lab mirr and is not the lab's own: not touched; "
+            "next: mirr doctor"
+        )
+    assert api.acts == 0
+
+
+def test_a_service_without_any_container_says_what_next(tmp_path: Path) -> None:
+    fleet = DockerFleet(OneContainerApi({}, "nginx"), "mirr", Journal(tmp_path))
+    with pytest.raises(FleetError) as raised:
+        fleet.kill(Service.AUTH)
+    assert str(raised.value) == "auth has no container in lab mirr; next: mirr up --lab mirr"
+
+
+def test_limits_that_somebody_changed_are_found_whatever_the_engine_writes_for_none() -> None:
+    host = MADE["HostConfig"] | {"Memory": 200, "CpuQuota": 30000, "CpuShares": None}
+    assert blueprints.drifted(MADE, host, quota_too=False) == ("Memory",)
+    assert blueprints.drifted(MADE, host, quota_too=True) == ("CpuQuota", "Memory")
+    assert blueprints.drifted(None, host, quota_too=True) == ()
+
+
+def test_memory_and_swap_go_back_together() -> None:
+    assert blueprints.updates_back(MADE, ("Memory",)) == {"mem_limit": 100, "memswap_limit": 100}
+
+
+@pytest.mark.parametrize("field", ["CpuShares", "PidsLimit"])
+def test_what_no_update_can_bring_back_is_said(field: str) -> None:
+    assert blueprints.updates_back(MADE, (field,)) is None
+
+
+def test_a_fresh_container_is_as_it_was_made_whatever_stands() -> None:
+    standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000, "Memory": 999}}
+    fresh = blueprints.of_release(standing, MADE, "1.4.0", previous=None, fresh=True, sandbox="new")
+    assert (fresh["HostConfig"]["CpuQuota"], fresh["HostConfig"]["Memory"]) == (15000, 100)
+    assert fresh["HostConfig"]["NetworkMode"] == "container:new"
+    assert fresh["Labels"] == MADE["Config"]["Labels"]
+
+
+def test_a_deployed_container_keeps_its_size_and_remembers_where_to_go_back() -> None:
+    standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000}}
+    deployed = blueprints.of_release(standing, MADE, "1.5.0", previous="1.4.0", fresh=False, sandbox="new")
+    assert deployed["Image"] == "mirr/auth:1.5.0"
+    assert deployed["HostConfig"]["CpuQuota"] == 30000
+    assert deployed["Labels"]["mirr.previous-release"] == "1.4.0"
+    assert deployed["Labels"]["mirr.redeployed"] == "yes"
+
+
+def test_what_is_made_again_has_its_aliases_and_not_anothers_id() -> None:
+    again = blueprints.of_part(MADE)
+    assert again["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
+    assert "Hostname" not in again

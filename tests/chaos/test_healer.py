@@ -1,0 +1,181 @@
+"""The kill switch: puts back what it can, says what it could not, and needs nothing but the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.errors import Unhealed
+from chaos.healer import Healer
+from chaos.journal import Journal
+from env.vocabulary import Fault, FaultMode, Service
+from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, fake_chaos
+
+AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
+ORDERS_LEAKING = Fault(FaultMode.MEMORY_LEAK, Service.ORDERS)
+PROMETHEUS, GENERATOR = "lab_prometheus_1", "lab_traffic_1"
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path, lab: FakeLab) -> Journal:
+    return Journal(tmp_path, now=lab.clock.now)
+
+
+@pytest.fixture
+def healer(lab: FakeLab, journal: Journal) -> Healer:
+    return Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+
+
+def ail(lab: FakeLab, name: str, **changes: Any) -> None:
+    lab.support[name] = replace(lab.support[name], **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "done"),
+    [
+        ({"container_id": None, "running": False}, "made Prometheus again"),
+        ({"running": False}, "started Prometheus"),
+        ({"paused": True}, "unpaused Prometheus"),
+        ({"hung": True}, "restarted Prometheus, which did not answer"),
+        ({"drifted": ("CpuQuota",)}, "gave Prometheus its limits back"),
+    ],
+)
+def test_prometheus_is_brought_back_from_any_state(
+    healer: Healer, lab: FakeLab, changes: dict[str, Any], done: str
+) -> None:
+    ail(lab, PROMETHEUS, **changes)
+    assert healer.heal() == [done]
+    assert healer.heal() == []
+
+
+def hang(lab: FakeLab) -> None:
+    lab.services[Service.AUTH].hung = True
+
+
+def pause(lab: FakeLab) -> None:
+    lab.services[Service.AUTH].paused = True
+
+
+def grow(lab: FakeLab) -> None:
+    lab.services[Service.AUTH].drifted = ("Memory", "MemorySwap")
+
+
+def scale(lab: FakeLab) -> None:
+    lab.services[Service.AUTH].quota_us = 2 * QUOTA_US
+
+
+def leave_a_stray(lab: FakeLab) -> None:
+    lab.services[Service.AUTH].strays = 1
+
+
+@pytest.mark.parametrize(
+    ("break_it", "done"),
+    [
+        (hang, ["restarted auth, which hung"]),
+        (pause, ["unpaused auth"]),
+        (grow, ["gave auth its limits back (Memory, MemorySwap)"]),
+        (scale, ["gave auth its steady CPU quota back"]),
+        (leave_a_stray, ["renewed auth at release 1.4.0"]),
+    ],
+)
+def test_what_somebody_did_to_a_service_by_hand_is_put_back(
+    healer: Healer, lab: FakeLab, break_it: Callable[[FakeLab], None], done: list[str]
+) -> None:
+    break_it(lab)
+    assert healer.heal() == done
+    assert healer.heal() == []
+
+
+def test_a_service_whose_sandbox_was_made_again_is_renewed_for_it_cannot_move(healer: Healer, lab: FakeLab) -> None:
+    ail(lab, "lab_auth-net_1", container_id=None, running=False)
+    assert healer.heal() == ["made auth's sandbox again", "renewed auth at release 1.4.0"]
+
+
+def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_are_gone(
+    healer: Healer, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    lab.generator_hangs = True
+    assert healer.heal() == ["restarted orders", "restarted the load generator, which did not answer"]
+    assert not lab.running_campaigns
+
+
+def test_a_paused_load_generator_goes_on_without_its_campaigns(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    ail(lab, GENERATOR, paused=True)
+    assert healer.heal() == ["unpaused the load generator", "restarted orders", "ended 1 campaign(s)"]
+
+
+def test_what_cannot_be_put_back_is_said_and_the_rest_is_put_back_all_the_same(
+    healer: Healer, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    ail(lab, PROMETHEUS, running=False)
+    lab.beyond_repair = {PROMETHEUS}
+    with pytest.raises(Unhealed) as raised:
+        healer.heal()
+    assert str(raised.value) == "could not revive Prometheus: no such image; next: mirr doctor"
+    assert raised.value.done == ["restarted auth"]
+    assert lab.services[Service.AUTH].running
+    assert [one.fault for one in journal.open_faults()] == [AUTH_DOWN]
+
+
+def test_of_several_failures_each_is_named_once() -> None:
+    error = Unhealed(["a is gone", "b is gone", "a is gone"], [])
+    assert str(error) == "2 things failed: a is gone | b is gone"
+
+
+def test_a_plan_names_every_container_and_does_nothing(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    ail(lab, PROMETHEUS, running=False)
+    lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
+    acts, written = lab.acts, (journal.folder / "journal.jsonl").read_text()
+    assert [(step.container, step.act) for step in healer.plan()] == [
+        (PROMETHEUS, "start Prometheus"),
+        ("lab_auth_1", "restart auth"),
+        ("lab_payments_1", "renew payments at release 1.4.0, with fresh data"),
+    ]
+    assert (lab.acts, (journal.folder / "journal.jsonl").read_text()) == (acts, written)
+
+
+def test_what_has_outlived_its_time_is_put_back_and_what_has_not_is_left(
+    healer: Healer, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=10.0)
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING, lease_s=100.0)
+    assert healer.heal_expired() == []
+    lab.clock.sleep(11.0)
+    assert healer.heal_expired() == ["restarted auth"]
+    assert [one.fault for one in journal.open_faults()] == [ORDERS_LEAKING]
+    assert list(lab.running_campaigns) == ["unique-keys-orders"]
+    lab.clock.sleep(100.0)
+    assert healer.heal_expired() == ["restarted orders", "ended 1 campaign(s)"]
+    assert journal.open_acts() == []
+
+
+def test_a_harmless_deploy_is_put_back_when_its_time_is_over(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).deploy_sound(Service.AUTH)
+    lab.clock.sleep(11.0)
+    assert healer.heal_expired() == ["renewed auth at release 1.4.0"]
+    assert journal.open_acts() == []
+
+
+def test_a_fault_that_somebody_else_put_back_is_reported_as_lost(
+    lab: FakeLab, journal: Journal, healer: Healer
+) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.inject(AUTH_DOWN)
+    assert chaos.lost_lease() is None
+    healer.heal()
+    assert chaos.lost_lease() == "crashed:auth was put back by somebody else"
+    chaos.heal()
+    assert chaos.lost_lease() is None

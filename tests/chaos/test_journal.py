@@ -1,0 +1,135 @@
+"""A journal that is broken, foreign, or cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from chaos.errors import JournalError
+from chaos.journal import Journal
+from chaos.leases import LeaseFile
+from env.vocabulary import Fault, FaultMode, Service
+from tests.fakes import FakeClock, FakeLab, fake_chaos
+
+AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
+ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path, lab: FakeLab) -> Journal:
+    return Journal(tmp_path, now=lab.clock.now)
+
+
+def faults(journal: Journal) -> list[Fault]:
+    return [one.fault for one in journal.open_faults()]
+
+
+def test_a_line_after_one_that_was_cut_off_is_read(journal: Journal) -> None:
+    journal.injecting(AUTH_DOWN)
+    with (journal.folder / "journal.jsonl").open("a") as file:
+        file.write('{"act": "inject", "fau')
+    journal.injecting(ORDERS_DOWN)
+    assert faults(journal) == [AUTH_DOWN, ORDERS_DOWN]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\x00\xff\xfe rubbish",
+        b"[]",
+        b'"inject"',
+        b"{}",
+        b'{"act": "inject"}',
+        b'{"act": "inject", "fault": 7, "at": 1}',
+        b'{"act": "inject", "fault": "melted:auth", "at": 1}',
+        b'{"act": "inject", "fault": "crashed:auth", "at": "yesterday"}',
+        b'{"act": "deploy", "service": "billing", "at": 1}',
+        b'{"act": ["inject"], "fault": "crashed:auth", "at": 1}',
+        b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": null}',
+    ],
+)
+def test_a_line_that_says_nothing_to_us_is_passed_over(journal: Journal, line: bytes) -> None:
+    journal.injecting(ORDERS_DOWN)
+    with (journal.folder / "journal.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    assert faults(journal) == [ORDERS_DOWN]
+
+
+def test_a_line_of_an_older_version_ends_with_the_longest_lease(journal: Journal) -> None:
+    journal.folder.joinpath("journal.jsonl").write_text('{"act": "inject", "fault": "crashed:auth", "at": 100.0}\n')
+    assert [one.until for one in journal.open_faults()] == [700.0]
+
+
+def test_a_lease_that_is_renewed_prolongs_what_its_holder_injected_and_nothing_else(
+    journal: Journal, lab: FakeLab
+) -> None:
+    lease = LeaseFile(journal.folder, "me", now=lab.clock.now)
+    journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
+    journal.injecting(ORDERS_DOWN, lease_s=6.0, holder="another")
+    lab.clock.sleep(4.0)
+    lease.renew(6.0)
+    assert [one.until - lab.clock.now() for one in journal.open_faults()] == [6.0, 2.0]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"until": "later"}', '{"until": null}'])
+def test_a_lease_that_cannot_be_read_is_none(journal: Journal, content: str) -> None:
+    journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
+    (journal.folder / "lease-me.json").write_text(content)
+    (act,) = journal.open_acts()
+    assert act.until - act.at == 6.0
+
+
+def test_on_a_full_disk_nothing_is_injected(lab: FakeLab, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(JournalError) as raised:
+        fake_chaos(lab, journal).inject(AUTH_DOWN)
+    assert str(raised.value) == (
+        f"the journal in {journal.folder} cannot be written, so nothing was done: No space left on device; "
+        "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
+    )
+    assert lab.acts == 0
+
+
+def test_where_its_folder_cannot_be_made_nothing_is_injected(lab: FakeLab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "mirr")
+    with pytest.raises(JournalError, match=r"cannot be .*, so nothing was done: Not a directory; next: "):
+        fake_chaos(lab, journal).inject(AUTH_DOWN)
+    assert lab.acts == 0
+
+
+def test_a_full_disk_does_not_keep_a_lab_from_being_healed(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    os.symlink("/dev/full", journal.folder / "journal.new")
+    assert fake_chaos(lab, journal).heal() == ["restarted auth"]
+    assert faults(journal) == []
+
+
+def test_where_the_journal_cannot_be_read_every_process_is_made_anew(lab: FakeLab, journal: Journal) -> None:
+    (journal.folder / "journal.jsonl").mkdir()
+    with pytest.raises(JournalError, match=r"everything was put back, but the journal at .* still says otherwise: "):
+        fake_chaos(lab, journal).heal()
+    assert all(own.ready_at > 0 for own in lab.services.values())  # each was booted
+
+
+def test_no_container_is_taken_away_before_it_is_written_down_how_to_make_it_again(journal: Journal) -> None:
+    os.symlink("/dev/full", journal.folder / "auth.json.new")
+    with pytest.raises(JournalError, match="cannot be written, so nothing was done: No space left on device"):
+        journal.remember_blueprint(Service.AUTH, {"Name": "/x", "Config": {}, "HostConfig": {}, "Mounts": []})
+
+
+def test_healing_forgets_the_leases(journal: Journal, lab: FakeLab) -> None:
+    LeaseFile(journal.folder, "dead", now=lab.clock.now).renew(6.0)
+    fake_chaos(lab, journal).heal()
+    assert list(journal.folder.glob("lease-*")) == []

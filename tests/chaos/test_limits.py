@@ -1,0 +1,105 @@
+"""How much may be broken at once, also across processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.errors import Refused
+from chaos.journal import Journal
+from chaos.limits import Limits
+from env.vocabulary import Fault, FaultMode, Service
+from tests.fakes import FakeClock, FakeLab, fake_chaos
+
+AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
+ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
+PAYMENTS_DOWN = Fault(FaultMode.CRASHED, Service.PAYMENTS)
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path, lab: FakeLab) -> Journal:
+    return Journal(tmp_path, now=lab.clock.now)
+
+
+def test_a_third_service_is_refused_whoever_broke_the_others(lab: FakeLab, journal: Journal) -> None:
+    for fault in (AUTH_DOWN, ORDERS_DOWN):
+        fake_chaos(lab, journal).inject(fault)  # each from a process of its own
+    with pytest.raises(Refused) as raised:
+        fake_chaos(lab, journal).inject(PAYMENTS_DOWN)
+    assert str(raised.value) == (
+        "crashed:payments would be one too many: crashed:auth, crashed:orders are injected, and the limit is "
+        "2 services at once; next: mirr revert"
+    )
+    assert lab.services[Service.PAYMENTS].running
+    assert [one.fault for one in journal.open_faults()] == [AUTH_DOWN, ORDERS_DOWN]
+
+
+def test_the_limit_can_be_set(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    with pytest.raises(Refused, match="crashed:auth is injected, and the limit is 1 service at once"):
+        fake_chaos(lab, journal, limits=Limits(max_broken=1)).inject(ORDERS_DOWN)
+    for service in (Service.ORDERS, Service.PAYMENTS, Service.INVENTORY, Service.GATEWAY):
+        fake_chaos(lab, journal, limits=Limits(max_broken=5)).inject(Fault(FaultMode.CRASHED, service))
+    assert len(journal.open_faults()) == 5
+
+
+def test_the_same_fault_twice_is_refused(lab: FakeLab, journal: Journal) -> None:
+    crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
+    fake_chaos(lab, journal).inject(crowd)
+    before = dict(lab.running_campaigns)
+    with pytest.raises(Refused) as raised:
+        fake_chaos(lab, journal).inject(crowd)
+    assert str(raised.value) == "overloaded:auth is injected already; next: mirr revert, or break another service"
+    assert lab.running_campaigns == before
+
+
+def test_a_second_fault_on_a_broken_service_is_refused(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    with pytest.raises(Refused) as raised:
+        fake_chaos(lab, journal).inject(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
+    assert str(raised.value) == (
+        "auth is broken already (crashed:auth), and a second fault there would hide the first; "
+        "next: mirr revert, or break another service"
+    )
+    assert lab.services[Service.AUTH].release == "1.4.0"
+
+
+def test_what_has_ended_or_was_put_back_does_not_count(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.inject(AUTH_DOWN)
+    chaos.inject(ORDERS_DOWN)
+    chaos.end(AUTH_DOWN)
+    chaos.inject(PAYMENTS_DOWN)
+    chaos.heal()
+    chaos.inject(AUTH_DOWN)
+    assert chaos.open_faults() == [AUTH_DOWN]
+
+
+def test_a_harmless_deploy_does_not_count(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.deploy_sound(Service.GATEWAY)
+    chaos.inject(AUTH_DOWN)
+    chaos.inject(ORDERS_DOWN)
+    assert chaos.open_faults() == [AUTH_DOWN, ORDERS_DOWN]
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(lab: FakeLab, journal: Journal) -> None:
+    plan = fake_chaos(lab, journal).plan(Fault(FaultMode.BAD_DEPLOY, Service.AUTH), lease_s=60.0)
+    assert (plan.container, plan.container_id[:12]) == ("lab_auth_1", "auth01234567")
+    assert plan.act == "release 1.5.0 is deployed over 1.4.0"
+    assert plan.lasts_s == 60.0
+    assert plan.undo == "the container is replaced by one of 1.4.0 with fresh data"
+    assert lab.acts == 0
+    assert list(journal.folder.iterdir()) == []
+
+
+def test_a_plan_is_refused_as_the_injection_would_be(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN)
+    with pytest.raises(Refused):
+        fake_chaos(lab, journal).plan(AUTH_DOWN, lease_s=60.0)

@@ -1,0 +1,210 @@
+"""On the real lab: strangers are untouched, the kill switch works from any state, and what a killed injector left is
+healed although nobody comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import DockerClient
+from docker.models.containers import Container
+
+from chaos.journal import Journal
+from chaos.leases import LEASE_S
+from env.vocabulary import STEADY_RELEASE, FaultMode, Service
+from lab.containers import LabContainers
+from lab.engine import connect
+from lab.names import service_image
+from lab.state import state_dir
+
+pytestmark = pytest.mark.docker
+
+MIRR = str(Path(sys.executable).with_name("mirr"))
+HEALED_WITHIN_S = 10.0
+REVERT_WITHIN_S = 10.0
+
+
+def mirr(lab: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MIRR, *arguments, "--lab", lab], capture_output=True, text=True, timeout=120, check=False, env=_environment()
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.endswith("_PORT") and key != "LAB"}
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
+        time.sleep(0.1)
+
+
+def makeup(lab: str) -> dict[str, tuple[object, ...]]:
+    """What a lab is made of, as a fault, a hand or a healer could change it."""
+    return {
+        str(one.name): (
+            one.attrs["Config"]["Image"],
+            {key: value for key, value in one.attrs["HostConfig"].items() if key != "NetworkMode"},
+            sorted(one.labels.items()),
+            sorted(mount["Name"] for mount in one.attrs["Mounts"] if mount["Type"] == "volume"),
+            sorted(one.attrs["NetworkSettings"]["Networks"]),
+            one.status,
+        )
+        for one in LabContainers(connect(), lab).all()
+    }
+
+
+@pytest.fixture(autouse=True)
+def healed(real_lab: str) -> Iterator[None]:
+    """A test that fails leaves nothing behind that the next would fail by."""
+    yield
+    mirr(real_lab, "revert")
+
+
+@pytest.fixture
+def client() -> DockerClient:
+    return connect()
+
+
+@pytest.fixture
+def strangers(real_lab: str, client: DockerClient) -> Iterator[list[Container]]:
+    """Containers that are nearly ours, running on the engine beside the lab."""
+    nearly = {"mirr.lab": real_lab, "mirr.role": "service", "mirr.service": "auth"}
+    labels: list[dict[str, str]] = [
+        {"mirr.lab": real_lab},
+        nearly,
+        nearly | {"com.docker.compose.project": real_lab, "com.docker.compose.service": "orders"},
+        nearly | {"mirr.lab": f"{real_lab}x", "com.docker.compose.project": f"{real_lab}x"},
+        {},
+    ]
+    made = [
+        client.containers.run(
+            service_image(Service.AUTH, STEADY_RELEASE),
+            entrypoint=["sleep", "infinity"],
+            name=f"{real_lab}_auth_{number}",
+            labels=one,
+            detach=True,
+            init=True,
+        )
+        for number, one in enumerate(labels, start=7)
+    ]
+    yield made
+    for one in made:
+        one.remove(force=True)
+
+
+def identity(one: Container) -> tuple[Any, ...]:
+    one.reload()
+    return one.id, one.attrs["State"]["StartedAt"], one.attrs["State"]["Status"], one.attrs["HostConfig"]
+
+
+def test_strangers_survive_every_command_untouched(
+    real_lab: str, client: DockerClient, strangers: list[Container]
+) -> None:
+    before = [identity(one) for one in strangers]
+    for mode in FaultMode:
+        # A crowd is sized by steady load.
+        wait_until(lambda: mirr(real_lab, "status").returncode == 0, timeout_s=30.0)
+        done = mirr(real_lab, "inject", mode, "auth")
+        assert done.returncode == 0, done.stderr
+        done = mirr(real_lab, "revert")
+        assert done.returncode == 0, done.stderr
+    # Compose takes whatever carries its project's label for its own, so `up` is refused before it is called.
+    refused = mirr(real_lab, "up")
+    assert refused.returncode == 3
+    assert f"Compose would take what is not ours for lab {real_lab}: container {real_lab}_auth_9 (" in refused.stderr
+    checks = {one["code"]: one for one in json.loads(mirr(real_lab, "doctor", "--json").stdout)["checks"]}
+    assert checks["strangers"]["status"] == "warn"
+    assert all(f"{real_lab}_auth_{number}" in checks["strangers"]["text"] for number in (7, 8, 9))
+    planned = json.loads(mirr(real_lab, "down", "--dry-run", "--json").stdout)["plan"]
+    assert {one["id"] for one in planned if one["kind"] == "container"} == {
+        str(one.id)[:12] for one in LabContainers(client, real_lab).all()
+    }
+    assert not {one["id"] for one in planned} & {str(one.id)[:12] for one in strangers}
+    assert [identity(one) for one in strangers] == before
+
+
+def pause_everything(lab: LabContainers) -> None:
+    for one in (lab.traffic(), lab.service(Service.AUTH), lab.sandbox(Service.ORDERS), lab.prometheus()):
+        one.pause()
+
+
+def stop_the_processes(lab: LabContainers) -> None:
+    for one in (lab.traffic(), lab.service(Service.INVENTORY), lab.prometheus()):
+        one.kill("SIGSTOP")
+
+
+def kill_what_measures(lab: LabContainers) -> None:
+    lab.prometheus().remove(force=True)
+    lab.traffic().kill()
+    lab.sandbox(Service.ORDERS).kill()
+
+
+def remove_the_most(lab: LabContainers) -> None:
+    for one in (lab.service(Service.PAYMENTS), lab.sandbox(Service.AUTH), lab.traffic()):
+        one.remove(force=True)
+
+
+def change_limits(lab: LabContainers) -> None:
+    lab.service(Service.INVENTORY).update(
+        cpu_quota=5000, mem_limit="96m", memswap_limit="96m", restart_policy={"Name": "always"}
+    )
+    lab.service(Service.AUTH).update(cpu_shares=512)
+    lab.traffic().update(cpu_quota=20000)
+
+
+@pytest.mark.parametrize(
+    "meddle", [pause_everything, stop_the_processes, kill_what_measures, remove_the_most, change_limits]
+)
+def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[LabContainers], None]) -> None:
+    before = makeup(real_lab)
+    meddle(LabContainers(connect(), real_lab))
+    began = time.monotonic()
+    done = mirr(real_lab, "revert")
+    took_s = time.monotonic() - began
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert took_s < REVERT_WITHIN_S
+    assert makeup(real_lab) == before
+    assert mirr(real_lab, "revert").stdout == "nothing to put back\n"
+
+
+@pytest.mark.parametrize("fault", ["bad_deploy:orders", "memory_leak:payments"])
+def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: str, fault: str) -> None:
+    assert mirr(real_lab, "up").returncode == 0  # in steady state, as an episode begins
+    before = makeup(real_lab)
+    journal = Journal(state_dir(real_lab))
+    episode = [MIRR, "episode", "--world", "docker", "--policy", "wait", "--fault", fault, "--lab", real_lab]
+    process = subprocess.Popen(episode, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], timeout_s=60.0)
+        # While its injector lives, a fault is renewed, and so lasts longer than one lease.
+        first_until = journal.open_faults()[0].until
+        wait_until(lambda: time.time() > first_until, timeout_s=2 * LEASE_S)
+        assert process.poll() is None
+        assert [str(one.fault) for one in journal.open_faults()] == [fault]
+        assert journal.open_faults()[0].until > first_until
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    began = time.monotonic()
+    wait_until(lambda: journal.open_faults() == [], timeout_s=2 * HEALED_WITHIN_S)
+    assert time.monotonic() - began < HEALED_WITHIN_S
+    assert makeup(real_lab) == before
+
+
+def test_a_fault_of_any_mode_ends_with_its_lease(real_lab: str) -> None:
+    before = makeup(real_lab)
+    done = mirr(real_lab, "inject", "bad_deploy", "auth", "--lease", "3")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: Journal(state_dir(real_lab)).open_faults() == [], timeout_s=15.0)
+    assert makeup(real_lab) == before

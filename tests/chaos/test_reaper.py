@@ -1,0 +1,177 @@
+"""Whatever outlives its time is healed by a process that nobody has to look after."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaos import reaper
+from chaos.errors import FleetError
+from chaos.healer import TURN_FILE, Healer
+from chaos.journal import Journal
+from chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
+from chaos.turns import turn
+from env.vocabulary import Fault, FaultMode, Service
+from tests.fakes import FakeCampaigns, FakeClock, FakeLab, fake_chaos
+
+AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path, lab: FakeLab) -> Journal:
+    return Journal(tmp_path, now=lab.clock.now)
+
+
+def watch_over(lab: FakeLab, journal: Journal, said: list[str], heal: Callable[[], list[str]] | None = None) -> None:
+    healer = Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    watch(
+        journal,
+        heal or healer.heal_expired,
+        rhythm=Rhythm(),
+        now=lab.clock.now,
+        sleep=lab.clock.sleep,
+        say=said.append,
+    )
+
+
+def test_a_fault_is_put_back_when_its_time_is_over_and_not_before(lab: FakeLab, journal: Journal) -> None:
+    began = lab.clock.now()
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=60.0)
+    said: list[str] = []
+    watch_over(lab, journal, said)
+    assert lab.services[Service.AUTH].running
+    assert 60.0 <= lab.services[Service.AUTH].born_at - began < 63.0
+    assert said == ["a fault has outlived its time: restarted auth"]
+
+
+def test_it_goes_when_nothing_has_been_open_for_a_while(lab: FakeLab, journal: Journal) -> None:
+    before = lab.clock.now()
+    watch_over(lab, journal, [])
+    assert lab.clock.now() - before == pytest.approx(30.0, abs=0.5)
+
+
+def test_it_goes_with_the_lab(lab: FakeLab, tmp_path: Path) -> None:
+    before = lab.clock.now()
+    watch_over(lab, Journal(tmp_path / "removed"), [])
+    assert lab.clock.now() == before
+
+
+def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
+    healer = Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    tries: list[float] = []
+
+    def heal() -> list[str]:
+        tries.append(lab.clock.now())
+        lab.engine_gone = len(tries) < 4
+        return healer.heal_expired()
+
+    said: list[str] = []
+    watch_over(lab, journal, said, heal)
+    assert [later - sooner for sooner, later in itertools.pairwise(tries)] == [2.0, 4.0, 8.0]
+    assert said[0] == (
+        "could not put everything back, next try in 2 s: could not reach the engine: gone; next: mirr doctor"
+    )
+    assert said[-1] == "a fault has outlived its time: restarted auth"
+
+
+def test_it_gives_up_where_nothing_helps(lab: FakeLab, journal: Journal) -> None:
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
+
+    def heal() -> list[str]:
+        raise FleetError("no")
+
+    before = lab.clock.now()
+    watch_over(lab, journal, [], heal)
+    assert 600.0 <= lab.clock.now() - before < 700.0
+
+
+def test_what_was_injected_anew_while_it_waited_for_its_turn_is_left(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    chaos.inject(AUTH_DOWN, lease_s=1.0)
+    lab.clock.sleep(2.0)
+    chaos.heal()
+    chaos.inject(AUTH_DOWN, lease_s=60.0)
+    assert Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now).heal_expired() == []
+    assert not lab.services[Service.AUTH].running
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
+        time.sleep(0.02)
+
+
+def watched(folder: Path) -> bool:
+    with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
+        return not nobody_watches
+
+
+def test_one_lives_a_lab_however_often_it_is_asked_for_and_it_ends_with_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(reaper, "_started", started)
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    Journal(folder).injecting(AUTH_DOWN)
+    ensure("nobodys-lab", folder)
+    wait_until(lambda: watched(folder))
+    ensure("nobodys-lab", folder)
+    (child,) = started
+    assert child.poll() is None
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    assert child.wait(timeout=15) == 0
+
+
+def test_it_needs_the_standard_library_alone_while_it_watches() -> None:
+    program = (
+        "import sys, chaos.reaper; print([m for m in ('docker', 'requests', 'numpy', 'filelock') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_turn_is_taken_by_one_and_freed_by_its_end(tmp_path: Path) -> None:
+    path = tmp_path / TURN_FILE
+    with turn(path, timeout_s=0) as first, turn(path, timeout_s=0.05) as second:
+        assert (first, second) == (True, False)
+    with turn(path, timeout_s=0) as third:
+        assert third
+
+
+def test_a_turn_makes_no_folder(tmp_path: Path) -> None:
+    with turn(tmp_path / "gone" / TURN_FILE, timeout_s=0) as got:
+        assert not got
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_turn_is_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / TURN_FILE
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom chaos.turns import turn\n"
+        "with turn(Path(sys.argv[1]), timeout_s=5):\n    print('taken', flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "taken\n"
+    with turn(path, timeout_s=0) as got:
+        assert not got
+    holder.kill()
+    holder.communicate()
+    with turn(path, timeout_s=5) as got:
+        assert got

@@ -1,0 +1,217 @@
+"""Random storms of injections, fixes, kills and heals on a FakeLab: whatever happens, these hold."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from chaos.campaigns import Campaign, Heartbeat
+from chaos.chaos import Chaos
+from chaos.errors import ChaosError
+from chaos.healer import Healer
+from chaos.journal import Journal
+from chaos.leases import LeaseFile
+from chaos.limits import Limits
+from env.vocabulary import ALL_FAULTS, Service
+from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, FakeMeter
+
+BEAT_S = 2.0
+FAULTS = st.sampled_from(ALL_FAULTS)
+SERVICES = st.sampled_from(Service)
+
+
+class _Witness(FakeLab):
+    """A lab that asks, whenever somebody breaks a service, whether that was written down before."""
+
+    def __init__(self, clock: FakeClock, journal: Journal) -> None:
+        super().__init__(clock)
+        self.leases_end = True
+        self._journal = journal
+
+    def kill(self, service: Service) -> None:
+        self._written_down(service)
+        super().kill(service)
+
+    def start(self, campaign: Campaign, lease_s: float) -> None:
+        self._written_down(campaign.service)
+        super().start(campaign, lease_s)
+
+    def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
+        if previous is not None:  # else it is a rollback, which repairs
+            self._written_down(service)
+        super().deploy(service, release, previous=previous)
+
+    def _written_down(self, service: Service) -> None:
+        assert service in {act.service for act in self._journal.open_acts()}, f"{service} was broken unannounced"
+
+
+class _StillHeartbeat(Heartbeat):
+    """A heartbeat without a thread: whoever moves the clock lets it beat."""
+
+    def _start(self) -> None:
+        return
+
+
+class Storm(RuleBasedStateMachine):
+    """One lab, its disk, and processes that come and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.clock = FakeClock()
+        self.journal = Journal(Path(self._folder.name), now=self.clock.now)
+        self.lab = _Witness(self.clock, self.journal)
+        self.processes = 0
+        self._begin_a_process()
+
+    def _begin_a_process(self) -> None:
+        self.processes += 1
+        campaigns = FakeCampaigns(self.lab)
+        lease = LeaseFile(self.journal.folder, f"process-{self.processes}", now=self.clock.now)
+        self.heartbeat = _StillHeartbeat(campaigns, lease=lease)
+        self.chaos = Chaos(
+            self.lab,
+            campaigns,
+            self.journal,
+            self.heartbeat,
+            FakeMeter(self.lab),
+            limits=Limits(),
+            sleep=self._pass,
+            now=self.clock.now,
+        )
+        self.stages: list[Iterator[float]] = []
+
+    def _healer(self) -> Healer:
+        return Healer(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now)
+
+    def _pass(self, seconds: float) -> None:
+        """Time passes: the process beats, and the reaper looks."""
+        end = self.clock.now() + seconds
+        while (left_s := end - self.clock.now()) > 0:
+            self.clock.sleep(min(BEAT_S, left_s))
+            self.lab.end_leases()
+            self.heartbeat.beat()
+            self._try(lambda: self._healer().heal_expired())
+
+    def _try(self, act: Any) -> None:
+        try:
+            act()
+        except ChaosError:
+            return  # an engine that is gone, a limit: refusing is allowed, and the invariants hold all the same
+
+    @rule(fault=FAULTS)
+    def inject(self, fault: Any) -> None:
+        self._try(lambda: self.chaos.inject(fault))
+
+    @rule(fault=FAULTS, lease_s=st.sampled_from([1.0, 20.0, 600.0]))
+    def a_person_injects(self, fault: Any, lease_s: float) -> None:
+        self._try(lambda: self.chaos.inject(fault, lease_s=lease_s))
+
+    @rule(fault=FAULTS)
+    def begin(self, fault: Any) -> None:
+        self.stages.append(self.chaos.begin(fault))
+
+    @rule()
+    def go_on(self) -> None:
+        for stage in self.stages:
+            self._try(lambda stage=stage: next(stage, None))
+
+    @rule()
+    def a_fault_ends_by_itself(self) -> None:
+        for fault in self.chaos.open_faults()[:1]:
+            self._try(lambda fault=fault: self.chaos.end(fault))
+
+    @rule(service=SERVICES)
+    def deploy_sound(self, service: Service) -> None:
+        if service not in {act.service for act in self.journal.open_acts()}:
+            self._try(lambda: self.chaos.deploy_sound(service))
+
+    @rule(service=SERVICES)
+    def an_agent_restarts(self, service: Service) -> None:
+        self._try(lambda: self.lab.restart(service))
+
+    @rule(service=SERVICES)
+    def an_agent_scales_up(self, service: Service) -> None:
+        self._try(lambda: self.lab.resize(service, 2 * QUOTA_US))
+
+    @rule(service=SERVICES)
+    def an_agent_rolls_back(self, service: Service) -> None:
+        previous = self.lab.services[service].previous
+        if previous is not None:
+            self._try(lambda: self.lab.deploy(service, previous, previous=None))
+
+    @rule(service=SERVICES, how=st.sampled_from(["paused", "hung", "drifted"]))
+    def somebody_meddles_with_a_service(self, service: Service, how: str) -> None:
+        own = self.lab.services[service]
+        own.paused, own.hung = own.paused or how == "paused", own.hung or how == "hung"
+        own.drifted = ("Memory",) if how == "drifted" else own.drifted
+
+    @rule(name=st.sampled_from([f"lab_{service}-net_1" for service in Service] + ["lab_traffic_1", "lab_prometheus_1"]))
+    def somebody_stops_what_it_stands_on(self, name: str) -> None:
+        self.lab.support[name] = replace(self.lab.support[name], running=False)
+
+    @rule(gone=st.booleans())
+    def the_engine_goes_or_comes(self, gone: bool) -> None:
+        self.lab.engine_gone = gone
+
+    @rule()
+    def the_process_is_killed(self) -> None:
+        self.heartbeat.release = lambda: None  # type: ignore[method-assign]  # a killed process cleans nothing up
+        self._begin_a_process()
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 7.0, 30.0]))
+    def time_passes(self, seconds: float) -> None:
+        self._pass(seconds)
+
+    @rule()
+    def revert(self) -> None:
+        try:
+            self._healer().heal()
+        except ChaosError:
+            assert self.lab.engine_gone
+            return
+        self._is_as_made()
+
+    @rule()
+    def the_process_is_killed_and_nobody_comes(self) -> None:
+        self.lab.engine_gone = False
+        self.the_process_is_killed()
+        self._pass(601.0)  # the longest lease that a person can give
+        assert self.journal.open_acts() == []
+        assert not self.lab.running_campaigns
+
+    @invariant()
+    def no_more_is_broken_than_the_limit_allows(self) -> None:
+        assert len({one.fault.service for one in self.journal.open_faults()}) <= Limits().max_broken
+
+    def _is_as_made(self) -> None:
+        for service in Service:
+            state = self.lab.state(service)
+            assert state is not None
+            assert (state.running, state.paused, state.drifted, state.strays) == (True, False, (), 0), service
+            assert (state.release, state.previous_release, state.redeployed) == ("1.4.0", None, False), service
+            assert state.cpu_quota_us == QUOTA_US, service
+            assert not self.lab.hung(service)
+        assert all(part.running and not part.paused for part in self.lab.support.values())
+        assert not self.lab.running_campaigns
+        assert self.journal.open_acts() == []
+        assert list(self.journal.folder.glob("lease-*")) == []
+
+    def teardown(self) -> None:
+        self.lab.engine_gone = False
+        self._healer().heal()
+        self._is_as_made()
+        self._folder.cleanup()
+
+
+TestStorm = Storm.TestCase
+TestStorm.settings = settings(
+    max_examples=150, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
