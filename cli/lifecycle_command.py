@@ -46,7 +46,10 @@ def lifecycle(
     from bridge.lifecycle import faults_of
     from env.vocabulary import parse_mode, parse_service
 
-    faults = faults_of(mode and parse_mode(mode), service and parse_service(service))
+    faults = faults_of(
+        None if mode is None else parse_mode(mode),
+        None if service is None else parse_service(service),
+    )
     chosen = parse_world(world)
     began_s = time.monotonic()
     rows: list[Row] = []
