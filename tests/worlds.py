@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from env.vocabulary import Action, Fault
+from env.vocabulary import Action, Event, Fault
 from env.world import ActionResult, Snapshot, World
 
 
@@ -32,6 +32,9 @@ class Altered:
 
     def inject(self, fault: Fault) -> None:
         self._injects(fault)
+
+    def happen(self, event: Event) -> None:
+        self._inner.happen(event)
 
     def apply(self, action: Action) -> ActionResult:
         return self._applies(action)

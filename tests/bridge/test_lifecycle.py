@@ -140,7 +140,7 @@ def test_a_right_fix_that_does_not_help_makes_the_row_red() -> None:
     row = simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH)
     (problem,) = row.problems
     assert problem.startswith("not restored 8 s after restart(auth): user SLI is ")
-    assert problem.endswith("; auth is down")
+    assert "; auth is down" in problem
 
 
 def test_a_right_fix_that_is_refused_makes_the_row_red() -> None:
