@@ -38,11 +38,13 @@ def start(lab: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([MIRR, *arguments, "--lab", lab], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
-    """SIGKILL at that moment of the process's run, where it has not ended before."""
+def kill_after(process: subprocess.Popen[str], seconds: float, *, once: Callable[[], bool] = lambda: True) -> None:
+    """SIGKILL at that moment of the process's run, or that long after `once` has come true, where it has not ended
+    before."""
+    wait_until(lambda: once() or process.poll() is not None, "what the kill waits for")
     try:
-        process.communicate(timeout=seconds)
-        print(f"had ended by itself within {seconds:.2f} s, with {process.returncode}")
+        _, err = process.communicate(timeout=seconds)
+        print(f"had ended by itself within {seconds:.2f} s, with {process.returncode}: {err.strip()}")
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
