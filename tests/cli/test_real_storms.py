@@ -47,6 +47,10 @@ class Kind(StrEnum):
     REVERT = "revert"
 
 
+KINDS = (*Kind, Kind.INJECT, Kind.INJECT, Kind.INJECTOR_KILLED)
+"""What is drawn from: without something broken, the rest finds little to do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Act:
     """One thing that happens."""
@@ -70,7 +74,7 @@ def sequence(draw: random.Random) -> list[Act]:
     for _ in range(draw.randint(1, LONGEST)):
         service = acts[-1].service if acts and draw.random() < 0.5 else draw.choice(list(Service))
         fault = Fault(draw.choice(list(FaultMode)), service)
-        acts.append(Act(kind=draw.choice(list(Kind)), fault=fault, after_s=draw.uniform(0.0, 3.0)))
+        acts.append(Act(kind=draw.choice(KINDS), fault=fault, after_s=draw.uniform(0.0, 3.0)))
     return acts
 
 
@@ -85,9 +89,8 @@ class Hands:
 
     def do(self, act: Act) -> None:
         began = time.monotonic()
-        said = "done"
         try:
-            self._do(act)
+            said = self._do(act)
         except (ChaosError, WorldError) as error:
             said = f"refused: {error}"
         except APIError as error:
@@ -96,31 +99,35 @@ class Hands:
             said = f"refused: {error.explanation}"
         print(f"  {act} ({time.monotonic() - began:.1f} s): {said}")
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act) -> str:
+        chaos, containers = self._parts.chaos, self._parts.containers
         match act.kind:
             case Kind.INJECT:
-                self._parts.chaos.inject(act.fault)
+                chaos.inject(act.fault)
             case Kind.INJECTOR_KILLED:
                 kill_after(start(self._lab, "inject", act.fault.mode, act.service), act.after_s)
             case Kind.END:
-                for fault in self._parts.chaos.open_faults():
-                    self._parts.chaos.end(fault)
+                ending = chaos.open_faults()
+                for fault in ending:
+                    chaos.end(fault)
+                return f"ended {', '.join(map(str, ending)) or 'nothing'}"
             case Kind.RESTART:
-                self._world.apply(Restart(act.service))
+                return self._world.apply(Restart(act.service)).text
             case Kind.ROLLBACK:
-                self._world.apply(Rollback(act.service))
+                return self._world.apply(Rollback(act.service)).text
             case Kind.SCALE_UP:
-                self._world.apply(ScaleUp(act.service))
+                return self._world.apply(ScaleUp(act.service)).text
             case Kind.KILL:
-                self._parts.containers.service(act.service).kill()
+                containers.service(act.service).kill()
             case Kind.STOP:
-                self._parts.containers.service(act.service).stop(timeout=0)
+                containers.service(act.service).stop(timeout=0)
             case Kind.PAUSE:
-                self._parts.containers.service(act.service).pause()
+                containers.service(act.service).pause()
             case Kind.REVERT:
-                self._parts.chaos.heal()
+                return ", ".join(chaos.heal()) or "nothing to put back"
             case _:
                 assert_never(act.kind)
+        return "done"
 
 
 def timed(act: Callable[[], object]) -> float:
