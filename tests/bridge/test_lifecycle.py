@@ -202,6 +202,15 @@ def test_a_lab_out_of_steady_state_makes_the_row_red_before_anything_is_broken(l
     assert row.lost_after_s is None
 
 
+def test_a_moment_out_of_breath_makes_no_row_red(lab: FakeLab, world: World) -> None:
+    def restart() -> None:
+        lab.restart(Service.ORDERS)  # back within two steps
+
+    row = on_fake(Altered(world, after_restore=restart), lab).row(CRASHED_AUTH)
+    assert row.problems == []
+    assert row.steady
+
+
 def test_a_row_in_json_says_everything_with_numbers() -> None:
     answer = simulated().row(CRASHED_AUTH).to_json()
     assert answer.pop("seconds") >= 0.0
