@@ -52,7 +52,7 @@ class Patience:
     poll_s: float = 0.2
     landed_timeout_s: float = 15.0
     landed_window_s: float = 1.0
-    leak_landed_share: float = 0.15  # of the memory limit, above where it was
+    leak_landed_share: float = 0.18  # of the memory limit, above where it was
     intensify_every_s: float = 4.0
     intensify_by: float = 0.12  # of the crowd as first sized
     memory_share_fresh: float = 0.45  # above it, a process is not what steady state begins with

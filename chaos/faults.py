@@ -12,7 +12,7 @@ from chaos.errors import FleetError
 from chaos.fleet import Fleet
 from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
 
-LEAK_RATE_PER_S = 10.0  # new client keys a second, each with 800 KiB: 8 MB/s into a 192 MB limit
+LEAK_RATE_PER_S = 13.0  # new client keys a second, each with 800 KiB: 10 MB/s into a 192 MB limit
 
 OVERLOAD = 1.45
 """Offered load as a multiple of the steady quota: well above it, and 0.72 of the doubled one."""

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from chaos.errors import ChaosError
-from cli import bench_command, chaos_commands, episode_commands, lab_commands
+from cli import bench_command, chaos_commands, episode_commands, lab_commands, lifecycle_command
 from env.record import RecordError
 from env.scenario import BadScenario
 from env.vocabulary import UnknownName
@@ -30,6 +30,7 @@ app = typer.Typer(
 lab_commands.register(app)
 chaos_commands.register(app)
 episode_commands.register(app)
+lifecycle_command.register(app)
 bench_command.register(app)
 
 

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 import requests
 
+from bridge.assembly import assemble
+from bridge.footprint import footprint
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
+from lab.footprint import Footprint, differences
 from lab.state import state_dir
 from tests.cli.fields import EPISODE_FIELDS
 
@@ -49,19 +52,9 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         time.sleep(0.1)
 
 
-def makeup(lab: str) -> dict[str, tuple[object, ...]]:
-    """What a lab is made of, as a fault or a fix could change it: container → image, limits, labels, mounts."""
-    return {
-        str(one.name): (
-            one.attrs["Config"]["Image"],
-            one.attrs["HostConfig"]["CpuQuota"],
-            one.attrs["HostConfig"]["Memory"],
-            sorted(one.labels.items()),
-            sorted(mount["Name"] for mount in one.attrs["Mounts"] if mount["Type"] == "volume"),
-            one.status,
-        )
-        for one in LabContainers(connect(), lab).all()
-    }
+def made_of(lab: str) -> Footprint:
+    """Everything that an episode could leave otherwise."""
+    return footprint(assemble(lab))
 
 
 @contextmanager
@@ -101,23 +94,23 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: 
 
 @pytest.mark.parametrize("mode", FaultMode)
 def test_a_run_killed_in_mid_fault_is_healed_by_the_next(real_lab: str, mode: FaultMode) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     with episode_under_way(real_lab, Fault(mode, Service.ORDERS)) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
     answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")
     assert answer["outcome"] == "resolved", answer
-    assert makeup(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_end_reverts_first(real_lab: str, told: signal.Signals) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
         process.send_signal(told)
         assert process.wait(timeout=20) == 130
-    assert makeup(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
@@ -144,7 +137,7 @@ def test_an_episode_whose_measurements_go_away_is_void_and_the_next_one_heals(re
 
 
 def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_lab: str) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     injected = mirr(real_lab, "inject", "bad_deploy", "payments", "--json")
     assert json.loads(injected.stdout)["fault"] == "bad_deploy:payments"
     status = mirr(real_lab, "status", "--json")
@@ -155,16 +148,16 @@ def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_
     began = time.monotonic()
     assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
     assert time.monotonic() - began < 10.0
-    assert makeup(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
 
 
 def test_a_replacement_cut_off_in_the_middle_is_finished_from_disk(real_lab: str) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     assert mirr(real_lab, "inject", "bad_deploy", "payments").returncode == 0
     # As if the deploying process had been killed between taking the old container away and making the new one.
     LabContainers(connect(), real_lab).service(Service.PAYMENTS).remove(force=True)
     assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
-    assert makeup(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
 
 
 def test_a_fault_where_no_lab_is_up_says_how_to_start_it() -> None:

@@ -115,7 +115,7 @@ def test_a_restart_frees_a_leaks_memory_and_it_is_back_within_six_steps() -> Non
 
 def test_a_leak_ends_in_the_oom_killer_and_the_process_stays_down() -> None:
     world = broken(Fault(FaultMode.MEMORY_LEAK, Service.ORDERS))
-    assert feature(after(world, 5), Service.ORDERS, Feature.UP) == 1.0
+    assert feature(after(world, 4), Service.ORDERS, Feature.UP) == 1.0
     assert feature(after(world, 4), Service.ORDERS, Feature.UP) == 0.0
     assert feature(after(world, 5), Service.ORDERS, Feature.UP) == 0.0
 

@@ -1,0 +1,39 @@
+"""What a lab is made of and what runs in it: Docker's side, the load generator's campaigns, the journal's faults."""
+
+from __future__ import annotations
+
+import requests
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from bridge.assembly import Parts
+from env.world import WorldError
+from lab.footprint import LAB, Footprint, flat, look
+
+_TIMEOUT_S = 3.0
+
+
+def footprint(parts: Parts) -> Footprint:
+    """Everything that a fault, a fix or a restoring could leave otherwise. Raises WorldError where it cannot be
+    looked at."""
+    containers = parts.containers
+    try:
+        found = look(containers.client, containers.lab)
+    except (DockerException, RequestException) as error:
+        raise WorldError(
+            f"could not look at what lab {containers.lab} is made of: {error}; next: mirr doctor"
+        ) from error
+    faults = [str(fault) for fault in parts.chaos.open_faults()]
+    return found | {LAB: flat({"campaigns": campaigns(containers.traffic_url), "open faults": faults})}
+
+
+def campaigns(traffic_url: str) -> list[str]:
+    """The campaigns that the load generator runs, in words. Raises WorldError where it does not answer."""
+    try:
+        answer = requests.get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
+        answer.raise_for_status()
+    except RequestException as error:
+        raise WorldError(
+            f"the load generator at {traffic_url} does not answer ({type(error).__name__}); next: mirr up"
+        ) from error
+    return sorted(f"{one['kind']}:{one['service']} at {one['rate_per_s']:g}/s" for one in answer.json()["campaigns"])

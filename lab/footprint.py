@@ -1,0 +1,140 @@
+"""Everything a lab is made of, field by field as Docker tells it, and in words what differs between two looks.
+
+Left out is what changes by itself: ids, times, process ids and the addresses that Docker draws. Where an id of one of
+the lab's containers stands inside a field (the sandbox a service lives in, an alias), its name stands in its place, so
+a container that was replaced by its like is no difference, and one that lives in a network that is gone is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+Fields = dict[str, object]  # dotted path → value; what is empty has no path
+Footprint = dict[str, Fields]  # thing, as in `payments`, `sandbox of auth`, `volume mirr_auth-data` → its fields
+
+LAB = "lab"
+"""The thing whose fields belong to no container: campaigns that run, faults that are open."""
+
+_SHORT_ID = 12
+_IDS = re.compile(rf"[0-9a-f]{{64}}|[0-9a-f]{{{_SHORT_ID}}}")
+_CONTAINER_KEYS = ("Name", "Image", "Config", "HostConfig", "AppArmorProfile")
+_SETS = ("ExposedPorts", "Volumes")  # of Config: written as mappings to nothing
+_MOUNT_KEYS = ("Type", "Name", "Source", "Driver", "Mode", "RW", "Propagation")
+_NETWORK_KEYS = ("Driver", "Options", "Internal", "Attachable", "Ingress", "EnableIPv6", "Labels", "Scope")
+_ATTACHMENT_KEYS = ("Aliases", "Links", "DriverOpts", "IPAMConfig")
+_VOLUME_KEYS = ("Driver", "Options", "Labels", "Scope", "Mountpoint")
+
+
+def look(client: DockerClient, lab: str) -> Footprint:
+    """The lab as the engine has it now. What docker-py raises is passed on."""
+    api = client.api
+    mine = {"label": f"{LABEL_LAB}={lab}"}
+    containers = [api.inspect_container(row["Id"]) for row in api.containers(all=True, filters=mine)]
+    networks = [api.inspect_network(row["Id"]) for row in api.networks(filters=mine)]
+    volumes = [api.inspect_volume(row["Name"]) for row in api.volumes(filters=mine)["Volumes"] or ()]
+    return made_of(containers, networks, volumes)
+
+
+def made_of(
+    containers: Iterable[Mapping[str, Any]],
+    networks: Iterable[Mapping[str, Any]],
+    volumes: Iterable[Mapping[str, Any]],
+) -> Footprint:
+    """The footprint of what was inspected."""
+    by_name = sorted(containers, key=lambda one: str(one["Name"]))
+    names = {str(one["Id"]): str(one["Name"]).lstrip("/") for one in by_name}
+    names |= {full[:_SHORT_ID]: name for full, name in names.items()}
+    found: Footprint = {}
+    for one in by_name:
+        thing = _called(one["Config"].get("Labels") or {})
+        if thing in found:  # a second one of its kind, left by a replacement that was cut off
+            thing = f"{thing} ({one['Name'].lstrip('/')})"
+        found[thing] = _named(_container(one), names)
+    for one in networks:
+        found[f"network {one['Name']}"] = _named(_network(one), names)
+    for one in volumes:
+        found[f"volume {one['Name']}"] = flat({key: one.get(key) for key in _VOLUME_KEYS})
+    return found
+
+
+def differences(before: Footprint, after: Footprint) -> list[str]:
+    """In words, each thing that is gone or new, and each field that has changed; empty where nothing has."""
+    found = [f"{thing} is gone" for thing in before if thing not in after]
+    found += [f"{thing} is new" for thing in after if thing not in before]
+    for thing in before:
+        if thing in after:
+            was, now = before[thing], after[thing]
+            found += [
+                f"{thing}: {field} was {_said(was.get(field))}, is {_said(now.get(field))}"
+                for field in sorted(was.keys() | now.keys())
+                if was.get(field) != now.get(field)
+            ]
+    return found
+
+
+def flat(value: Mapping[str, Any], *, under: str = "") -> Fields:
+    """Nested mappings as dotted paths. The engine writes nothing as null, "", [] or {}, as it pleases: left out."""
+    found: Fields = {}
+    for key, one in value.items():
+        path = f"{under}.{key}" if under else str(key)
+        if isinstance(one, Mapping):
+            found |= flat(one, under=path)
+        elif one not in (None, "", [], ()):
+            found[path] = one
+    return found
+
+
+def _called(labels: Mapping[str, str]) -> str:
+    role, service = labels.get(LABEL_ROLE, "a container without a role"), labels.get(LABEL_SERVICE)
+    if service is None:
+        return role
+    return service if role == Role.SERVICE else f"{role} of {service}"
+
+
+def _container(inspected: Mapping[str, Any]) -> Fields:
+    labels = inspected["Config"].get("Labels") or {}
+    fields: dict[str, Any] = {key: inspected.get(key) for key in _CONTAINER_KEYS}
+    fields["Config"] = {key: sorted(one or ()) if key in _SETS else one for key, one in inspected["Config"].items()}
+    fields["Role"], fields["Service"] = labels.get(LABEL_ROLE), labels.get(LABEL_SERVICE)
+    fields["Status"] = inspected["State"]["Status"]
+    fields["Mounts"] = {
+        mount["Destination"]: {key: mount.get(key) for key in _MOUNT_KEYS} for mount in inspected["Mounts"]
+    }
+    fields["Networks"] = {
+        name: {key: attached.get(key) for key in _ATTACHMENT_KEYS} | {"Aliases": sorted(attached.get("Aliases") or ())}
+        for name, attached in (inspected["NetworkSettings"].get("Networks") or {}).items()
+    }
+    return flat(fields)
+
+
+def _network(inspected: Mapping[str, Any]) -> Fields:
+    fields: dict[str, Any] = {key: inspected.get(key) for key in _NETWORK_KEYS}
+    ipam = inspected.get("IPAM") or {}
+    fields["IPAM"] = {key: ipam.get(key) for key in ("Driver", "Options")}  # Config holds the subnet that was drawn
+    fields["Members"] = sorted(one["Name"] for one in (inspected.get("Containers") or {}).values())
+    return flat(fields)
+
+
+def _named(fields: Fields, names: Mapping[str, str]) -> Fields:
+    return {path: _with_names(value, names) for path, value in fields.items()}
+
+
+def _with_names(value: object, names: Mapping[str, str]) -> object:
+    match value:
+        case str():
+            return _IDS.sub(lambda found: names.get(found[0], found[0]), value)
+        case list():
+            return [_with_names(one, names) for one in value]
+        case _:
+            return value
+
+
+def _said(value: object) -> str:
+    return "nothing" if value is None else str(value)

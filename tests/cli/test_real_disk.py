@@ -1,0 +1,97 @@
+"""The disk of a service's volume is full: the service says so with errors, lives, and is put back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from bridge.assembly import Parts, assemble
+from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW
+from env.vocabulary import Feature, Service
+from lab.footprint import differences
+from tests.cli.on_real_lab import MIRR, assert_steady, made_of, revert, wait_until
+
+pytestmark = pytest.mark.docker
+
+SMALL = {"type": "tmpfs", "device": "tmpfs", "o": "size=12m,uid=10001,gid=10001,mode=0755"}
+FULL_FOR_S = 6.0
+
+
+@contextmanager
+def mounted(api: Any, image: str, volume: str) -> Iterator[None]:
+    """A volume in memory forgets everything when nobody has it mounted, so somebody has, until the service does."""
+    host = api.create_host_config(binds=[f"{volume}:/data"], network_mode="none")
+    holder = api.create_container(image, entrypoint=["sleep", "infinity"], host_config=host)
+    api.start(holder["Id"])
+    try:
+        yield
+    finally:
+        api.remove_container(holder["Id"], force=True)
+
+
+def give_a_small_disk(parts: Parts, service: Service) -> None:
+    """The same container, save that its volume ends after a few megabytes."""
+    api: Any = parts.containers.client.api  # its stubs leave most methods untyped
+    old = api.inspect_container(parts.containers.service(service).id)
+    (volume,) = (mount["Name"] for mount in old["Mounts"] if mount["Type"] == "volume")
+    labels = api.inspect_volume(volume)["Labels"]
+    # Docker refuses these on a container that lives in another one's network namespace.
+    config = {key: value for key, value in old["Config"].items() if key not in ("Hostname", "ExposedPorts")}
+    api.remove_container(old["Id"], force=True)
+    api.remove_volume(volume)
+    api.create_volume(volume, driver="local", driver_opts=SMALL, labels=labels)
+    with mounted(api, old["Config"]["Image"], volume):
+        made = api.create_container_from_config(
+            config | {"HostConfig": old["HostConfig"]}, name=old["Name"].lstrip("/")
+        )
+        api.start(made["Id"])
+
+
+def fill(parts: Parts, service: Service) -> None:
+    """Write until there is no room, as the service's own user."""
+    code, said = parts.containers.service(service).exec_run(["dd", "if=/dev/zero", "of=/data/filler", "bs=4096"])
+    assert code == 1
+    assert b"No space left on device" in said
+
+
+def test_a_full_disk_makes_errors_and_no_corpse_and_is_put_back(real_lab: str) -> None:
+    before = made_of(real_lab)
+    parts = assemble(real_lab)
+    give_a_small_disk(parts, Service.PAYMENTS)
+    (changed,) = [line for line in differences(before, made_of(real_lab)) if "Options.type" in line]
+    assert changed.endswith("was nothing, is tmpfs")
+    assert_steady(real_lab)
+    fill(parts, Service.PAYMENTS)
+    began = parts.containers.service(Service.PAYMENTS).attrs["State"]["StartedAt"]
+
+    def payments() -> dict[Feature, float]:
+        row = parts.telemetry.last(2.0).features[SERVICE_ROW[Service.PAYMENTS]]
+        return {feature: float(row[FEATURE_COLUMN[feature]]) for feature in Feature}
+
+    wait_until(lambda: payments()[Feature.ERROR_RATIO] > OBJECTIVES.error_ratio, "an error")
+    full_until = time.monotonic() + FULL_FOR_S
+    while time.monotonic() < full_until:
+        assert payments()[Feature.UP] == 1.0
+        time.sleep(0.5)
+    container = parts.containers.service(Service.PAYMENTS)
+    assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
+    revert(real_lab)
+    print("after mirr revert:", differences(before, made_of(real_lab)))
+    # What the kill switch may not see in ten seconds, the next reset does: it waits for steady state.
+    done = subprocess.run(
+        [MIRR, "episode", "--lab", real_lab, "--world", "docker", "--policy", "oracle", "--seed", "1", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "resolved"
+    assert differences(before, made_of(real_lab)) == []
+    assert_steady(real_lab)

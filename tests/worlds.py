@@ -1,0 +1,49 @@
+"""Worlds with one thing wrong with them, for tests of whoever judges a world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from env.vocabulary import Action, Event, Fault
+from env.world import ActionResult, Snapshot, World
+
+
+class Altered:
+    """A World that does as another one does, save where it is told otherwise."""
+
+    def __init__(
+        self,
+        inner: World,
+        *,
+        injects: Callable[[Fault], None] | None = None,
+        applies: Callable[[Action], ActionResult] | None = None,
+        after_restore: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._inner = inner
+        self._injects = injects or inner.inject
+        self._applies = applies or inner.apply
+        self._after_restore = after_restore
+
+    def restore(self, rng: np.random.Generator) -> None:
+        self._inner.restore(rng)
+        self._after_restore()
+
+    def inject(self, fault: Fault) -> None:
+        self._injects(fault)
+
+    def happen(self, event: Event) -> None:
+        self._inner.happen(event)
+
+    def apply(self, action: Action) -> ActionResult:
+        return self._applies(action)
+
+    def advance(self, seconds: float) -> None:
+        self._inner.advance(seconds)
+
+    def observe(self) -> Snapshot:
+        return self._inner.observe()
+
+    def close(self) -> None:
+        self._inner.close()
