@@ -71,7 +71,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
         campaigns,
         journal,
         heartbeat,
-        LoadMeter(telemetry),
+        LoadMeter(telemetry, calm_since=journal.calm_since),
         limits=limits,
         watched=partial(reaper.ensure, lab, folder),
     )

@@ -10,6 +10,8 @@ from chaos.errors import FleetError
 from chaos.faults import Load
 from env.vocabulary import Service
 
+SETTLING_S = 0.5  # what was queued when a crowd went home is served by then
+
 
 class LoadMeter:
     """A chaos.faults.Meter on telemetry; waits until there is something to measure."""
@@ -18,21 +20,25 @@ class LoadMeter:
         self,
         telemetry: Telemetry,
         *,
+        calm_since: Callable[[], float] = lambda: 0.0,  # Unix time; before it, another fault was to be measured too
         timeout_s: float = 10.0,
         poll_s: float = 0.2,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._telemetry = telemetry
+        self._calm_since = calm_since
         self._timeout_s = timeout_s
         self._poll_s = poll_s
         self._now = now
         self._sleep = sleep
 
     def so_far(self, service: Service) -> Load:
-        """The load over the last minute, or as much of it as the process has run. Raises FleetError."""
+        """The load over the last minute, or as much of it as the process has run and nothing was broken. Raises
+        FleetError."""
         deadline = self._now() + self._timeout_s
-        while (load := self._telemetry.load(service)) is None:
+        calm_since = self._calm_since() + SETTLING_S
+        while (load := self._telemetry.load(service, since=calm_since)) is None:
             if self._now() > deadline:
                 raise FleetError(f"{service} does not run long enough to measure its load; next: mirr status")
             self._sleep(self._poll_s)

@@ -21,7 +21,7 @@ from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
 _BOOT_S = 2.5  # of a process's life, not counted as load
-_LOAD_WINDOW_S = 1.9  # the least that tells a load: four scrapes
+_LOAD_WINDOW_S = 1.4  # the least that tells a load: four scrapes, one of them late
 
 
 class Reader(Protocol):
@@ -87,10 +87,11 @@ class Telemetry:
                 first[target] = good[0]
         return self._snapshot(first, latest)
 
-    def load(self, service: Service, seconds: float = 60.0) -> Load | None:
-        """What the service's process did, boot left out, over at most the last `seconds`; None where that is too
-        short to tell."""
-        samples = [sample for sample in self._reader.samples(seconds).get(service, []) if sample.up]
+    def load(self, service: Service, seconds: float = 60.0, *, since: float = 0.0) -> Load | None:
+        """What the service's process did, boot left out, over at most the last `seconds` and not before the Unix time
+        `since`; None where that is too short to tell."""
+        scrapes = self._reader.samples(seconds).get(service, [])
+        samples = [sample for sample in scrapes if sample.up and sample.at >= since]
         if samples:
             started = samples[-1].single("process_start_time_seconds")
             # The boot itself is work that no request caused.

@@ -109,6 +109,12 @@ class Journal:
                         found = [one for one in found if (one.service, one.fault) != (over.service, over.fault)]
         return found
 
+    def calm_since(self) -> float:
+        """The Unix time at which something was last put back or ended; what was measured before tells of that too."""
+        over = [entry for entry in self._entries() if entry.get("act") in ("reverted", "ended", "undeployed")]
+        times = [at for entry in over if isinstance(at := entry.get("at"), int | float)]
+        return max(times, default=0.0)
+
     def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
         """The line as an act; None where it was written by another version and names nothing that we could heal."""
         try:

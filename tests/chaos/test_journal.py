@@ -133,3 +133,16 @@ def test_healing_forgets_the_leases(journal: Journal, lab: FakeLab) -> None:
     LeaseFile(journal.folder, "dead", now=lab.clock.now).renew(6.0)
     fake_chaos(lab, journal).heal()
     assert list(journal.folder.glob("lease-*")) == []
+
+
+def test_it_is_calm_since_the_last_fault_was_put_back_or_ended(lab: FakeLab, journal: Journal) -> None:
+    assert journal.calm_since() == 0.0
+    journal.injecting(AUTH_DOWN)
+    assert journal.calm_since() == 0.0
+    lab.clock.sleep(5.0)
+    journal.ended(AUTH_DOWN)
+    ended_at = lab.clock.now()
+    assert journal.calm_since() == ended_at
+    lab.clock.sleep(5.0)
+    journal.reverted()
+    assert journal.calm_since() == ended_at + 5.0
