@@ -121,6 +121,8 @@ def test_strangers_survive_every_command_untouched(
         assert done.returncode == 0, done.stderr
         done = mirr(real_lab, "revert")
         assert done.returncode == 0, done.stderr
+    played = mirr(real_lab, "episode", "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth")
+    assert played.returncode == 0, played.stderr
     # Compose takes whatever carries its project's label for its own, so `up` is refused before it is called.
     refused = mirr(real_lab, "up")
     assert refused.returncode == 3
