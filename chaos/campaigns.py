@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import requests
 
-from chaos.errors import CampaignError
+from chaos.errors import CampaignError, GeneratorAway
 from chaos.leases import LEASE_S, LeaseFile
 from env.vocabulary import Service
 
@@ -94,7 +94,9 @@ class HttpCampaigns:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         except requests.RequestException as error:
-            raise CampaignError(
+            # Of a process that hangs, the kernel still takes connections: it is a timeout that tells.
+            kind = CampaignError if isinstance(error, requests.Timeout) else GeneratorAway
+            raise kind(
                 f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
             ) from error
         if missing_ok and answer.status_code == _NOT_FOUND:

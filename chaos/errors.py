@@ -4,6 +4,7 @@ ChaosError
 ├── FleetError      the engine did not do what was asked of a container
 │   └── Unhealed    something could not be put back; the rest was
 ├── CampaignError   the load generator did not do what was asked of it
+│   └── GeneratorAway   nobody listens there: it is not there, or still starting, and so has no campaigns
 ├── JournalError    what is about to be done could not be written down, so it was not done
 └── Refused         it was not tried: too much is broken, or somebody else is at it
 """
@@ -33,6 +34,10 @@ class Unhealed(FleetError):
 
 class CampaignError(ChaosError):
     """The load generator did not do what was asked of it."""
+
+
+class GeneratorAway(CampaignError):
+    """Nobody listens where the load generator should."""
 
 
 class JournalError(ChaosError):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from chaos.campaigns import CampaignKind, Campaigns, campaign_id
-from chaos.errors import CampaignError, ChaosError, FleetError, JournalError, Unhealed
+from chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, Unhealed
 from chaos.faults import FAULTS, Mend
 from chaos.fleet import Fleet, Part, ServiceState
 from chaos.journal import Journal, OpenAct
@@ -230,6 +230,8 @@ class Healer:
                 for kind in CampaignKind:
                     self._campaigns.stop(campaign_id(kind, service))
             return [], []
+        except GeneratorAway:
+            return [], []  # it still starts: to restart it would only take longer
         except CampaignError:
             # One that hangs would send what it has until the leases run out; a new process has no campaigns.
             generators = [part for part in parts if part.role is Role.TRAFFIC]

@@ -8,7 +8,7 @@ import requests
 
 from chaos.campaigns import Campaign, Campaigns, HttpCampaigns
 from chaos.docker_fleet import DockerFleet
-from chaos.errors import CampaignError
+from chaos.errors import GeneratorAway
 from chaos.healer import Healer
 from chaos.journal import Journal
 from lab.containers import LabContainers
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FoundCampaigns:
-    """The campaigns of whatever load generator the lab has when it is asked; none is a CampaignError."""
+    """The campaigns of whatever load generator the lab has when it is asked; none is GeneratorAway."""
 
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
@@ -42,7 +42,7 @@ class FoundCampaigns:
         try:
             return HttpCampaigns(self._containers.traffic_url, requests.Session())
         except LabNotUp as error:
-            raise CampaignError(str(error)) from error
+            raise GeneratorAway(str(error)) from error
 
 
 def open_healer(client: DockerClient, lab: str) -> Healer:

@@ -14,7 +14,7 @@ from bridge.docker_world import DockerWorld
 from bridge.telemetry import Window
 from chaos.campaigns import Campaign, CampaignKind, Heartbeat
 from chaos.chaos import Chaos
-from chaos.errors import CampaignError, FleetError
+from chaos.errors import CampaignError, FleetError, GeneratorAway
 from chaos.faults import Load
 from chaos.fleet import Part, ServiceState
 from chaos.journal import Journal
@@ -88,6 +88,7 @@ class FakeLab:
         self.support = {part.name: part for part in _support()}
         self.beyond_repair: set[str] = set()  # names of containers that cannot be brought back
         self.generator_hangs = False
+        self.generator_starts = False
         self.leases_end = False  # a test on a fake clock has no thread that renews them in time
         self.acts = 0  # how often something was done to a container
         self.steady_rate = 20.0  # requests a second of each service
@@ -340,6 +341,8 @@ class FakeCampaigns:
         return self._lab.stop_all()
 
     def _check(self) -> None:
+        if self._lab.generator_starts:
+            raise GeneratorAway("the load generator at http://fake does not answer (ConnectionError); next: mirr up")
         if self._lab.generator_hangs:
             raise CampaignError("the load generator at http://fake does not answer (ReadTimeout); next: mirr up")
 

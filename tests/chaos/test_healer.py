@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from chaos.errors import Unhealed
+from chaos.campaigns import HttpCampaigns
+from chaos.errors import CampaignError, GeneratorAway, Unhealed
 from chaos.healer import Healer
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
@@ -107,6 +110,24 @@ def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_are_gone(
     lab.generator_hangs = True
     assert healer.heal() == ["restarted orders", "restarted the load generator, which did not answer"]
     assert not lab.running_campaigns
+
+
+def test_a_load_generator_that_still_starts_is_not_restarted(healer: Healer, lab: FakeLab) -> None:
+    lab.generator_starts = True
+    assert healer.heal() == []
+
+
+def test_a_generator_that_nobody_answers_for_is_away_and_one_that_is_late_hangs() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        campaigns = HttpCampaigns(url, requests.Session(), timeout_s=0.1)
+        with pytest.raises(GeneratorAway, match=r"does not answer \(ConnectionError\); next: mirr up"):
+            campaigns.stop_all()
+        deaf.listen()  # as the kernel does for a process that is stopped
+        with pytest.raises(CampaignError, match=r"does not answer \(ReadTimeout\); next: mirr up") as raised:
+            campaigns.stop_all()
+        assert not isinstance(raised.value, GeneratorAway)
 
 
 def test_a_paused_load_generator_goes_on_without_its_campaigns(healer: Healer, lab: FakeLab, journal: Journal) -> None:

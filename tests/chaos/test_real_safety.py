@@ -19,10 +19,12 @@ from docker.models.containers import Container
 
 from chaos.journal import Journal
 from chaos.leases import LEASE_S
+from cli.lab_commands import wait_until_steady
 from env.vocabulary import STEADY_RELEASE, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
 from lab.names import service_image
+from lab.progress import SilentProgress
 from lab.state import state_dir
 
 pytestmark = pytest.mark.docker
@@ -113,12 +115,14 @@ def test_strangers_survive_every_command_untouched(
 ) -> None:
     before = [identity(one) for one in strangers]
     for mode in FaultMode:
-        # A crowd is sized by steady load.
-        wait_until(lambda: mirr(real_lab, "status").returncode == 0, timeout_s=30.0)
+        # A crowd is sized by steady load. Asked in this process: a command a look would keep a whole core busy.
+        wait_until_steady(real_lab, 60.0, SilentProgress())
         done = mirr(real_lab, "inject", mode, "auth")
         assert done.returncode == 0, done.stderr
         done = mirr(real_lab, "revert")
         assert done.returncode == 0, done.stderr
+    played = mirr(real_lab, "episode", "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth")
+    assert played.returncode == 0, played.stderr
     # Compose takes whatever carries its project's label for its own, so `up` is refused before it is called.
     refused = mirr(real_lab, "up")
     assert refused.returncode == 3

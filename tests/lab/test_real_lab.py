@@ -19,7 +19,8 @@ from env.vocabulary import STEADY_RELEASE, Service
 from lab.containers import LabContainers
 from lab.engine import connect
 from lab.lab import take_down
-from lab.names import LABEL_LAB, service_image
+from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
+from lab.ownership import COMPOSE_PROJECT
 from tests.conftest import REAL_LAB
 
 pytestmark = pytest.mark.docker
@@ -118,7 +119,8 @@ def test_up_brings_back_what_somebody_removed_or_stopped(real_lab: str, client: 
 
 
 def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: DockerClient) -> None:
-    """What else they survive, and which others do: tests/chaos/test_real_strangers.py."""
+    """What else they survive, and which others do: tests/chaos/test_real_safety.py."""
+    nearly = {LABEL_LAB: second_lab, LABEL_ROLE: "service", LABEL_SERVICE: "auth"}
     strangers = [
         client.containers.create(
             service_image(Service.AUTH, STEADY_RELEASE), entrypoint=["sleep", "infinity"], labels=labels
@@ -128,6 +130,8 @@ def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: 
             {f"{LABEL_LAB}s": second_lab},
             {"lab": second_lab},
             {LABEL_LAB: second_lab},
+            nearly,
+            nearly | {COMPOSE_PROJECT: second_lab},
         )
     ]
     volume = client.volumes.create(f"{second_lab}_auth-data", labels={LABEL_LAB: f"{second_lab}x"})
