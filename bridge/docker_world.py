@@ -53,10 +53,8 @@ class Patience:
     landed_timeout_s: float = 15.0
     landed_window_s: float = 1.0
     leak_landed_share: float = 0.18  # of the memory limit, above where it was
-    intensify_every_s: float = 4.0
-    intensify_by: float = 0.12  # of the crowd as first sized
     memory_share_fresh: float = 0.45  # above it, a process is not what steady state begins with
-    opening_s: float = 5.0
+    opening_s: float = 6.0
     """From steady state to the first window, whatever is injected in between: how long `reset` takes tells nothing."""
     late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
 
@@ -120,7 +118,7 @@ class DockerWorld:
     def inject(self, fault: Fault) -> None:
         try:
             before = self._telemetry.last(self._patience.landed_window_s)
-            self._chaos.inject(fault)
+            self._stages.append(Stage(fault, self._now(), self._chaos.begin(fault)))
             self._await_landed(fault, before)
         except ChaosError as error:
             raise WorldError(str(error)) from error
@@ -298,13 +296,10 @@ class DockerWorld:
     def _await_landed(self, fault: Fault, before: Snapshot) -> None:
         patience = self._patience
         began = self._now()
-        intensified = 0
-        while (waited_s := self._now() - began) < patience.landed_timeout_s:
+        while self._now() - began < patience.landed_timeout_s:
+            self._run_stages()
             if self._landed(fault, before):
                 return
-            if waited_s > (intensified + 1) * patience.intensify_every_s:
-                intensified += 1
-                self._chaos.intensify(fault, 1.0 + intensified * patience.intensify_by)
             self._sleep(patience.poll_s)
         raise WorldError(f"{fault} did not land within {patience.landed_timeout_s:g} s; next: mirr status, mirr doctor")
 

@@ -53,3 +53,7 @@ class LoadMeter:
                 raise FleetError(f"{service} could not be measured for {seconds + waited_s:.0f} s; next: mirr status")
             self._sleep(self._poll_s)
         return load
+
+    def glance(self, service: Service, seconds: float) -> Load | None:
+        """The load over the last `seconds`, or None where it cannot be told just now: it waits for nothing."""
+        return self._telemetry.load(service, seconds)

@@ -107,6 +107,7 @@ class Telemetry:
             cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
             / elapsed_s,
             served_rate=sum(count for labels, count in requests.items() if not _failed(labels)) / elapsed_s,
+            failed_rate=sum(count for labels, count in requests.items() if _failed(labels)) / elapsed_s,
             quota_cores=last.single("container_cpu_quota_cores"),
         )
 

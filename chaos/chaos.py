@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypedDict
 
 from chaos.campaigns import Campaign, Campaigns, Heartbeat
@@ -16,7 +16,7 @@ from chaos.healer import TURN_FILE, Healer
 from chaos.journal import Journal
 from chaos.limits import Limits
 from chaos.turns import turn
-from env.vocabulary import Fault, FaultMode, Service
+from env.vocabulary import Fault, Service
 from lab.names import SOUND_RELEASE
 
 INJECT_TURN_S = 10.0
@@ -130,14 +130,6 @@ class Chaos:
             self._journal.deploying(service, SOUND_RELEASE, **self._lasting(None))
             self._watched()
             deploy_over(self._fleet, service, SOUND_RELEASE)
-
-    def intensify(self, fault: Fault, factor: float) -> None:
-        """Make a flash crowd `factor` times as large as it was sized; nothing for other modes, and nothing for a crowd
-        that this process has not injected or that is gone."""
-        campaign = self._running.get(fault)
-        if fault.mode is FaultMode.OVERLOADED and campaign is not None:
-            larger = replace(campaign, rate_per_s=campaign.rate_per_s * factor)
-            self._campaigns.start(larger, self._heartbeat.lease_s)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
@@ -12,7 +12,15 @@ from chaos.errors import FleetError
 from chaos.fleet import Fleet
 from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
 
-LEAK_RATE_PER_S = 13.0  # new client keys a second, each with 800 KiB: 10 MB/s into a 192 MB limit
+LEAK_RATES_PER_S: dict[Service, float] = {
+    Service.GATEWAY: 8.0,  # which keeps each body twice: as it came, and as it was answered
+    Service.AUTH: 13.0,
+    Service.INVENTORY: 13.0,
+    Service.ORDERS: 11.0,
+    Service.PAYMENTS: 13.0,
+}
+"""New client keys a second, each with 800 KiB. What counts is how fast memory climbs, about 4% of the limit a second:
+the objective is lost within three steps, and a restart gives five."""
 
 OVERLOAD = 1.45
 """Offered load as a multiple of the steady quota: well above it, and 0.72 of the doubled one."""
@@ -34,6 +42,19 @@ VANGUARD_S = 2.5
 """How long the first of a crowd are measured."""
 
 
+CORRECTIONS = 2
+SETTLES_S = 3.0
+LOOKED_AT_S = 2.2
+"""How often, how long after it was sized, and over how long a crowd is looked at: what its first cost is not what its
+last will, on a machine that others use as well."""
+
+ENOUGH = (1.25, 1.75)
+"""Offered load with which a crowd is let be: too much for the quota, and well below twice the quota."""
+
+LARGEST_CORRECTION = 1.6
+SATURATED = 0.9  # of the quota: from here on it is no longer the CPU used that tells the load
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """What a service did over some time, as measured."""
@@ -41,6 +62,16 @@ class Load:
     cpu_cores: float  # used
     served_rate: float  # requests per second, those turned away or failed left out
     quota_cores: float
+    failed_rate: float = 0.0  # requests per second, turned away or failed
+
+    @property
+    def offered(self) -> float:
+        """The work that was asked for as a multiple of the quota: while there is CPU left, what was used of it; and
+        when all of it is used, by the share of requests that had to be turned away."""
+        used = self.cpu_cores / self.quota_cores
+        if used < SATURATED or not self.served_rate > 0:
+            return used
+        return (self.served_rate + self.failed_rate) / self.served_rate
 
 
 class Meter(Protocol):
@@ -50,7 +81,10 @@ class Meter(Protocol):
         """The load up to now."""
 
     def last(self, service: Service, seconds: float) -> Load:
-        """The load over the last `seconds`."""
+        """The load over the last `seconds`; waits where a scrape is missing."""
+
+    def glance(self, service: Service, seconds: float) -> Load | None:
+        """The load over the last `seconds`, or None where it cannot be told just now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +120,7 @@ def _start(tools: Tools, service: Service) -> None:
 
 
 def _leak(tools: Tools, service: Service) -> Iterator[float]:
-    tools.run_campaign(Campaign(kind=CampaignKind.UNIQUE_KEYS, service=service, rate_per_s=LEAK_RATE_PER_S))
+    tools.run_campaign(Campaign(kind=CampaignKind.UNIQUE_KEYS, service=service, rate_per_s=LEAK_RATES_PER_S[service]))
     return iter(())
 
 
@@ -107,7 +141,17 @@ def _crowd(tools: Tools, service: Service) -> Iterator[float]:
     more_served = load.served_rate - steady.served_rate
     if not (more_served > 0 and load.cpu_cores > steady.cpu_cores):
         raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
-    tools.run_campaign(flash_crowd(service, steady, OVERLOAD, cost_s=(load.cpu_cores - steady.cpu_cores) / more_served))
+    crowd = flash_crowd(service, steady, OVERLOAD, cost_s=(load.cpu_cores - steady.cpu_cores) / more_served)
+    tools.run_campaign(crowd)
+    for _ in range(CORRECTIONS):
+        yield SETTLES_S
+        now = tools.meter.glance(service, LOOKED_AT_S)
+        if now is None or now.quota_cores != steady.quota_cores:
+            return  # somebody has restarted or scaled it: the crowd is theirs to deal with as it is
+        if ENOUGH[0] <= now.offered <= ENOUGH[1]:
+            return
+        crowd = corrected(crowd, now.offered, usual=steady.cpu_cores / steady.quota_cores)
+        tools.run_campaign(crowd)
 
 
 def _send_the_crowd_home(tools: Tools, service: Service) -> None:
@@ -172,3 +216,11 @@ def flash_crowd(service: Service, steady: Load, offered: float, *, cost_s: float
     if not missing_cores > 0:
         raise FleetError(f"{service} is too busy already to size a flash crowd by; next: mirr revert")
     return Campaign(kind=CampaignKind.FLASH_CROWD, service=service, rate_per_s=round(missing_cores / cost_s, 2))
+
+
+def corrected(crowd: Campaign, offered: float, *, usual: float) -> Campaign:
+    """The crowd that brings the offered load to OVERLOAD where this one brings it to `offered`, with users who bring it
+    to `usual` on their own."""
+    factor = (OVERLOAD - usual) / max(offered - usual, 0.1)
+    factor = min(max(factor, 1.0 / LARGEST_CORRECTION), LARGEST_CORRECTION)
+    return replace(crowd, rate_per_s=round(crowd.rate_per_s * factor, 2))

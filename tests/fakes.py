@@ -247,7 +247,15 @@ class FakeLab:
 
     def last_load(self, service: Service) -> Load:
         rate = sum(one.rate_per_s for one, _ in self.running_campaigns.values() if one.service is service)
-        return Load(cpu_cores=0.1 + self.crowd_request_s * rate, served_rate=20.0 + rate, quota_cores=0.3)
+        quota_cores = self.services[service].quota_us / 50_000
+        work_cores = self.steady_cpu_cores + self.crowd_request_s * rate
+        served = min(1.0, quota_cores / work_cores) * (self.steady_rate + rate)
+        return Load(
+            cpu_cores=min(work_cores, quota_cores),
+            served_rate=served,
+            failed_rate=self.steady_rate + rate - served,
+            quota_cores=quota_cores,
+        )
 
     # Physics
 
@@ -316,6 +324,9 @@ class FakeMeter:
 
     def last(self, service: Service, seconds: float) -> Load:
         return self._lab.last_load(service)
+
+    def glance(self, service: Service, seconds: float) -> Load | None:
+        return self._lab.last_load(service) if self._lab.services[service].running else None
 
 
 class FakeCampaigns:

@@ -9,7 +9,6 @@ import pytest
 
 from bridge.docker_world import DockerWorld
 from bridge.logs import parse_line
-from chaos.campaigns import CampaignKind
 from chaos.journal import Journal
 from env.objectives import breaches
 from env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
@@ -79,7 +78,7 @@ def test_how_long_an_opening_takes_tells_nothing_of_the_fault(
     if fault is not None:
         world.inject(fault)
     world.advance(2.0)
-    assert clock.now() - before == pytest.approx(7.0)
+    assert clock.now() - before == pytest.approx(8.0)
     assert world.observe().overrun_s == 0.0
 
 
@@ -149,16 +148,6 @@ def test_a_fault_that_does_not_land_is_a_world_error(world: DockerWorld, lab: Fa
     lab.resize(Service.AUTH, 30_000)  # too large for this crowd
     with pytest.raises(WorldError, match="overloaded:auth did not land within 15 s; next: mirr status, mirr doctor"):
         world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
-
-
-def test_a_crowd_that_does_not_suffice_is_made_larger(world: DockerWorld, lab: FakeLab) -> None:
-    lab.resize(Service.AUTH, 30_000)
-    with pytest.raises(WorldError):
-        world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
-    campaign = next(one for one, _ in lab.running_campaigns.values())
-    assert campaign.kind is CampaignKind.FLASH_CROWD
-    first = (1.45 * 0.3 - 0.1) / 0.005
-    assert campaign.rate_per_s > first / 3
 
 
 def test_steps_keep_to_an_absolute_rhythm(world: DockerWorld, clock: FakeClock) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.campaigns import Campaign, CampaignKind
 from chaos.errors import FleetError
-from chaos.faults import FAULTS
+from chaos.faults import ENOUGH, FAULTS, LEAK_RATES_PER_S
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeClock, FakeLab, fake_chaos
@@ -140,7 +140,7 @@ def test_a_crowd_comes_in_stages_and_nobody_has_to_wait_for_it(lab: FakeLab, jou
     before = lab.clock.now()
     assert next(stages) == 2.5
     vanguard = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
-    assert list(stages) == []
+    assert list(stages) == [3.0]
     assert lab.running_campaigns["flash-crowd-payments"][0].rate_per_s > vanguard
     assert lab.clock.now() == before
 
@@ -168,6 +168,35 @@ def test_a_fault_that_ends_by_itself_ends_for_good_and_leaves_nothing_after_heal
     assert chaos.heal() == (["renewed orders at release 1.4.0"] if mode is FaultMode.BAD_DEPLOY else [])
 
 
+@pytest.mark.parametrize("later_cost_s", [0.002, 0.004, 0.008])
+def test_a_crowd_whose_requests_cost_something_else_than_the_first_of_them_is_sized_anew(
+    lab: FakeLab, journal: Journal, later_cost_s: float
+) -> None:
+    chaos = fake_chaos(lab, journal)
+    stages = chaos.begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
+    next(stages)
+    next(stages)  # sized by what the vanguard cost, 4 ms each
+    lab.crowd_request_s = later_cost_s
+    list(stages)
+    rate_per_s = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
+    least, most = ENOUGH
+    assert least <= (0.1 + rate_per_s * later_cost_s) / 0.3 <= most
+
+
+def test_a_crowd_is_let_be_where_somebody_has_scaled_its_service(lab: FakeLab, journal: Journal) -> None:
+    stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
+    next(stages)
+    next(stages)
+    before = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
+    lab.resize(Service.PAYMENTS, 2 * QUOTA_US)
+    assert list(stages) == []
+    assert lab.running_campaigns["flash-crowd-payments"][0].rate_per_s == before
+
+
+def test_every_service_has_a_rate_at_which_it_leaks() -> None:
+    assert set(LEAK_RATES_PER_S) == set(Service)
+
+
 def test_a_fault_that_could_not_be_ended_stays_in_the_journal(lab: FakeLab, journal: Journal) -> None:
     chaos, fault = fake_chaos(lab, journal), Fault(FaultMode.CRASHED, Service.ORDERS)
     chaos.inject(fault)
@@ -184,10 +213,6 @@ def test_of_two_faults_one_ends_and_the_other_goes_on(lab: FakeLab, journal: Jou
     chaos.inject(second)
     chaos.end(first)
     assert list(lab.running_campaigns) == ["flash-crowd-orders"]
-    before = lab.running_campaigns["flash-crowd-orders"][0].rate_per_s
-    chaos.intensify(second, 2.0)
-    chaos.intensify(first, 2.0)
-    assert [one.rate_per_s for one, _ in lab.running_campaigns.values()] == [2 * before]
     assert chaos.open_faults() == [second]
 
 
