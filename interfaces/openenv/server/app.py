@@ -10,6 +10,7 @@ import argparse
 import functools
 import json
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--sessions", type=int, default=defaults.max_sessions)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a container is told to end
     serve(
         simulated,
         ServerConfig(host=given.host, port=given.port, max_sessions=given.sessions),

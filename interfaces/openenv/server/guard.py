@@ -121,10 +121,12 @@ class Guard:
             await _answer(send, 413, f"a request has at most {MAX_MESSAGE_BYTES} bytes")
             return
         try:
-            if body.strip():
-                checked_json(body)
+            content = checked_json(body) if body.strip() else None
         except BadMessage as error:
             await _answer(send, 400, str(error))
+            return
+        if scope["path"] == f"{_WEB}/step" and not _is_step(content):
+            await _answer(send, 422, 'a step is written {"action": {"action": "wait"}}')
             return
         told = False
 
@@ -136,6 +138,10 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, replayed, send)
+
+
+def _is_step(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("action"), dict)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -70,7 +70,8 @@ def served(*arguments: str, command: tuple[str, ...] = MODULE) -> Iterator[Serve
                 process.kill()
                 assert process.stdout is not None
                 process.stdout.close()
-        assert (code, errors.read_text()) == (0, "")
+        complaints = errors.read_text()
+        assert (code, complaints) == (0, ""), f"ended with {code}: {complaints}"
 
 
 def _address(process: subprocess.Popen[str], errors: Path) -> str:
