@@ -39,7 +39,9 @@ def openenv(
     if importlib.util.find_spec("openenv") is None:
         raise typer.BadParameter("this needs openenv; next: pip install 'mirr-lab[openenv]'.")
     from interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
+    from interfaces.openenv.server.exclusive import in_turns
 
+    source = partial(open_world, name, lab, what="mirr openenv")
     most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)
     config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web)
 
@@ -47,6 +49,6 @@ def openenv(
         print(f"OpenEnv server on {address} (world {name}, at most {most} sessions)", flush=True)
 
     try:
-        serve(partial(open_world, name, lab, what="mirr openenv"), config, announce)
+        serve(in_turns(source) if name is WorldName.DOCKER else source, config, announce)
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error

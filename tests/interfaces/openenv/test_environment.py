@@ -21,7 +21,9 @@ from env.world import World, WorldError
 from interfaces.openenv.models import MirrAction, MirrObservation, from_wire
 from interfaces.openenv.server.app import simulated
 from interfaces.openenv.server.environment import IncidentEnvironment
+from interfaces.openenv.server.exclusive import in_turns
 from interfaces.openenv.tasks import Split, tasks_of
+from lab.errors import LabInUse
 
 WAIT = MirrAction(action="wait")
 
@@ -234,3 +236,13 @@ def test_the_rubric_is_put_in_words() -> None:
     words = session().rubric.in_words()
     assert words["collapse"] == "-15 when users had next to nothing for 3 steps running"
     assert list(words) == ["diagnosis", "fix", "recovery", "collapse"]
+
+
+def test_a_world_of_which_there_is_one_is_waited_for_and_then_refused() -> None:
+    source = in_turns(simulated, within_s=0.05)
+    first, second = IncidentEnvironment(source), IncidentEnvironment(source)
+    first.reset(seed=1)
+    with pytest.raises(LabInUse, match=r"^another session of this server still has the lab after 0.05 s; wait for"):
+        second.reset(seed=1)
+    first.close()
+    assert second.reset(seed=1).step == 0
