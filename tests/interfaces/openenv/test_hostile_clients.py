@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from interfaces.openenv.server.guard import MAX_MESSAGE_BYTES
 from tests.interfaces.openenv.servers import Served
@@ -151,12 +152,12 @@ def test_clients_that_leave_without_waiting_for_an_answer_leave_no_trace(server:
 
 
 def test_a_web_page_of_another_host_may_not_play(server: Served) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(server.ws_url, origin="https://elsewhere.example"):
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws_url, origin=Origin("https://elsewhere.example")):
         pass
     assert refused.value.response.status_code == 403
     answer = httpx.post(f"{server.url}/reset", json={}, headers={"Origin": "https://elsewhere.example"})
     assert (answer.status_code, answer.json()) == (403, {"detail": "a web page of another host may not do this"})
-    with connect(server.ws_url, origin=server.url) as own:
+    with connect(server.ws_url, origin=Origin(server.url)) as own:
         assert plays(own)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ def openenv_yaml() -> dict[str, Any]:
     return content
 
 
-def seen(**changes: Any) -> Observation:
+def seen() -> Observation:
     features = np.arange(35, dtype=np.float32).reshape(5, 7) / np.float32(3)
     features[2, 1:] = np.nan
-    return Observation(**({"features": features, "step": 3, "steps_left": 27} | changes))
+    return Observation(features=features, step=3, steps_left=27)
 
 
 @pytest.mark.parametrize("number", range(len(PACK_ACTIONS)))
@@ -62,7 +63,9 @@ def test_the_schema_of_an_action_lists_every_action() -> None:
 
 def test_an_observation_comes_out_of_the_wire_as_it_went_in() -> None:
     line = LogLine(age_s=1.25, level=Level.ERROR, event="request_failed", text="POST /charges 500")
-    before = seen(last_action=CheckLogs(Service.ORDERS), last_result="1 line", logs=(line,), logs_of=Service.ORDERS)
+    before = replace(
+        seen(), last_action=CheckLogs(Service.ORDERS), last_result="1 line", logs=(line,), logs_of=Service.ORDERS
+    )
     wire = json.dumps(to_wire(before, choices=41).model_dump(), allow_nan=False)
     after = from_wire(MirrObservation.model_validate_json(wire))
     np.testing.assert_array_equal(after.features, before.features)
