@@ -35,7 +35,8 @@ def _holder(path: Path) -> str:
 def hold(lab: str, what: str) -> Iterator[None]:
     """Hold the lab for `what`, as in `mirr episode`; LabInUse names the holder where there is one."""
     lock_path, holder_path = _paths(lab)
-    lock = FileLock(lock_path)
+    # Held by the process: a server may open a world in one thread and close it in another.
+    lock = FileLock(lock_path, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

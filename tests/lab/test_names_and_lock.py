@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -60,6 +62,17 @@ def test_a_lab_is_free_again_when_the_command_ends() -> None:
     with hold("mirr", "mirr up"):
         pass
     with hold("mirr", "mirr down"):
+        pass
+
+
+@pytest.mark.usefixtures("state_root")
+def test_a_lab_held_by_one_thread_may_be_let_go_by_another() -> None:
+    held = ExitStack()
+    opener = threading.Thread(target=lambda: held.enter_context(hold("mirr", "mirr openenv")))
+    opener.start()
+    opener.join()
+    held.close()
+    with hold("mirr", "mirr up"):
         pass
 
 

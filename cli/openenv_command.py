@@ -1,0 +1,54 @@
+"""`mirr openenv`: episodes for OpenEnv's clients, on the simulator or on a lab."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from cli.options import LabOption
+from cli.worlds import WorldName, open_world, parse_world
+
+_PORT_OF_OPENENV = 8000
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(openenv)
+
+
+def openenv(
+    world: Annotated[str, typer.Option(help="Where episodes are played: sim, or docker.")] = "sim",
+    lab: LabOption = "mirr",
+    host: Annotated[str, typer.Option(help="The address to listen on; the default is for this machine alone.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = _PORT_OF_OPENENV,
+    sessions: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Episodes at once: 64 on the simulator, 1 on a lab.")
+    ] = None,
+    idle: Annotated[float, typer.Option(min=1.0, help="Seconds after which a silent session is ended.")] = 1800.0,
+    web: Annotated[bool, typer.Option("--web", help="A page at /web to play by hand.")] = False,
+) -> None:
+    """Serve episodes over OpenEnv's HTTP and WebSocket API until interrupted."""
+    name = parse_world(world)
+    if name is WorldName.DOCKER and sessions not in (None, 1):
+        raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
+    if importlib.util.find_spec("openenv") is None:
+        raise typer.BadParameter("this needs openenv; next: pip install 'mirr-lab[openenv]'.")
+    from interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
+    from interfaces.openenv.server.exclusive import in_turns
+
+    source = partial(open_world, name, lab, what="mirr openenv")
+    most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)
+    config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web)
+
+    def announce(address: str) -> None:
+        print(f"OpenEnv server on {address} (world {name}, at most {most} sessions)", flush=True)
+
+    try:
+        serve(in_turns(source) if name is WorldName.DOCKER else source, config, announce)
+    except CannotServe as error:
+        raise typer.BadParameter(f"{error}.") from error

@@ -1,0 +1,10 @@
+"""MIRR Lab for OpenEnv: its actions and observations, a client, and a server of episodes (`mirr openenv`).
+
+An extra: `pip install 'mirr-lab[openenv]'`. Importing this imports openenv, which takes about three seconds, so nothing
+outside this folder imports it before it is needed.
+"""
+
+from interfaces.openenv.client import MirrEnv
+from interfaces.openenv.models import MirrAction, MirrObservation, MirrState
+
+__all__ = ["MirrAction", "MirrEnv", "MirrObservation", "MirrState"]

@@ -1,0 +1,169 @@
+"""What goes over the wire to and from an OpenEnv client: action, observation, state."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+
+# openenv ships no types, so its names are Any here and everywhere in this folder.
+from openenv.core.env_server.types import Action, Observation, State  # type: ignore[import-untyped]
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from env import environment as episode
+from env.environment import EpisodeReport
+from env.rendering import render
+from env.rollout import EpisodeResult
+from env.vocabulary import ACTION_BY_TEXT, PACK_ACTIONS, Feature, Service, action_text, parse_action, parse_service
+from env.vocabulary import Action as EpisodeAction
+from env.world import Level, LogLine
+
+Report = dict[str, Any]
+"""The truth about an episode that is over, in the fields of `mirr episode --json`."""
+
+_LONGEST_QUOTE = 60
+_NOT_IN_A_REPORT = ("world", "policy", "trajectory")  # whoever plays over the wire has these at hand
+
+
+def _as_text(value: object) -> str:
+    """The action as text, given as text or as number."""
+    if isinstance(value, str) and value.strip() in ACTION_BY_TEXT:
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(PACK_ACTIONS):
+        return action_text(PACK_ACTIONS[value])
+    # A ValueError would travel in the answer's context, and that cannot be written as JSON.
+    raise PydanticCustomError(
+        "unknown_action",
+        "unknown action {given}; an action is a number from 0 to {last}, or written as in: "
+        "wait, check_logs(auth), diagnose(payments, bad_deploy), restart(auth)",
+        {"given": repr(value)[:_LONGEST_QUOTE], "last": len(PACK_ACTIONS) - 1},
+    )
+
+
+ActionText = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": [action_text(action) for action in PACK_ACTIONS]},
+                {"type": "integer", "minimum": 0, "maximum": len(PACK_ACTIONS) - 1},
+            ]
+        }
+    ),
+]
+
+
+class MirrAction(Action):  # type: ignore[misc]  # Action is Any: openenv ships no types
+    """One action, as text or as its number; each takes one step."""
+
+    action: ActionText = Field(
+        description="What to do, as text or as its number. The number of choices is in the observation of a reset: "
+        "diagnose(none) is only among them where the alarm may be false."
+    )
+
+    @classmethod
+    def of(cls, action: EpisodeAction) -> MirrAction:
+        """What says `action` over the wire."""
+        return cls(action=action_text(action))
+
+    def taken(self) -> EpisodeAction:
+        """What is meant."""
+        return parse_action(self.action)
+
+
+class MirrLogLine(BaseModel):
+    """One line that a service wrote."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    age_s: float = Field(description="Seconds before the moment of reading.")
+    level: str
+    event: str
+    text: str
+
+
+class MirrObservation(Observation):  # type: ignore[misc]  # Observation is Any: openenv ships no types
+    """What an agent sees after a step; nothing of the truth before the end."""
+
+    features: list[list[float | None]] = Field(
+        description=f"A row each for {', '.join(Service)}; columns {', '.join(Feature)}. "
+        "null where a service could not be scraped."
+    )
+    text: str = Field(description="All of this for people and language models.")
+    step: int = Field(ge=0, description="Steps taken so far.")
+    steps_left: int = Field(ge=0)
+    choices: int = Field(description="Action numbers go from 0 to one less; 42 where the alarm may be false, else 41.")
+    situation: str = Field(default="", description="What whoever is on call is told; of a reset only.")
+    last_action: str | None = None
+    result: str = Field(default="", description="What became of the last action.")
+    logs: list[MirrLogLine] = Field(default_factory=list, description="Oldest first; where they were asked for.")
+    logs_of: str | None = None
+    truncated: bool = Field(default=False, description="Whether the episode ended because no steps were left.")
+    report: Report | None = Field(default=None, description="The truth, once the episode is over.")
+
+
+class MirrState(State):  # type: ignore[misc]  # State is Any: openenv ships no types
+    """Where an episode stands, for whoever trains. Without the seed, which stands for the scenario: a harness may show
+    this to its agent. Whoever resets has the seed, and the report tells it at the end."""
+
+    steps_left: int = 0
+    running: bool = False
+    total_reward: float = 0.0
+    earned: dict[str, float] = Field(default_factory=dict, description="The total reward by the rubric's components.")
+    report: Report | None = Field(default=None, description="The truth, once the episode is over; also a void one's.")
+
+
+def report_json(report: EpisodeReport) -> Report:
+    """A report in the fields of `mirr episode --json`."""
+    told = EpisodeResult(world="", policy="", report=report, trajectory=()).to_json()
+    return {key: value for key, value in told.items() if key not in _NOT_IN_A_REPORT}
+
+
+def to_wire(
+    seen: episode.Observation,
+    *,
+    choices: int,
+    situation: str = "",
+    reward: float | None = None,
+    truncated: bool = False,
+    report: EpisodeReport | None = None,
+) -> MirrObservation:
+    """What an agent saw, as it goes over the wire. The reward of a reset is None."""
+    return MirrObservation(
+        features=[[None if math.isnan(value) else value for value in row] for row in seen.features.tolist()],
+        text=render(seen),
+        step=seen.step,
+        steps_left=seen.steps_left,
+        choices=choices,
+        situation=situation,
+        last_action=None if seen.last_action is None else action_text(seen.last_action),
+        result=seen.last_result,
+        logs=[
+            MirrLogLine(age_s=line.age_s, level=str(line.level), event=line.event, text=line.text) for line in seen.logs
+        ],
+        logs_of=None if seen.logs_of is None else str(seen.logs_of),
+        truncated=truncated,
+        report=None if report is None else report_json(report),
+        reward=reward,
+        done=report is not None,
+    )
+
+
+def from_wire(received: MirrObservation) -> episode.Observation:
+    """What came over the wire, as this project's own policies take it."""
+    features = [[math.nan if value is None else value for value in row] for row in received.features]
+    return episode.Observation(
+        features=np.array(features, dtype=np.float32),
+        step=received.step,
+        steps_left=received.steps_left,
+        last_action=None if received.last_action is None else parse_action(received.last_action),
+        last_result=received.result,
+        logs=tuple(
+            LogLine(age_s=line.age_s, level=Level(line.level), event=line.event, text=line.text)
+            for line in received.logs
+        ),
+        logs_of=None if received.logs_of is None else parse_service(received.logs_of),
+    )

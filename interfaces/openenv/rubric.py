@@ -1,0 +1,124 @@
+"""What a step paid, taken apart: a rubric each for the diagnosis, the fix, the recovery and the collapse.
+
+The environment's judge has decided the reward; it is not judged again here. Every component can be told from what the
+agent did, what the step paid, and the report that comes with its end, so a rubric knows no truth that is not out yet.
+"""
+
+from __future__ import annotations
+
+# openenv ships no types.
+from openenv.core.rubrics.base import Rubric  # type: ignore[import-untyped]
+
+from env.reward import REWARDS, Outcome, RewardTable
+from env.vocabulary import Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp
+from interfaces.openenv.models import MirrAction, MirrObservation
+
+
+def _recovery(observation: MirrObservation, rewards: RewardTable) -> float:
+    report = observation.report
+    if report is None or report["outcome"] != Outcome.RESOLVED:
+        return 0.0
+    diagnosis = report["diagnosis"]
+    if diagnosis is None or not diagnosis["correct"]:
+        return 0.0
+    return rewards.recovery + rewards.recovery_per_step_left * observation.steps_left
+
+
+def _collapse(observation: MirrObservation, rewards: RewardTable) -> float:
+    report = observation.report
+    return rewards.collapse if report is not None and report["outcome"] == Outcome.COLLAPSED else 0.0
+
+
+def _for_the_action(observation: MirrObservation, rewards: RewardTable) -> float:
+    """What is left of the step's reward for what was done in it."""
+    paid = float(observation.reward or 0.0)
+    return paid - _recovery(observation, rewards) - _collapse(observation, rewards)
+
+
+class Component(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv ships no types
+    """One component of the reward, and how it is paid, in words."""
+
+    def __init__(self, rewards: RewardTable, words: str) -> None:
+        super().__init__()
+        self.rewards = rewards
+        self.words = words
+
+
+class DiagnosisComponent(Component):
+    """Paid for committing to what is broken."""
+
+    def forward(self, action: MirrAction, observation: MirrObservation) -> float:
+        """What the diagnosis paid; 0 where the action is none."""
+        diagnosed = isinstance(action.taken(), Diagnose | DiagnoseNone)
+        return _for_the_action(observation, self.rewards) if diagnosed else 0.0
+
+
+class FixComponent(Component):
+    """Paid for acting on a service."""
+
+    def forward(self, action: MirrAction, observation: MirrObservation) -> float:
+        """What the fix paid; 0 where the action is none."""
+        fixed = isinstance(action.taken(), Restart | Rollback | ScaleUp)
+        return _for_the_action(observation, self.rewards) if fixed else 0.0
+
+
+class RecoveryComponent(Component):
+    """Paid at the end, for a recovery that was understood."""
+
+    def forward(self, action: MirrAction, observation: MirrObservation) -> float:
+        """What the recovery paid."""
+        return _recovery(observation, self.rewards)
+
+
+class CollapseComponent(Component):
+    """Paid at the end, where the users had nothing left."""
+
+    def forward(self, action: MirrAction, observation: MirrObservation) -> float:
+        """What the collapse cost."""
+        return _collapse(observation, self.rewards)
+
+
+class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv ships no types
+    """The whole reward of a step, as the sum of its components."""
+
+    def __init__(self, rewards: RewardTable = REWARDS) -> None:
+        super().__init__()
+        self.diagnosis = DiagnosisComponent(
+            rewards,
+            f"{rewards.correct_diagnosis:+g} for saying what is broken before it is fixed, "
+            f"{rewards.wrong_diagnosis:+g} for saying something else; so many sayings count as there are faults",
+        )
+        self.fix = FixComponent(
+            rewards,
+            f"{rewards.fix_diagnosed:+g} for the right fix after the right diagnosis, {rewards.fix_undiagnosed:+g} "
+            f"without it, {rewards.wrong_fix:+g} for one of the wrong kind or on the wrong service",
+        )
+        self.recovery = RecoveryComponent(
+            rewards,
+            f"{rewards.recovery:+g} and {rewards.recovery_per_step_left:+g} a step left, once every objective was met "
+            f"for {rewards.recovery_steps} steps running and the right diagnosis came before the right fix",
+        )
+        self.collapse = CollapseComponent(
+            rewards, f"{rewards.collapse:+g} when users had next to nothing for {rewards.collapse_steps} steps running"
+        )
+        self.earned: dict[str, float] = {}
+        self.reset()
+
+    def forward(self, action: MirrAction, observation: MirrObservation) -> float:
+        """The step's reward; what each component paid is its `last_score`, and adds up in `earned`."""
+        total = 0.0
+        for name, component in self.named_children():
+            paid = component(action, observation)
+            self.earned[name] += paid
+            total += paid
+        return total
+
+    def reset(self) -> None:
+        """A new episode: nothing earned yet."""
+        for name, component in self.named_children():
+            self.earned[name] = 0.0
+            component.last_score = None
+
+    def in_words(self) -> dict[str, str]:
+        """How each component is paid."""
+        return {name: component.words for name, component in self.named_children()}

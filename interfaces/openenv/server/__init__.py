@@ -1,0 +1,1 @@
+"""The server's side: an episode a session, and what keeps it standing."""

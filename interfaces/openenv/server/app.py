@@ -1,0 +1,167 @@
+"""The server: OpenEnv's HTTP and WebSocket API over sessions of this project's episodes.
+
+`mirr openenv` serves either world. This module alone, `python -m interfaces.openenv.server.app`, serves the simulator,
+for where nothing but a simulator can run, as in a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+
+# openenv ships no types.
+from openenv.core.env_server.http_server import create_fastapi_app  # type: ignore[import-untyped]
+from openenv.core.env_server.types import ConcurrencyConfig  # type: ignore[import-untyped]
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chaos.errors import ChaosError
+from env.environment import EpisodeError
+from env.scenario import BadScenario
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import UnknownName
+from env.world import World, WorldError
+from interfaces.openenv.models import MirrAction, MirrObservation, MirrState
+from interfaces.openenv.server.environment import NAME, README, IncidentEnvironment, WorldSource
+from interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
+from lab.errors import LabError
+
+MAX_SESSIONS = 64
+_GRACE_S = 90  # what a lab needs to be healed when the server is told to end
+
+_STATUS: dict[type[Exception], int] = {
+    EpisodeError: 409,
+    BadScenario: 422,
+    UnknownName: 422,
+    WorldError: 503,
+    LabError: 503,
+    ChaosError: 503,
+}
+"""How errors that are expected are told over HTTP; over the WebSocket OpenEnv tells their text."""
+
+
+class CannotServe(Exception):
+    """The server could not be started; the message says why and what next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """How episodes are served."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000  # 0: any free one
+    max_sessions: int = MAX_SESSIONS
+    idle_s: float = 1800.0  # a session that is silent for longer is ended
+    web: bool = False  # whether there is a page at /web to play by hand
+
+
+def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
+    """The server's application; each session gets a world of its own from `open_world`."""
+    sessions = functools.partial(IncidentEnvironment, open_world)
+    limits = ConcurrencyConfig(max_concurrent_envs=config.max_sessions, session_timeout=config.idle_s)
+    create = _create_with_web if config.web else create_fastapi_app
+    app: FastAPI = create(
+        sessions, MirrAction, MirrObservation, env_name=NAME, concurrency_config=limits, state_cls=MirrState
+    )
+    for kind, status in _STATUS.items():
+        app.add_exception_handler(kind, functools.partial(_told, status=status))
+    app.add_exception_handler(ValidationError, _told_what_is_wrong)
+    app.add_exception_handler(RequestValidationError, _told_what_is_wrong)
+    app.add_middleware(Guard)
+    return app
+
+
+def _create_with_web(sessions: Callable[[], IncidentEnvironment], *models: object, **options: object) -> FastAPI:
+    # Both are read when the web interface is made: it reports to nobody, and shows this package's page.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("ENV_README_PATH", str(README))
+    from openenv.core.env_server.web_interface import create_web_interface_app  # type: ignore[import-untyped]
+
+    app: FastAPI = create_web_interface_app(sessions, *models, **options)
+    return app
+
+
+async def _told(_: Request, error: Exception, *, status: int) -> Response:
+    return _json(status, str(error))
+
+
+async def _told_what_is_wrong(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError | RequestValidationError)
+    # Without what was sent: it need not be what can be written.
+    return _json(422, [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()])
+
+
+def _json(status: int, detail: object) -> Response:
+    return Response(json.dumps({"detail": detail}), status_code=status, media_type="application/json")
+
+
+def serve(open_world: WorldSource, config: ServerConfig, announce: Callable[[str], None]) -> None:
+    """Serve until told to end; `announce` gets the address once it can be called."""
+    with _listening(config) as listener:
+        app = build_app(open_world, config)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                ws_max_size=MAX_MESSAGE_BYTES,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        announce(f"http://{config.host}:{listener.getsockname()[1]}")
+        # To be told to end is how a server ends: uvicorn has closed every session by then, and with it its world.
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def _listening(config: ServerConfig) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((config.host, config.port), backlog=1024)
+    except (OSError, OverflowError) as error:
+        raise CannotServe(
+            f"cannot listen on {config.host}:{config.port}: {error}; next: another --port, or --port 0 for a free one"
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def simulated() -> Iterator[World]:
+    """A simulator of one's own."""
+    world = SimulatedWorld()
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+def main() -> None:
+    """Serve the simulator."""
+    defaults = ServerConfig()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=defaults.host)
+    parser.add_argument("--port", type=int, default=defaults.port)
+    parser.add_argument("--sessions", type=int, default=defaults.max_sessions)
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a container is told to end
+    serve(
+        simulated,
+        ServerConfig(host=given.host, port=given.port, max_sessions=given.sessions),
+        lambda address: print(address, flush=True),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""The simulator's server as an application, for those who bring an ASGI server of their own: `uvicorn MODULE:app`."""
+
+from __future__ import annotations
+
+from interfaces.openenv.server.app import ServerConfig, build_app, simulated
+
+app = build_app(simulated, ServerConfig())

@@ -1,0 +1,215 @@
+"""One client's session as OpenEnv's Environment: episodes in a world of its own."""
+
+from __future__ import annotations
+
+import html
+import secrets
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# openenv ships no types.
+from openenv.core.env_server.interfaces import Environment as OpenEnvEnvironment  # type: ignore[import-untyped]
+from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[import-untyped]
+
+from env.environment import Environment, EpisodeError
+from env.scenario import EpisodeConfig, Scenario, draw
+from env.vocabulary import ACTIONS, PACK_ACTIONS
+from env.world import World, WorldError
+from interfaces.openenv.models import MirrAction, MirrObservation, MirrState, report_json, to_wire
+from interfaces.openenv.rubric import IncidentRubric
+from interfaces.openenv.tasks import DRAWN_SITUATION, Split, parse_split, task_at, tasks_of
+
+WorldSource = Callable[[], AbstractContextManager[World]]
+"""Opens a world, and closes it at the end; whoever serves decides which."""
+
+NAME = "mirr"
+DESCRIPTION = "One of five services breaks: find out which and why, commit to a diagnosis, and fix it, in 30 steps."
+README = Path(__file__).parents[1] / "README.md"
+
+_SEED_BITS = 48
+_LONGEST_ID = 255  # as OpenEnv has it over HTTP
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Incident:
+    """What a reset asks for."""
+
+    scenario: Scenario
+    config: EpisodeConfig
+    situation: str
+
+
+class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environment is Any: openenv ships no types
+    """A session. Its world is opened at the first reset, so that one which only asks for tasks or a schema, as every
+    plain HTTP request does, touches no world at all."""
+
+    SUPPORTS_CONCURRENT_SESSIONS = True
+
+    def __init__(
+        self, open_world: WorldSource, fresh_seed: Callable[[], int] = lambda: secrets.randbits(_SEED_BITS)
+    ) -> None:
+        super().__init__(rubric=IncidentRubric())
+        self._open_world = open_world
+        self._fresh_seed = fresh_seed
+        self._held = ExitStack()
+        self._world: World | None = None
+        self._episode: Environment | None = None
+        self._state = MirrState()
+        self._closed = False
+
+    def reset(
+        self,
+        seed: int | None = None,
+        episode_id: str | None = None,
+        split: str | None = None,
+        index: int | None = None,
+        **unknown: Any,
+    ) -> MirrObservation:
+        """A new incident: that of `seed`, that of task `index` in `split`, or any."""
+        if unknown:
+            raise EpisodeError(f"reset takes seed, episode_id, split and index; got {', '.join(sorted(unknown))}")
+        incident = self._incident(seed, split, index)
+        name = _checked_id(episode_id)
+        episode = Environment(self._opened(), incident.config)
+        self.rubric.reset()
+        self._episode = episode
+        self._state = MirrState(episode_id=name, earned=dict(self.rubric.earned))
+        try:
+            seen, _ = episode.reset(scenario=incident.scenario)
+        except WorldError:
+            self._note_end(episode)
+            raise
+        self._state = MirrState(
+            episode_id=name, steps_left=seen.steps_left, running=True, earned=dict(self.rubric.earned)
+        )
+        return to_wire(seen, choices=_choices(incident.config), situation=incident.situation)
+
+    def _incident(self, seed: int | None, split: str | None, index: int | None) -> _Incident:
+        if split is None and index is None:
+            drawn = draw(self._fresh_seed() if seed is None else seed)
+            return _Incident(scenario=drawn, config=EpisodeConfig(), situation=DRAWN_SITUATION)
+        if split is None or index is None:
+            raise EpisodeError("a task is named by its split and its index; got one of the two")
+        if seed is not None:
+            raise EpisodeError("reset takes a seed, or else a split and an index; a task has a seed of its own")
+        task = task_at(split, index)
+        return _Incident(scenario=task.scenario, config=task.config, situation=task.situation)
+
+    def _opened(self) -> World:
+        self._refuse_where_closed()
+        if self._world is None:
+            self._world = self._held.enter_context(self._open_world())
+        return self._world
+
+    def _refuse_where_closed(self) -> None:
+        # The server closes a session that is silent for too long, and leaves its WebSocket open.
+        if self._closed:
+            raise EpisodeError("this session has ended, as it was silent for too long; next: connect again")
+
+    def step(self, action: MirrAction, timeout_s: float | None = None, **unknown: Any) -> MirrObservation:
+        """Take an action and let a step's time pass. A step lasts as long as the world says; `timeout_s`, which is
+        OpenEnv's, cannot shorten it."""
+        self._refuse_where_closed()
+        episode = self._episode
+        if episode is None:
+            raise EpisodeError(
+                "no episode is running in this session; call reset first, and stay on the WebSocket /ws: "
+                "over HTTP, every call is a session of its own"
+            )
+        try:
+            seen, reward, _, truncated, _ = episode.step(action.taken())
+        except WorldError:
+            self._note_end(episode)
+            raise
+        observation = to_wire(
+            seen,
+            choices=_choices(episode.config),
+            reward=reward,
+            truncated=truncated,
+            report=episode.report,
+        )
+        self.rubric(action, observation)
+        self._state = MirrState(
+            episode_id=self._state.episode_id,
+            step_count=seen.step,
+            steps_left=seen.steps_left,
+            running=not observation.done,
+            total_reward=self._state.total_reward + reward,
+            earned=dict(self.rubric.earned),
+            report=observation.report,
+        )
+        return observation
+
+    def _note_end(self, episode: Environment) -> None:
+        """The world failed underneath: void, and the state says so; the error goes on to the client."""
+        assert episode.report is not None
+        self._state = self._state.model_copy(update={"running": False, "report": report_json(episode.report)})
+
+    @property
+    def state(self) -> MirrState:
+        """Where the episode stands."""
+        return self._state
+
+    def list_splits(self) -> list[str]:
+        """The splits there are."""
+        return [str(split) for split in Split]
+
+    def num_tasks(self, split: str) -> int:
+        """How many tasks a split has."""
+        return len(tasks_of(parse_split(split)))
+
+    def list_tasks(self, split: str) -> list[dict[str, object]]:
+        """All tasks of a split."""
+        return self.get_task_range(split)
+
+    def get_task(self, split: str, index: int) -> dict[str, object]:
+        """One task."""
+        return task_at(split, index).to_json()
+
+    def get_task_range(self, split: str, start: int | None = None, stop: int | None = None) -> list[dict[str, object]]:
+        """The tasks from `start` up to `stop`, as a slice."""
+        return [task.to_json() for task in tasks_of(parse_split(split))[start:stop]]
+
+    def get_metadata(self) -> EnvironmentMetadata:
+        """Who this is."""
+        readme = README.read_text(encoding="utf-8") if README.exists() else None
+        return EnvironmentMetadata(name=NAME, description=DESCRIPTION, version=_version(), readme_content=readme)
+
+    def render_web(self, observation: dict[str, Any]) -> str:
+        """The text rendering as HTML. Log lines hold what clients of the services sent, so everything is escaped."""
+        parts = [str(observation[key]) for key in ("situation", "text") if observation.get(key)]
+        report = observation.get("report")
+        if report:
+            parts.append(f"{report['outcome']}: {report['reason']}; total reward {report['total_reward']:g}")
+        return f"<pre>{html.escape(chr(10).join(parts))}</pre>"
+
+    def close(self) -> None:
+        """Let go of the world; safe to call twice."""
+        self._closed = True
+        self._episode = None
+        self._world = None
+        self._held.close()
+
+
+def _choices(config: EpisodeConfig) -> int:
+    return len(PACK_ACTIONS if config.none_diagnosis else ACTIONS)
+
+
+def _checked_id(episode_id: object) -> str:
+    if episode_id is None:
+        return uuid.uuid4().hex
+    if not isinstance(episode_id, str) or not 0 < len(episode_id) <= _LONGEST_ID:
+        raise EpisodeError(f"an episode_id is text of 1 to {_LONGEST_ID} characters")
+    return episode_id
+
+
+def _version() -> str:
+    try:
+        return version("mirr-lab")
+    except PackageNotFoundError:
+        return "0"  # run from a checkout that is not installed

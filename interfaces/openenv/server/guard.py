@@ -1,0 +1,167 @@
+"""Stands before OpenEnv's server: whatever a client sends gets an answer, and the server nothing to stumble over.
+
+OpenEnv's own handlers end the session on a frame that is JSON but no object, fail to write an answer that quotes half a
+surrogate pair, and answer clients that have gone. Here such messages are answered before they get in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Of a frame or a request; an action takes a hundred bytes."""
+
+_WEB = "/web"  # the pages of the web interface have their own traffic
+
+
+class BadMessage(ValueError):
+    """What a client sent is no message; the text says why."""
+
+
+def checked_json(text: str | bytes) -> object:
+    """What `text` says in JSON, all of which can be written as JSON again, or BadMessage."""
+    try:
+        content: object = json.loads(text)
+        # NaN and halves of surrogate pairs can be read, and then not be written into an answer.
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except RecursionError as error:
+        raise BadMessage("Invalid JSON: nested too deeply") from error
+    except ValueError as error:
+        raise BadMessage(f"Invalid JSON: {str(error).splitlines()[0]}".encode("ascii", "replace").decode()) from error
+    return content
+
+
+def _frame_problem(message: Message) -> str | None:
+    text = message.get("text")
+    if text is None:
+        return "Invalid JSON: a binary frame; send text"
+    try:
+        content = checked_json(text)
+    except BadMessage as error:
+        return str(error)
+    if not isinstance(content, dict):
+        return "Invalid message: a JSON object is expected"
+    return None
+
+
+def _openenv_error(problem: str) -> dict[str, object]:
+    return {"type": "error", "data": {"message": problem, "code": "INVALID_JSON"}}
+
+
+def _jsonrpc_error(problem: str) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "error": {"code": -32700, "message": problem}, "id": None}
+
+
+_ERROR_SHAPES: dict[str, Callable[[str], dict[str, object]]] = {"/ws": _openenv_error, "/mcp": _jsonrpc_error}
+"""How each WebSocket says that something is wrong."""
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def _from_elsewhere(scope: Scope) -> bool:
+    """Whether a web page of another host is behind this; a program sends no Origin."""
+    origin = _header(scope, b"origin")
+    return bool(origin) and urlsplit(origin).netloc != _header(scope, b"host")
+
+
+class Guard:
+    """ASGI middleware around the whole server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is well formed; answer the rest."""
+        kind, path = scope["type"], scope.get("path", "")
+        if kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "http" and scope["method"] == "POST" and not path.startswith(_WEB + "/gradio_api"):
+            await self._post(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _from_elsewhere(scope):
+            await receive()  # the handshake
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        shape = _ERROR_SHAPES.get(scope["path"])
+
+        async def checked_receive() -> Message:
+            while True:
+                message = await receive()
+                problem = _frame_problem(message) if shape and message["type"] == "websocket.receive" else None
+                if problem is None or shape is None:
+                    return message
+                await patient_send({"type": "websocket.send", "text": json.dumps(shape(problem))})
+
+        async def patient_send(message: Message) -> None:
+            # A client that has gone: the next receive says so, and the session ends as it should.
+            with suppress(OSError):
+                await send(message)
+
+        await self.app(scope, checked_receive, patient_send)
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _from_elsewhere(scope):
+            await _answer(send, 403, "a web page of another host may not do this")
+            return
+        body = await _body(receive)
+        if body is None:
+            await _answer(send, 413, f"a request has at most {MAX_MESSAGE_BYTES} bytes")
+            return
+        try:
+            content = checked_json(body) if body.strip() else None
+        except BadMessage as error:
+            await _answer(send, 400, str(error))
+            return
+        if scope["path"] == f"{_WEB}/step" and not _is_step(content):
+            await _answer(send, 422, 'a step is written {"action": {"action": "wait"}}')
+            return
+        told = False
+
+        async def replayed() -> Message:
+            nonlocal told
+            if told:
+                return await receive()
+            told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replayed, send)
+
+
+def _is_step(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("action"), dict)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, or None where it is too long."""
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_MESSAGE_BYTES:
+            return None
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _answer(send: Send, status: int, problem: str) -> None:
+    body = json.dumps({"detail": problem}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,119 @@
+"""The tasks one trains and tests on: every fault and every scenario pack, many times over, in two splits that share no
+seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+
+import numpy as np
+
+from env.scenario import BadScenario, EpisodeConfig, Scenario, draw
+from env.vocabulary import ALL_FAULTS
+from scenarios.packs import PACK_CONFIG, all_packs
+
+
+class Split(StrEnum):
+    """What a task is for."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """How a split is made."""
+
+    first_seed: int  # task i has the seed `first_seed + i`, so that no two tasks share their noise
+    rounds: int  # how often every fault and every pack comes
+
+
+_PLANS: dict[Split, _Plan] = {
+    Split.TRAIN: _Plan(first_seed=1_000_000, rounds=100),
+    Split.TEST: _Plan(first_seed=2_000_000, rounds=20),
+}
+
+DRAWN_SITUATION = "Users are affected. One of the five services is broken; which, and how, is for you to find out."
+
+
+class UnknownSplit(BadScenario):
+    """A name of no split; the message says which there are."""
+
+
+class NoSuchTask(BadScenario, IndexError):
+    """An index that names no task; the message says which there are. OpenEnv expects an IndexError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One incident to be played."""
+
+    split: Split
+    index: int
+    scenario: Scenario
+    config: EpisodeConfig
+    situation: str  # what whoever is on call is told
+
+    @property
+    def id(self) -> str:
+        """Names the task and nothing of what it holds."""
+        return f"{self.split}-{self.index:05d}"
+
+    def to_json(self) -> dict[str, object]:
+        """What may be known of a task before it is played: neither its faults nor its seed, which stand for each
+        other, nor the pack, whose name tells."""
+        return {"id": self.id, "split": str(self.split), "index": self.index, "situation": self.situation}
+
+
+def parse_split(name: object) -> Split:
+    """The split of that name, or UnknownSplit."""
+    try:
+        return Split(name)  # type: ignore[arg-type]  # whatever came over the wire
+    except ValueError as error:
+        raise UnknownSplit(f"unknown split {name!r}; one of: {', '.join(Split)}") from error
+
+
+@cache
+def tasks_of(split: Split) -> tuple[Task, ...]:
+    """All tasks of a split, in an order in which kinds are mixed, so that any slice is a fair sample."""
+    plan = _PLANS[split]
+    kinds = [kind for _ in range(plan.rounds) for kind in _kinds()]
+    order = np.random.default_rng(plan.first_seed).permutation(len(kinds))
+    return tuple(
+        Task(
+            split=split,
+            index=index,
+            scenario=replace(kinds[kind].scenario, seed=plan.first_seed + index),
+            config=kinds[kind].config,
+            situation=kinds[kind].situation,
+        )
+        for index, kind in enumerate(order.tolist())
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """A fault or a pack, before it is given a seed."""
+
+    scenario: Scenario
+    config: EpisodeConfig
+    situation: str
+
+
+@cache
+def _kinds() -> tuple[_Kind, ...]:
+    drawn = (_Kind(scenario=draw(0, fault), config=EpisodeConfig(), situation=DRAWN_SITUATION) for fault in ALL_FAULTS)
+    packs = (
+        _Kind(scenario=pack.scenario(), config=PACK_CONFIG, situation=pack.symptom.strip()) for pack in all_packs()
+    )
+    return (*drawn, *packs)
+
+
+def task_at(split: object, index: object) -> Task:
+    """The task there, or UnknownSplit or NoSuchTask."""
+    chosen = parse_split(split)
+    tasks = tasks_of(chosen)
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(tasks):
+        raise NoSuchTask(f"no task {index!r} in {chosen}; its tasks go from 0 to {len(tasks) - 1}")
+    return tasks[index]

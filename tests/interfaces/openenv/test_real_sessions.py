@@ -1,0 +1,75 @@
+"""Tests of the server over the real lab: one episode over the wire, one session at a time, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from agents.baselines import OraclePolicy
+from chaos.journal import Journal
+from env.scenario import draw
+from env.vocabulary import FaultMode
+from interfaces.openenv import MirrAction, MirrEnv
+from lab.footprint import differences
+from lab.state import state_dir
+from tests.cli.on_real_lab import made_of
+from tests.interfaces.openenv.servers import COMMAND, Played, Served, play, served
+
+pytestmark = pytest.mark.docker
+
+CRASH = next(draw(seed) for seed in range(100) if draw(seed).faults[0].mode is FaultMode.CRASHED)
+
+
+def on(lab: str) -> Any:
+    return served("--world", "docker", "--lab", lab, command=COMMAND)
+
+
+def refused(server: Served) -> str:
+    with connect(server.ws_url) as second:
+        answer: dict[str, Any] = json.loads(second.recv(timeout=30))
+    return str(answer["data"]["message"])
+
+
+def oracle_when_there_is_room(server: Served, timeout_s: float = 10.0) -> Played:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return asyncio.run(play(server.url, OraclePolicy(CRASH), dice_seed=CRASH.seed, seed=CRASH.seed))
+        except RuntimeError as error:
+            if "CAPACITY_REACHED" not in str(error) or time.monotonic() > deadline:
+                raise
+
+
+def test_an_episode_on_real_containers_is_played_over_the_wire_by_one_client_at_a_time(real_lab: str) -> None:
+    before = made_of(real_lab)
+    with on(real_lab) as server:
+        with connect(server.ws_url) as first:
+            first.send(json.dumps({"type": "state"}))
+            assert json.loads(first.recv(timeout=30))["type"] == "state"
+            first.send(json.dumps({"type": "reset", "data": {"seed": CRASH.seed}}))
+            assert refused(server) == "Server at capacity: 1/1 sessions active. Cannot accept new connections."
+            assert json.loads(first.recv(timeout=120))["type"] == "observation"
+        # The first has left in mid-episode; the next waits until the lab is healed.
+        played = oracle_when_there_is_room(server)
+    assert played.last.report is not None
+    assert played.last.report["outcome"] == "resolved", played.last.report
+    assert played.last.report["scenario"] == CRASH.to_json()
+    assert differences(before, made_of(real_lab)) == []
+
+
+def test_a_server_that_is_told_to_end_in_mid_episode_leaves_the_lab_as_it_was(real_lab: str) -> None:
+    before = made_of(real_lab)
+    with ExitStack() as stack, on(real_lab) as server:
+        # Not closed before the server is: it ends with a session that is open.
+        client = stack.enter_context(MirrEnv(server.url).sync())
+        client.reset(seed=CRASH.seed)
+        assert [str(entry.fault) for entry in Journal(state_dir(real_lab)).open_faults()] == [str(CRASH.faults[0])]
+        client.step(MirrAction(action="wait"))
+    assert Journal(state_dir(real_lab)).open_faults() == []
+    assert differences(before, made_of(real_lab)) == []

@@ -1,0 +1,301 @@
+"""Tests of the server as OpenEnv's own client and validator see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from openenv.validation import Level, run_validation  # type: ignore[import-untyped]  # openenv ships no types
+from openenv.validation.types import CheckStatus, ProviderCapability  # type: ignore[import-untyped]
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Environment
+from env.rollout import EpisodeResult
+from env.rollout import play as play_directly
+from env.scenario import Scenario, draw
+from env.simulator.world import SimulatedWorld
+from interfaces.openenv import MirrAction, MirrEnv
+from interfaces.openenv.tasks import task_at
+from tests.interfaces.openenv.servers import COMMAND, ROOT, STARTS_WITHIN_S, Played, Served, play, served
+
+
+def heuristic_directly(scenario: Scenario, **options: Any) -> EpisodeResult:
+    policy = make_policy(PolicyName.HEURISTIC, scenario)
+    return play_directly(Environment(SimulatedWorld(), **options), policy, scenario=scenario)
+
+
+def assert_same(played: Played, direct: EpisodeResult) -> None:
+    assert played.rewards == [move.reward for move in direct.trajectory]
+    told = direct.to_json()
+    assert played.last.report == {key: told[key] for key in played.last.report or {}}
+    assert set(told) - set(played.last.report or {}) == {"world", "policy", "trajectory"}
+
+
+def test_the_client_plays_a_whole_episode_as_it_goes_without_a_server(server: Served) -> None:
+    scenario = draw(11)
+    played = asyncio.run(play(server.url, make_policy(PolicyName.HEURISTIC, scenario), dice_seed=11, seed=11))
+    assert_same(played, heuristic_directly(scenario))
+    assert played.last.report is not None
+    assert played.last.report["outcome"] == "resolved"
+
+
+def test_sixteen_clients_play_at_once_and_none_notices_the_others(server: Served) -> None:
+    scenarios = [draw(seed) for seed in range(16)]
+
+    async def all_at_once() -> list[Played]:
+        return await asyncio.gather(
+            *(
+                play(server.url, make_policy(PolicyName.HEURISTIC, one), dice_seed=one.seed, seed=one.seed)
+                for one in scenarios
+            )
+        )
+
+    for played, scenario in zip(asyncio.run(all_at_once()), scenarios, strict=True):
+        assert_same(played, heuristic_directly(scenario))
+
+
+def test_a_task_is_played_as_its_pack_says(server: Served) -> None:
+    index = next(index for index in range(540) if task_at("test", index).scenario.name == "false-alarm")
+    task = task_at("test", index)
+    policy = make_policy(PolicyName.HEURISTIC, task.scenario)
+    played = asyncio.run(play(server.url, policy, dice_seed=task.scenario.seed, split="test", index=index))
+    assert_same(played, heuristic_directly(task.scenario, config=task.config))
+    assert (played.first.choices, played.first.situation) == (42, task.situation)
+
+
+def test_the_client_works_without_async_too(server: Served) -> None:
+    with MirrEnv(server.url).sync() as client:
+        client.reset(seed=2, episode_id="sync")
+        seen = client.step(MirrAction(action="check_logs(gateway)"))
+        assert seen.observation.logs_of == "gateway"
+        assert client.state().episode_id == "sync"
+        with pytest.raises(RuntimeError, match=r"diagnose\(none\) is none of this episode's actions"):
+            client.step(MirrAction(action="diagnose(none)"))
+        assert client.state().step_count == 1
+
+
+def test_tasks_are_listed_over_http(server: Served) -> None:
+    def ask(path: str, **body: Any) -> Any:
+        return httpx.post(f"{server.url}/mirr/{path}", json=body).json()
+
+    splits = httpx.get(f"{server.url}/mirr/splits").json()
+    assert splits == [{"name": "train", "type": "train"}, {"name": "test", "type": "test"}]
+    assert ask("num_tasks", split="test") == {"num_tasks": 540}
+    assert ask("task", split="test", index=3) == {"task": task_at("test", 3).to_json()}
+    assert [task["index"] for task in ask("task_range", split="train", start=5, stop=8)["tasks"]] == [5, 6, 7]
+    assert len(ask("tasks", split="test")["tasks"]) == 540
+    assert ask("task", split="test", index=540) == {"detail": "Invalid task index"}
+    assert ask("num_tasks", split="dev") == {"detail": "unknown split 'dev'; one of: train, test"}
+
+
+def test_the_schema_publishes_the_fields_of_state(server: Served) -> None:
+    schema = httpx.get(f"{server.url}/schema").json()
+    assert {"episode_id", "step_count", "steps_left", "running", "total_reward", "earned", "report"} == set(
+        schema["state"]["properties"]
+    )
+    assert not [field for field in schema["state"]["properties"] if "seed" in field]
+
+
+def openenv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-B", "-m", "openenv.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_openenv_validates_the_package() -> None:
+    answer = openenv("validate", ".", "--level", "static")
+    assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
+
+
+def test_openenv_validates_the_running_server(server: Served) -> None:
+    answer = openenv("validate", server.url)
+    assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
+
+
+class LocalProcess:
+    """Runs what is validated as a process of this machine, from `app` in openenv.yaml; encloses nothing."""
+
+    name = "local-process"
+    capabilities = frozenset({ProviderCapability.IMAGE_BUILD})
+    supported_network_modes = frozenset({"public"})
+
+    def build(self, root: Path, execution: Any) -> str:
+        self.app: str = yaml.safe_load((root / "openenv.yaml").read_text())["app"]
+        assert (root / execution.dockerfile).is_file()
+        return "sha256:" + "0" * 64
+
+    def start(self, spec: Any) -> RunningProcess:
+        return RunningProcess(self.app, spec.startup_timeout_s)
+
+
+class RunningProcess:
+    """The server as a process."""
+
+    def __init__(self, app: str, timeout_s: float) -> None:
+        listener, self.base_url = _free_port()
+        command = [sys.executable, "-B", "-m", "uvicorn", app, "--fd", str(listener.fileno()), "--log-level", "warning"]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, pass_fds=[listener.fileno()]
+        )
+        listener.close()
+        self._wait(time.monotonic() + timeout_s)
+
+    def _wait(self, deadline: float) -> None:
+        while True:
+            try:
+                assert httpx.get(f"{self.base_url}/health", timeout=5.0).status_code == 200
+                return
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, "the server did not come up"
+
+    def inspect(self) -> dict[str, Any]:
+        return {"process": self._process.pid}
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=30)
+
+
+def _free_port() -> tuple[socket.socket, str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_validation_of_the_running_package_passes_startup_reward_observation_and_state(tmp_path: Path) -> None:
+    # What the manifest names, apart from a checkout in which caches come and go while it is digested.
+    for name in ("openenv.yaml", "interfaces/openenv/validation.json", "interfaces/openenv/server/Dockerfile"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    report = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalProcess())
+    found = {result.check_id: result for result in report.results}
+    for check in ("startup", "reward_well_formed", "observation_schema", "state_contract"):
+        result = found[f"runtime.{check}"]
+        assert result.status is CheckStatus.PASS, (check, result.evidence)
+    assert found["runtime.state_contract"].measured["exchanges"] >= 6  # a reset and two steps, each with its state
+    assert not [one for one in report.results if one.status in (CheckStatus.FAIL, CheckStatus.ERROR)]
+
+
+def test_a_session_too_many_is_refused_and_one_that_ends_makes_room() -> None:
+    with served("--sessions", "2") as two, connect(two.ws_url) as first, connect(two.ws_url) as second:
+        for session in (first, second):
+            assert exchange(session, "reset", {"seed": 1})["type"] == "observation"
+        with connect(two.ws_url) as third:
+            refused = json.loads(third.recv())["data"]
+        assert (refused["code"], refused["active_sessions"], refused["max_sessions"]) == ("CAPACITY_REACHED", 2, 2)
+        first.close()
+        wait_for_room(two)
+        # A client that vanishes: its socket is gone, without a word.
+        second.socket.shutdown(socket.SHUT_RDWR)
+        wait_for_room(two)
+
+
+def exchange(session: Any, kind: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    # One that is refused is closed at once; what it was told is still to be read.
+    with suppress(ConnectionClosed):
+        session.send(json.dumps({"type": kind} | ({} if data is None else {"data": data})))
+    answer: dict[str, Any] = json.loads(session.recv())
+    return answer
+
+
+def wait_for_room(on: Served, timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with connect(on.ws_url) as session:
+            if exchange(session, "reset", {"seed": 1})["type"] == "observation":
+                return
+        assert time.monotonic() < deadline, "no session was freed"
+
+
+def test_hundreds_of_sessions_beyond_the_limit_are_refused_one_by_one() -> None:
+    answers: list[str] = []
+    everyone = threading.Barrier(300)
+
+    with served("--sessions", "8") as few:
+
+        def open_one() -> None:
+            with connect(few.ws_url, open_timeout=60) as session:
+                answer = exchange(session, "reset", {"seed": 1})
+                answers.append(answer["data"].get("code", answer["type"]))
+                everyone.wait(timeout=60)  # until all have asked, so that nobody makes room for another
+
+        threads = [threading.Thread(target=open_one) for _ in range(300)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers.count("observation") == 8
+        assert answers.count("CAPACITY_REACHED") == 292
+        wait_for_room(few)
+
+
+def test_a_silent_session_is_ended_and_told_so() -> None:
+    with served("--sessions", "1", "--idle", "1", command=COMMAND) as one, connect(one.ws_url) as silent:
+        assert exchange(silent, "reset", {"seed": 1})["type"] == "observation"
+        wait_for_room(one)
+        answer = exchange(silent, "step", {"action": "wait"})
+        assert answer["data"]["message"] == (
+            "this session has ended, as it was silent for too long; next: connect again"
+        )
+
+
+def test_the_page_to_play_by_hand_is_served_on_demand() -> None:
+    with served("--web", command=COMMAND) as running:
+        assert httpx.get(f"{running.url}/web/", timeout=STARTS_WITHIN_S).status_code == 200
+        seen = httpx.post(f"{running.url}/web/reset", json={"seed": 3}, timeout=60).json()
+        assert seen["observation"]["step"] == 0
+        played = httpx.post(f"{running.url}/web/step", json={"action": {"action": "wait"}}).json()
+        assert played["observation"]["step"] == 1
+        wrong = httpx.post(f"{running.url}/web/step", json={"action": {"action": "reboot"}})
+        assert wrong.status_code == 422
+        assert wrong.json()["detail"][0]["msg"].startswith("unknown action 'reboot'; an action is a number")
+        assert httpx.post(f"{running.url}/web/step", json={"action": [1]}).status_code == 422
+
+
+def test_the_page_is_not_there_unasked(server: Served) -> None:
+    assert httpx.get(f"{server.url}/web/").status_code == 404
+
+
+def mirr_openenv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_lab_serves_one_session_and_more_is_wrong_usage() -> None:
+    answer = mirr_openenv("--world", "docker", "--sessions", "2")
+    assert answer.returncode == 2
+    assert answer.stderr == (
+        "mirr: Invalid value: a lab plays one episode at a time; got --sessions 2. See: mirr --help\n"
+    )
+
+
+def test_a_port_that_is_taken_is_named_with_a_way_out(server: Served) -> None:
+    port = server.url.rsplit(":", 1)[1]
+    answer = mirr_openenv("--port", port)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: ")
+    assert answer.stderr.endswith("; next: another --port, or --port 0 for a free one. See: mirr --help\n")
+
+
+def test_nothing_but_its_own_folder_imports_openenv_before_it_is_needed() -> None:
+    code = "import sys, cli.main, cli.openenv_command; print([name for name in sys.modules if 'openenv' in name])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert loaded.stdout == "['cli.openenv_command']\n"

@@ -1,0 +1,141 @@
+"""Tests of the tasks, and of what goes over the wire."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from env.environment import Observation
+from env.vocabulary import ALL_FAULTS, PACK_ACTIONS, CheckLogs, Feature, Service, action_text
+from env.world import Level, LogLine
+from interfaces.openenv.models import MirrAction, MirrObservation, from_wire, to_wire
+from interfaces.openenv.rubric import IncidentRubric
+from interfaces.openenv.tasks import NoSuchTask, Split, UnknownSplit, task_at, tasks_of
+from scenarios.packs import all_packs
+
+ROOT = Path(__file__).parents[3]
+
+
+def openenv_yaml() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "openenv.yaml").read_text())
+    return content
+
+
+def seen() -> Observation:
+    features = np.arange(35, dtype=np.float32).reshape(5, 7) / np.float32(3)
+    features[2, 1:] = np.nan
+    return Observation(features=features, step=3, steps_left=27)
+
+
+@pytest.mark.parametrize("number", range(len(PACK_ACTIONS)))
+def test_an_action_is_the_same_by_number_and_by_text(number: int) -> None:
+    action = PACK_ACTIONS[number]
+    by_number = MirrAction.model_validate({"action": number})
+    assert by_number == MirrAction(action=action_text(action)) == MirrAction.of(action)
+    assert by_number.taken() == action
+
+
+@pytest.mark.parametrize("given", [-1, 42, 10**30, 1.5, True, None, "", "reboot", "restart(mars)", [], {}, math.inf])
+def test_what_is_no_action_is_refused_with_the_way_to_write_one(given: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        MirrAction.model_validate({"action": given})
+    assert refused.value.errors()[0]["msg"] == (
+        f"unknown action {given!r}; an action is a number from 0 to 41, or written as in: "
+        "wait, check_logs(auth), diagnose(payments, bad_deploy), restart(auth)"
+    )
+    json.dumps(refused.value.errors(include_url=False, include_input=False))  # can be told to a client
+
+
+def test_the_schema_of_an_action_lists_every_action() -> None:
+    texts, numbers = MirrAction.model_json_schema()["properties"]["action"]["anyOf"]
+    assert texts["enum"] == [action_text(action) for action in PACK_ACTIONS]
+    assert (numbers["minimum"], numbers["maximum"]) == (0, len(PACK_ACTIONS) - 1)
+
+
+def test_an_observation_comes_out_of_the_wire_as_it_went_in() -> None:
+    line = LogLine(age_s=1.25, level=Level.ERROR, event="request_failed", text="POST /charges 500")
+    before = replace(
+        seen(), last_action=CheckLogs(Service.ORDERS), last_result="1 line", logs=(line,), logs_of=Service.ORDERS
+    )
+    wire = json.dumps(to_wire(before, choices=41).model_dump(), allow_nan=False)
+    after = from_wire(MirrObservation.model_validate_json(wire))
+    np.testing.assert_array_equal(after.features, before.features)
+    assert (after.logs, after.logs_of, after.last_action) == (before.logs, before.logs_of, before.last_action)
+    assert (after.step, after.steps_left, after.last_result) == (3, 27, "1 line")
+
+
+def test_a_service_that_could_not_be_scraped_is_null_and_never_zero() -> None:
+    row = to_wire(seen(), choices=41).features[2]
+    assert row[0] is not None
+    assert row[1:] == [None] * (len(Feature) - 1)
+
+
+def test_every_fault_and_every_pack_is_in_both_splits_equally_often() -> None:
+    for split in Split:
+        faults: dict[str, int] = {}
+        for task in tasks_of(split):
+            name = task.scenario.name or str(task.scenario.faults[0])
+            faults[name] = faults.get(name, 0) + 1
+        assert faults.keys() == {str(fault) for fault in ALL_FAULTS} | {pack.id for pack in all_packs()}
+        assert len(set(faults.values())) == 1
+
+
+def test_no_seed_is_in_two_tasks() -> None:
+    seeds = [task.scenario.seed for split in Split for task in tasks_of(split)]
+    assert len(seeds) == len(set(seeds))
+
+
+def test_any_slice_of_tasks_mixes_their_kinds() -> None:
+    for split in Split:
+        assert len({task.scenario.timeline for task in tasks_of(split)[:54]}) > 15
+
+
+def test_a_task_tells_nothing_of_its_faults_seed_or_pack() -> None:
+    words = {"crashed", "memory_leak", "overloaded", "bad_deploy", *(pack.id for pack in all_packs())}
+    for split in Split:
+        for task in tasks_of(split):
+            told = json.dumps(task.to_json())
+            assert not [word for word in words if word in told]
+            assert str(task.scenario.seed) not in told
+
+
+def test_a_task_is_the_same_whenever_it_is_asked_for() -> None:
+    task = task_at("test", 12)
+    assert task.id == "test-00012"
+    assert task.scenario == tasks_of(Split.TEST)[12].scenario
+
+
+def test_what_names_no_task_is_refused() -> None:
+    with pytest.raises(UnknownSplit, match=r"^unknown split 'validation'; one of: train, test$"):
+        task_at("validation", 0)
+    with pytest.raises(NoSuchTask, match=r"^no task 540 in test; its tasks go from 0 to 539$"):
+        task_at("test", 540)
+    with pytest.raises(NoSuchTask, match=r"^no task -1 in train; its tasks go from 0 to 2699$"):
+        task_at("train", -1)
+
+
+def test_the_manifest_declares_as_many_tasks_as_there_are() -> None:
+    declared = openenv_yaml()["validation"]["capabilities"]["declared_task_count"]
+    assert declared == {str(split): len(tasks_of(split)) for split in Split}
+
+
+def test_the_manifest_has_the_project_s_version() -> None:
+    version = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert openenv_yaml()["version"] == version[1]
+
+
+def test_the_page_on_the_environment_says_what_the_code_does() -> None:
+    page = (ROOT / "interfaces" / "openenv" / "README.md").read_text()
+    for name, words in IncidentRubric().in_words().items():
+        assert f"| {name} | {words} |" in page
+    assert f"{len(tasks_of(Split.TRAIN))} tasks in `train`, {len(tasks_of(Split.TEST))} in `test`" in page
