@@ -10,7 +10,14 @@ import typer
 from typer.exceptions import TyperException
 
 from chaos.errors import ChaosError
-from cli import bench_command, chaos_commands, episode_commands, lab_commands, lifecycle_command
+from cli import (
+    bench_command,
+    chaos_commands,
+    episode_commands,
+    lab_commands,
+    lifecycle_command,
+    openenv_command,
+)
 from env.record import RecordError
 from env.scenario import BadScenario
 from env.vocabulary import UnknownName
@@ -32,6 +39,7 @@ chaos_commands.register(app)
 episode_commands.register(app)
 lifecycle_command.register(app)
 bench_command.register(app)
+openenv_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -23,12 +23,7 @@ from interfaces.openenv.models import from_wire
 
 ROOT = Path(__file__).parents[3]
 MODULE = (sys.executable, "-m", "interfaces.openenv.server.app")
-COMMAND = (
-    sys.executable,
-    "-c",
-    "from cli import main, openenv_command; openenv_command.register(main.app); main.main()",
-    "openenv",
-)
+COMMAND = (str(Path(sys.executable).with_name("mirr")), "openenv")
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0
 
