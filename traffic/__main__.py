@@ -45,7 +45,8 @@ class Settings:
 async def run(settings: Settings) -> None:
     """Run until told to stop."""
     metrics = Metrics()
-    connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=60)
+    # Names are asked for anew each second: an address that was one service's may soon be another's.
+    connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         campaigns = Campaigns(session, url_of=lambda target: settings.urls[target], seed=settings.seed)
         runner = web.AppRunner(Control(campaigns, metrics).app(), access_log=None, shutdown_timeout=1.0)

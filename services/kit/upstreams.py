@@ -62,7 +62,8 @@ class HttpUpstreams:
         self._urls = urls
         self._timeout_s = timeout_s
         # IPv4 only: a second query for each name costs time and has no answer on a container network.
-        connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=60)
+        # Names are asked for anew each second: an address that was one service's may soon be another's.
+        connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
     async def call(
