@@ -61,7 +61,7 @@ class Patience:
 
 @dataclass
 class Stage:
-    """A fault that begins in mid-episode, in stages, while time passes."""
+    """A fault that begins in stages, while time passes."""
 
     fault: Fault
     due: float

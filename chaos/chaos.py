@@ -74,7 +74,6 @@ class Chaos:
         self._watched = watched
         self._healer = Healer(fleet, campaigns, journal, now=now)
         self._mine: set[Fault] = set()  # injected by this process, and neither ended nor healed by it
-        self._running: dict[Fault, Campaign] = {}  # as sized by their faults
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
         """Break something, until it is ended or healed. It lasts for as long as this process lives or, with `lease_s`,
@@ -94,7 +93,7 @@ class Chaos:
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
             self._watched()
-            rest = iter(stages(self._tools(fault, lease_s), fault.service))
+            rest = iter(stages(self._tools(lease_s), fault.service))
             wait_s = next(rest, None)
         while wait_s is not None:
             yield wait_s
@@ -118,8 +117,7 @@ class Chaos:
         """The fault ends by itself, as incidents do. What it leaves behind is put back by `heal`. Raises FleetError
         or CampaignError; the fault stays in the journal then."""
         with self._turn():
-            FAULTS[fault.mode].end(self._tools(fault, None), fault.service)
-            self._running.pop(fault, None)
+            FAULTS[fault.mode].end(self._tools(None), fault.service)
             self._mine.discard(fault)
             self._journal.ended(fault)
 
@@ -154,7 +152,6 @@ class Chaos:
     def heal(self) -> list[str]:
         """Put everything back to how the lab was made, as Healer does. Raises Unhealed."""
         self._heartbeat.release()
-        self._running.clear()
         self._mine.clear()
         return self._healer.heal()
 
@@ -193,11 +190,11 @@ class Chaos:
             ) from error
         return {"lease_s": self._heartbeat.lease_s, "holder": self._heartbeat.holder}
 
-    def _tools(self, fault: Fault, lease_s: float | None) -> Tools:
+    def _tools(self, lease_s: float | None) -> Tools:
         return Tools(
             fleet=self._fleet,
             meter=self._meter,
-            run_campaign=lambda campaign: self._run_campaign(fault, campaign, lease_s),
+            run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
             end_campaign=self._end_campaign,
         )
 
@@ -205,8 +202,7 @@ class Chaos:
         self._heartbeat.let_go(campaign_id)
         self._campaigns.stop(campaign_id)
 
-    def _run_campaign(self, fault: Fault, campaign: Campaign, lease_s: float | None) -> None:
+    def _run_campaign(self, campaign: Campaign, lease_s: float | None) -> None:
         self._campaigns.start(campaign, self._heartbeat.lease_s if lease_s is None else lease_s)
-        self._running[fault] = campaign
         if lease_s is None:
             self._heartbeat.hold(campaign)

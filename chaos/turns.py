@@ -35,6 +35,6 @@ def _locked(lock: int, timeout_s: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # the kernel tells nobody when a lock is let go
         else:
             return True

@@ -12,17 +12,7 @@ from chaos.errors import FleetError
 from chaos.faults import ENOUGH, FAULTS, LEAK_RATES_PER_S
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import QUOTA_US, FakeClock, FakeLab, fake_chaos
-
-
-@pytest.fixture
-def lab() -> FakeLab:
-    return FakeLab(FakeClock())
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path, now=lambda: 7.0)
+from tests.fakes import QUOTA_US, FakeLab, fake_chaos
 
 
 def test_every_fault_mode_has_a_row() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,21 +15,11 @@ from chaos.errors import CampaignError, GeneratorAway, Unhealed
 from chaos.healer import Healer
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, fake_chaos
+from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_LEAKING = Fault(FaultMode.MEMORY_LEAK, Service.ORDERS)
 PROMETHEUS, GENERATOR = "lab_prometheus_1", "lab_traffic_1"
-
-
-@pytest.fixture
-def lab() -> FakeLab:
-    return FakeLab(FakeClock())
-
-
-@pytest.fixture
-def journal(tmp_path: Path, lab: FakeLab) -> Journal:
-    return Journal(tmp_path, now=lab.clock.now)
 
 
 @pytest.fixture

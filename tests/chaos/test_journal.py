@@ -12,20 +12,10 @@ from chaos.errors import JournalError
 from chaos.journal import Journal
 from chaos.leases import LeaseFile
 from env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeClock, FakeLab, fake_chaos
+from tests.fakes import FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
-
-
-@pytest.fixture
-def lab() -> FakeLab:
-    return FakeLab(FakeClock())
-
-
-@pytest.fixture
-def journal(tmp_path: Path, lab: FakeLab) -> Journal:
-    return Journal(tmp_path, now=lab.clock.now)
 
 
 def faults(journal: Journal) -> list[Fault]:

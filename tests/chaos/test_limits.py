@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from chaos.errors import Refused
 from chaos.journal import Journal
 from chaos.limits import Limits
 from env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeClock, FakeLab, fake_chaos
+from tests.fakes import FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
 PAYMENTS_DOWN = Fault(FaultMode.CRASHED, Service.PAYMENTS)
-
-
-@pytest.fixture
-def lab() -> FakeLab:
-    return FakeLab(FakeClock())
-
-
-@pytest.fixture
-def journal(tmp_path: Path, lab: FakeLab) -> Journal:
-    return Journal(tmp_path, now=lab.clock.now)
 
 
 def test_a_third_service_is_refused_whoever_broke_the_others(lab: FakeLab, journal: Journal) -> None:

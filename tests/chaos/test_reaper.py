@@ -18,19 +18,9 @@ from chaos.journal import Journal
 from chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
 from chaos.turns import turn
 from env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeCampaigns, FakeClock, FakeLab, fake_chaos
+from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
-
-
-@pytest.fixture
-def lab() -> FakeLab:
-    return FakeLab(FakeClock())
-
-
-@pytest.fixture
-def journal(tmp_path: Path, lab: FakeLab) -> Journal:
-    return Journal(tmp_path, now=lab.clock.now)
 
 
 def watch_over(lab: FakeLab, journal: Journal, said: list[str], heal: Callable[[], list[str]] | None = None) -> None:
