@@ -5,29 +5,24 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from bridge.assembly import assemble
-from bridge.footprint import footprint
 from chaos.journal import Journal
 from env.vocabulary import Fault, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
-from lab.footprint import Footprint, differences
+from lab.footprint import differences
 from lab.state import state_dir
 from tests.cli.fields import EPISODE_FIELDS
+from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
-
-MIRR = str(Path(sys.executable).with_name("mirr"))
 
 
 def command(lab: str, *arguments: str) -> list[str]:
@@ -45,18 +40,6 @@ def episode(lab: str, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
-        time.sleep(0.1)
-
-
-def made_of(lab: str) -> Footprint:
-    """Everything that an episode could leave otherwise."""
-    return footprint(assemble(lab))
-
-
 @contextmanager
 def episode_under_way(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]:
     """An episode of `wait`, in a process of its own, whose fault has been injected."""
@@ -69,7 +52,7 @@ def episode_under_way(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]
         text=True,
     )
     try:
-        wait_until(lambda: [entry.fault for entry in journal.open_faults()] == [fault])
+        wait_until(lambda: [entry.fault for entry in journal.open_faults()] == [fault], "the injection")
         yield process
     finally:
         process.kill()
@@ -174,5 +157,5 @@ def test_injected_traffic_ends_with_its_lease(real_lab: str) -> None:
     def campaigns() -> object:
         return requests.get(f"{url}/campaigns", timeout=2).json()["campaigns"]
 
-    wait_until(lambda: campaigns() == [], timeout_s=10.0)
+    wait_until(lambda: campaigns() == [], "the end of the campaign", timeout_s=10.0)
     assert mirr(real_lab, "revert").returncode == 0
