@@ -1,0 +1,21 @@
+"""What the tests of chaos on a fake lab share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.journal import Journal
+from tests.fakes import FakeClock, FakeLab
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def journal(tmp_path: Path, lab: FakeLab) -> Journal:
+    """On the lab's clock."""
+    return Journal(tmp_path, now=lab.clock.now)
