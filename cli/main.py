@@ -17,6 +17,7 @@ from cli import (
     lab_commands,
     lifecycle_command,
     openenv_command,
+    records_command,
 )
 from env.record import RecordError
 from env.scenario import BadScenario
@@ -40,6 +41,7 @@ episode_commands.register(app)
 lifecycle_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
+records_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -45,7 +45,7 @@ class RecordedWorld:
         self._step = 0
         self._injected = []
         if not self.rollout.steps:
-            self._give_out("the first observation")
+            self._give_out("first observation")
 
     def inject(self, fault: Fault) -> None:
         """The fault is in what was measured; it has to be the one."""
