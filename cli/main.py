@@ -16,6 +16,7 @@ from cli import (
     episode_commands,
     lab_commands,
     lifecycle_command,
+    mcp_command,
     openenv_command,
     records_command,
 )
@@ -42,6 +43,7 @@ lifecycle_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
+mcp_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
