@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -92,6 +93,31 @@ class Episodes(_Answer):
     """Every episode of the exam."""
 
     episodes: list[Episode]
+
+
+def schema(of: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of an answer, without what pydantic adds for nobody: clients check it anew at every call."""
+    plain = _plain(of.model_json_schema(mode="serialization"))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _plain(part: object) -> object:
+    match part:
+        case {"anyOf": [{"type": str(kind), **more}, {"type": "null"}], **rest} if not more:
+            return _plain({"type": [kind, "null"], **rest})
+        case dict():
+            return {
+                name: {each: _plain(value) for each, value in inner.items()}
+                if name == "properties"  # whose names are ours, also one that reads as a keyword
+                else _plain(inner)
+                for name, inner in part.items()
+                if name not in ("title", "default")
+            }
+        case list():
+            return [_plain(each) for each in part]
+        case _:
+            return part
 
 
 def answer(sight: Sight) -> Answer:

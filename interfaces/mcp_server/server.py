@@ -28,7 +28,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from interfaces.mcp_server.answers import Answer, Episode, Episodes, answer, as_text
+from interfaces.mcp_server.answers import Answer, Episode, Episodes, answer, as_text, schema
 from interfaces.mcp_server.desk import Desk
 from interfaces.mcp_server.exam import Exam, ExamError, Sight
 
@@ -129,7 +129,13 @@ async def _asked(desk: Desk, work: Callable[P, T], *args: P.args, **kwargs: P.kw
 
 
 def _result(sight: Sight) -> ToolResult:
-    return ToolResult(content=as_text(sight), structured_content=answer(sight).model_dump(mode="json"))
+    return _answered(as_text(sight), answer(sight))
+
+
+def _answered(text: str, structured: Answer | Episodes) -> ToolResult:
+    # With `meta` the library passes the result on as it is. Otherwise it checks the schema of the schema at every
+    # call, which takes longer than all else together; and what is checked comes from the model that the schema is of.
+    return ToolResult(content=text, structured_content=structured.model_dump(mode="json"), meta={})
 
 
 def _tool(
@@ -139,14 +145,14 @@ def _tool(
     title: str,
     says: str,
     annotations: ToolAnnotations,
-    schema: type[Answer] | type[Episodes] = Answer,
+    answers: type[Answer] | type[Episodes] = Answer,
 ) -> str:
     server.tool(
         function,
         title=title,
         description=says,
         annotations=annotations,
-        output_schema=schema.model_json_schema(mode="serialization"),
+        output_schema=schema(answers),
     )
     return function.__name__
 
@@ -183,14 +189,14 @@ def _add_listing(server: FastMCP, exam: Exam, desk: Desk) -> str:
         states = await _asked(desk, exam.states)
         listed = Episodes(episodes=[Episode(episode_id=name, state=state) for name, state in states.items()])
         text = "\n".join(f"{name}: {state}" for name, state in states.items())
-        return ToolResult(content=text, structured_content=listed.model_dump(mode="json"))
+        return _answered(text, listed)
 
     return _tool(
         server,
         list_episodes,
         title="The episodes of this exam",
         annotations=_FREE,
-        schema=Episodes,
+        answers=Episodes,
         says="The ids of the episodes that you may play, each once. Costs no step, and begins nothing.",
     )
 

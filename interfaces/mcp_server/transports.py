@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import socket
 from collections.abc import Callable
 
@@ -10,38 +12,44 @@ from fastmcp import FastMCP
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from interfaces.mcp_server.stdin import stdin_until_told
+
 HOST = "127.0.0.1"
 PATH = "/mcp"
 MOST_BYTES = 1 << 20  # of one request; the largest that makes sense has some hundred
 _BACKLOG = 1024
+_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600  # of JSON-RPC
 
 
 class PortTaken(OSError):
     """Somebody else listens there; the message says what next."""
 
 
-class BodyLimit:
-    """Refuses requests with larger bodies than any of ours, before they are kept in memory."""
+class Gate:
+    """Refuses what is no request before anybody keeps or parses it: a body that is too large, or no JSON."""
 
     def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
         self._app = app
         self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         parts: list[Message] = []
         size = 0
-        more = scope["method"] in ("POST", "PUT", "PATCH")
+        more = True
         while more:
             message = await receive()
             parts.append(message)
             size += len(message.get("body", b""))
             if size > self._most_bytes:
-                await _too_large(send, self._most_bytes)
+                await _refuse(send, 413, _INVALID_REQUEST, f"a request has at most {self._most_bytes} bytes")
                 return
             more = message["type"] == "http.request" and message.get("more_body", False)
+        if parts[-1]["type"] == "http.request" and not _is_object(b"".join(part["body"] for part in parts)):
+            await _refuse(send, 400, _PARSE_ERROR, "the body is no JSON object")
+            return
 
         async def replay() -> Message:
             return parts.pop(0) if parts else await receive()
@@ -49,16 +57,32 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
 
-async def _too_large(send: Send, most_bytes: int) -> None:
-    text = f'{{"error": "a request has at most {most_bytes} bytes"}}'.encode()
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):  # no UTF-8 is a ValueError, too
+        return False
+
+
+async def _refuse(send: Send, status: int, code: int, message: str) -> None:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(error).encode()})
+
+
+def keep_quiet() -> None:
+    """Malformed messages are the client's affair: it is told, and whoever runs the exam reads of accidents only.
+    On standard streams a client may well leave stderr unread, where a talkative server would wait for ever."""
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 def run_stdio(server: FastMCP) -> None:
-    """Serve the client on stdin and stdout until it closes stdin."""
-    anyio.run(lambda: server.run_stdio_async(show_banner=False, log_level="ERROR"))
+    """Serve the client on stdin and stdout until it closes stdin; KeyboardInterrupt where a signal came first."""
+    keep_quiet()
+    with stdin_until_told():
+        anyio.run(lambda: server.run_stdio_async(show_banner=False, log_level="ERROR"))
 
 
 def listen(port: int) -> socket.socket:
@@ -81,6 +105,7 @@ def url(listening: socket.socket) -> str:
 
 def run_http(server: FastMCP, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve over streamable HTTP until a signal ends it. Each request stands for itself: no session is kept."""
+    keep_quiet()
     ready()
     anyio.run(
         lambda: server.run_http_async(
@@ -94,7 +119,7 @@ def run_http(server: FastMCP, listening: socket.socket, ready: Callable[[], None
             stateless_http=True,
             # Pages that a browser on this machine shows must not reach the lab by a name that resolves to it.
             host_origin_protection=True,
-            middleware=[Middleware(BodyLimit)],
+            middleware=[Middleware(Gate)],
             uvicorn_config={"access_log": False, "ws": "none", "log_level": "error", "timeout_graceful_shutdown": 3},
             sockets=[listening],
         )
