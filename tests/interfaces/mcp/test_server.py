@@ -24,7 +24,7 @@ from interfaces.mcp_server.desk import Desk
 from interfaces.mcp_server.exam import Exam, ExamConfig, Question
 from interfaces.mcp_server.server import build_server
 from scenarios.packs import PACK_CONFIG, all_packs
-from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
+from tests.interfaces.mcp.player import ROOT, call, play_by_tools, refused, structured, text_of
 
 FAULT = Fault.parse("bad_deploy:orders")
 
@@ -280,3 +280,14 @@ def test_whatever_is_called_the_answer_is_a_result_or_one_line_of_error(
         assert (await call(client, "status", {"episode_id": "0"}))["episode_id"] == "0"
 
     visit(body)
+
+
+def test_the_documentation_names_every_tool() -> None:
+    page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    documented = [name.strip().strip("`") for row in rows for name in row.split(",")]
+
+    async def body(client: Client[Any]) -> None:
+        assert sorted(tool.name for tool in await client.list_tools()) == sorted(documented)
+
+    visit(body, config=ExamConfig(episode=PACK_CONFIG), lists=True)
