@@ -53,6 +53,26 @@ _HARMLESS = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempoten
 _DISRUPTIVE = ToolAnnotations(readOnlyHint=False, destructiveHint=True, idempotentHint=False, openWorldHint=False)
 
 
+_ACTION_WORDS: dict[str, tuple[str, str, ToolAnnotations]] = {
+    "wait": ("Wait", "Do nothing, and see what the next step brings.", _HARMLESS),
+    "check_logs": ("Check a log", "Read a service's recent log lines.", _HARMLESS),
+    "diagnose": (
+        "Commit to a diagnosis",
+        "Say which service is broken, and how. It cannot be taken back.",
+        _HARMLESS,
+    ),
+    "diagnose_none": (
+        "Commit to a false alarm",
+        "Say that nothing is broken, and the alarm is false. It cannot be taken back.",
+        _HARMLESS,
+    ),
+    "restart": ("Restart a service", "End its process and start it again, on the same release.", _DISRUPTIVE),
+    "rollback": ("Roll a service back", "Go back to the release before this one, where there is one.", _DISRUPTIVE),
+    "scale_up": ("Scale a service up", "Double its CPU quota; once.", _HARMLESS),
+}
+"""Title, description and hints of each tool that is an action, by its name."""
+
+
 def instructions(config: EpisodeConfig) -> str:
     """What a client tells its model about the server."""
     what = (
@@ -226,24 +246,11 @@ def _add_actions(server: FastMCP, exam: Exam, desk: Desk, config: EpisodeConfig)
     async def scale_up(episode_id: EpisodeId, service: ServiceName) -> ToolResult:
         return await take(episode_id, ScaleUp(service))
 
-    step = f"One step of {config.step_s:g} s."
-    table: list[tuple[Callable[..., Any], str, str, ToolAnnotations]] = [
-        (wait, "Wait", "Do nothing, and see what the next step brings.", _HARMLESS),
-        (check_logs, "Check a log", "Read a service's recent log lines.", _HARMLESS),
-        (
-            diagnose,
-            "Commit to a diagnosis",
-            "Say which service is broken, and how. It cannot be taken back.",
-            _HARMLESS,
-        ),
-        (restart, "Restart a service", "End its process and start it again, on the same release.", _DISRUPTIVE),
-        (rollback, "Roll a service back", "Go back to the release before this one, where there is one.", _DISRUPTIVE),
-        (scale_up, "Scale a service up", "Double its CPU quota; once.", _HARMLESS),
-    ]
+    functions: list[Callable[..., Any]] = [wait, check_logs, diagnose, restart, rollback, scale_up]
     if config.none_diagnosis:
-        told = "Say that nothing is broken, and the alarm is false. It cannot be taken back."
-        table.append((diagnose_none, "Commit to a false alarm", told, _HARMLESS))
+        functions.append(diagnose_none)
+    named = [(function, _ACTION_WORDS[function.__name__]) for function in functions]
     return [
-        _tool(server, function, title=title, says=f"{says} {step}", annotations=annotations)
-        for function, title, says, annotations in table
+        _tool(server, function, title=title, says=f"{says} One step of {config.step_s:g} s.", annotations=annotations)
+        for function, (title, says, annotations) in named
     ]
