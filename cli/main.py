@@ -16,7 +16,9 @@ from cli import (
     episode_commands,
     lab_commands,
     lifecycle_command,
+    mcp_command,
     openenv_command,
+    records_command,
 )
 from env.record import RecordError
 from env.scenario import BadScenario
@@ -40,6 +42,8 @@ episode_commands.register(app)
 lifecycle_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
+records_command.register(app)
+mcp_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -106,6 +106,8 @@ class Environment:
         """Of the last episode, once it is over; also where the world failed."""
         self.last_snapshot: Snapshot | None = None
         """What the world measured last, for recordings; an agent is given observations alone."""
+        self.last_accepted: bool | None = None
+        """Whether the world accepted the last action, for recordings; None before the first."""
         self._judge: Judge | None = None
         self._scenario: Scenario | None = None
 
@@ -166,6 +168,7 @@ class Environment:
         self._noise[:, :, FEATURE_COLUMN[Feature.UP]] = 1.0
         self.report = None
         self.last_snapshot = None
+        self.last_accepted = None
         self._judge = None
         self._step = 0
         self._total_reward = 0.0
@@ -191,6 +194,7 @@ class Environment:
         except WorldError as error:
             self._end(Outcome.VOID, str(error))
             raise
+        self.last_accepted = result.accepted
         reward, merit = judge.judge_action(taken, result.accepted)
         self._account(merit, judge)
         for event in events:

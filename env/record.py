@@ -1,48 +1,61 @@
-"""Rollouts on disk: one JSON line for the header, one a step, one for the end."""
+"""Episodes on disk: one JSON line for the header, one a step, one for the end. See docs/records.md."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from env.environment import Observation
+from env.objectives import OBJECTIVES, Objectives
+from env.record_fields import (
+    READABLE_VERSIONS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    Line,
+    LineKind,
+    Misfit,
+    event_json,
+    read_fields,
+)
 from env.scenario import EpisodeConfig, Scenario
-from env.vocabulary import Action, action_text
-from env.world import Snapshot
-
-SCHEMA = "mirr-rollout"
-SCHEMA_VERSION = 1
-
-Line = dict[str, Any]
+from env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Service, action_text
+from env.world import JourneyCount, LogLine, Snapshot
 
 
 class RecordError(ValueError):
-    """A rollout that cannot be written or read; the message says which file, which line and why."""
+    """A record that cannot be written, read or played back; the message says which file, which line or step, why."""
 
 
 def finite(values: list[list[float]]) -> list[list[float | None]]:
-    """`values` with NaN as None: JSON has no NaN."""
-    return [[None if math.isnan(value) else round(value, 6) for value in row] for row in values]
+    """`values` with NaN as None: JSON has no NaN. Nothing is rounded, or a playback would not come out the same."""
+    return [[None if math.isnan(value) else value for value in row] for row in values]
 
 
 class RolloutWriter:
     """Writes one rollout; every line is on disk as soon as its step is over."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._file: IO[str] = path.open("w", encoding="utf-8")
         except OSError as error:
             raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
 
-    def header(self, *, world: str, policy: str, scenario: Scenario, config: EpisodeConfig) -> None:
-        """The first line: what is played, where, by whom."""
+    def header(
+        self, *, world: str, policy: str, scenario: Scenario, config: EpisodeConfig, objectives: Objectives = OBJECTIVES
+    ) -> None:
+        """The first line: what is played, where, by whom, and how it is judged."""
         self._write(
             {
-                "kind": "header",
+                "kind": LineKind.HEADER,
                 "schema": SCHEMA,
                 "version": SCHEMA_VERSION,
                 "world": world,
@@ -50,14 +63,24 @@ class RolloutWriter:
                 "seed": scenario.seed,
                 "scenario": scenario.to_json(),
                 "config": asdict(config),
+                "timeline": [event_json(entry) for entry in scenario.timeline],
+                "objectives": asdict(objectives),
             }
         )
 
-    def step(self, observation: Observation, *, action: Action | None, reward: float, snapshot: Snapshot) -> None:
+    def step(
+        self,
+        observation: Observation,
+        *,
+        action: Action | None,
+        reward: float,
+        snapshot: Snapshot,
+        accepted: bool | None,
+    ) -> None:
         """A step; the one without an action is what was seen before the first."""
         self._write(
             {
-                "kind": "step",
+                "kind": LineKind.STEP,
                 "step": observation.step,
                 "action": None if action is None else action_text(action),
                 "reward": reward,
@@ -73,16 +96,24 @@ class RolloutWriter:
                     {"age_s": line.age_s, "level": str(line.level), "event": line.event, "text": line.text}
                     for line in observation.logs
                 ],
+                "accepted": accepted,
+                "degraded": {str(service): why for service, why in snapshot.degraded.items()},
             }
         )
 
-    def end(self, report: Line) -> None:
-        """The last line: how it ended."""
-        self._write({"kind": "end", "report": report})
+    def end(self, report: Mapping[str, object], *, attempted: Action | None = None) -> None:
+        """The last line: how it ended; `attempted` is the action in which the world failed."""
+        told = None if attempted is None else action_text(attempted)
+        self._write({"kind": LineKind.END, "report": report, "attempted": told})
 
     def _write(self, line: Line) -> None:
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise RecordError(f"cannot write the record {self._path}: {error.strerror}") from error
+        except ValueError as error:
+            raise RecordError(f"cannot write the record {self._path}: a number is infinite, or no number") from error
 
     def close(self) -> None:
         """Let go of the file; safe to call twice."""
@@ -98,35 +129,144 @@ class RolloutWriter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedStep:
+    """A step as read back."""
+
+    step: int
+    action: Action | None  # None at step 0
+    reward: float
+    result: str
+    observation: NDArray[np.float64]  # (services, features), what was seen; every value is one of float32
+    measured: NDArray[np.float64]  # (services, features), before noise
+    journeys: dict[Journey, JourneyCount]
+    overrun_s: float
+    logs: tuple[LogLine, ...]
+    accepted: bool | None = None  # also None in version 1
+    degraded: dict[Service, str] | None = None  # None in version 1
+
+    def seen(self, max_steps: int) -> Observation:
+        """What whoever played was shown after this step."""
+        return Observation(
+            features=self.observation.astype(np.float32),
+            step=self.step,
+            steps_left=max_steps - self.step,
+            last_action=self.action,
+            last_result=self.result,
+            logs=self.logs,
+            logs_of=self.action.service if isinstance(self.action, CheckLogs) else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rollout:
     """A rollout as read back."""
 
-    header: Line
-    steps: tuple[Line, ...]
-    end: Line | None  # None where the recording was cut off
+    path: Path
+    version: int  # of its schema
+    header: Line  # as written
+    scenario: Scenario
+    config: EpisodeConfig
+    objectives: Objectives | None  # None in version 1
+    steps: tuple[RecordedStep, ...]
+    end: Line | None  # as written; None where the recording was cut off
+    attempted: Action | None  # the action in which the world failed
 
 
 def read_rollout(path: Path) -> Rollout:
     """The rollout in `path`, or RecordError."""
     try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"cannot read the record {path}: {error}") from error
-    lines = [_parsed(path, number, text) for number, text in enumerate(texts, start=1)]
-    if not lines or lines[0].get("schema") != SCHEMA:
-        raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
-    if lines[0].get("version") != SCHEMA_VERSION:
-        raise RecordError(f"{path} has schema version {lines[0].get('version')}; this reads {SCHEMA_VERSION}")
-    ends = [line for line in lines[1:] if line.get("kind") == "end"]
-    steps = tuple(line for line in lines[1:] if line.get("kind") == "step")
-    return Rollout(header=lines[0], steps=steps, end=ends[-1] if ends else None)
+        texts = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"cannot read the record {path}: it is not UTF-8 text") from error
+    except OSError as error:
+        raise RecordError(f"cannot read the record {path}: {error.strerror}") from error
+    return _rollout(path, _lines(path, texts))
+
+
+def _lines(path: Path, texts: list[str]) -> list[Line]:
+    *whole, last = texts
+    lines = [_parsed(path, number, text) for number, text in enumerate(whole, start=1)]
+    if last:
+        try:
+            lines.append(_parsed(path, len(texts), last))
+        except RecordError:
+            # Half a line without an end is what a writer leaves that was killed; all before it is whole.
+            if not lines:
+                raise
+    return lines
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Misfit(f"{name} is no JSON number")
 
 
 def _parsed(path: Path, number: int, text: str) -> Line:
     try:
-        line = json.loads(text)
+        line = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise RecordError(f"{path}, line {number}: not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise RecordError(f"{path}, line {number}: not JSON that can be read (nested too deeply)") from error
+    except ValueError as error:  # a constant that is no number, or a number of thousands of digits
+        raise RecordError(f"{path}, line {number}: not JSON that can be read ({error})") from error
     if not isinstance(line, dict) or "kind" not in line:
         raise RecordError(f"{path}, line {number}: not a line of a rollout (no kind)")
     return line
+
+
+def _rollout(path: Path, lines: list[Line]) -> Rollout:
+    header = lines[0] if lines else {}
+    if header.get("kind") != LineKind.HEADER or header.get("schema") != SCHEMA:
+        raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
+    version = header.get("version")
+    if isinstance(version, bool) or version not in READABLE_VERSIONS:
+        raise RecordError(
+            f"{path} has schema version {version!r}; this reads {' and '.join(map(str, READABLE_VERSIONS))}"
+        )
+    head = _fields(path, 1, LineKind.HEADER, header, version)
+    steps: list[RecordedStep] = []
+    end: Line | None = None
+    for number, line in enumerate(lines[1:], start=2):
+        if end is not None:
+            raise RecordError(f"{path}, line {number}: there is something after the end of the episode")
+        if line["kind"] == LineKind.STEP:
+            steps.append(_step(path, number, line, version, len(steps), head["config"]))
+        elif line["kind"] == LineKind.END:
+            end = _fields(path, number, LineKind.END, line, version)
+        else:
+            raise RecordError(f"{path}, line {number}: {line['kind']!r} is no kind of line here; one of: step, end")
+    name, timeline = head["scenario"]
+    scenario = Scenario(seed=head["seed"], timeline=head.get("timeline", timeline), name=name)
+    return Rollout(
+        path=path,
+        version=version,
+        header=header,
+        scenario=scenario,
+        config=head["config"],
+        objectives=head.get("objectives"),
+        steps=tuple(steps),
+        end=end,
+        attempted=None if end is None else end.get("attempted"),
+    )
+
+
+def _step(path: Path, number: int, line: Line, version: int, due: int, config: EpisodeConfig) -> RecordedStep:
+    step = RecordedStep(**_fields(path, number, LineKind.STEP, line, version))
+    if step.step != due:
+        raise RecordError(f"{path}, line {number}: this is step {step.step}; the one that follows is step {due}")
+    if step.step > config.max_steps:
+        raise RecordError(f"{path}, line {number}: step {step.step} of an episode of {config.max_steps}")
+    if isinstance(step.action, DiagnoseNone) and not config.none_diagnosis:
+        raise RecordError(f"{path}, line {number}: {action_text(step.action)} is none of this episode's actions")
+    if (step.action is None) != (step.step == 0):
+        raise RecordError(f"{path}, line {number}: step 0 has no action, and every other one has one")
+    if version > 1 and (step.accepted is None) != (step.step == 0):
+        raise RecordError(f"{path}, line {number}: step 0 accepts nothing, and every other one says whether it did")
+    return step
+
+
+def _fields(path: Path, number: int, kind: LineKind, line: Line, version: int) -> Line:
+    try:
+        return read_fields(kind, line, version)
+    except Misfit as error:
+        raise RecordError(f"{path}, line {number}: {error}") from error

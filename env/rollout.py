@@ -84,6 +84,88 @@ def _diagnosis_json(diagnosis: Diagnosis | None, correct: bool) -> dict[str, obj
     return {"mode": "none", "service": None, "correct": correct}
 
 
+class Sitting:
+    """One episode, played step by step by whoever asks for the next one, and written down where there is a record."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        scenario: Scenario,
+        *,
+        world_name: str = "",
+        policy_name: str = "",
+        record: RolloutWriter | None = None,
+        on_step: OnStep | None = None,
+    ) -> None:
+        self._environment = environment
+        self._scenario = scenario
+        self._world_name = world_name
+        self._policy_name = policy_name
+        self._record = record
+        self._on_step = on_step
+        self._moves: list[Move] = []
+
+    def begin(self) -> Observation:
+        """Break it, and look at it. Raises WorldError where the world failed: the episode is over, and void."""
+        if self._record is not None:
+            self._record.header(
+                world=self._world_name,
+                policy=self._policy_name,
+                scenario=self._scenario,
+                config=self._environment.config,
+                objectives=self._environment.objectives,
+            )
+        try:
+            observation, _ = self._environment.reset(scenario=self._scenario)
+        except WorldError:
+            self._write_end(attempted=None)
+            raise
+        self._tell(observation, None)
+        return observation
+
+    def act(self, action: Action) -> tuple[Observation, bool]:
+        """Take an action: what is seen, and whether that was the end. Raises WorldError where the world failed: the
+        episode is over, and void."""
+        try:
+            observation, reward, terminated, truncated, _ = self._environment.step(action)
+        except WorldError:
+            self._write_end(attempted=action)
+            raise
+        move = Move(action, reward, observation.last_result)
+        self._moves.append(move)
+        self._tell(observation, move)
+        over = terminated or truncated
+        if over:
+            self._write_end(attempted=None)
+        return observation, over
+
+    def result(self) -> EpisodeResult:
+        """How it went; only of an episode that is over."""
+        report = self._environment.report
+        if report is None:
+            raise EpisodeError("the episode is not over; call act(...) until it says so")
+        return EpisodeResult(
+            world=self._world_name, policy=self._policy_name, report=report, trajectory=tuple(self._moves)
+        )
+
+    def _tell(self, observation: Observation, move: Move | None) -> None:
+        if self._record is not None:
+            assert self._environment.last_snapshot is not None
+            self._record.step(
+                observation,
+                action=None if move is None else move.action,
+                reward=0.0 if move is None else move.reward,
+                snapshot=self._environment.last_snapshot,
+                accepted=self._environment.last_accepted,
+            )
+        if self._on_step is not None:
+            self._on_step(observation, move)
+
+    def _write_end(self, *, attempted: Action | None) -> None:
+        if self._record is not None:
+            self._record.end(self.result().to_json(), attempted=attempted)
+
+
 def play(
     environment: Environment,
     policy: Policy,
@@ -98,44 +180,20 @@ def play(
 ) -> EpisodeResult:
     """Play the episode of `seed`, or a whole `scenario`, to its end; a world that fails underneath gives the outcome
     `void`."""
-    moves: list[Move] = []
     if scenario is None:
         scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with the words for it
     elif seed is not None or fault is not None:
         raise EpisodeError("play takes a scenario, or else a seed and a fault; a scenario has both")
-    if record is not None:
-        record.header(world=world_name, policy=policy_name, scenario=scenario, config=environment.config)
-
-    def after(observation: Observation, move: Move | None) -> None:
-        if move is not None:
-            moves.append(move)
-        if record is not None:
-            assert environment.last_snapshot is not None
-            action, reward = (None, 0.0) if move is None else (move.action, move.reward)
-            record.step(observation, action=action, reward=reward, snapshot=environment.last_snapshot)
-        if on_step is not None:
-            on_step(observation, move)
-
+    sitting = Sitting(
+        environment, scenario, world_name=world_name, policy_name=policy_name, record=record, on_step=on_step
+    )
     try:
-        _play(environment, policy, scenario, after)
+        observation, over = sitting.begin(), False
+        policy.reset(policy_rng(scenario.seed))
+        while not over:
+            observation, over = sitting.act(policy.act(observation))
     except WorldError:
         # The environment has written its report, with the reason: void is an answer, not a failure to answer.
         assert environment.report is not None
         assert environment.report.outcome is Outcome.VOID
-    assert environment.report is not None
-    result = EpisodeResult(world=world_name, policy=policy_name, report=environment.report, trajectory=tuple(moves))
-    if record is not None:
-        record.end(result.to_json())
-    return result
-
-
-def _play(environment: Environment, policy: Policy, scenario: Scenario, after: OnStep) -> None:
-    observation, _ = environment.reset(scenario=scenario)
-    policy.reset(policy_rng(scenario.seed))
-    after(observation, None)
-    done = False
-    while not done:
-        action = policy.act(observation)
-        observation, reward, terminated, truncated, _ = environment.step(action)
-        after(observation, Move(action, reward, observation.last_result))
-        done = terminated or truncated
+    return sitting.result()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from env.objectives import FEATURE_COLUMN, SERVICE_ROW
@@ -84,3 +87,40 @@ class FakeWorld:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def write_version_1(path: Path) -> None:
+    """A record as the first version of the schema had it: one step, of a scenario with all there can be in one."""
+    features = [[round(value, 6) for value in HEALTHY_ROW] for _ in Service]
+    journeys = {str(journey): {"requests": 20, "failed": 0} for journey in Journey}
+    header = {
+        "kind": "header",
+        "schema": "mirr-rollout",
+        "version": 1,
+        "world": "docker",
+        "policy": "wait",
+        "seed": 3,
+        "scenario": {
+            "name": "a-pack",
+            "faults": [{"mode": "crashed", "service": "payments", "heals_at_step": 9}],
+            "deploys": [{"service": "auth", "at_step": 4}],
+        },
+        "config": {"step_s": 2.0, "max_steps": 30, "noise": 0.15},
+    }
+    steps = [
+        {
+            "kind": "step",
+            "step": step,
+            "action": action,
+            "reward": 0.0,
+            "result": "",
+            "observation": features,
+            "measured": features,
+            "journeys": journeys,
+            "overrun_s": 0.0,
+            "logs": [],
+        }
+        for step, action in enumerate([None, "wait"])
+    ]
+    end = {"kind": "end", "report": {"outcome": "exhausted", "reason": "no recovery within 30 steps"}}
+    path.write_text("".join(json.dumps(line) + "\n" for line in (header, *steps, end)), encoding="utf-8")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agents.registry import PolicyName, make_policy
 from env.environment import Environment
+from env.objectives import OBJECTIVES
 from env.record import RecordError, RolloutWriter, read_rollout
+from env.record_fields import FIELDS, Line, LineKind
 from env.rollout import play
-from env.scenario import draw
+from env.scenario import EpisodeConfig, Scenario, Scheduled, draw
 from env.simulator.world import SimulatedWorld
-from env.vocabulary import Fault
-from tests.env.fakes import FakeWorld
+from env.vocabulary import Breaks, Deploys, Diagnose, Fault, FaultMode, Heals, Journey, Restart, Service
+from tests.env.fakes import FakeWorld, write_version_1
 
+ROOT = Path(__file__).parents[2]
 FAULT = Fault.parse("crashed:payments")
 
 
@@ -39,14 +45,18 @@ def test_what_was_played_is_what_is_read_back(tmp_path: Path) -> None:
         "noise": 0.15,
         "none_diagnosis": False,
     }
-    assert [step["step"] for step in rollout.steps] == list(range(result.report.steps + 1))
-    assert [step["action"] for step in rollout.steps][:3] == [
+    assert rollout.header["timeline"] == [{"step": 0, "event": "breaks", "fault": "crashed:payments"}]
+    assert rollout.scenario == draw(3, FAULT)
+    assert (rollout.config, rollout.objectives) == (EpisodeConfig(), OBJECTIVES)
+    assert [step.step for step in rollout.steps] == list(range(result.report.steps + 1))
+    assert [step.action for step in rollout.steps][:3] == [
         None,
-        "diagnose(payments, crashed)",
-        "restart(payments)",
+        Diagnose(Service.PAYMENTS, FaultMode.CRASHED),
+        Restart(Service.PAYMENTS),
     ]
-    assert rollout.steps[0]["observation"][4] == [0.0, *[None] * 6]
-    assert rollout.steps[0]["journeys"]["check_out"]["failed"] > 0
+    np.testing.assert_array_equal(rollout.steps[0].observation[4], [0.0, *[np.nan] * 6])
+    assert rollout.steps[0].journeys[Journey.CHECK_OUT].failed > 0
+    assert [step.accepted for step in rollout.steps][:3] == [None, True, True]
     assert rollout.end is not None
     assert rollout.end["report"] == result.to_json()
 
@@ -57,16 +67,29 @@ def test_a_void_episode_has_a_reason_and_an_end(tmp_path: Path) -> None:
     world.fails_with = "Prometheus is gone; see: mirr status"
     with RolloutWriter(path) as writer:
         result = play(Environment(world), make_policy(PolicyName.WAIT, draw(0, FAULT)), seed=3, record=writer)
-    end = read_rollout(path).end
-    assert end is not None
-    assert end["report"]["outcome"] == "void"
+    rollout = read_rollout(path)
+    assert rollout.end is not None
+    assert rollout.end["report"]["outcome"] == "void"
+    assert (rollout.steps, rollout.attempted) == ((), None)
     assert result.to_json()["reason"] == "Prometheus is gone; see: mirr status"
 
 
-def test_a_recording_that_was_cut_off_has_no_end(tmp_path: Path) -> None:
-    path = tmp_path / "cut.jsonl"
-    path.write_text('{"kind": "header", "schema": "mirr-rollout", "version": 1}\n', encoding="utf-8")
-    assert read_rollout(path).end is None
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A record of an episode in which nobody does anything."""
+    path = tmp_path / "whole.jsonl"
+    with RolloutWriter(path) as writer:
+        play(Environment(FakeWorld()), make_policy(PolicyName.WAIT, draw(0, FAULT)), seed=3, record=writer)
+    return path
+
+
+@pytest.mark.parametrize("left", [-1, -40])
+def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whole: Path, left: int) -> None:
+    lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole.write_text("".join(lines[:4]) + lines[4][:left], encoding="utf-8")
+    rollout = read_rollout(whole)
+    assert rollout.end is None
+    assert len(rollout.steps) == (4 if left == -1 else 3)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +98,15 @@ def test_a_recording_that_was_cut_off_has_no_end(tmp_path: Path) -> None:
         ("", "{path} is not a rollout: its first line is no mirr-rollout header"),
         ("{\n", "{path}, line 1: not JSON (Expecting property name enclosed in double quotes)"),
         ("[1]\n", "{path}, line 1: not a line of a rollout (no kind)"),
+        ("[" * 100_000, "{path}, line 1: not JSON that can be read (nested too deeply)"),
+        ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is no JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
-            "{path} has schema version 9; this reads 1",
+            "{path} has schema version 9; this reads 1 and 2",
+        ),
+        (
+            '{"kind": "header", "schema": "mirr-rollout", "version": 1}\n',
+            "{path}, line 1: the header has no world",
         ),
     ],
 )
@@ -87,6 +116,107 @@ def test_what_is_no_rollout_is_refused_with_the_place(tmp_path: Path, text: str,
     with pytest.raises(RecordError) as caught:
         read_rollout(path)
     assert str(caught.value) == message.format(path=path)
+
+
+def _set(line: int, **fields: object) -> Callable[[list[Line]], None]:
+    def change(lines: list[Line]) -> None:
+        lines[line].update(fields)
+
+    return change
+
+
+def _swap(lines: list[Line]) -> None:
+    lines[2], lines[3] = lines[3], lines[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set(0, seed=-1), "line 1: seed: -1 is no whole number from 0 up"),
+        (_set(0, seed=True), "line 1: seed: True is no whole number from 0 up"),
+        (_set(0, scenario={}), "line 1: scenario: no faults"),
+        (
+            _set(0, config={"max_steps": 10**9}),
+            "line 1: config: max_steps is from 1 to 100000, step_s above 0, noise from 0 to 1",
+        ),
+        (
+            _set(0, timeline=[{"step": 2, "event": "heals", "fault": "crashed:auth"}]),
+            "line 1: timeline: crashed:auth ends at step 2 and has not begun",
+        ),
+        (
+            _set(0, timeline=[{"step": 2, "event": "rests"}]),
+            "line 1: timeline: 'rests' is no event; one of: breaks, heals, deploys",
+        ),
+        (
+            _set(3, action="dance"),
+            "line 4: action: unknown action 'dance'; written as in: wait, check_logs(auth), restart(auth)",
+        ),
+        (_set(3, action="diagnose(none)"), "line 4: diagnose(none) is none of this episode's actions"),
+        (_set(3, action=None), "line 4: step 0 has no action, and every other one has one"),
+        (_set(3, accepted=None), "line 4: step 0 accepts nothing, and every other one says whether it did"),
+        (_set(3, reward="much"), "line 4: reward: 'much' is no number"),
+        (_set(3, reward=10**400), "line 4: reward: the number is too large"),
+        (_set(3, measured=[[1.0]]), "line 4: measured: not 5 rows of 7 numbers"),
+        (_set(3, journeys={}), "line 4: journeys: not one count each of browse, sign_in, check_out"),
+        (_set(3, logs=[{"age_s": 1.0}]), "line 4: logs: no level"),
+        (
+            _set(3, degraded={"cellar": "wet"}),
+            "line 4: degraded: unknown service 'cellar'; one of: gateway, auth, inventory, orders, payments",
+        ),
+        (_set(3, kind="scene"), "line 4: 'scene' is no kind of line here; one of: step, end"),
+        (_swap, "line 3: this is step 2; the one that follows is step 1"),
+        (
+            _set(-1, report={"outcome": "fine"}),
+            "line 8: report: 'fine' is no outcome; one of: resolved, collapsed, exhausted, void",
+        ),
+        (lambda lines: lines.append(lines[-1]), "line 9: there is something after the end of the episode"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named_with_its_line(
+    whole: Path, change: Callable[[list[Line]], None], message: str
+) -> None:
+    lines = [json.loads(text) for text in whole.read_text(encoding="utf-8").splitlines()]
+    # Short, so that the last line's number does not depend on how long an episode is.
+    lines = [lines[0], *lines[1:7], lines[-1]]
+    change(lines)
+    whole.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(RecordError) as caught:
+        read_rollout(whole)
+    assert str(caught.value) == f"{whole}, {message}"
+
+
+def test_every_line_holds_exactly_the_documented_fields(whole: Path) -> None:
+    for text in whole.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        assert list(line) == ["kind", *(field.name for field in FIELDS[LineKind(line["kind"])])]
+
+
+def test_the_documentation_has_every_field_with_type_unit_and_version() -> None:
+    page = (ROOT / "docs" / "records.md").read_text(encoding="utf-8").splitlines()
+    documented = [row for row in page if row.startswith(tuple(f"| {kind} |" for kind in LineKind))]
+    assert documented == [
+        f"| {kind} | `{field.name}` | {field.type} | {field.unit or '-'} | {field.since} | {field.says} |"
+        for kind, described in FIELDS.items()
+        for field in described
+    ]
+
+
+def test_version_1_is_read_without_what_it_did_not_hold(tmp_path: Path) -> None:
+    path = tmp_path / "v1.jsonl"
+    write_version_1(path)
+    rollout = read_rollout(path)
+    assert rollout.version == 1
+    assert rollout.scenario == Scenario(
+        seed=3,
+        timeline=(
+            Scheduled(0, Breaks(FAULT)),
+            Scheduled(4, Deploys(Service.AUTH)),
+            Scheduled(9, Heals(FAULT)),
+        ),
+        name="a-pack",
+    )
+    assert (rollout.objectives, rollout.attempted) == (None, None)
+    assert [(step.accepted, step.degraded) for step in rollout.steps] == [(None, None), (None, None)]
 
 
 def test_a_record_that_cannot_be_written_says_where(tmp_path: Path) -> None:

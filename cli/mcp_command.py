@@ -1,0 +1,171 @@
+"""`mirr mcp`: an exam for any MCP client. fastmcp takes a second to import, so it is imported when it is needed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, assert_never
+
+import typer
+
+from cli.options import JsonOption, LabOption
+from cli.worlds import WorldName, open_world, parse_world
+
+if TYPE_CHECKING:
+    from interfaces.mcp_server.exam import Exam, ExamConfig, Question
+
+WRONG_USAGE = 2
+SYMPTOM = "Users complain, and the dashboards show that something is wrong."
+WHAT = "mirr mcp"
+
+
+class Transport(StrEnum):
+    """How clients reach the server."""
+
+    STDIO = "stdio"
+    HTTP = "http"
+
+
+WorldOption = Annotated[str, typer.Option("--world", help="Where the episodes are played: sim or docker.")]
+TransportOption = Annotated[Transport, typer.Option("--transport", help="Standard streams, or HTTP on 127.0.0.1.")]
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="For HTTP; 0 takes a free one.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the first episode; 0, or the pack's own.")]
+EpisodesOption = Annotated[int, typer.Option("--episodes", min=1, max=10_000, help="How many, each under an id.")]
+ScenarioOption = Annotated[Path | None, typer.Option("--scenario", help="Every episode plays this scenario pack.")]
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", help="Write every episode into this directory; keep it from whoever plays.")
+]
+ListOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--list/--no-list", help="Whether a tool lists the ids. Default: with stdio, where there is one client."
+    ),
+]
+IdleOption = Annotated[
+    float,
+    typer.Option("--idle-limit", min=1.0, help="Seconds without a call after which an episode makes way on the lab."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(mcp)
+
+
+def mcp(
+    world: WorldOption = "sim",
+    transport: TransportOption = Transport.STDIO,
+    port: PortOption = 8765,
+    seed: SeedOption = None,
+    episodes: EpisodesOption = 1,
+    scenario: ScenarioOption = None,
+    record: RecordOption = None,
+    lists: ListOption = None,
+    idle_limit: IdleOption = 600.0,
+    lab: LabOption = "mirr",
+    as_json: JsonOption = False,
+) -> None:
+    """Hold an exam for MCP clients: the lab's tools, and episodes that are begun by their first call."""
+    _need_fastmcp()
+    from interfaces.mcp_server.exam import Exam
+
+    where = parse_world(world)
+    questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
+    if where is WorldName.DOCKER:
+        # What is wrong with the lab is for whoever starts the exam, not for whoever plays.
+        with open_world(where, lab, what=WHAT):
+            pass
+    exam = Exam(
+        questions,
+        config,
+        open_world=lambda: open_world(where, lab, what=WHAT),
+        new_id=lambda: f"ep-{secrets.token_hex(6)}",
+        say=_say,
+    )
+    listed = transport is Transport.STDIO if lists is None else lists
+    _serve(exam, transport, port, listed=listed, as_json=as_json)
+
+
+def _need_fastmcp() -> None:
+    try:
+        import fastmcp  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        _say("the MCP server needs fastmcp; next: pip install 'mirr-lab[mcp]'")
+        raise typer.Exit(WRONG_USAGE) from error
+
+
+def _say(text: str) -> None:
+    print(f"mirr: {text}", file=sys.stderr, flush=True)
+
+
+def _set_exam(
+    where: WorldName, seed: int | None, episodes: int, scenario: Path | None, record: Path | None, idle_limit_s: float
+) -> tuple[list[Question], ExamConfig]:
+    """The questions, in order, and how they are put."""
+    from env.scenario import EpisodeConfig, checked_seed, draw
+    from interfaces.mcp_server.exam import ExamConfig, Question
+    from scenarios.packs import PACK_CONFIG, load_pack
+
+    if record is not None and not record.is_dir():
+        raise typer.BadParameter(f"--record {record}: there is no such directory.")
+    pack = None if scenario is None else load_pack(scenario)
+    first = checked_seed(seed if seed is not None else pack.seed if pack is not None else 0)
+    questions = [
+        Question(scenario=draw(number), symptom=SYMPTOM)
+        if pack is None
+        else Question(scenario=pack.scenario(number), symptom=pack.symptom)
+        for number in range(first, first + episodes)
+    ]
+    config = ExamConfig(
+        world_name=where,
+        episode=EpisodeConfig() if pack is None else PACK_CONFIG,
+        at_once=1 if where is WorldName.DOCKER else None,
+        idle_limit_s=idle_limit_s,
+        record_dir=record,
+    )
+    return questions, config
+
+
+def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json: bool) -> None:
+    """Serve until the client leaves, or a signal; then mend what is broken."""
+    from interfaces.mcp_server.desk import Desk
+    from interfaces.mcp_server.server import build_server
+    from interfaces.mcp_server.transports import PortTaken, listen, run_http, run_stdio, url
+
+    desk = Desk()
+    server = build_server(exam, desk, lists_episodes=listed)
+    try:
+        match transport:
+            case Transport.STDIO:
+                # stdout belongs to the protocol.
+                _announce(exam, None, as_json, _say)
+                run_stdio(server)
+            case Transport.HTTP:
+                listening = listen(port)
+                run_http(server, listening, lambda: _announce(exam, url(listening), as_json, _print))
+            case _:
+                assert_never(transport)
+    except PortTaken as error:
+        _say(str(error))
+        raise typer.Exit(WRONG_USAGE) from error
+    finally:
+        desk.close(exam.close)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _announce(exam: Exam, url: str | None, as_json: bool, tell: Callable[[str], None]) -> None:
+    """Tell whoever runs the exam where it is, and the ids to hand out."""
+    if as_json:
+        tell(json.dumps({"url": url, "episodes": list(exam.ids)}))
+        return
+    if url is not None:
+        tell(f"MCP server at {url}")
+    for episode_id in exam.ids:
+        tell(f"episode {episode_id}")

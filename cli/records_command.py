@@ -1,0 +1,127 @@
+"""`mirr records`: episodes on disk, played back, shown, and made into a data set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from env.record import RecordedStep, Rollout
+
+BAD_NEWS = 1
+DIFFERENCES_TOLD = 10
+
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Records, as --record wrote them.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A record, as --record wrote it.")]
+ToOption = Annotated[Path, typer.Option("--to", help="The table to write; its name ends in .parquet.")]
+
+records = typer.Typer(
+    name="records",
+    help="Recorded episodes: play them back, read them, make a data set of them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(records)
+
+
+@records.command()
+def check(files: FilesArgument, as_json: JsonOption = False) -> None:
+    """Play records back, and say whether observations, rewards and report come out the same; exit 1 where not."""
+    from env.record import RecordError, read_rollout
+    from env.recorded import play_back
+
+    answers: list[dict[str, object]] = []
+    for path in files:
+        try:
+            playback = play_back(read_rollout(path))
+        except RecordError as error:
+            # One that cannot be read is bad news of that one; the others are checked all the same.
+            answer: dict[str, object] = {"file": str(path), "same": False, "steps": None, "differences": [str(error)]}
+        else:
+            differences = list(playback.differences)
+            answer = {"file": str(path), "same": playback.same, "steps": playback.steps, "differences": differences}
+        answers.append(answer)
+        if not as_json:
+            print(_checked(answer))
+    if as_json:
+        print(json.dumps({"records": answers}, indent=2))
+    if not all(answer["same"] for answer in answers):
+        raise typer.Exit(BAD_NEWS)
+
+
+def _checked(answer: dict[str, object]) -> str:
+    if answer["same"]:
+        return f"{answer['file']}: {answer['steps']} steps, all the same"
+    differences = answer["differences"]
+    assert isinstance(differences, list)
+    told = [f"  {each}" for each in differences[:DIFFERENCES_TOLD]]
+    more = len(differences) - len(told)
+    return "\n".join([f"{answer['file']}: not the same", *told, *([f"  and {more} more"] if more else [])])
+
+
+@records.command()
+def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> None:
+    """Make a Parquet table of records, one row a step; needs the extra `records`."""
+    from interfaces.parquet import export as export_table
+
+    if to.suffix != ".parquet":
+        raise typer.BadParameter(f"--to {to}: the name of the table has to end in .parquet.")
+    if not to.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--to {to}: there is no directory {to.parent}.")
+    done = export_table(files, to, lambda text: print(f"mirr: {text}", file=sys.stderr))
+    if as_json:
+        print(json.dumps({"table": str(to), "episodes": done.episodes, "rows": done.rows}))
+    else:
+        print(f"{to}: {done.episodes} episodes, {done.rows} rows")
+
+
+@records.command()
+def show(file: FileArgument) -> None:
+    """Print a record: what was seen, what was done, how it ended."""
+    from env.record import read_rollout
+
+    rollout = read_rollout(file)
+    print(_heading(rollout))
+    for step in rollout.steps:
+        print(f"\n{_step_text(step, rollout.config.max_steps)}")
+    print(f"\n{_ending(rollout)}")
+
+
+def _heading(rollout: Rollout) -> str:
+    from cli.watching import faults_text
+
+    header = rollout.header
+    named = f", scenario {rollout.scenario.name}" if rollout.scenario.name else ""
+    return (
+        f"{header['policy']} in {header['world']}, seed {rollout.scenario.seed}{named}\n"
+        f"what happened: {faults_text(rollout.scenario)}"
+    )
+
+
+def _step_text(step: RecordedStep, max_steps: int) -> str:
+    from env.rendering import render
+
+    reward = "" if step.action is None else f"\nreward {step.reward:+.1f}"
+    return render(step.seen(max_steps)) + reward
+
+
+def _ending(rollout: Rollout) -> str:
+    if rollout.end is None:
+        return "cut off: the record has no end"
+    report = rollout.end["report"]
+    facts = [
+        f"  {name:<20} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in report.items()
+        if name not in ("world", "policy", "seed", "scenario", "outcome", "reason", "trajectory")
+    ]
+    return "\n".join([f"{report['outcome']}: {report['reason']}", *facts])

@@ -1,0 +1,371 @@
+"""What the lines of an episode's record hold: one table, which the reader checks by and the documentation shows."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from env.objectives import Objectives
+from env.reward import Outcome
+from env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
+from env.vocabulary import (
+    Action,
+    Breaks,
+    Deploys,
+    Event,
+    Fault,
+    Heals,
+    Journey,
+    Service,
+    UnknownName,
+    parse_action,
+    parse_service,
+)
+from env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
+
+SCHEMA = "mirr-rollout"
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+
+_MOST_STEPS = 100_000  # an Environment draws the noise of all of them at once
+
+Json = Any  # what json.loads returns
+Line = dict[str, Any]
+
+
+class Misfit(ValueError):
+    """A value that is not what its field holds; the reader adds the file and the line."""
+
+
+class LineKind(StrEnum):
+    """What a line is: one header, then a step each, then one end."""
+
+    HEADER = "header"
+    STEP = "step"
+    END = "end"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordField:
+    """One field of a line."""
+
+    name: str
+    type: str  # in words, for the documentation
+    read: Callable[[Json], object]  # the value, checked and in our own types, or Misfit
+    says: str
+    unit: str = ""
+    since: int = 1  # the schema version that brought it
+
+
+def _short(value: Json) -> str:
+    return reprlib.repr(value)
+
+
+def _whole(value: Json) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Misfit(f"{_short(value)} is no whole number from 0 up")
+    return value
+
+
+def _number(value: Json) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Misfit(f"{_short(value)} is no number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise Misfit("the number is too large")
+    return number
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise Misfit(f"{_short(value)} is no text")
+    return value
+
+
+def _flag(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise Misfit(f"{_short(value)} is neither true nor false")
+    return value
+
+
+def _flag_or_null(value: Json) -> bool | None:
+    return None if value is None else _flag(value)
+
+
+def _object(value: Json) -> Line:
+    if not isinstance(value, dict):
+        raise Misfit(f"{_short(value)} is no object")
+    return value
+
+
+def _list(value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise Misfit(f"{_short(value)} is no list")
+    return value
+
+
+def _part(value: Json, name: str) -> Json:
+    holder = _object(value)
+    if name not in holder:
+        raise Misfit(f"no {name}")
+    return holder[name]
+
+
+def _seed(value: Json) -> int:
+    try:
+        return checked_seed(_whole(value))
+    except BadScenario as error:
+        raise Misfit(str(error)) from error
+
+
+def _features(value: Json) -> object:
+    rows = [_list(row) for row in _list(value)]
+    if len(rows) != FEATURES_SHAPE[0] or any(len(row) != FEATURES_SHAPE[1] for row in rows):
+        raise Misfit(f"not {FEATURES_SHAPE[0]} rows of {FEATURES_SHAPE[1]} numbers")
+    return np.array([[math.nan if cell is None else _number(cell) for cell in row] for row in rows])
+
+
+def _action_or_null(value: Json) -> Action | None:
+    if value is None:
+        return None
+    try:
+        return parse_action(_text(value))
+    except UnknownName as error:
+        raise Misfit(str(error)) from error
+
+
+def _journeys(value: Json) -> object:
+    counts = _object(value)
+    if set(counts) != set(Journey):
+        raise Misfit(f"not one count each of {', '.join(Journey)}")
+    return {
+        journey: JourneyCount(
+            requests=_whole(_part(counts[journey], "requests")), failed=_whole(_part(counts[journey], "failed"))
+        )
+        for journey in Journey
+    }
+
+
+def _level(value: Json) -> Level:
+    if value not in list(Level):
+        raise Misfit(f"{_short(value)} is no level; one of: {', '.join(Level)}")
+    return Level(value)
+
+
+def _logs(value: Json) -> object:
+    return tuple(
+        LogLine(
+            age_s=_number(_part(line, "age_s")),
+            level=_level(_part(line, "level")),
+            event=_text(_part(line, "event")),
+            text=_text(_part(line, "text")),
+        )
+        for line in _list(value)
+    )
+
+
+def _service(value: Json) -> Service:
+    try:
+        return parse_service(_text(value))
+    except UnknownName as error:
+        raise Misfit(str(error)) from error
+
+
+def _degraded(value: Json) -> object:
+    return {_service(name): _text(why) for name, why in _object(value).items()}
+
+
+def _fault(value: Json) -> Fault:
+    try:
+        return Fault.parse(_text(value))
+    except UnknownName as error:
+        raise Misfit(str(error)) from error
+
+
+def _event(value: Json) -> Event:
+    match _part(value, "event"):
+        case "breaks":
+            return Breaks(_fault(_part(value, "fault")))
+        case "heals":
+            return Heals(_fault(_part(value, "fault")))
+        case "deploys":
+            return Deploys(_service(_part(value, "service")))
+        case other:
+            raise Misfit(f"{_short(other)} is no event; one of: breaks, heals, deploys")
+
+
+def event_json(entry: Scheduled) -> Line:
+    """An entry of the timeline, as written."""
+    match entry.event:
+        case Breaks(fault):
+            return {"step": entry.step, "event": "breaks", "fault": str(fault)}
+        case Heals(fault):
+            return {"step": entry.step, "event": "heals", "fault": str(fault)}
+        case Deploys(service):
+            return {"step": entry.step, "event": "deploys", "service": str(service)}
+
+
+def _timeline(value: Json) -> object:
+    return _in_order([Scheduled(_whole(_part(entry, "step")), _event(entry)) for entry in _list(value)])
+
+
+def _in_order(timeline: list[Scheduled]) -> tuple[Scheduled, ...]:
+    """By step, as they were within one; nothing ends that has not begun."""
+    begun: set[Fault] = set()
+    in_order = sorted(timeline, key=lambda scheduled: scheduled.step)
+    for entry in in_order:
+        if isinstance(entry.event, Breaks):
+            begun.add(entry.event.fault)
+        elif isinstance(entry.event, Heals) and entry.event.fault not in begun:
+            raise Misfit(f"{entry.event.fault} ends at step {entry.step} and has not begun")
+    return tuple(in_order)
+
+
+def _scenario(value: Json) -> object:
+    """The name and the timeline of a scenario as it is printed, which is all that version 1 holds of it."""
+    timeline: list[Scheduled] = []
+    for entry in _list(_part(value, "faults")):
+        fault = _fault(f"{_part(entry, 'mode')}:{_part(entry, 'service')}")
+        timeline.append(Scheduled(_whole(entry.get("at_step", 0)), Breaks(fault)))
+        if "heals_at_step" in entry:
+            timeline.append(Scheduled(_whole(entry["heals_at_step"]), Heals(fault)))
+    for entry in _list(value.get("deploys", [])):
+        timeline.append(Scheduled(_whole(entry.get("at_step", 0)), Deploys(_service(_part(entry, "service")))))
+    return _text(value.get("name", "")), _in_order(timeline)
+
+
+def _config(value: Json) -> object:
+    known = _object(value)
+    max_steps = _whole(known.get("max_steps", EpisodeConfig.max_steps))
+    step_s = _number(known.get("step_s", EpisodeConfig.step_s))
+    noise = _number(known.get("noise", EpisodeConfig.noise))
+    if not (1 <= max_steps <= _MOST_STEPS and step_s > 0.0 and 0.0 <= noise <= 1.0):
+        raise Misfit(f"max_steps is from 1 to {_MOST_STEPS}, step_s above 0, noise from 0 to 1")
+    return EpisodeConfig(
+        step_s=step_s,
+        max_steps=max_steps,
+        noise=noise,
+        none_diagnosis=_flag(known.get("none_diagnosis", EpisodeConfig.none_diagnosis)),
+    )
+
+
+def _objectives(value: Json) -> object:
+    return Objectives(**{each.name: _number(_part(value, each.name)) for each in fields(Objectives)})
+
+
+def _report(value: Json) -> Line:
+    report = _object(value)
+    if _part(report, "outcome") not in list(Outcome):
+        raise Misfit(f"{report['outcome']!r} is no outcome; one of: {', '.join(Outcome)}")
+    _text(_part(report, "reason"))
+    return report
+
+
+_SHAPE = f"{FEATURES_SHAPE[0]} by {FEATURES_SHAPE[1]} numbers or null"
+
+FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
+    LineKind.HEADER: (
+        RecordField(name="schema", type="text", read=_text, says=f"always `{SCHEMA}`"),
+        RecordField(name="version", type="whole number", read=_whole, says="of the schema"),
+        RecordField(name="world", type="text", read=_text, says="where it was played"),
+        RecordField(name="policy", type="text", read=_text, says="who played"),
+        RecordField(name="seed", type="whole number", read=_seed, says="of the users, the noise, the drawn fault"),
+        RecordField(name="scenario", type="object", read=_scenario, says="what happened, as `mirr episode` prints it"),
+        RecordField(name="config", type="object", read=_config, unit="s for `step_s`", says="`EpisodeConfig`"),
+        RecordField(
+            name="timeline",
+            type="list of objects",
+            read=_timeline,
+            unit="steps",
+            since=2,
+            says="what happened at which step, in order: `step`, `event`, `fault` or `service`",
+        ),
+        RecordField(
+            name="objectives", type="object", read=_objectives, since=2, says="`Objectives`, by which it was judged"
+        ),
+    ),
+    LineKind.STEP: (
+        RecordField(name="step", type="whole number", read=_whole, says="from 0, which is before the first action"),
+        RecordField(name="action", type="text or null", read=_action_or_null, says="what was done; null at step 0"),
+        RecordField(name="reward", type="number", read=_number, says="what it paid"),
+        RecordField(name="result", type="text", read=_text, says="what the world answered"),
+        RecordField(
+            name="observation",
+            type=_SHAPE,
+            read=_features,
+            unit="see measured",
+            says="what was seen: measured, with noise, as float32",
+        ),
+        RecordField(
+            name="measured",
+            type=_SHAPE,
+            read=_features,
+            unit="1, 1/s, ratio, s, ratio, ratio, 1",
+            says="services by features, no noise; null where a service could not be scraped; version 1 rounds",
+        ),
+        RecordField(
+            name="journeys",
+            type="object",
+            read=_journeys,
+            unit="requests",
+            says="`requests` and `failed` of each journey of the users",
+        ),
+        RecordField(name="overrun_s", type="number", read=_number, unit="s", says="how much too long the step took"),
+        RecordField(
+            name="logs",
+            type="list of objects",
+            read=_logs,
+            unit="s for `age_s`",
+            says="the lines that were read: `age_s`, `level`, `event`, `text`",
+        ),
+        RecordField(
+            name="accepted",
+            type="flag or null",
+            read=_flag_or_null,
+            since=2,
+            says="whether the world had anything to act on; null at step 0",
+        ),
+        RecordField(
+            name="degraded",
+            type="object",
+            read=_degraded,
+            since=2,
+            says="services that run worse than at steady state, and why; for the judge, no agent sees it",
+        ),
+    ),
+    LineKind.END: (
+        RecordField(name="report", type="object", read=_report, says="how it ended, as `mirr episode` prints it"),
+        RecordField(
+            name="attempted",
+            type="text or null",
+            read=_action_or_null,
+            since=2,
+            says="the action in which the world failed; null where it did not",
+        ),
+    ),
+}
+"""Every field of every line, beside `kind`, which says which line it is."""
+
+
+def read_fields(kind: LineKind, line: Line, version: int) -> Line:
+    """The fields of `line` that schema `version` has, checked; Misfit names the one that is missing or wrong."""
+    found: Line = {}
+    for field in FIELDS[kind]:
+        if field.since > version:
+            continue
+        if field.name not in line:
+            raise Misfit(f"the {kind} has no {field.name}")
+        try:
+            found[field.name] = field.read(line[field.name])
+        except Misfit as error:
+            raise Misfit(f"{field.name}: {error}") from error
+    return found

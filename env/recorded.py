@@ -1,0 +1,201 @@
+"""A recorded episode as a World: what was measured is shown again to whoever does what was done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from env.environment import Environment, EpisodeReport, Observation
+from env.objectives import OBJECTIVES
+from env.record import RecordedStep, RecordError, Rollout
+from env.record_fields import Line
+from env.rollout import Move, OnStep, Sitting
+from env.scenario import streams
+from env.vocabulary import Action, Breaks, Event, Fault, action_text
+from env.world import ActionResult, Snapshot, WorldError
+
+_PLAYABLE_SINCE = 2  # version 1 rounds what was measured, and lacks what the judge needs beside it
+
+
+class NotRecorded(RecordError):
+    """Something was asked of a recording that it does not hold; the message says what, where, and what it holds."""
+
+
+class RecordedWorld:
+    """A World that plays one rollout back, to its own actions. Events in mid-episode are in what was measured."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        if rollout.version < _PLAYABLE_SINCE:
+            raise RecordError(
+                f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: it does "
+                "not hold what the world accepted, nor exact numbers; next: record the episode again"
+            )
+        self.rollout = rollout
+        self._step = 0
+        self._injected: list[Fault] = []
+
+    def restore(self, rng: np.random.Generator) -> None:
+        """Back to the beginning. The noise comes from the seed, so only the recording's own will do."""
+        seed = self.rollout.scenario.seed
+        if rng.bit_generator.state != streams(seed).world.bit_generator.state:
+            raise NotRecorded(f"{self.rollout.path} is the episode of seed {seed}; play it with its own scenario")
+        self._step = 0
+        self._injected = []
+        if not self.rollout.steps:
+            self._give_out("first observation")
+
+    def inject(self, fault: Fault) -> None:
+        """The fault is in what was measured; it has to be the one."""
+        self._injected.append(fault)
+        if fault not in self._opening:
+            self._refuse_opening()
+
+    def happen(self, event: Event) -> None:
+        """The event is in what was measured; it has to be there."""
+        if event not in self.rollout.scenario.at(self._step):
+            raise NotRecorded(
+                f"{self.rollout.path}, step {self._step}: nothing such as {event} happened in the recording; "
+                "play it with its own scenario"
+            )
+
+    def apply(self, action: Action) -> ActionResult:
+        if sorted(map(str, self._injected)) != sorted(map(str, self._opening)):
+            self._refuse_opening()
+        step = self._next(action)
+        self._step += 1
+        return ActionResult(accepted=step.accepted is not False, text=step.result, logs=step.logs)
+
+    def advance(self, seconds: float) -> None:
+        """Nothing passes: each step holds what its time had brought."""
+
+    def observe(self) -> Snapshot:
+        step = self.rollout.steps[self._step]
+        return Snapshot(
+            features=step.measured.copy(),
+            journeys=dict(step.journeys),
+            overrun_s=step.overrun_s,
+            degraded=dict(step.degraded or {}),
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    @property
+    def _opening(self) -> list[Fault]:
+        return [event.fault for event in self.rollout.scenario.at(0) if isinstance(event, Breaks)]
+
+    def _refuse_opening(self) -> None:
+        recorded, asked = ([str(fault) for fault in faults] for faults in (self._opening, self._injected))
+        raise NotRecorded(
+            f"{self.rollout.path}, step 0: the recording begins with {', '.join(recorded) or 'no fault'}, "
+            f"not with {', '.join(asked) or 'no fault'}; play it with its own scenario"
+        )
+
+    def _next(self, asked: Action) -> RecordedStep:
+        rollout, number = self.rollout, self._step + 1
+        if number < len(rollout.steps):
+            step = rollout.steps[number]
+            recorded = step.action
+        else:
+            step, recorded = None, rollout.attempted
+        if recorded is not None and recorded != asked:
+            raise NotRecorded(
+                f"{rollout.path}, step {number}: the recording holds {action_text(recorded)}, "
+                f"not {action_text(asked)}; a recording plays its own actions alone"
+            )
+        return step or self._give_out(action_text(asked))
+
+    def _give_out(self, asked: str) -> NoReturn:
+        """There is no further step: because the world failed there, or because the recording stops."""
+        rollout = self.rollout
+        if rollout.end is not None and rollout.end["report"]["outcome"] == "void":
+            raise WorldError(rollout.end["report"]["reason"])
+        number = len(rollout.steps)
+        why = "is cut off" if rollout.end is None else "ends"
+        raise NotRecorded(f"{rollout.path}, step {number}: the recording {why} before it and holds no {asked}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playback:
+    """What came of playing a recording back."""
+
+    steps: int  # that were played
+    differences: tuple[str, ...]  # in words; empty where everything came out the same
+    report: EpisodeReport | None  # None where the recording was cut off
+
+    @property
+    def same(self) -> bool:
+        """Whether observations, rewards and report came out as recorded."""
+        return not self.differences
+
+
+class _Comparison:
+    """Holds each step that is played against the one that was recorded."""
+
+    def __init__(self, rollout: Rollout, then: OnStep | None) -> None:
+        self._rollout = rollout
+        self._then = then
+        self.seen = 0  # steps compared, the one before the first action included
+        self.differences: list[str] = []
+
+    def step(self, observation: Observation, move: Move | None) -> None:
+        """What `Sitting` calls after every step."""
+        recorded = self._rollout.steps[observation.step]
+        self.seen += 1
+        if not np.array_equal(observation.features, recorded.observation.astype(np.float32), equal_nan=True):
+            self.differences.append(f"step {observation.step}: what is seen is not what was seen")
+        reward = 0.0 if move is None else move.reward
+        if reward != recorded.reward:
+            self.differences.append(f"step {observation.step}: reward {reward!r}, recorded {recorded.reward!r}")
+        if self._then is not None:
+            self._then(observation, move)
+
+    def reports(self, played: Line, recorded: Line) -> None:
+        """Each field of the report."""
+        played = json.loads(json.dumps(played))  # as it would have been written
+        for name in {**played, **recorded}:
+            if played.get(name) != recorded.get(name):
+                told = f"{played.get(name)!r}, recorded {recorded.get(name)!r}" if name != "trajectory" else "differs"
+                self.differences.append(f"report, {name}: {told}")
+
+
+def play_back(rollout: Rollout, on_step: OnStep | None = None) -> Playback:
+    """Play `rollout` through an Environment, and compare every step and the end with what was recorded."""
+    environment = Environment(RecordedWorld(rollout), rollout.config, rollout.objectives or OBJECTIVES)
+    comparison = _Comparison(rollout, on_step)
+    sitting = Sitting(
+        environment,
+        rollout.scenario,
+        world_name=rollout.header["world"],
+        policy_name=rollout.header["policy"],
+        on_step=comparison.step,
+    )
+    try:
+        _play_actions(rollout, environment, sitting)
+    except WorldError:
+        # The recording ends void here, and so does its playback: the reports are compared below.
+        assert environment.report is not None
+    played, differences = max(0, comparison.seen - 1), comparison.differences
+    if rollout.end is None:
+        where = f"after step {len(rollout.steps) - 1}" if rollout.steps else "before its first observation"
+        differences.append(f"the recording is cut off {where}: it has no report")
+    elif environment.report is None:
+        differences.append(f"the recording ends after step {played}, the episode does not")
+    else:
+        comparison.reports(sitting.result().to_json(), rollout.end["report"])
+    if environment.report is not None and comparison.seen < len(rollout.steps):
+        differences.append(f"the episode ends after step {played}, the recording goes on")
+    return Playback(steps=played, differences=tuple(differences), report=environment.report)
+
+
+def _play_actions(rollout: Rollout, environment: Environment, sitting: Sitting) -> None:
+    if not rollout.steps and rollout.end is None:
+        return
+    sitting.begin()
+    actions = [step.action for step in rollout.steps[1:]] + [rollout.attempted]
+    for action in actions:
+        if action is not None and environment.report is None:
+            sitting.act(action)

@@ -1,0 +1,215 @@
+"""What the tools answer: structured, with units in names and descriptions, and as text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from env.environment import EpisodeReport, Observation
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from env.rendering import render
+from env.reward import Outcome
+from env.vocabulary import Feature, Service, action_text
+from interfaces.mcp_server.exam import Sight, State
+
+DIGITS = 5  # significant ones: the noise leaves one or two that mean something
+
+MEANINGS: dict[Outcome, str] = {
+    Outcome.RESOLVED: "every service and the users are back inside their objectives",
+    Outcome.COLLAPSED: "next to nothing was left for the users for 3 steps running",
+    Outcome.EXHAUSTED: "no steps are left, and there was no full recovery",
+    Outcome.VOID: "the world failed underneath; the episode counts for nothing",
+}
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Metrics(_Answer):
+    """One service over the last step, each number with about 15% noise; null where it could not be scraped."""
+
+    up: bool = Field(description="whether the last scrape succeeded")
+    request_rate_per_s: float | None = Field(description="requests finished per second")
+    error_ratio: float | None = Field(description="answers of 5xx / all answers, 0..1")
+    latency_p95_s: float | None = Field(description="95th percentile of the latency, in seconds")
+    cpu_share: float | None = Field(description="CPU used / CPU quota, 0..1")
+    memory_share: float | None = Field(description="resident memory / memory limit, 0..1")
+    in_flight: float | None = Field(description="requests being worked on")
+
+
+class LogEntry(_Answer):
+    """One line that a service wrote."""
+
+    age_s: float = Field(description="seconds before the moment of reading")
+    level: str
+    event: str
+    text: str
+
+
+class Ending(_Answer):
+    """How an episode ended; there once it is over."""
+
+    outcome: str = Field(description="resolved, collapsed, exhausted, void, or given_up")
+    meaning: str
+    steps: int | None = None
+    total_reward: float | None = None
+    diagnosis: str | None = Field(default=None, description="the first commitment")
+    diagnosis_correct: bool | None = Field(default=None, description="correct, and made before the right fix")
+    time_to_diagnose_s: float | None = None
+    time_to_mitigate_s: float | None = None
+    failed_requests: int | None = Field(default=None, description="users' requests that failed")
+    objective_lost_s: float | None = Field(default=None, description="seconds outside the objectives")
+    needless_actions: int | None = None
+
+
+class Answer(_Answer):
+    """What every tool about an episode answers."""
+
+    episode_id: str
+    state: State = Field(description="waiting for its first call, running, or over")
+    symptom: str = Field(description="what whoever is on call was told")
+    step: int = Field(description="steps taken so far")
+    steps_left: int
+    time_s: float = Field(description="seconds since the first observation, in the time of the services")
+    last_action: str | None = None
+    last_result: str | None = Field(default=None, description="what the world answered to the last action")
+    services: dict[Service, Metrics] | None = Field(default=None, description="null where nothing was seen yet")
+    logs_of: Service | None = Field(default=None, description="whose log was read with the last action")
+    logs: list[LogEntry] = Field(default=[], description="the lines that were read, oldest first")
+    ending: Ending | None = Field(default=None, description="null while it goes on")
+
+
+class Episode(_Answer):
+    """One episode of the exam."""
+
+    episode_id: str
+    state: State
+
+
+class Episodes(_Answer):
+    """Every episode of the exam."""
+
+    episodes: list[Episode]
+
+
+def schema(of: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of an answer, without what pydantic adds for nobody: clients check it anew at every call."""
+    plain = _plain(of.model_json_schema(mode="serialization"))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _plain(part: object) -> object:
+    match part:
+        case {"anyOf": [{"type": str(kind), **more}, {"type": "null"}], **rest} if not more:
+            return _plain({"type": [kind, "null"], **rest})
+        case dict():
+            return {
+                name: {each: _plain(value) for each, value in inner.items()}
+                if name == "properties"  # whose names are ours, also one that reads as a keyword
+                else _plain(inner)
+                for name, inner in part.items()
+                if name not in ("title", "default")
+            }
+        case list():
+            return [_plain(each) for each in part]
+        case _:
+            return part
+
+
+def answer(sight: Sight) -> Answer:
+    """What an agent may know of an episode."""
+    seen = sight.observation
+    if seen is None:
+        return Answer(
+            episode_id=sight.episode_id,
+            state=sight.state,
+            symptom=sight.symptom,
+            step=0,
+            steps_left=sight.config.max_steps,
+            time_s=0.0,
+            ending=_ending(sight),
+        )
+    return Answer(
+        episode_id=sight.episode_id,
+        state=sight.state,
+        symptom=sight.symptom,
+        step=seen.step,
+        steps_left=seen.steps_left,
+        time_s=seen.step * sight.config.step_s,
+        last_action=None if seen.last_action is None else action_text(seen.last_action),
+        last_result=seen.last_result or None,
+        services={service: _metrics(seen, service) for service in Service},
+        logs_of=seen.logs_of,
+        logs=[
+            LogEntry(age_s=round(line.age_s, 1), level=line.level, event=line.event, text=line.text)
+            for line in seen.logs
+        ],
+        ending=_ending(sight),
+    )
+
+
+def _metrics(seen: Observation, service: Service) -> Metrics:
+    row = seen.features[SERVICE_ROW[service]].tolist()
+    value = {feature: _rounded(row[column]) for feature, column in FEATURE_COLUMN.items()}
+    return Metrics(
+        up=value[Feature.UP] == 1.0,
+        request_rate_per_s=value[Feature.REQUEST_RATE],
+        error_ratio=value[Feature.ERROR_RATIO],
+        latency_p95_s=value[Feature.LATENCY_P95_S],
+        cpu_share=value[Feature.CPU_SHARE],
+        memory_share=value[Feature.MEMORY_SHARE],
+        in_flight=value[Feature.IN_FLIGHT],
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+
+
+def _ending(sight: Sight) -> Ending | None:
+    if sight.state is not State.OVER:
+        return None
+    report = sight.report
+    if report is None:
+        return Ending(outcome="given_up", meaning="it was not played to its end")
+    if report.outcome is Outcome.VOID:
+        return Ending(outcome=report.outcome, meaning=MEANINGS[report.outcome])
+    return _scored(report)
+
+
+def _scored(report: EpisodeReport) -> Ending:
+    """The score, and not the truth: the exam may hold the same incident again."""
+    return Ending(
+        outcome=report.outcome,
+        meaning=MEANINGS[report.outcome],
+        steps=report.steps,
+        total_reward=round(report.total_reward, 6),
+        diagnosis=None if report.diagnosis is None else action_text(report.diagnosis),
+        diagnosis_correct=report.diagnosis_correct,
+        time_to_diagnose_s=report.time_to_diagnose_s,
+        time_to_mitigate_s=report.time_to_mitigate_s,
+        failed_requests=report.harm.failed_requests,
+        objective_lost_s=report.harm.objective_lost_s,
+        needless_actions=report.harm.needless_actions,
+    )
+
+
+def as_text(sight: Sight) -> str:
+    """The same for who reads text alone."""
+    lines = [f"episode {sight.episode_id} is {sight.state}"]
+    if sight.observation is None:
+        lines += [f"symptom: {sight.symptom}", f"step 0, {sight.config.max_steps} left"]
+    else:
+        if sight.observation.step == 0:
+            lines.append(f"symptom: {sight.symptom}")
+        lines.append(render(sight.observation))
+    ending = _ending(sight)
+    if ending is not None:
+        lines.append(f"{ending.outcome}: {ending.meaning}")
+        told = ending.model_dump(exclude={"outcome", "meaning"}, exclude_none=True)
+        lines += [f"{name}: {value}" for name, value in told.items()]
+    return "\n".join(lines)

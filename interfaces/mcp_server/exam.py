@@ -1,0 +1,248 @@
+"""An exam: episodes under ids that say nothing, each played once, by whoever holds its id. Knows no protocol.
+
+One thread at a time may be in here; `desk.py` sees to that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from chaos.errors import ChaosError
+from env.environment import Environment, EpisodeReport, Observation
+from env.record import RecordError, RolloutWriter
+from env.reward import Outcome
+from env.rollout import EpisodeResult, Sitting
+from env.scenario import EpisodeConfig, Scenario
+from env.vocabulary import Action
+from env.world import World, WorldError
+from lab.errors import LabError
+
+POLICY_NAME = "mcp"  # who plays, in records
+
+
+class ExamError(Exception):
+    """What was asked cannot be done; the message says why and what next, and nothing of what is broken."""
+
+
+class State(StrEnum):
+    """How far an episode has come."""
+
+    WAITING = "waiting"  # for its first call
+    RUNNING = "running"
+    OVER = "over"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One episode as the examiner set it."""
+
+    scenario: Scenario
+    symptom: str  # what whoever plays is told; it does not tell the answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamConfig:
+    """How an exam is held."""
+
+    world_name: str = "sim"
+    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
+    at_once: int | None = None  # so many episodes may run at the same time; None: any number
+    idle_limit_s: float = 600.0
+    """An episode that nobody has played for so long makes way, where one more than `at_once` is to begin."""
+    record_dir: Path | None = None  # where every episode is written down; not for whoever plays to read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """An episode as whoever plays may see it."""
+
+    episode_id: str
+    state: State
+    symptom: str
+    config: EpisodeConfig
+    observation: Observation | None = None  # None where it has not begun
+    report: EpisodeReport | None = None  # of one that is over; also None of one that was given up
+
+
+@dataclass(kw_only=True)
+class Paper:
+    """One episode of an exam."""
+
+    question: Question
+    state: State = State.WAITING
+    environment: Environment | None = None
+    sitting: Sitting | None = None
+    observation: Observation | None = None
+    result: EpisodeResult | None = None
+    called_at: float = 0.0
+    holds: ExitStack = field(default_factory=ExitStack)  # the world and the record, while it runs
+
+
+VOID_TOLD = "the world failed underneath: this episode is void and counts for nothing; next: tell whoever runs the exam"
+
+
+class Exam:
+    """The episodes of one exam."""
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        config: ExamConfig,
+        *,
+        open_world: Callable[[], AbstractContextManager[World]],
+        new_id: Callable[[], str],
+        say: Callable[[str], None],  # to whoever runs the exam
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self._open_world = open_world
+        self._say = say
+        self._now = now
+        self._papers = {new_id(): Paper(question=question) for question in questions}
+        self._closed = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every episode's id, in the order of the questions."""
+        return tuple(self._papers)
+
+    def states(self) -> dict[str, State]:
+        """How far each episode has come."""
+        return {name: paper.state for name, paper in self._papers.items()}
+
+    def results(self) -> list[EpisodeResult]:
+        """Of the episodes that came to an end; for whoever runs the exam."""
+        return [paper.result for paper in self._papers.values() if paper.result is not None]
+
+    def status(self, episode_id: str) -> Sight:
+        """How an episode stands; begins nothing."""
+        return self._sight(episode_id, self._paper(episode_id))
+
+    def look(self, episode_id: str) -> Sight:
+        """What was seen last; begins the episode where it is waiting."""
+        paper = self._paper(episode_id)
+        if paper.state is State.WAITING:
+            self._begin(episode_id, paper)
+        paper.called_at = self._now()
+        return self._sight(episode_id, paper)
+
+    def act(self, episode_id: str, action: Action) -> Sight:
+        """Take an action, and let its step pass; begins the episode where it is waiting."""
+        paper = self._paper(episode_id)
+        if paper.state is State.WAITING:
+            self._begin(episode_id, paper)
+        if paper.state is State.OVER:
+            raise ExamError(f"episode {episode_id} is over, nothing can be done in it; next: status tells how it went")
+        assert paper.sitting is not None
+        paper.called_at = self._now()
+        try:
+            paper.observation, over = paper.sitting.act(action)
+        except (WorldError, RecordError) as error:
+            raise self._void(episode_id, paper, error) from error
+        if over:
+            self._end(episode_id, paper)
+        return self._sight(episode_id, paper)
+
+    def close(self) -> None:
+        """No more episodes: those under way are let go of, and what was broken is mended. Safe to call twice."""
+        self._closed = True
+        for episode_id, paper in self._papers.items():
+            if paper.state is State.RUNNING:
+                self._give_up(episode_id, paper, "the exam was closed")
+
+    def _paper(self, episode_id: str) -> Paper:
+        try:
+            return self._papers[episode_id]
+        except KeyError as error:
+            raise ExamError(
+                f"there is no episode {episode_id!r}; next: use an id that whoever runs the exam gave you"
+            ) from error
+
+    def _sight(self, episode_id: str, paper: Paper) -> Sight:
+        return Sight(
+            episode_id=episode_id,
+            state=paper.state,
+            symptom=paper.question.symptom,
+            config=self.config.episode,
+            observation=paper.observation,
+            report=paper.result.report if paper.result is not None else None,
+        )
+
+    def _begin(self, episode_id: str, paper: Paper) -> None:
+        if self._closed:
+            raise ExamError("the exam is over; no episode begins any more")
+        self._make_room()
+        scenario = paper.question.scenario
+        try:
+            world = paper.holds.enter_context(self._open_world())
+        except (LabError, ChaosError, WorldError) as error:
+            self._say(f"episode {episode_id} could not begin: {error}")
+            raise ExamError(
+                "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
+                "or tell whoever runs the exam"
+            ) from error
+        paper.state = State.RUNNING
+        paper.environment = Environment(world, self.config.episode)
+        try:
+            paper.sitting = Sitting(
+                paper.environment,
+                scenario,
+                world_name=self.config.world_name,
+                policy_name=POLICY_NAME,
+                record=self._writer(episode_id, paper),
+            )
+            paper.observation = paper.sitting.begin()
+        except (WorldError, RecordError) as error:
+            raise self._void(episode_id, paper, error) from error
+
+    def _writer(self, episode_id: str, paper: Paper) -> RolloutWriter | None:
+        if self.config.record_dir is None:
+            return None
+        return paper.holds.enter_context(RolloutWriter(self.config.record_dir / f"{episode_id}.jsonl"))
+
+    def _make_room(self) -> None:
+        running = {name: paper for name, paper in self._papers.items() if paper.state is State.RUNNING}
+        if self.config.at_once is None or len(running) < self.config.at_once:
+            return
+        oldest, paper = min(running.items(), key=lambda entry: entry[1].called_at)
+        idle_s = self._now() - paper.called_at
+        if idle_s < self.config.idle_limit_s:
+            raise ExamError(
+                f"another episode is being played, at most {self.config.at_once} at a time; next: play that one to its "
+                f"end, or try again when it has rested for {self.config.idle_limit_s:g} s"
+            )
+        self._give_up(oldest, paper, f"nobody played it for {idle_s:.0f} s")
+
+    def _end(self, episode_id: str, paper: Paper) -> None:
+        assert paper.sitting is not None
+        paper.result = paper.sitting.result()
+        self._let_go(paper)
+        report = paper.result.report
+        self._say(
+            f"episode {episode_id} {report.outcome} after {report.steps} steps, reward {report.total_reward:.1f}, "
+            f"diagnosis {'correct' if report.diagnosis_correct else 'not correct'}: {report.reason}"
+        )
+
+    def _void(self, episode_id: str, paper: Paper, error: Exception) -> ExamError:
+        """End an episode whose world failed. What failed may name what is broken, so whoever plays is not told."""
+        if paper.environment is not None and paper.environment.report is not None:
+            assert paper.sitting is not None
+            paper.result = paper.sitting.result()
+        self._let_go(paper)
+        self._say(f"episode {episode_id} {Outcome.VOID}: {error}")
+        return ExamError(VOID_TOLD)
+
+    def _give_up(self, episode_id: str, paper: Paper, why: str) -> None:
+        self._let_go(paper)
+        self._say(f"episode {episode_id} was given up: {why}")
+
+    @staticmethod
+    def _let_go(paper: Paper) -> None:
+        paper.state = State.OVER
+        paper.environment = paper.sitting = None
+        paper.holds.close()

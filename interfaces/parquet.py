@@ -1,0 +1,213 @@
+"""Records as a data set: Parquet, one row a step. pyarrow is imported here and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from env.record import RecordedStep, RecordError, Rollout, read_rollout
+from env.reward import Outcome
+from env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
+
+TABLE_SCHEMA = "mirr-steps"
+TABLE_VERSION = 1
+_ROWS_A_GROUP = 20_000
+_CELLS = len(Service) * len(Feature)
+_SEEN = f"list of {_CELLS} float"
+_MEASURED = f"list of {_CELLS} double"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the table."""
+
+    name: str
+    type: str
+    says: str
+    unit: str = ""
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(name="episode_id", type="string", says="from the record's content: the same episode has the same id"),
+    Column(name="step", type="int32", says="from 0, which is before the first action"),
+    Column(name="world", type="string", says="where it was played"),
+    Column(name="policy", type="string", says="who played"),
+    Column(name="seed", type="uint64", says="of the users, the noise, the drawn fault"),
+    Column(name="scenario", type="string", says="what happened, as JSON: the truth"),
+    Column(name="action", type="string", says="what was done; null at step 0"),
+    Column(name="action_number", type="int16", says="its number in the environment; null at step 0"),
+    Column(name="reward", type="double", says="what it paid"),
+    Column(name="terminated", type="bool", says="the episode was over: resolved or collapsed"),
+    Column(name="truncated", type="bool", says="the episode was over: exhausted"),
+    Column(name="observation", type=_SEEN, says="what was seen: measured, with noise"),
+    Column(name="measured", type=_MEASURED, says="services by features, row by row, no noise"),
+    *(
+        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {told}")
+        for journey in Journey
+        for what, told in (("requests", "finished"), ("failed", "of these, failed"))
+    ),
+    Column(name="overrun_s", type="double", unit="s", says="how much too long the step took"),
+    Column(name="result", type="string", says="what the world answered"),
+    Column(name="accepted", type="bool", says="whether there was anything to act on; null at step 0 and in version 1"),
+    Column(name="degraded", type="string", says="services worse than at steady state, as JSON; null in version 1"),
+    Column(name="logs", type="string", says="the lines that were read, as JSON"),
+    Column(name="outcome", type="string", says="how it ended; on the last row alone, null where the record is cut off"),
+    Column(name="report", type="string", says="the rest of the report, as JSON; beside outcome"),
+    Column(name="record_version", type="int16", says="of the record's schema"),
+)
+"""Every column. Features are lists of a fixed size and no columns of their own: a model takes them as they lie in
+memory, and 70 columns would say no more than the order that stands in the schema's metadata."""
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise RecordError("Parquet needs pyarrow; next: pip install 'mirr-lab[records]'") from error
+    return pyarrow
+
+
+def table_schema() -> pa.Schema:
+    """The table's schema; its metadata say which version it is, and what the features are, in order."""
+    arrow = _pyarrow()
+    named = {
+        "string": arrow.string(),
+        "int16": arrow.int16(),
+        "int32": arrow.int32(),
+        "int64": arrow.int64(),
+        "uint64": arrow.uint64(),
+        "double": arrow.float64(),
+        "bool": arrow.bool_(),
+        _SEEN: arrow.list_(arrow.float32(), _CELLS),
+        _MEASURED: arrow.list_(arrow.float64(), _CELLS),
+    }
+    metadata = {
+        "mirr.schema": TABLE_SCHEMA,
+        "mirr.schema_version": str(TABLE_VERSION),
+        "mirr.services": json.dumps(list(Service)),
+        "mirr.features": json.dumps(list(Feature)),
+    }
+    return arrow.schema(
+        [arrow.field(column.name, named[column.type], metadata=_told(column)) for column in COLUMNS], metadata=metadata
+    )
+
+
+def _told(column: Column) -> dict[str, str]:
+    return {"says": column.says} | ({"unit": column.unit} if column.unit else {})
+
+
+def episode_id(path: Path) -> str:
+    """A name for the episode in `path` that depends on its content alone."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def rows(rollout: Rollout, episode: str) -> Iterator[Row]:
+    """The rows of one episode."""
+    common = {
+        "episode_id": episode,
+        "world": rollout.header["world"],
+        "policy": rollout.header["policy"],
+        "seed": rollout.scenario.seed,
+        "scenario": json.dumps(rollout.header["scenario"]),
+        "record_version": rollout.version,
+    }
+    last = len(rollout.steps) - 1
+    for step in rollout.steps:
+        yield common | _step_row(step) | (_end_row(rollout) if step.step == last else {})
+
+
+def _step_row(step: RecordedStep) -> Row:
+    logs = [{"age_s": line.age_s, "level": line.level, "event": line.event, "text": line.text} for line in step.logs]
+    counts = {
+        f"{journey}_{what}": number
+        for journey, count in step.journeys.items()
+        for what, number in (("requests", count.requests), ("failed", count.failed))
+    }
+    return {
+        "step": step.step,
+        "action": None if step.action is None else action_text(step.action),
+        "action_number": None if step.action is None else ACTION_INDEX[step.action],
+        "reward": step.reward,
+        "terminated": False,
+        "truncated": False,
+        "observation": step.observation.ravel().tolist(),
+        "measured": step.measured.ravel().tolist(),
+        "overrun_s": step.overrun_s,
+        "result": step.result,
+        "accepted": step.accepted,
+        "degraded": None if step.degraded is None else json.dumps(step.degraded),
+        "logs": json.dumps(logs),
+        **counts,
+    }
+
+
+def _end_row(rollout: Rollout) -> Row:
+    if rollout.end is None:
+        return {}
+    report = rollout.end["report"]
+    outcome = Outcome(report["outcome"])
+    told = {name: value for name, value in report.items() if name not in ("trajectory", "outcome")}
+    return {
+        "outcome": str(outcome),
+        "report": json.dumps(told),
+        "terminated": outcome in (Outcome.RESOLVED, Outcome.COLLAPSED),
+        "truncated": outcome is Outcome.EXHAUSTED,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What went into a table."""
+
+    episodes: int
+    rows: int
+
+
+def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Exported:
+    """Write the records in `paths` as one table; nothing is left at `to` where one of them cannot be read.
+    An episode that comes twice goes in once, and `say` is told."""
+    arrow = _pyarrow()
+    from pyarrow import parquet
+
+    schema = table_schema()
+    seen: dict[str, Path] = {}
+    waiting: list[Row] = []
+    written = 0
+    begun = to.with_name(to.name + ".part")
+    try:
+        with parquet.ParquetWriter(begun, schema, compression="zstd") as writer:
+            for path in paths:
+                found = list(_new_rows(path, seen, say))
+                waiting += found
+                written += len(found)
+                if len(waiting) >= _ROWS_A_GROUP:
+                    writer.write_table(arrow.Table.from_pylist(waiting, schema=schema))
+                    waiting.clear()
+            writer.write_table(arrow.Table.from_pylist(waiting, schema=schema))
+        begun.replace(to)
+    except (OSError, OverflowError, arrow.ArrowInvalid) as error:
+        raise RecordError(f"cannot write the table {to}: {error}") from error
+    finally:
+        begun.unlink(missing_ok=True)
+    return Exported(episodes=len(seen), rows=written)
+
+
+def _new_rows(path: Path, seen: dict[str, Path], say: Callable[[str], None]) -> Iterator[Row]:
+    rollout = read_rollout(path)
+    name = episode_id(path)
+    if name in seen:
+        say(f"{path} is the same episode as {seen[name]}; it goes in once")
+        return
+    seen[name] = path
+    if rollout.end is None:
+        say(f"{path} is cut off after step {len(rollout.steps) - 1}: its rows have no outcome")
+    yield from rows(rollout, name)

@@ -1,0 +1,186 @@
+"""`mirr records`, as typed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
+
+from cli.main import run
+from env.record import read_rollout
+from env.vocabulary import ACTIONS, Feature, Service, parse_action
+from interfaces.parquet import COLUMNS, table_schema
+from tests.env.fakes import write_version_1
+
+Printed = pytest.CaptureFixture[str]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def record(tmp_path: Path, capsys: Printed) -> Path:
+    """The heuristic's episode of seed 7."""
+    path = tmp_path / "seven.jsonl"
+    assert run(["episode", "--seed", "7", "--record", str(path)]) == 0
+    capsys.readouterr()
+    return path
+
+
+def cut(record: Path, lines: int) -> Path:
+    path = record.with_name("cut.jsonl")
+    path.write_text("".join(record.read_text().splitlines(keepends=True)[:lines]))
+    return path
+
+
+def test_a_record_checks_out(record: Path, capsys: Printed) -> None:
+    assert run(["records", "check", str(record)]) == 0
+    steps = len(read_rollout(record).steps) - 1
+    assert capsys.readouterr().out == f"{record}: {steps} steps, all the same\n"
+
+
+def test_one_that_does_not_check_out_is_bad_news_and_the_rest_are_checked_all_the_same(
+    record: Path, capsys: Printed
+) -> None:
+    broken = cut(record, 3)
+    missing = record.with_name("missing.jsonl")
+    assert run(["records", "check", str(missing), str(broken), str(record)]) == 1
+    assert capsys.readouterr().out == (
+        f"{missing}: not the same\n"
+        f"  cannot read the record {missing}: No such file or directory\n"
+        f"{broken}: not the same\n"
+        "  the recording is cut off after step 1: it has no report\n"
+        f"{record}: {len(read_rollout(record).steps) - 1} steps, all the same\n"
+    )
+
+
+def test_a_check_answers_in_json(record: Path, capsys: Printed) -> None:
+    assert run(["records", "check", "--json", str(record)]) == 0
+    steps = len(read_rollout(record).steps) - 1
+    assert json.loads(capsys.readouterr().out) == {
+        "records": [{"file": str(record), "same": True, "steps": steps, "differences": []}]
+    }
+
+
+def test_a_record_that_was_edited_all_over_tells_of_ten_differences(record: Path, capsys: Printed) -> None:
+    lines = [json.loads(text) for text in record.read_text().splitlines()]
+    waits = [{**lines[1], "step": step, "action": "wait", "accepted": True, "reward": 5.0} for step in range(1, 21)]
+    record.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:2], *waits, lines[-1]]))
+    assert run(["records", "check", str(record)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 12
+    assert told[-1].startswith("  and ")
+
+
+def test_a_record_is_shown_from_beginning_to_end(record: Path, capsys: Printed) -> None:
+    assert run(["records", "show", str(record)]) == 0
+    rollout = read_rollout(record)
+    shown = capsys.readouterr().out
+    assert shown.startswith("heuristic in sim, seed 7\nwhat happened: ")
+    assert shown.count("service     up   req/s") == len(rollout.steps)
+    assert rollout.end is not None
+    assert f"\nresolved: {rollout.end['report']['reason']}\n" in shown
+    assert "  total_reward         " in shown
+
+
+def test_what_is_cut_off_is_shown_as_far_as_it_goes(record: Path, capsys: Printed) -> None:
+    assert run(["records", "show", str(cut(record, 2))]) == 0
+    assert capsys.readouterr().out.endswith("step 0, 30 left\n\ncut off: the record has no end\n")
+
+
+def test_version_1_is_shown_and_exported_and_not_played_back(tmp_path: Path, capsys: Printed) -> None:
+    path, table = tmp_path / "v1.jsonl", tmp_path / "t.parquet"
+    write_version_1(path)
+    assert run(["records", "show", str(path)]) == 0
+    assert "what happened: crashed:payments, harmless deploy of auth at step 4" in capsys.readouterr().out
+    assert run(["records", "export", str(path), "--to", str(table)]) == 0
+    assert capsys.readouterr().out == f"{table}: 1 episodes, 2 rows\n"
+    rows = parquet.read_table(table).to_pylist()
+    assert [row["accepted"] for row in rows] == [None, None]
+    assert [row["outcome"] for row in rows] == [None, "exhausted"]
+    assert run(["records", "check", str(path)]) == 1
+    assert "which can be read but not played back" in capsys.readouterr().out
+
+
+def test_a_table_holds_every_step_as_it_was_recorded(record: Path, capsys: Printed) -> None:
+    to = record.with_name("t.parquet")
+    assert run(["records", "export", str(record), "--to", str(to), "--json"]) == 0
+    rollout = read_rollout(record)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"table": str(to), "episodes": 1, "rows": len(rollout.steps)}
+    rows = parquet.read_table(to).to_pylist()
+    assert [row["reward"] for row in rows] == [step.reward for step in rollout.steps]
+    for row, step in zip(rows, rollout.steps, strict=True):
+        np.testing.assert_array_equal(np.reshape(row["measured"], (5, 7)), step.measured)
+        np.testing.assert_array_equal(np.reshape(row["observation"], (5, 7)), step.observation)
+        if step.action is not None:
+            assert parse_action(row["action"]) == ACTIONS[row["action_number"]] == step.action
+        assert json.loads(row["logs"]) == [vars(line) for line in step.logs]
+    assert [row["outcome"] for row in rows] == [None] * (len(rows) - 1) + ["resolved"]
+    assert [row["terminated"] for row in rows] == [False] * (len(rows) - 1) + [True]
+    assert json.loads(rows[-1]["report"])["diagnosis"]["correct"] is True
+    assert {row["episode_id"] for row in rows} == {rows[0]["episode_id"]}
+
+
+def test_a_table_says_which_version_it_is_and_what_its_features_are(record: Path) -> None:
+    to = record.with_name("t.parquet")
+    assert run(["records", "export", str(record), "--to", str(to)]) == 0
+    metadata = parquet.read_schema(to).metadata
+    assert (metadata[b"mirr.schema"], metadata[b"mirr.schema_version"]) == (b"mirr-steps", b"1")
+    assert json.loads(metadata[b"mirr.services"]) == list(Service)
+    assert json.loads(metadata[b"mirr.features"]) == list(Feature)
+    assert parquet.read_schema(to).field("overrun_s").metadata[b"unit"] == b"s"
+
+
+def test_the_same_episode_goes_in_once(record: Path, capsys: Printed) -> None:
+    to, copy = record.with_name("t.parquet"), record.with_name("copy.jsonl")
+    copy.write_bytes(record.read_bytes())
+    assert run(["records", "export", str(record), str(copy), "--to", str(to)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{to}: 1 episodes, ")
+    assert printed.err == f"mirr: {copy} is the same episode as {record}; it goes in once\n"
+
+
+def test_a_file_that_cannot_be_read_leaves_no_table(record: Path, capsys: Printed) -> None:
+    to, foreign = record.with_name("t.parquet"), record.with_name("foreign.jsonl")
+    foreign.write_text('{"a": 1}\n')
+    assert run(["records", "export", str(record), str(foreign), "--to", str(to)]) == 2
+    assert capsys.readouterr().err == f"mirr: {foreign}, line 1: not a line of a rollout (no kind)\n"
+    assert list(record.parent.glob("t.parquet*")) == []
+
+
+def test_a_number_too_large_for_the_table_is_said(record: Path, capsys: Printed) -> None:
+    lines = record.read_text().splitlines()
+    header = json.loads(lines[0]) | {"seed": 2**70}
+    record.write_text("\n".join([json.dumps(header), *lines[1:], ""]))
+    to = record.with_name("t.parquet")
+    assert run(["records", "export", str(record), "--to", str(to)]) == 2
+    assert capsys.readouterr().err.startswith(f"mirr: cannot write the table {to}: ")
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("table.jsonl", "--to {to}: the name of the table has to end in .parquet."),
+        ("nowhere/table.parquet", "--to {to}: there is no directory {to.parent}."),
+    ],
+)
+def test_a_table_needs_a_place(record: Path, capsys: Printed, to: str, message: str) -> None:
+    path = record.parent / to
+    assert run(["records", "export", str(record), "--to", str(path)]) == 2
+    assert capsys.readouterr().err == f"mirr: Invalid value: {message.format(to=path)} See: mirr --help\n"
+
+
+def test_without_pyarrow_the_way_to_it_is_told(record: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run(["records", "export", str(record), "--to", str(record.with_name("t.parquet"))]) == 2
+    assert capsys.readouterr().err == "mirr: Parquet needs pyarrow; next: pip install 'mirr-lab[records]'\n"
+
+
+def test_the_documentation_has_every_column() -> None:
+    page = (ROOT / "docs" / "records.md").read_text(encoding="utf-8").splitlines()
+    table = page[page.index("| column | type | unit | what it is |") + 2 :]
+    assert table == [f"| `{each.name}` | {each.type} | {each.unit or '-'} | {each.says} |" for each in COLUMNS]
+    assert table_schema().names == [column.name for column in COLUMNS]

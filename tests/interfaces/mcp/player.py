@@ -1,0 +1,172 @@
+"""Policies of ours as MCP clients, and the server they play on, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+from fastmcp import Client
+from fastmcp.client.client import CallToolResult
+from mcp.types import TextContent
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Observation
+from env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from env.scenario import draw, policy_rng
+from env.vocabulary import (
+    Action,
+    CheckLogs,
+    Diagnose,
+    DiagnoseNone,
+    Feature,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+    parse_action,
+)
+from env.world import FEATURES_SHAPE, Level, LogLine
+
+ROOT = Path(__file__).parents[3]
+MIRR = [sys.executable, "-c", "from cli.main import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+Json = dict[str, Any]
+
+NAMES: dict[Feature, str] = {feature: str(feature) for feature in Feature} | {
+    Feature.REQUEST_RATE: "request_rate_per_s"
+}
+
+
+def as_call(action: Action) -> tuple[str, Json]:
+    """The tool that stands for an action, and its arguments."""
+    match action:
+        case Wait():
+            return "wait", {}
+        case CheckLogs(service):
+            return "check_logs", {"service": service}
+        case Diagnose(service, mode):
+            return "diagnose", {"service": service, "mode": mode}
+        case DiagnoseNone():
+            return "diagnose_none", {}
+        case Restart(service):
+            return "restart", {"service": service}
+        case Rollback(service):
+            return "rollback", {"service": service}
+        case ScaleUp(service):
+            return "scale_up", {"service": service}
+        case _:
+            assert_never(action)
+
+
+def as_observation(answer: Json) -> Observation:
+    """An observation from nothing but what the tools answered."""
+    features = np.full(FEATURES_SHAPE, np.nan, dtype=np.float32)
+    for service in Service:
+        for feature, name in NAMES.items():
+            value = answer["services"][service][name]
+            features[SERVICE_ROW[service], FEATURE_COLUMN[feature]] = np.nan if value is None else float(value)
+    return Observation(
+        features=features,
+        step=answer["step"],
+        steps_left=answer["steps_left"],
+        last_action=None if answer["last_action"] is None else parse_action(answer["last_action"]),
+        last_result=answer["last_result"] or "",
+        logs=tuple(LogLine(**{**line, "level": Level(line["level"])}) for line in answer["logs"]),
+        logs_of=None if answer["logs_of"] is None else Service(answer["logs_of"]),
+    )
+
+
+async def call(client: Client[Any], name: str, arguments: Json) -> Json:
+    """What a tool answers; an error of it is an error here."""
+    return structured(await client.call_tool(name, arguments))
+
+
+def text_of(result: CallToolResult) -> str:
+    """The text of a result, of which there is one."""
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+def structured(result: CallToolResult) -> Json:
+    """The structure of a result."""
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def refused(client: Client[Any], name: str, arguments: Json) -> str:
+    """What a tool says to what it will not do."""
+    result = await client.call_tool(name, arguments, raise_on_error=False)
+    assert result.is_error
+    return text_of(result)
+
+
+async def play_by_tools(client: Client[Any], episode_id: str) -> tuple[Json, list[str]]:
+    """Our heuristic plays an episode: the last answer, and every action."""
+    policy = make_policy(PolicyName.HEURISTIC, draw(0))
+    policy.reset(policy_rng(0))
+    answer = await call(client, "read_metrics", {"episode_id": episode_id})
+    actions = []
+    while answer["state"] != "over":
+        name, arguments = as_call(policy.act(as_observation(answer)))
+        answer = await call(client, name, {"episode_id": episode_id, **arguments})
+        actions.append(answer["last_action"])
+    return answer, actions
+
+
+@dataclass
+class Served:
+    """A server over HTTP, in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ids: list[str]
+    errors: Path
+    used: int = field(default=0)
+
+    def next_id(self) -> str:
+        """An id that no other test has used."""
+        self.used += 1
+        return self.ids[self.used - 1]
+
+
+@contextmanager
+def served(directory: Path, *arguments: str, deadline_s: float = 60.0) -> Iterator[Served]:
+    """`mirr mcp --transport http`, ended by the signal that a supervisor would send."""
+    errors = directory / "stderr"
+    command = [*MIRR, "mcp", "--transport", "http", "--port", "0", "--json", *arguments]
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=ENVIRONMENT)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, errors.read_text()
+        answer = json.loads(said)
+        yield Served(process, answer["url"], answer["episodes"], errors)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=deadline_s)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_for_exit(process: subprocess.Popen[Any], deadline_s: float) -> int:
+    """The exit code, within the deadline."""
+    began = time.monotonic()
+    code = process.wait(timeout=deadline_s)
+    assert time.monotonic() - began < deadline_s
+    return code

@@ -1,0 +1,221 @@
+"""An exam without a protocol: who may play what, when, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from env.record import read_rollout
+from env.recorded import play_back
+from env.reward import Outcome
+from env.scenario import draw
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
+from env.world import World, WorldError
+from interfaces.mcp_server.answers import answer, as_text
+from interfaces.mcp_server.exam import VOID_TOLD, Exam, ExamConfig, ExamError, Question, State
+from lab.errors import LabInUse
+from tests.env.fakes import FakeWorld
+from tests.fakes import FakeClock
+
+FAULT = Fault.parse("crashed:payments")
+QUESTION = Question(scenario=draw(3, FAULT), symptom="Nobody can pay.")
+DIAGNOSE = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
+RESTART = Restart(Service.PAYMENTS)
+
+
+class Room:
+    """Hands out worlds, and knows what became of them."""
+
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world
+        self.opened = 0
+        self.closed = 0
+        self.refuses: Exception | None = None
+        self.clock = FakeClock()
+        self.said: list[str] = []
+
+    @contextmanager
+    def open_world(self) -> Iterator[World]:
+        if self.refuses is not None:
+            raise self.refuses
+        self.opened += 1
+        try:
+            yield self.world or SimulatedWorld()
+        finally:
+            self.closed += 1
+
+    def exam(self, config: ExamConfig | None = None, questions: int = 1) -> Exam:
+        ids = iter(["a", "b", "c"])
+        return Exam(
+            [QUESTION] * questions,
+            config or ExamConfig(),
+            open_world=self.open_world,
+            new_id=lambda: next(ids),
+            say=self.said.append,
+            now=self.clock.now,
+        )
+
+
+def told(error: pytest.ExceptionInfo[ExamError]) -> str:
+    return str(error.value)
+
+
+def test_the_first_call_begins_an_episode_and_status_does_not() -> None:
+    room = Room()
+    exam = room.exam()
+    assert exam.status("a").state is State.WAITING
+    assert room.opened == 0
+    sight = exam.look("a")
+    assert (sight.state, room.opened) == (State.RUNNING, 1)
+    assert exam.look("a").observation is sight.observation
+    assert answer(sight).steps_left == 30
+
+
+def test_an_action_as_the_first_call_begins_and_takes_a_step() -> None:
+    assert answer(Room().exam().act("a", Wait())).step == 1
+
+
+def test_an_episode_is_played_to_its_score_and_then_closed() -> None:
+    room = Room()
+    exam = room.exam()
+    exam.act("a", DIAGNOSE)
+    exam.act("a", RESTART)
+    while exam.look("a").state is State.RUNNING:
+        exam.act("a", Wait())
+    ending = answer(exam.look("a")).ending
+    assert ending is not None
+    assert (ending.outcome, ending.diagnosis, ending.diagnosis_correct) == (
+        "resolved",
+        "diagnose(payments, crashed)",
+        True,
+    )
+    assert ending.total_reward == round(exam.results()[0].report.total_reward, 6)
+    assert "resolved: every service and the users are back inside their objectives\n" in as_text(exam.look("a"))
+    assert (room.opened, room.closed) == (1, 1)
+    with pytest.raises(ExamError) as refusal:
+        exam.act("a", Wait())
+    assert told(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
+
+
+def test_no_reward_is_told_before_the_end() -> None:
+    exam = Room().exam()
+    right, wrong = exam.act("a", DIAGNOSE), Room().exam().act("a", Diagnose(Service.AUTH, FaultMode.CRASHED))
+    assert set(answer(right).model_dump()) == set(answer(wrong).model_dump())
+    assert answer(right).ending is None
+    assert answer(right).services == answer(wrong).services
+    assert "reward" not in as_text(right)
+
+
+def test_an_unknown_id_is_refused() -> None:
+    with pytest.raises(ExamError) as refusal:
+        Room().exam().look("z")
+    assert told(refusal) == "there is no episode 'z'; next: use an id that whoever runs the exam gave you"
+
+
+def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -> None:
+    world = FakeWorld()
+    room = Room(world)
+    exam = room.exam()
+    exam.look("a")
+    world.fails_with = "crashed:payments did not hold"
+    with pytest.raises(ExamError) as refusal:
+        exam.act("a", Wait())
+    assert told(refusal) == VOID_TOLD
+    assert room.said == ["episode a void: crashed:payments did not hold"]
+    assert (exam.status("a").state, room.closed) == (State.OVER, 1)
+    ending = answer(exam.status("a")).ending
+    assert ending is not None
+    assert (ending.outcome, ending.total_reward) == ("void", None)
+    assert "crashed" not in as_text(exam.status("a"))
+    assert exam.results()[0].report.outcome is Outcome.VOID
+
+
+def test_a_world_that_fails_at_the_beginning_is_void_too() -> None:
+    world = FakeWorld()
+    world.fails_with = "crashed:payments did not land"
+    room = Room(world)
+    with pytest.raises(ExamError) as refusal:
+        room.exam().look("a")
+    assert (told(refusal), room.closed) == (VOID_TOLD, 1)
+
+
+@pytest.mark.parametrize("why", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
+def test_a_world_that_cannot_be_had_leaves_the_episode_waiting(why: Exception) -> None:
+    room = Room()
+    exam = room.exam()
+    room.refuses = why
+    with pytest.raises(ExamError) as refusal:
+        exam.look("a")
+    assert told(refusal) == (
+        "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
+        "or tell whoever runs the exam"
+    )
+    assert room.said == [f"episode a could not begin: {why}"]
+    room.refuses = None
+    assert exam.look("a").state is State.RUNNING
+
+
+def test_one_at_a_time_where_there_is_one_lab() -> None:
+    room = Room()
+    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+    exam.look("a")
+    room.clock.sleep(59.0)
+    with pytest.raises(ExamError) as refusal:
+        exam.look("b")
+    assert told(refusal) == (
+        "another episode is being played, at most 1 at a time; next: play that one to its end, "
+        "or try again when it has rested for 60 s"
+    )
+    assert exam.status("b").state is State.WAITING
+
+
+def test_an_episode_that_nobody_plays_makes_way() -> None:
+    room = Room()
+    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+    exam.look("a")
+    room.clock.sleep(61.0)
+    assert exam.look("b").state is State.RUNNING
+    assert (room.opened, room.closed) == (2, 1)
+    assert room.said == ["episode a was given up: nobody played it for 61 s"]
+    ending = answer(exam.status("a")).ending
+    assert ending is not None
+    assert (ending.outcome, ending.meaning) == ("given_up", "it was not played to its end")
+
+
+def test_closing_lets_go_of_what_runs_and_begins_nothing_more() -> None:
+    room = Room()
+    exam = room.exam(questions=2)
+    exam.look("a")
+    exam.close()
+    exam.close()
+    assert (room.opened, room.closed) == (1, 1)
+    with pytest.raises(ExamError) as refusal:
+        exam.look("b")
+    assert told(refusal) == "the exam is over; no episode begins any more"
+
+
+def test_every_episode_is_written_down_and_can_be_played_back(tmp_path: Path) -> None:
+    exam = Room().exam(ExamConfig(record_dir=tmp_path))
+    for action in (DIAGNOSE, RESTART, Wait(), Wait(), Wait()):
+        if exam.status("a").state is not State.OVER:
+            exam.act("a", action)
+    rollout = read_rollout(tmp_path / "a.jsonl")
+    assert (rollout.header["world"], rollout.header["policy"]) == ("sim", "mcp")
+    assert play_back(rollout).differences == ()
+    assert play_back(rollout).report == exam.results()[0].report
+
+
+def test_a_record_that_cannot_be_written_ends_the_episode_and_is_told_to_the_examiner(tmp_path: Path) -> None:
+    room = Room()
+    exam = room.exam(ExamConfig(record_dir=tmp_path / "gone"))
+    with pytest.raises(ExamError) as refusal:
+        exam.look("a")
+    assert told(refusal) == VOID_TOLD
+    assert room.said == [
+        f"episode a void: cannot write the record {tmp_path / 'gone' / 'a.jsonl'}: No such file or directory"
+    ]
+    assert room.closed == 1

@@ -1,0 +1,293 @@
+"""The tools, to a client in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.registry import PolicyName, make_policy
+from env.environment import Environment
+from env.rollout import play
+from env.scenario import Scenario, draw
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import ALL_FAULTS, Fault, action_text
+from env.world import World
+from interfaces.mcp_server.desk import Desk
+from interfaces.mcp_server.exam import Exam, ExamConfig, Question
+from interfaces.mcp_server.server import build_server
+from scenarios.packs import PACK_CONFIG, all_packs
+from tests.interfaces.mcp.player import ROOT, call, play_by_tools, refused, structured, text_of
+
+FAULT = Fault.parse("bad_deploy:orders")
+
+Visit = Callable[[Client[Any]], Coroutine[Any, Any, None]]
+
+
+@contextmanager
+def simulated() -> Iterator[World]:
+    yield SimulatedWorld()
+
+
+def visit(
+    body: Visit, scenarios: Sequence[Scenario] = (), config: ExamConfig | None = None, *, lists: bool = False
+) -> Exam:
+    """Let a client talk to a server; the ids are `0`, `1` and so on."""
+    numbers = iter(range(10**6))
+    exam = Exam(
+        [Question(scenario=scenario, symptom="Something is wrong.") for scenario in scenarios or [draw(3, FAULT)]],
+        config or ExamConfig(),
+        open_world=simulated,
+        new_id=lambda: str(next(numbers)),
+        say=lambda text: None,
+    )
+
+    async def talk() -> None:
+        desk = Desk()
+        async with Client(build_server(exam, desk, lists_episodes=lists)) as client:
+            await body(client)
+        desk.close(exam.close)
+
+    asyncio.run(talk())
+    return exam
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_client_plays_as_well_by_tools_as_in_the_same_process(seed: int) -> None:
+    scenario = draw(seed)
+    direct = play(Environment(SimulatedWorld()), make_policy(PolicyName.HEURISTIC, scenario), scenario=scenario)
+
+    async def body(client: Client[Any]) -> None:
+        answer, actions = await play_by_tools(client, "0")
+        assert actions == [action_text(move.action) for move in direct.trajectory]
+        assert answer["ending"]["outcome"] == direct.report.outcome
+        assert answer["ending"]["total_reward"] == pytest.approx(direct.report.total_reward)
+
+    exam = visit(body, [scenario])
+    assert exam.results()[0].report == direct.report
+
+
+@pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
+def test_packs_are_played_by_the_same_tools_and_one_more(pack: Any) -> None:
+    async def body(client: Client[Any]) -> None:
+        assert "diagnose_none" in [tool.name for tool in await client.list_tools()]
+        answer, _ = await play_by_tools(client, "0")
+        assert answer["ending"]["outcome"] in ("resolved", "exhausted", "collapsed")
+
+    visit(body, [pack.scenario()], ExamConfig(episode=PACK_CONFIG))
+
+
+def test_there_is_a_tool_for_each_thing_that_somebody_on_call_can_do_and_none_that_resets() -> None:
+    async def body(client: Client[Any]) -> None:
+        tools = {tool.name: tool for tool in await client.list_tools()}
+        assert list(tools) == [
+            "read_metrics",
+            "status",
+            "wait",
+            "check_logs",
+            "diagnose",
+            "restart",
+            "rollback",
+            "scale_up",
+        ]
+        hints = {name: tool.annotations for name, tool in tools.items() if tool.annotations is not None}
+        assert [name for name, hint in hints.items() if hint.readOnlyHint] == ["read_metrics", "status"]
+        assert [name for name, hint in hints.items() if hint.destructiveHint] == ["restart", "rollback"]
+        assert all(tool.outputSchema is not None for tool in tools.values())
+        assert await client.list_resources() == []
+        assert await client.list_prompts() == []
+
+    visit(body)
+
+
+def test_nothing_that_a_client_can_read_beforehand_depends_on_what_is_broken() -> None:
+    readable = set()
+    for fault in ALL_FAULTS:
+
+        async def body(client: Client[Any]) -> None:
+            tools = [tool.model_dump(mode="json") for tool in await client.list_tools()]
+            status = await call(client, "status", {"episode_id": "0"})
+            errors = [
+                await refused(client, "wait", {"episode_id": "9"}),
+                await refused(client, "reset", {"episode_id": "0"}),
+                await refused(client, "diagnose", {"episode_id": "0", "service": "all", "mode": "any"}),
+            ]
+            assert client.initialize_result is not None
+            told = [client.initialize_result.model_dump(mode="json"), tools, status, errors]
+            readable.add(json.dumps(told))
+
+        visit(body, [draw(3, fault)])
+    assert len(readable) == 1
+
+
+def test_free_tools_cost_no_step() -> None:
+    async def body(client: Client[Any]) -> None:
+        first = await call(client, "read_metrics", {"episode_id": "0"})
+        assert await call(client, "read_metrics", {"episode_id": "0"}) == first
+        assert await call(client, "status", {"episode_id": "0"}) == first
+        waited = await call(client, "wait", {"episode_id": "0"})
+        assert (first["step"], waited["step"], waited["steps_left"], waited["time_s"]) == (0, 1, 29, 2.0)
+
+    visit(body)
+
+
+def test_a_log_is_read_for_a_step() -> None:
+    async def body(client: Client[Any]) -> None:
+        answer = await call(client, "check_logs", {"episode_id": "0", "service": "orders"})
+        assert (answer["step"], answer["logs_of"]) == (1, "orders")
+        assert any("release=1.5.0" in line["text"] for line in answer["logs"])
+
+    visit(body)
+
+
+def test_ids_are_listed_only_where_that_was_asked_for() -> None:
+    async def listed(client: Client[Any]) -> None:
+        await call(client, "wait", {"episode_id": "1"})
+        assert await call(client, "list_episodes", {}) == {
+            "episodes": [{"episode_id": "0", "state": "waiting"}, {"episode_id": "1", "state": "running"}]
+        }
+
+    visit(listed, [draw(1), draw(2)], lists=True)
+
+    async def unlisted(client: Client[Any]) -> None:
+        assert await refused(client, "list_episodes", {}) == (
+            "there is no tool 'list_episodes'; the tools are read_metrics, status, wait, check_logs, diagnose, "
+            "restart, rollback, scale_up"
+        )
+
+    visit(unlisted)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("wait", {}, "wait: episode_id: Missing required argument"),
+        ("wait", {"episode_id": 5}, "wait: episode_id: Input should be a valid string"),
+        ("wait", {"episode_id": "0", "seed": 7}, "wait: seed: Unexpected keyword argument"),
+        ("wait", {"episode_id": "7" * 65}, "wait: episode_id: String should have at most 64 characters"),
+        (
+            "restart",
+            {"episode_id": "0", "service": "cellar"},
+            "restart: service: Input should be 'gateway', 'auth', 'inventory', 'orders' or 'payments'",
+        ),
+        (
+            "diagnose",
+            {"episode_id": "0", "service": "auth", "mode": ["crashed"]},
+            "diagnose: mode: Input should be 'crashed', 'memory_leak', 'overloaded' or 'bad_deploy'",
+        ),
+        (
+            "diagnose_none",
+            {"episode_id": "0"},
+            "there is no tool 'diagnose_none'; the tools are read_metrics, status, wait, check_logs, diagnose, "
+            "restart, rollback, scale_up",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_and_costs_nothing(
+    name: str, arguments: dict[str, Any], message: str
+) -> None:
+    async def body(client: Client[Any]) -> None:
+        assert await refused(client, name, arguments) == message
+        assert (await call(client, "status", {"episode_id": "0"}))["state"] == "waiting"
+
+    visit(body)
+
+
+def test_what_comes_after_the_end_is_refused_by_every_action() -> None:
+    async def body(client: Client[Any]) -> None:
+        ended, _ = await play_by_tools(client, "0")
+        for name, more in (("wait", {}), ("restart", {"service": "auth"}), ("check_logs", {"service": "auth"})):
+            assert await refused(client, name, {"episode_id": "0", **more}) == (
+                "episode 0 is over, nothing can be done in it; next: status tells how it went"
+            )
+        assert await call(client, "read_metrics", {"episode_id": "0"}) == ended
+
+    visit(body)
+
+
+def test_episodes_at_once_do_not_disturb_each_other() -> None:
+    count = 30
+
+    async def body(client: Client[Any]) -> None:
+        played = await asyncio.gather(*(play_by_tools(client, str(number)) for number in range(count)))
+        assert all(answer["ending"]["outcome"] == "resolved" for answer, _ in played)
+
+    exam = visit(body, [draw(number) for number in range(count)])
+    assert len(exam.results()) == count
+
+
+def test_calls_on_one_episode_at_once_are_taken_one_after_the_other() -> None:
+    async def body(client: Client[Any]) -> None:
+        answers = await asyncio.gather(
+            *(client.call_tool("wait", {"episode_id": "0"}, raise_on_error=False) for _ in range(40))
+        )
+        steps = [structured(each)["step"] for each in answers if not each.is_error]
+        assert sorted(steps) == list(range(1, len(steps) + 1))
+        assert 3 <= len(steps) <= 30
+        assert {text_of(each) for each in answers if each.is_error} == {
+            "episode 0 is over, nothing can be done in it; next: status tells how it went"
+        }
+
+    visit(body)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+TOOL_NAMES = ("read_metrics", "status", "wait", "check_logs", "diagnose", "restart", "rollback", "scale_up", "reset")
+CALLS = st.lists(
+    st.tuples(
+        st.sampled_from(TOOL_NAMES) | st.text(max_size=12),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "episode_id": st.sampled_from(["0", "1", ""]) | ANYTHING,
+                "service": st.sampled_from(["auth", "orders"]) | ANYTHING,
+                "mode": st.sampled_from(["crashed", "overloaded"]) | ANYTHING,
+                "seed": ANYTHING,
+            },
+        ),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(calls=CALLS)
+def test_whatever_is_called_the_answer_is_a_result_or_one_line_of_error(
+    calls: list[tuple[str, dict[str, Any]]],
+) -> None:
+    async def body(client: Client[Any]) -> None:
+        for name, arguments in calls:
+            result = await client.call_tool(name, arguments, raise_on_error=False)
+            if result.is_error:
+                text = text_of(result)
+                assert "Traceback" not in text
+                assert "\n" not in text.strip()
+                assert not text.startswith("Error calling tool")
+            else:
+                assert structured(result)["episode_id"] == "0"
+        assert (await call(client, "status", {"episode_id": "0"}))["episode_id"] == "0"
+
+    visit(body)
+
+
+def test_the_documentation_names_every_tool() -> None:
+    page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("| `")]
+    documented = [name.strip().strip("`") for row in rows for name in row.split(",")]
+
+    async def body(client: Client[Any]) -> None:
+        assert sorted(tool.name for tool in await client.list_tools()) == sorted(documented)
+
+    visit(body, config=ExamConfig(episode=PACK_CONFIG), lists=True)
