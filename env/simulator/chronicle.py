@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.simulator import kernel as k
-from env.vocabulary import CALLS, Service
+from env.simulator import layout as k
+from env.simulator.compiled import Numbers
+from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
 from env.world import Level, LogLine
 
+_SERVICES = tuple(Service)
 WELL = 0.99  # below it, some calls in a step's time have failed
 
 ROUTES: dict[Service, str] = {
@@ -48,7 +50,41 @@ class LogState:
     ready_tick: int | None  # when it began to listen, where it was started since the episode began
     spoiled: float
     shedding: bool
-    flow: tuple[float, ...]
+    flow: tuple[float, ...]  # shares of its calls that went well
+
+
+def recent(s: Numbers, i: int) -> LogState:
+    """What the lines of service `i` depend on, read from the state `s`."""
+    service = _SERVICES[i]
+    stopped = int(s[k.STOPPED_TICK + i])
+    words = k.WORDS + i * k.WORDS_SIZE
+    if s[k.STATUS + i] != k.UP and s[words + k.WORDS_TICK] >= stopped:
+        # A process that is gone has left its last lines; one that has yet to listen has written none of its own.
+        ready = int(s[words + k.WORDS_READY])
+        return LogState(
+            service=service,
+            at_tick=int(s[words + k.WORDS_TICK]),
+            release=_release(s[words + k.WORDS_NEXT]),
+            ready_tick=None if ready < 0 else ready,
+            spoiled=float(s[words + k.WORDS_SPOILED]),
+            shedding=bool(s[words + k.WORDS_SHED] > 0.0),
+            flow=tuple(float(s[words + k.WORDS_FLOW + place]) for place in range(k.FLOWS)),
+        )
+    alive = s[k.STATUS + i] == k.UP
+    return LogState(
+        service=service,
+        at_tick=int(s[k.NOW]) if alive else stopped,
+        release=_release(s[k.NEXT + i]),
+        ready_tick=int(s[k.READY_TICK + i]) if s[k.BOOTED + i] == 1.0 else None,
+        spoiled=float(s[k.SPOILED + i]),
+        shedding=bool(s[k.SHED + i] > 0.0),
+        # What became of the others' calls after its end, a process that is gone cannot have written.
+        flow=tuple(float(s[k.FLOW + place]) for place in range(k.FLOWS)) if alive else (1.0,) * k.FLOWS,
+    )
+
+
+def _release(following: float) -> str:
+    return NEXT_RELEASE if following == 1.0 else STEADY_RELEASE
 
 
 def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
@@ -63,7 +99,7 @@ def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
         text = f"{route} code=500 error={EXCEPTIONS[state.service]}"
         found += [_line(age_s + after, Level.ERROR, "request_failed", text) for after in (0.2, 0.9) if after <= alive_s]
     for upstream in CALLS[state.service]:
-        if state.flow[_CALL_PLACES[state.service, upstream]] < WELL and alive_s >= 0.3:
+        if state.flow[_CALL_PLACES[state.service, upstream] - k.FLOW] < WELL and alive_s >= 0.3:
             found.append(_line(age_s + 0.3, Level.WARNING, "upstream_failed", f"upstream={upstream}"))
     if state.shedding:
         found.append(_line(age_s + 0.4, Level.WARNING, "shed", "too many requests in flight"))

@@ -1,229 +1,207 @@
-"""The physics of one tick: plain scalar loops over tables of floats, so that the same source can be compiled.
+"""The physics of a tick: plain loops over flat rows of floats, so that the same source runs compiled or not.
 
-A table is anything that `table[ROW][service]` reads and writes. Everything is a flow: within a tick requests
-are counted in fractions; whole users and whole failures are drawn from them when a window is observed.
+Everything is a flow: within a tick requests are counted in fractions; whole users and whole failures are drawn from
+them when a window is observed. `s` is a state and `p` its parameters, as in `layout`; `i` is a service's number.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from typing import Final
 
-Row = list[float]
-Table = list[list[float]]
+from env.simulator.compiled import Numbers, constants, jit
+from env.simulator.layout import (
+    ACCEPT,
+    ANSWERS,
+    AUTH,
+    AUTH_OK,
+    BOOT_LEFT,
+    BOOTING,
+    BOUNDS,
+    BROWSE,
+    BROWSE_OK,
+    BUCKETS,
+    CALM,
+    CAMPAIGN,
+    CAMPAIGN_CPU,
+    CAMPAIGN_MB,
+    CHARGE_OK,
+    CHECK_OUT,
+    CPU,
+    DOWN,
+    ERRORS,
+    FAILED,
+    GATEWAY,
+    GATEWAY_TIMEOUT,
+    IDLE_CPU,
+    INVENTORY,
+    JOURNEYS,
+    LATE,
+    LIMIT,
+    LOAD,
+    MEMORY,
+    MEMORY_LIMIT,
+    NOW,
+    OFFERED,
+    ORDERS,
+    ORDERS_OK,
+    ORDERS_TIMEOUT,
+    OWN_LATENCY,
+    PASS_GATEWAY,
+    PASS_ORDERS,
+    PAYMENTS,
+    PENDING,
+    QUEUE,
+    QUOTA,
+    READY_TICK,
+    REQUEST_CPU,
+    RESERVE_OK,
+    RETRY,
+    SCATTER,
+    SERVICES,
+    SHED,
+    SHED_CPU,
+    SIGN_IN,
+    SPOILED,
+    SPREAD,
+    STALE,
+    STATUS,
+    STOPPED_TICK,
+    SURGE,
+    SURGE_SUM,
+    TICK_S,
+    TOTAL,
+    UP,
+    USER_LIMIT,
+    WAIT,
+)
 
-# Rows of the state.
-STATUS: Final = 0
-BOOT_LEFT: Final = 1  # CPU seconds until the process listens
-READY_TICK: Final = 2  # when it began to listen
-QUOTA: Final = 3  # cores
-QUEUE: Final = 4  # requests waiting for CPU
-SHED: Final = 5  # requests turned away in the last tick
-MEMORY: Final = 6  # MB resident
-SPOILED: Final = 7  # share of requests that meet a spoiled row: only where the running release reads them
-CAMPAIGN: Final = 8  # requests per second from outside the users
-CAMPAIGN_CPU: Final = 9  # CPU seconds of each
-CAMPAIGN_MB: Final = 10  # memory that each leaves behind
-LOAD: Final = 11  # ordinary requests offered in a tick
-SURGE: Final = 12  # campaign requests offered in this tick
-ACCEPT: Final = 13  # share of requests not turned away; 0 where nothing listens
-WAIT: Final = 14  # seconds in the queue
-TOTAL: Final = 15  # seconds from request to answer, mean
-# Rows fixed by the parameters.
-REQUEST_CPU: Final = 16
-OWN_LATENCY: Final = 17
-STOPPED_TICK: Final = 18  # when its last process ended
-SURGE_SUM: Final = 19  # campaign requests of the ticks that wait to be settled
-OFFERED: Final = 20  # ordinary requests of the ticks being settled
-STATE_ROWS: Final = 21
-
-# Rows of the window: what has happened since the last observation, or since the process began.
-ANSWERS: Final = 0
-ERRORS: Final = 1
-CPU: Final = 2
-CALM: Final = 3  # answers whose latencies are those of an unloaded service
-WINDOW_ROWS: Final = 4
-
-# Values of STATUS.
-DOWN: Final = 0.0
-BOOTING: Final = 1.0
-UP: Final = 2.0
-
-# Places in the flow: shares of calls that went well in the last tick.
-PASS_GATEWAY: Final = 0
-PASS_ORDERS: Final = 1
-AUTH_OK: Final = 2  # gateway -> auth
-BROWSE_OK: Final = 3  # gateway -> inventory
-ORDERS_OK: Final = 4  # gateway -> orders
-RESERVE_OK: Final = 5  # orders -> inventory
-CHARGE_OK: Final = 6  # orders -> payments
-STALE: Final = 7  # 1 where something has changed since these shares were worked out
-FLOWS: Final = 8
-
-# Places in the rules: numbers that all services share.
-TICK_S: Final = 0
-LIMIT: Final = 1  # requests in flight
-SHED_CPU: Final = 2
-IDLE_CPU: Final = 3  # per tick
-MEMORY_LIMIT: Final = 4
-GATEWAY_TIMEOUT: Final = 5
-ORDERS_TIMEOUT: Final = 6
-SPREAD: Final = 7
-RETRY: Final = 8
-USER_LIMIT: Final = 9  # a later answer counts as failed
-RULES: Final = 10
-
-# Service numbers: the vocabulary's order.
-GATEWAY: Final = 0
-AUTH: Final = 1
-INVENTORY: Final = 2
-ORDERS: Final = 3
-PAYMENTS: Final = 4
-SERVICES: Final = 5
-
-# Journey numbers.
-BROWSE: Final = 0
-SIGN_IN: Final = 1
-CHECK_OUT: Final = 2
-JOURNEYS: Final = 3
-
-# Upper bounds of the latency histogram's buckets; one more bucket lies above the last.
-BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+_BOUNDS = constants(BOUNDS)
 
 
-def tick(
-    own: Table,
-    window: Table,
-    late: Table,
-    flow: Row,
-    users: Row,
-    pending: Row,
-    failed: Row,
-    surge: float,
-    now: float,
-    rules: Row,
-) -> None:
-    """One tick. `users` are the journeys that begin in it, `surge` is a standard normal draw for the campaign.
+@jit
+def tick(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float, surge: float) -> None:
+    """One tick, in which so many journeys begin; `surge` is a standard normal draw for the campaign.
 
-    While nothing changes, outcomes are proportional to what was offered: such ticks only add to `pending`, and
-    `settle` works them out together, before the next change and at the end of an advance.
+    While nothing changes, outcomes are proportional to what was offered: such ticks only add to the pending journeys,
+    and `settle` works them out together, before the next change and at the end of an advance.
     """
-    load = own[LOAD]
-    _offer(load, flow, users)
-    seconds = rules[TICK_S]
-    idle = rules[IDLE_CPU]
-    status = own[STATUS]
-    quota = own[QUOTA]
-    wait = own[WAIT]
-    cost = own[REQUEST_CPU]
-    campaign = own[CAMPAIGN]
-    cpu = window[CPU]
-    stale = flow[STALE] != 0.0
+    s[NOW] += 1.0
+    _offer(s, LOAD, browse, sign_in, check_out)
+    seconds = p[TICK_S]
+    idle = p[IDLE_CPU]
+    stale = s[STALE] != 0.0
     changed = False
     invaded = -1  # the service that a campaign is on
-    for s in range(SERVICES):
-        if status[s] == UP:
-            offered = load[s]
-            work = offered * cost[s] + idle
-            if campaign[s] > 0.0:
-                invaded = s
-                extra = _campaign(own, s, surge, seconds)
+    for i in range(SERVICES):
+        status = s[STATUS + i]
+        offered = s[LOAD + i]
+        work = 0.0
+        if status == UP:
+            work = offered * p[REQUEST_CPU + i] + idle
+            if s[CAMPAIGN + i] > 0.0:
+                invaded = i
+                extra = _campaign(s, i, surge, seconds)
                 offered += extra
-                work += extra * own[CAMPAIGN_CPU][s]
-            if wait[s] == 0.0 and work <= quota[s] * seconds:
-                cpu[s] += work
+                work += extra * s[CAMPAIGN_CPU + i]
+            if s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
+                s[CPU + i] += work
                 continue
-        elif status[s] == DOWN or _boots_on(own, cpu, s, seconds):
+        elif status == DOWN or _boots_on(s, i, seconds):
             continue
         if not changed:
             # What has gathered belongs to how things were before the first change.
             changed = True
-            settle(own, window, late, flow, pending, failed, rules)
-        if status[s] == UP:
-            _overflow(own, cpu, s, offered, work, rules)
+            settle(s, p)
+        if status == UP:
+            _overflow(s, p, i, offered, work)
         else:
-            status[s] = UP
-            own[ACCEPT][s] = 1.0
-            own[READY_TICK][s] = now
-    pending[BROWSE] += users[BROWSE]
-    pending[SIGN_IN] += users[SIGN_IN]
-    pending[CHECK_OUT] += users[CHECK_OUT]
+            s[STATUS + i] = UP
+            s[ACCEPT + i] = 1.0
+            s[READY_TICK + i] = s[NOW]
+    s[PENDING + BROWSE] += browse
+    s[PENDING + SIGN_IN] += sign_in
+    s[PENDING + CHECK_OUT] += check_out
     if invaded >= 0:
-        own[SURGE_SUM][invaded] += own[SURGE][invaded]
+        s[SURGE_SUM + invaded] += s[SURGE + invaded]
     if changed or stale:
-        settle(own, window, late, flow, pending, failed, rules)
-        flow[STALE] = 1.0 if changed else 0.0
-    if invaded >= 0 and own[MEMORY][invaded] >= rules[MEMORY_LIMIT]:
-        settle(own, window, late, flow, pending, failed, rules)
-        stop(own, invaded, now)
-        flow[STALE] = 1.0
+        settle(s, p)
+        s[STALE] = 1.0 if changed else 0.0
+    if invaded >= 0 and s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
+        settle(s, p)
+        stop(s, invaded)
+        s[STALE] = 1.0
 
 
-def stop(own: Table, s: int, now: float) -> None:
-    """End the process of service `s`: nothing listens any more."""
-    own[STATUS][s] = DOWN
-    own[STOPPED_TICK][s] = now
-    own[ACCEPT][s] = 0.0
-    own[QUEUE][s] = 0.0
-    own[WAIT][s] = 0.0
-    own[SHED][s] = 0.0
-    own[SURGE][s] = 0.0
+@jit
+def stop(s: Numbers, i: int) -> None:
+    """End the process of service `i`: nothing listens any more."""
+    s[STATUS + i] = DOWN
+    s[STOPPED_TICK + i] = s[NOW]
+    s[ACCEPT + i] = 0.0
+    s[QUEUE + i] = 0.0
+    s[WAIT + i] = 0.0
+    s[SHED + i] = 0.0
+    s[SURGE + i] = 0.0
 
 
-def _offer(load: Row, flow: Row, users: Row) -> None:
+@jit
+def _offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float) -> None:
     """How many requests reach each service: who calls on is known from the shares worked out last."""
-    browse = users[BROWSE]
-    signed = users[SIGN_IN] + users[CHECK_OUT]
-    passed = flow[PASS_GATEWAY]
-    orders = users[CHECK_OUT] * passed * flow[AUTH_OK]
-    reserved = orders * flow[PASS_ORDERS]
-    load[GATEWAY] = browse + signed
-    load[AUTH] = signed * passed
-    load[INVENTORY] = browse * passed + reserved
-    load[ORDERS] = orders
-    load[PAYMENTS] = reserved * flow[RESERVE_OK]
+    signed = sign_in + check_out
+    passed = s[PASS_GATEWAY]
+    orders = check_out * passed * s[AUTH_OK]
+    reserved = orders * s[PASS_ORDERS]
+    s[load + GATEWAY] = browse + signed
+    s[load + AUTH] = signed * passed
+    s[load + INVENTORY] = browse * passed + reserved
+    s[load + ORDERS] = orders
+    s[load + PAYMENTS] = reserved * s[RESERVE_OK]
 
 
-def _boots_on(own: Table, cpu: Row, s: int, seconds: float) -> bool:
-    """Whether service `s` is still booting after a tick that spends its quota on it."""
-    used = own[QUOTA][s] * seconds
-    cpu[s] += used
-    own[BOOT_LEFT][s] -= used
-    return own[BOOT_LEFT][s] > 1e-9
+@jit
+def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
+    """Whether service `i` is still booting after a tick that spends its quota on it."""
+    assert s[STATUS + i] == BOOTING
+    used = s[QUOTA + i] * seconds
+    s[CPU + i] += used
+    s[BOOT_LEFT + i] -= used
+    return bool(s[BOOT_LEFT + i] > 1e-9)
 
 
-def _campaign(own: Table, s: int, surge: float, seconds: float) -> float:
+@jit
+def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
     """The campaign's requests in a tick; what they leave in memory is added."""
-    mean = own[CAMPAIGN][s] * seconds
+    mean = s[CAMPAIGN + i] * seconds
     extra = max(0.0, mean + surge * math.sqrt(mean))
-    own[SURGE][s] = extra
-    own[MEMORY][s] += extra * own[CAMPAIGN_MB][s]
+    s[SURGE + i] = extra
+    s[MEMORY + i] += extra * s[CAMPAIGN_MB + i]
     return extra
 
 
-def _overflow(own: Table, cpu: Row, s: int, offered: float, work: float, rules: Row) -> None:
+@jit
+def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> None:
     """More work than the quota allows for, or a queue left over: requests wait, and beyond the limit are shed."""
-    capacity = own[QUOTA][s] * rules[TICK_S]
-    queue = own[QUEUE][s]
+    capacity = s[QUOTA + i] * p[TICK_S]
+    queue = s[QUEUE + i]
     # A 503 is cheap, not free: what was turned away in the last tick is paid for in this one.
-    room = capacity - min(0.5 * capacity, own[SHED][s] * rules[SHED_CPU])
-    each = work / offered if offered > 0.0 else own[REQUEST_CPU][s]
+    room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
+    each = work / offered if offered > 0.0 else p[REQUEST_CPU + i]
     waiting = queue + offered - room / each
     shed = 0.0
     if waiting <= 0.0:
-        cpu[s] += min(capacity, (queue + offered) * each)
+        s[CPU + i] += min(capacity, (queue + offered) * each)
         waiting = 0.0
     else:
-        cpu[s] += capacity
-        shed = min(offered, max(0.0, waiting - rules[LIMIT]))
+        s[CPU + i] += capacity
+        shed = min(offered, max(0.0, waiting - p[LIMIT]))
         waiting -= shed
-    own[QUEUE][s] = waiting
-    own[SHED][s] = shed
-    own[ACCEPT][s] = 1.0 - shed / offered if offered > 0.0 else 1.0
-    own[WAIT][s] = 0.5 * (queue + waiting) * each / own[QUOTA][s]
+    s[QUEUE + i] = waiting
+    s[SHED + i] = shed
+    s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
+    s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
 
 
+@jit
 def _beyond(latency: float, limit: float, spread: float) -> float:
     """Share of answers later than `limit` where latencies spread evenly around `latency`."""
     slowest = latency * (1.0 + spread)
@@ -232,139 +210,144 @@ def _beyond(latency: float, limit: float, spread: float) -> float:
     return min(1.0, (slowest - limit) / (2.0 * spread * latency))
 
 
-def _enter(histogram: Row, count: float, accept: float, latency: float) -> None:
+@jit
+def _bucket(latency: float) -> int:
+    """The bucket that `latency` falls into; a bound belongs to the bucket below it."""
+    place = 0
+    while place < BUCKETS - 1 and _BOUNDS[place] < latency:
+        place += 1
+    return place
+
+
+@jit
+def _enter(s: Numbers, i: int, count: float, accept: float, latency: float) -> None:
     """Enter the latencies of `count` requests: those turned away are answered at once."""
+    histogram = LATE + i * BUCKETS
     served = count * accept
-    histogram[0] += count - served
+    s[histogram] += count - served
     # Three of four around the mean, the rest in a tail.
-    histogram[bisect_left(BOUNDS, 0.9 * latency)] += 0.75 * served
-    histogram[bisect_left(BOUNDS, 1.2 * latency)] += 0.25 * served
+    s[histogram + _bucket(0.9 * latency)] += 0.75 * served
+    s[histogram + _bucket(1.2 * latency)] += 0.25 * served
 
 
-def _leaf(own: Table, window: Table, late: Table, s: int) -> float:
+@jit
+def _leaf(s: Numbers, p: Numbers, i: int) -> float:
     """Counters of a service that calls nobody; returns the share of its requests answered well."""
-    accept = own[ACCEPT][s]
+    accept = s[ACCEPT + i]
     if accept == 0.0:
+        s[TOTAL + i] = p[RETRY]  # refused at once, tried again after a moment, refused again
         return 0.0
-    wait = own[WAIT][s]
-    good = accept * (1.0 - own[SPOILED][s])
-    count = own[OFFERED][s] + own[SURGE_SUM][s]
-    latency = own[OWN_LATENCY][s] + wait
-    own[TOTAL][s] = latency
-    window[ANSWERS][s] += count
-    window[ERRORS][s] += count * (1.0 - good)
+    wait = s[WAIT + i]
+    good = accept * (1.0 - s[SPOILED + i])
+    count = s[OFFERED + i] + s[SURGE_SUM + i]
+    latency = p[OWN_LATENCY + i] + wait
+    s[TOTAL + i] = latency
+    s[ANSWERS + i] += count
+    s[ERRORS + i] += count * (1.0 - good)
     if wait == 0.0:
-        window[CALM][s] += count
+        s[CALM + i] += count
     else:
-        _enter(late[s], count, accept, latency)
+        _enter(s, i, count, accept, latency)
     return good
 
 
-def settle(own: Table, window: Table, late: Table, flow: Row, pending: Row, failed: Row, rules: Row) -> None:
-    """Follow the `pending` journeys down the call graph and back, into counters and `failed`; leaves none pending."""
-    users = pending[BROWSE] + pending[SIGN_IN] + pending[CHECK_OUT]
-    if users == 0.0:
+@jit
+def settle(s: Numbers, p: Numbers) -> None:
+    """Follow the pending journeys down the call graph and back, into counters and failures; leaves none pending."""
+    if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
         return
-    _offer(own[OFFERED], flow, pending)
-    hurry = rules[ORDERS_TIMEOUT]
-    patience = rules[GATEWAY_TIMEOUT]
-    spread = rules[SPREAD]
-    total = own[TOTAL]
-    accept = own[ACCEPT]
-    auth = _leaf(own, window, late, AUTH)
-    inventory = _leaf(own, window, late, INVENTORY)
-    payments = _leaf(own, window, late, PAYMENTS)
-    for s in (AUTH, INVENTORY, PAYMENTS):
-        if accept[s] == 0.0:
-            total[s] = rules[RETRY]  # refused at once, tried again after a moment, refused again
-    flow[AUTH_OK] = auth * (1.0 - _beyond(total[AUTH], patience, spread))
-    flow[BROWSE_OK] = inventory * (1.0 - _beyond(total[INVENTORY], patience, spread))
-    flow[RESERVE_OK] = inventory * (1.0 - _beyond(total[INVENTORY], hurry, spread))
-    flow[CHARGE_OK] = payments * (1.0 - _beyond(total[PAYMENTS], hurry, spread))
+    _offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
+    hurry = p[ORDERS_TIMEOUT]
+    patience = p[GATEWAY_TIMEOUT]
+    spread = p[SPREAD]
+    auth = _leaf(s, p, AUTH)
+    inventory = _leaf(s, p, INVENTORY)
+    payments = _leaf(s, p, PAYMENTS)
+    s[AUTH_OK] = auth * (1.0 - _beyond(s[TOTAL + AUTH], patience, spread))
+    s[BROWSE_OK] = inventory * (1.0 - _beyond(s[TOTAL + INVENTORY], patience, spread))
+    s[RESERVE_OK] = inventory * (1.0 - _beyond(s[TOTAL + INVENTORY], hurry, spread))
+    s[CHARGE_OK] = payments * (1.0 - _beyond(s[TOTAL + PAYMENTS], hurry, spread))
     # Nothing waits and everything listens: callers' latencies are those of steady state, too.
-    waits = own[WAIT]
-    quiet = waits[AUTH] + waits[INVENTORY] + waits[PAYMENTS] + waits[ORDERS] == 0.0 and (
-        accept[AUTH] * accept[INVENTORY] * accept[PAYMENTS] * accept[ORDERS] == 1.0
-    )
-    flow[PASS_ORDERS] = 0.0
-    flow[ORDERS_OK] = 0.0
-    total[ORDERS] = rules[RETRY]
-    if accept[ORDERS] > 0.0:
-        _settle_orders(own, window, late, flow, rules, quiet)
-    flow[PASS_GATEWAY] = 0.0
-    if accept[GATEWAY] > 0.0:
-        _settle_gateway(own, window, late, flow, pending, failed, rules, quiet)
+    waits = s[WAIT + AUTH] + s[WAIT + INVENTORY] + s[WAIT + PAYMENTS] + s[WAIT + ORDERS]
+    accepts = s[ACCEPT + AUTH] * s[ACCEPT + INVENTORY] * s[ACCEPT + PAYMENTS] * s[ACCEPT + ORDERS]
+    quiet = waits == 0.0 and accepts == 1.0
+    s[PASS_ORDERS] = 0.0
+    s[ORDERS_OK] = 0.0
+    s[TOTAL + ORDERS] = p[RETRY]
+    if s[ACCEPT + ORDERS] > 0.0:
+        _settle_orders(s, p, quiet)
+    s[PASS_GATEWAY] = 0.0
+    if s[ACCEPT + GATEWAY] > 0.0:
+        _settle_gateway(s, p, quiet)
     else:
         for journey in range(JOURNEYS):
-            failed[journey] += pending[journey]
+            s[FAILED + journey] += s[PENDING + journey]
     for journey in range(JOURNEYS):
-        pending[journey] = 0.0
-    for s in range(SERVICES):
-        own[SURGE_SUM][s] = 0.0
+        s[PENDING + journey] = 0.0
+    for i in range(SERVICES):
+        s[SURGE_SUM + i] = 0.0
 
 
-def _settle_orders(own: Table, window: Table, late: Table, flow: Row, rules: Row, quiet: bool) -> None:
-    hurry = rules[ORDERS_TIMEOUT]
-    total = own[TOTAL]
-    accept = own[ACCEPT][ORDERS]
-    good = accept * (1.0 - own[SPOILED][ORDERS])
-    own_s = own[OWN_LATENCY][ORDERS] + own[WAIT][ORDERS]
-    latency = own_s + min(total[INVENTORY], hurry) + flow[RESERVE_OK] * min(total[PAYMENTS], hurry)
-    well = good * flow[RESERVE_OK] * flow[CHARGE_OK]
-    count = own[OFFERED][ORDERS]
-    surge = own[SURGE_SUM][ORDERS]
-    total[ORDERS] = latency
-    flow[PASS_ORDERS] = good
-    flow[ORDERS_OK] = well * (1.0 - _beyond(latency, rules[GATEWAY_TIMEOUT], rules[SPREAD]))
-    window[ANSWERS][ORDERS] += count + surge
-    window[ERRORS][ORDERS] += count * (1.0 - well) + surge * (1.0 - good)
+@jit
+def _settle_orders(s: Numbers, p: Numbers, quiet: bool) -> None:
+    hurry = p[ORDERS_TIMEOUT]
+    accept = s[ACCEPT + ORDERS]
+    good = accept * (1.0 - s[SPOILED + ORDERS])
+    own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS]
+    latency = own_s + min(s[TOTAL + INVENTORY], hurry) + s[RESERVE_OK] * min(s[TOTAL + PAYMENTS], hurry)
+    well = good * s[RESERVE_OK] * s[CHARGE_OK]
+    count = s[OFFERED + ORDERS]
+    surge = s[SURGE_SUM + ORDERS]
+    s[TOTAL + ORDERS] = latency
+    s[PASS_ORDERS] = good
+    s[ORDERS_OK] = well * (1.0 - _beyond(latency, p[GATEWAY_TIMEOUT], p[SPREAD]))
+    s[ANSWERS + ORDERS] += count + surge
+    s[ERRORS + ORDERS] += count * (1.0 - well) + surge * (1.0 - good)
     if quiet:
-        window[CALM][ORDERS] += count + surge
+        s[CALM + ORDERS] += count + surge
     else:
-        _enter(late[ORDERS], count, accept, latency)
+        _enter(s, ORDERS, count, accept, latency)
         if surge > 0.0:
-            _enter(late[ORDERS], surge, accept, own_s)
+            _enter(s, ORDERS, surge, accept, own_s)
 
 
-def _settle_gateway(
-    own: Table, window: Table, late: Table, flow: Row, users: Row, failed: Row, rules: Row, quiet: bool
-) -> None:
+@jit
+def _settle_gateway(s: Numbers, p: Numbers, quiet: bool) -> None:
     """The gateway's answers, and how they look to the users."""
-    patience = rules[GATEWAY_TIMEOUT]
-    total = own[TOTAL]
-    accept = own[ACCEPT][GATEWAY]
-    good = accept * (1.0 - own[SPOILED][GATEWAY])
-    own_s = own[OWN_LATENCY][GATEWAY] + own[WAIT][GATEWAY]
-    auth_ok = flow[AUTH_OK]
-    auth_s = own_s + min(total[AUTH], patience)
-    surge = own[SURGE_SUM][GATEWAY]
+    patience = p[GATEWAY_TIMEOUT]
+    accept = s[ACCEPT + GATEWAY]
+    good = accept * (1.0 - s[SPOILED + GATEWAY])
+    own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
+    auth_ok = s[AUTH_OK]
+    auth_s = own_s + min(s[TOTAL + AUTH], patience)
+    surge = s[SURGE_SUM + GATEWAY]
     answers = surge
     errors = surge * (1.0 - good)
     weighted_s = surge * own_s
-    quiet = quiet and own[WAIT][GATEWAY] == 0.0
-    flow[PASS_GATEWAY] = good
+    quiet = quiet and s[WAIT + GATEWAY] == 0.0
+    s[PASS_GATEWAY] = good
     for journey in range(JOURNEYS):
         if journey == BROWSE:
-            ok, latency = good * flow[BROWSE_OK], own_s + min(total[INVENTORY], patience)
+            ok, latency = good * s[BROWSE_OK], own_s + min(s[TOTAL + INVENTORY], patience)
         elif journey == SIGN_IN:
             ok, latency = good * auth_ok, auth_s
         else:
-            ok, latency = good * auth_ok * flow[ORDERS_OK], auth_s + auth_ok * min(total[ORDERS], patience)
-        count = users[journey]
+            ok, latency = good * auth_ok * s[ORDERS_OK], auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
+        count = s[PENDING + journey]
         answers += count
         errors += count * (1.0 - ok)
         weighted_s += count * latency
-        lost = 1.0 - ok * (1.0 - _beyond(latency, rules[USER_LIMIT], rules[SPREAD]))
-        failed[journey] += count * lost
+        lost = 1.0 - ok * (1.0 - _beyond(latency, p[USER_LIMIT], p[SPREAD]))
+        s[FAILED + journey] += count * lost
         # Beside the expected number, its variance: where everything fails, there is no chance in it.
-        failed[JOURNEYS + journey] += count * lost * (1.0 - lost)
+        s[SCATTER + journey] += count * lost * (1.0 - lost)
         if not quiet:
-            _enter(late[GATEWAY], count, accept, latency)
-    window[ANSWERS][GATEWAY] += answers
-    window[ERRORS][GATEWAY] += errors
+            _enter(s, GATEWAY, count, accept, latency)
+    s[ANSWERS + GATEWAY] += answers
+    s[ERRORS + GATEWAY] += errors
     if quiet:
-        window[CALM][GATEWAY] += answers
+        s[CALM + GATEWAY] += answers
     elif surge > 0.0:
-        _enter(late[GATEWAY], surge, accept, own_s)
+        _enter(s, GATEWAY, surge, accept, own_s)
     if answers > 0.0:
-        total[GATEWAY] = weighted_s / answers
+        s[TOTAL + GATEWAY] = weighted_s / answers

@@ -1,0 +1,144 @@
+"""Where each number of a simulated lab stands: one flat row of floats for its state, one for its parameters.
+
+Flat rows, because lists and arrays are then indexed alike, compiled or not. What is kept per service takes a block of
+`SERVICES` numbers, and the block's name is the place of its first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Service numbers: the vocabulary's order.
+GATEWAY: Final = 0
+AUTH: Final = 1
+INVENTORY: Final = 2
+ORDERS: Final = 3
+PAYMENTS: Final = 4
+SERVICES: Final = 5
+
+# Journey numbers, too.
+BROWSE: Final = 0
+SIGN_IN: Final = 1
+CHECK_OUT: Final = 2
+JOURNEYS: Final = 3
+
+# And fault modes.
+CRASHED: Final = 0
+MEMORY_LEAK: Final = 1
+OVERLOADED: Final = 2
+BAD_DEPLOY: Final = 3
+MODES: Final = 4
+
+# Upper bounds of the latency histogram's buckets; one more bucket lies above the last.
+BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+BUCKETS: Final = len(BOUNDS) + 1
+
+# Values of STATUS.
+DOWN: Final = 0.0
+BOOTING: Final = 1.0
+UP: Final = 2.0
+
+# The state: blocks of one number per service.
+STATUS: Final = 0
+QUOTA: Final = 5  # cores
+WAIT: Final = 10  # seconds in the queue
+CAMPAIGN: Final = 15  # requests per second from outside the users
+ACCEPT: Final = 20  # share of requests not turned away; 0 where nothing listens
+SPOILED: Final = 25  # share of requests that meet a spoiled row: only where the running release reads them
+TOTAL: Final = 30  # seconds from request to answer, mean
+LOAD: Final = 35  # ordinary requests offered in a tick
+OFFERED: Final = 40  # ordinary requests of the ticks being settled
+MEMORY: Final = 45  # MB resident
+QUEUE: Final = 50  # requests waiting for CPU
+SHED: Final = 55  # requests turned away in the last tick
+SURGE_SUM: Final = 60  # campaign requests of the ticks that wait to be settled
+SINCE: Final = 65  # the tick at which its window begins
+# The window: what has happened since the last observation, or since the process began.
+ANSWERS: Final = 70
+ERRORS: Final = 75
+CPU: Final = 80
+CALM: Final = 85  # answers whose latencies are those of an unloaded service
+# More of the state, seldom looked at.
+SURGE: Final = 90  # campaign requests offered in this tick
+CAMPAIGN_CPU: Final = 95  # CPU seconds of each
+CAMPAIGN_MB: Final = 100  # memory that each leaves behind
+BOOT_LEFT: Final = 105  # CPU seconds until the process listens
+READY_TICK: Final = 110  # when it began to listen
+STOPPED_TICK: Final = 115  # when its last process ended
+NEXT: Final = 120  # 1 where the next release runs
+SOUND: Final = 125  # 1 where that is a good one
+ROWS_SPOILED: Final = 130  # share of its rows
+BOOTED: Final = 135  # 1 where it was started since the episode began
+
+# Shares of calls that went well in the last tick.
+FLOW: Final = 140
+PASS_GATEWAY: Final = FLOW + 0
+PASS_ORDERS: Final = FLOW + 1
+AUTH_OK: Final = FLOW + 2  # gateway -> auth
+BROWSE_OK: Final = FLOW + 3  # gateway -> inventory
+ORDERS_OK: Final = FLOW + 4  # gateway -> orders
+RESERVE_OK: Final = FLOW + 5  # orders -> inventory
+CHARGE_OK: Final = FLOW + 6  # orders -> payments
+STALE: Final = FLOW + 7  # 1 where something has changed since these shares were worked out
+FLOWS: Final = 8
+
+# Users, by journey.
+PENDING: Final = 148  # begun, and not yet followed through the call graph
+BEGUN: Final = 151  # in this window
+FAILED: Final = 154  # expected failures in this window
+SCATTER: Final = 157  # their variance
+
+NOW: Final = 160  # ticks since restore
+WINDOW: Final = 161  # observations since restore
+
+LATE: Final = 162  # a histogram per service, of answers whose latencies are not those of an unloaded service
+
+# What a process that has ended would have written last: so many numbers per service.
+WORDS: Final = LATE + SERVICES * BUCKETS
+WORDS_TICK: Final = 0  # when; negative where there are none
+WORDS_NEXT: Final = 1
+WORDS_READY: Final = 2  # negative where it ran before the episode began
+WORDS_SPOILED: Final = 3
+WORDS_SHED: Final = 4
+WORDS_FLOW: Final = 5
+WORDS_SIZE: Final = WORDS_FLOW + FLOWS
+
+STATE: Final = WORDS + SERVICES * WORDS_SIZE
+
+# The parameters: numbers that all services share.
+TICK_S: Final = 0
+LIMIT: Final = 1  # requests in flight
+SHED_CPU: Final = 2
+IDLE_CPU: Final = 3  # per tick
+MEMORY_LIMIT: Final = 4
+GATEWAY_TIMEOUT: Final = 5
+ORDERS_TIMEOUT: Final = 6
+SPREAD: Final = 7
+RETRY: Final = 8
+USER_LIMIT: Final = 9  # a later answer counts as failed
+BASE_QUOTA: Final = 10
+SCALED_QUOTA: Final = 11
+BOOT_CPU: Final = 12
+LEAK_RATE: Final = 13
+LEAK_CPU: Final = 14
+LEAK_MB: Final = 15
+LEAK_LANDED_MB: Final = 16  # rise of memory at which a leak counts as injected
+SPOILS: Final = 17  # share of the rows not yet spoiled that a boot of a faulty release spoils
+SLOW_S: Final = 18  # seconds in the queue at which a crowd counts as injected
+PATIENCE: Final = 19  # ticks by which a fault has to have landed
+# Blocks of one number per service.
+REQUEST_CPU: Final = 20
+OWN_LATENCY: Final = 25
+UNLOADED_MEAN: Final = 30
+UNLOADED_P95: Final = 35
+BASE_MEMORY: Final = 40
+CROWD_RATE: Final = 45
+CROWD_CPU: Final = 50
+UNLOADED: Final = 55  # a histogram per service, shares of 1
+RULES: Final = UNLOADED + SERVICES * BUCKETS
+
+# What a window shows: features in rows of services, then users and failures by journey.
+FEATURES: Final = 7
+SHOWN_REQUESTS: Final = SERVICES * FEATURES
+SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
+SHOWN: Final = SHOWN_FAILED + JOURNEYS

@@ -1,0 +1,155 @@
+"""What happens to a service between ticks: it is broken, mended, restarted, deployed, scaled. Compiled or not.
+
+`s` is a state and `p` its parameters, as in `layout`; `i` is a service's number, `mode` that of a fault mode.
+"""
+
+from __future__ import annotations
+
+from env.simulator import layout as k
+from env.simulator.compiled import Numbers, jit
+from env.simulator.kernel import stop
+
+
+@jit
+def steady(s: Numbers, p: Numbers) -> None:
+    """The state in which nothing has happened yet."""
+    for place in range(k.STATE):
+        s[place] = 0.0
+    for i in range(k.SERVICES):
+        s[k.STATUS + i] = k.UP
+        s[k.QUOTA + i] = p[k.BASE_QUOTA]
+        s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+        s[k.ACCEPT + i] = 1.0
+        s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i]
+        s[k.WORDS + i * k.WORDS_SIZE + k.WORDS_TICK] = -1.0
+    for place in range(k.FLOWS):
+        s[k.FLOW + place] = 1.0
+
+
+@jit
+def end_process(s: Numbers, i: int) -> None:
+    """End the process of service `i`, if there is one; what it was about to log is kept."""
+    if s[k.STATUS + i] == k.UP:
+        words = k.WORDS + i * k.WORDS_SIZE
+        s[words + k.WORDS_TICK] = s[k.NOW]
+        s[words + k.WORDS_NEXT] = s[k.NEXT + i]
+        s[words + k.WORDS_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
+        s[words + k.WORDS_SPOILED] = s[k.SPOILED + i]
+        s[words + k.WORDS_SHED] = s[k.SHED + i]
+        for place in range(k.FLOWS):
+            s[words + k.WORDS_FLOW + place] = s[k.FLOW + place]
+    stop(s, i)
+    s[k.STALE] = 1.0
+
+
+@jit
+def boot(s: Numbers, p: Numbers, i: int) -> None:
+    """End the process, if there is one, and begin another of the current release."""
+    end_process(s, i)
+    s[k.STATUS + i] = k.BOOTING
+    s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
+    s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+    s[k.SPOILED + i] = 0.0
+    if s[k.NEXT + i] == 1.0 and s[k.SOUND + i] == 0.0:
+        # Its migration runs at every boot, on whatever rows are left.
+        s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
+        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+    s[k.BOOTED + i] = 1.0
+    clear_counters(s, i)
+
+
+@jit
+def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None:
+    """Recreate service `i` from the next release (a `sound` one, or not) or from the steady one."""
+    s[k.NEXT + i] = 1.0 if following else 0.0
+    s[k.SOUND + i] = 1.0 if sound else 0.0
+    boot(s, p, i)
+
+
+@jit
+def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: float) -> None:
+    """Send service `i` so many more requests a second; none ends it."""
+    s[k.CAMPAIGN + i] = rate
+    s[k.CAMPAIGN_CPU + i] = cpu_s
+    s[k.CAMPAIGN_MB + i] = memory_mb
+
+
+@jit
+def begin(s: Numbers, p: Numbers, mode: int, i: int) -> None:
+    """A fault begins; it may take a while to show."""
+    if mode == k.CRASHED:
+        end_process(s, i)
+    elif mode == k.MEMORY_LEAK:
+        start_campaign(s, i, p[k.LEAK_RATE], p[k.LEAK_CPU], p[k.LEAK_MB])
+    elif mode == k.OVERLOADED:
+        start_campaign(s, i, p[k.CROWD_RATE + i], p[k.CROWD_CPU + i], 0.0)
+    else:
+        deploy(s, p, i, True, False)
+
+
+@jit
+def landed(s: Numbers, p: Numbers, mode: int, i: int, memory_before_mb: float) -> bool:
+    """Whether a fault that began at `memory_before_mb` shows."""
+    if mode == k.CRASHED:
+        return True
+    if mode == k.MEMORY_LEAK:
+        return bool(s[k.MEMORY + i] >= memory_before_mb + p[k.LEAK_LANDED_MB])
+    if mode == k.OVERLOADED:
+        return bool(s[k.SHED + i] > 0.0 or s[k.WAIT + i] > p[k.SLOW_S])
+    return bool(s[k.STATUS + i] == k.UP)
+
+
+@jit
+def heal(s: Numbers, p: Numbers, mode: int, i: int) -> None:
+    """A fault ends by itself."""
+    if mode == k.CRASHED:
+        if s[k.STATUS + i] == k.DOWN:
+            boot(s, p, i)
+    elif mode == k.MEMORY_LEAK:
+        start_campaign(s, i, 0.0, 0.0, 0.0)
+        boot(s, p, i)
+    elif mode == k.OVERLOADED:
+        start_campaign(s, i, 0.0, 0.0, 0.0)
+    elif s[k.NEXT + i] == 1.0:
+        deploy(s, p, i, False, False)
+
+
+@jit
+def roll_back(s: Numbers, p: Numbers, i: int) -> bool:
+    """Back to the steady release; False where that is what runs."""
+    if s[k.NEXT + i] == 0.0:
+        return False
+    deploy(s, p, i, False, False)
+    return True
+
+
+@jit
+def scale_up(s: Numbers, p: Numbers, i: int) -> bool:
+    """Give service `i` its larger quota; False where nothing runs, or where it has it."""
+    if s[k.STATUS + i] == k.DOWN or s[k.QUOTA + i] > p[k.BASE_QUOTA]:
+        return False
+    s[k.QUOTA + i] = p[k.SCALED_QUOTA]
+    return True
+
+
+@jit
+def clear_counters(s: Numbers, i: int) -> None:
+    """A new process counts from zero."""
+    s[k.ANSWERS + i] = 0.0
+    s[k.ERRORS + i] = 0.0
+    s[k.CPU + i] = 0.0
+    s[k.CALM + i] = 0.0
+    for bucket in range(k.BUCKETS):
+        s[k.LATE + i * k.BUCKETS + bucket] = 0.0
+    s[k.SINCE + i] = s[k.NOW]
+
+
+@jit
+def forget_window(s: Numbers) -> None:
+    """The next window begins now."""
+    for i in range(k.SERVICES):
+        clear_counters(s, i)
+    for journey in range(k.JOURNEYS):
+        s[k.BEGUN + journey] = 0.0
+        s[k.FAILED + journey] = 0.0
+        s[k.SCATTER + journey] = 0.0
