@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from env.dice import key_of, noise_factors
 from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from env.reward import NEEDLESS, Judge, Merit, Outcome
 from env.scenario import EpisodeConfig, Scenario, draw, streams
@@ -27,7 +28,7 @@ from env.vocabulary import (
     Service,
     action_text,
 )
-from env.world import FEATURES_SHAPE, LogLine, Snapshot, World, WorldError
+from env.world import LogLine, Snapshot, World, WorldError
 
 Info = dict[str, object]
 
@@ -159,11 +160,8 @@ class Environment:
             judge.begin(fault)
 
     def _begin(self, noise_rng: np.random.Generator) -> None:
-        config = self.config
-        # Drawn for the whole episode at once: one call, and every step's noise is fixed whatever is played.
-        shape = (config.max_steps + 1, *FEATURES_SHAPE)
-        self._noise = noise_rng.uniform(1.0 - config.noise, 1.0 + config.noise, shape)
-        self._noise[:, :, FEATURE_COLUMN[Feature.UP]] = 1.0
+        # For the whole episode at once: one call, and every step's noise is fixed whatever is played.
+        self._noise = noise_factors(key_of(noise_rng), self.config.max_steps + 1, self.config.noise)
         self.report = None
         self.last_snapshot = None
         self._judge = None

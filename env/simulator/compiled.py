@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -42,19 +43,19 @@ def _cache_directory() -> Path:
 
 
 if COMPILED:
-    import numba
-    from numba.core import config as numba_config
-
+    # By name, so that types are checked alike where numba is installed and where it is not.
+    _numba: Any = import_module("numba")
+    _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
     def jit(function: Function) -> Function:
         """Compile at the first call, or load what an earlier process has compiled; lets other threads run."""
         # numba reads the place of its cache from its own configuration, when a function is decorated.
-        before, numba_config.CACHE_DIR = numba_config.CACHE_DIR, _CACHE
+        before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
-            compiled: Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy")(function)
         finally:
-            numba_config.CACHE_DIR = before
+            _config.CACHE_DIR = before
         return compiled
 
 else:
@@ -75,4 +76,7 @@ def constants(values: Iterable[float]) -> Any:
 
 
 u64: Any = np.uint64 if COMPILED else int
-"""A whole number of 64 bits without sign."""
+"""A whole number of 64 bits without sign; it and `i64` do not mix, as in C."""
+
+i64: Any = np.int64 if COMPILED else int
+"""A whole number that may be an index."""

@@ -6,19 +6,34 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from env.simulator import layout as k
 from env.simulator.compiled import Numbers, constants, jit
+from env.simulator.dice import gauge_draw, normal, uniform
 
 _BOUNDS = constants(k.BOUNDS)
 _UNSEEN = float("nan")
 
 
 @jit
-def show_users(s: Numbers, shown: Numbers, journey: int, scatter: float) -> None:
+def observe(s: Numbers, p: Numbers, key: Any, shown: Numbers) -> None:
+    """What the window that ends now shows, into `shown`; `key` is that of the world's draws."""
+    for journey in range(k.JOURNEYS):
+        _show_users(s, key, shown, journey)
+    for i in range(k.SERVICES):
+        _show_service(s, p, key, shown, i)
+    s[k.WINDOW] += 1.0
+
+
+@jit
+def _show_users(s: Numbers, key: Any, shown: Numbers, journey: int) -> None:
     """Whole users of a journey, and a whole number of failures around the expected one."""
     begun = s[k.BEGUN + journey]
-    failed = float(int(s[k.FAILED + journey] + scatter * math.sqrt(s[k.SCATTER + journey]) + 0.5))
+    failed = s[k.FAILED + journey]
+    if s[k.SCATTER + journey] > 0.0:
+        failed += normal(gauge_draw(key, s[k.WINDOW], journey)) * math.sqrt(s[k.SCATTER + journey])
+    failed = float(int(failed + 0.5))
     shown[k.SHOWN_REQUESTS + journey] = begun
     shown[k.SHOWN_FAILED + journey] = min(max(failed, 0.0), begun)
     s[k.BEGUN + journey] = 0.0
@@ -27,7 +42,7 @@ def show_users(s: Numbers, shown: Numbers, journey: int, scatter: float) -> None
 
 
 @jit
-def show_service(s: Numbers, p: Numbers, shown: Numbers, i: int, jitter: float, level: float) -> None:
+def _show_service(s: Numbers, p: Numbers, key: Any, shown: Numbers, i: int) -> None:
     """One service's features, in the vocabulary's order, as two scrapes would show them; its next window begins."""
     row = i * k.FEATURES
     if s[k.STATUS + i] != k.UP:
@@ -35,6 +50,7 @@ def show_service(s: Numbers, p: Numbers, shown: Numbers, i: int, jitter: float, 
         for column in range(1, k.FEATURES):
             shown[row + column] = _UNSEEN
         return
+    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
     answers = s[k.ANSWERS + i]
     elapsed_s = (s[k.NOW] - s[k.SINCE + i]) * p[k.TICK_S]
     rate = answers / elapsed_s
@@ -43,14 +59,15 @@ def show_service(s: Numbers, p: Numbers, shown: Numbers, i: int, jitter: float, 
     if answers > 0.0:
         error_ratio = s[k.ERRORS + i] / answers
         # Some hundred requests at most: a quantile of so few scatters.
-        p95_s = _p95_s(s, p, i, answers) * (1.0 + 0.05 * jitter)
+        p95_s = _p95_s(s, p, i, answers) * (1.0 + 0.05 * normal(drawn))
     shown[row] = 1.0
     shown[row + 1] = rate
     shown[row + 2] = error_ratio
     shown[row + 3] = p95_s
     shown[row + 4] = s[k.CPU + i] / (elapsed_s * s[k.QUOTA + i])
     shown[row + 5] = s[k.MEMORY + i] / p[k.MEMORY_LIMIT]
-    shown[row + 6] = float(int(s[k.QUEUE + i] + rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i]) + level))
+    in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
+    shown[row + 6] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
     # What was counted in this window is done with.
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
@@ -64,7 +81,7 @@ def _p95_s(s: Numbers, p: Numbers, i: int, answers: float) -> float:
     """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it."""
     calm = s[k.CALM + i]
     if calm >= 0.999 * answers:
-        return p[k.UNLOADED_P95 + i]
+        return float(p[k.UNLOADED_P95 + i])
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS
     total = 0.0
@@ -86,4 +103,4 @@ def _p95_s(s: Numbers, p: Numbers, i: int, answers: float) -> float:
         lower = bound
     for bucket in range(k.BUCKETS):
         s[late + bucket] = 0.0
-    return found
+    return float(found)

@@ -7,13 +7,17 @@ them when a window is observed. `s` is a state and `p` its parameters, as in `la
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from env.simulator.compiled import Numbers, constants, jit
+from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
     ANSWERS,
+    ARRIVAL_BITS,
     AUTH,
     AUTH_OK,
+    BEGUN,
     BOOT_LEFT,
     BOOTING,
     BOUNDS,
@@ -76,16 +80,28 @@ from env.simulator.layout import (
 )
 
 _BOUNDS = constants(BOUNDS)
+_ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
 
 
 @jit
-def tick(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float, surge: float) -> None:
-    """One tick, in which so many journeys begin; `surge` is a standard normal draw for the campaign.
+def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
+    """So many ticks; `key` is that of the world's draws."""
+    for _ in range(ticks):
+        tick(s, p, key)
+    settle(s, p)
+
+
+@jit
+def tick(s: Numbers, p: Numbers, key: Any) -> None:
+    """One tick.
 
     While nothing changes, outcomes are proportional to what was offered: such ticks only add to the pending journeys,
     and `settle` works them out together, before the next change and at the end of an advance.
     """
-    s[NOW] += 1.0
+    drawn = users_draw(key, s[NOW])
+    browse = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
+    sign_in = arrivals(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
+    check_out = arrivals(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
     _offer(s, LOAD, browse, sign_in, check_out)
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
@@ -100,7 +116,7 @@ def tick(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float
             work = offered * p[REQUEST_CPU + i] + idle
             if s[CAMPAIGN + i] > 0.0:
                 invaded = i
-                extra = _campaign(s, i, surge, seconds)
+                extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
                 offered += extra
                 work += extra * s[CAMPAIGN_CPU + i]
             if s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
@@ -117,7 +133,8 @@ def tick(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float
         else:
             s[STATUS + i] = UP
             s[ACCEPT + i] = 1.0
-            s[READY_TICK + i] = s[NOW]
+            s[READY_TICK + i] = s[NOW] + 1.0
+    s[NOW] += 1.0
     s[PENDING + BROWSE] += browse
     s[PENDING + SIGN_IN] += sign_in
     s[PENDING + CHECK_OUT] += check_out
@@ -283,6 +300,7 @@ def settle(s: Numbers, p: Numbers) -> None:
         for journey in range(JOURNEYS):
             s[FAILED + journey] += s[PENDING + journey]
     for journey in range(JOURNEYS):
+        s[BEGUN + journey] += s[PENDING + journey]
         s[PENDING + journey] = 0.0
     for i in range(SERVICES):
         s[SURGE_SUM + i] = 0.0

@@ -135,7 +135,14 @@ BASE_MEMORY: Final = 40
 CROWD_RATE: Final = 45
 CROWD_CPU: Final = 50
 UNLOADED: Final = 55  # a histogram per service, shares of 1
-RULES: Final = UNLOADED + SERVICES * BUCKETS
+# To draw the users of a tick: for each journey, where to begin to look, and the bits at which each number begins.
+ARRIVAL_BITS: Final = 21
+GUIDES: Final = 256
+GUIDE_SHIFT: Final = 13
+MOST_ARRIVALS: Final = 96
+GUIDE: Final = UNLOADED + SERVICES * BUCKETS
+STEPS: Final = GUIDE + JOURNEYS * GUIDES
+RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
 
 # What a window shows: features in rows of services, then users and failures by journey.
 FEATURES: Final = 7

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from env.simulator import layout as k
 from env.simulator.compiled import Numbers, jit
-from env.simulator.kernel import stop
+from env.simulator.kernel import advance, stop
 
 
 @jit
@@ -97,6 +99,19 @@ def landed(s: Numbers, p: Numbers, mode: int, i: int, memory_before_mb: float) -
     if mode == k.OVERLOADED:
         return bool(s[k.SHED + i] > 0.0 or s[k.WAIT + i] > p[k.SLOW_S])
     return bool(s[k.STATUS + i] == k.UP)
+
+
+@jit
+def inject(s: Numbers, p: Numbers, key: Any, mode: int, i: int) -> bool:
+    """A fault begins, and time passes until it shows; False where it never would. The next window begins now."""
+    memory_before_mb = s[k.MEMORY + i]
+    begin(s, p, mode, i)
+    while not landed(s, p, mode, i, memory_before_mb):
+        if s[k.NOW] > p[k.PATIENCE]:
+            return False
+        advance(s, p, key, 1)
+    forget_window(s)
+    return True
 
 
 @jit

@@ -7,6 +7,7 @@ import math
 
 from env.objectives import OBJECTIVES
 from env.simulator import layout as k
+from env.simulator.dice import arrival_tables
 from env.simulator.layout import BOUNDS
 from env.simulator.parameters import Parameters
 from env.vocabulary import Journey, Service
@@ -38,7 +39,7 @@ def paths(parameters: Parameters) -> dict[Service, Paths]:
 
 def mean_s(found: Paths, sigma: float) -> float:
     """Mean latency of a mixture of lognormals."""
-    return sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma)
+    return round(sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma), 12)
 
 
 def shares(found: Paths, sigma: float) -> list[float]:
@@ -46,7 +47,8 @@ def shares(found: Paths, sigma: float) -> list[float]:
     below = [
         sum(weight * _lognormal_cdf(bound, median, sigma) for weight, median in found) for bound in (*BOUNDS, math.inf)
     ]
-    return [upper - lower for lower, upper in zip([0.0, *below], below, strict=False)]
+    # Rounded, so that it is the same wherever it is worked out: libraries differ in the last bit.
+    return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
 
 
 def quantile(q: float, counts: list[float]) -> float:
@@ -103,6 +105,9 @@ def rules(parameters: Parameters) -> list[float]:
         row[k.CROWD_RATE + i] = q.surge_rate(service)
         row[k.CROWD_CPU + i] = own.surge_request_cpu_s
         row[k.UNLOADED + i * k.BUCKETS : k.UNLOADED + (i + 1) * k.BUCKETS] = unloaded
+    row[k.GUIDE : k.STEPS], row[k.STEPS :] = arrival_tables(
+        [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
+    )
     return row
 
 

@@ -7,15 +7,15 @@ from typing import assert_never
 
 import numpy as np
 
+from env.dice import key_of
 from env.logs import digest
 from env.objectives import SERVICE_ROW
 from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.chronicle import lines, recent
-from env.simulator.compiled import numbers
-from env.simulator.dice import Dice
-from env.simulator.gauges import show_service, show_users
-from env.simulator.kernel import settle, tick
+from env.simulator.compiled import numbers, u64
+from env.simulator.gauges import observe
+from env.simulator.kernel import advance
 from env.simulator.parameters import Parameters, load_parameters
 from env.simulator.profile import NOT_LANDED_S, rules
 from env.vocabulary import (
@@ -56,26 +56,19 @@ class SimulatedWorld:
         self.parameters = p = parameters or _default_parameters()
         self._p = numbers(rules(p))
         self._s = numbers([0.0] * k.STATE)
-        self._means = [p.journeys_per_s[journey] * p.tick_s for journey in Journey]
         self.restore(np.random.default_rng(0))
 
     def restore(self, rng: np.random.Generator) -> None:
         """Everything new: a simulated world is never left in a state that could not be mended."""
         ops.steady(self._s, self._p)
-        self._dice = Dice(rng, self._means)
+        self._key = u64(key_of(rng))
 
     def close(self) -> None:
         """Nothing is held."""
 
     def inject(self, fault: Fault) -> None:
-        s, p, mode, i = self._s, self._p, _MODE[fault.mode], SERVICE_ROW[fault.service]
-        memory_before_mb = float(s[k.MEMORY + i])
-        ops.begin(s, p, mode, i)
-        while not ops.landed(s, p, mode, i, memory_before_mb):
-            if s[k.NOW] > p[k.PATIENCE]:
-                raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
-            self._advance_ticks(1)
-        ops.forget_window(s)
+        if not ops.inject(self._s, self._p, self._key, _MODE[fault.mode], SERVICE_ROW[fault.service]):
+            raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
         s, p = self._s, self._p
@@ -126,27 +119,11 @@ class SimulatedWorld:
         ticks = seconds / self.parameters.tick_s
         if ticks != int(ticks) or ticks < 1:
             raise ValueError(f"the simulator advances in whole ticks of {self.parameters.tick_s:g} s; got {seconds!r}")
-        self._advance_ticks(int(ticks))
-
-    def _advance_ticks(self, ticks: int) -> None:
-        s, p, dice = self._s, self._p, self._dice
-        for _ in range(ticks):
-            if dice.place >= dice.size:
-                dice.throw()
-            users = dice.users[dice.place]
-            tick(s, p, *users, dice.surges[dice.place])
-            dice.place += 1
-            for journey in range(k.JOURNEYS):
-                s[k.BEGUN + journey] += users[journey]
-        settle(s, p)
+        advance(self._s, self._p, self._key, int(ticks))
 
     def observe(self) -> Snapshot:
-        draws, jitters, levels = self._dice.gauges()
         shown = numbers([0.0] * k.SHOWN)
-        for journey in range(k.JOURNEYS):
-            show_users(self._s, shown, journey, draws[journey])
-        for i in range(k.SERVICES):
-            show_service(self._s, self._p, shown, i, jitters[i], levels[i])
+        observe(self._s, self._p, self._key, shown)
         counts = {
             journey: JourneyCount(
                 requests=int(shown[k.SHOWN_REQUESTS + place]), failed=int(shown[k.SHOWN_FAILED + place])
