@@ -9,7 +9,6 @@ from env.simulator.compiled import Numbers
 from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
 from env.world import Level, LogLine
 
-_SERVICES = tuple(Service)
 WELL = 0.99  # below it, some calls in a step's time have failed
 
 ROUTES: dict[Service, str] = {
@@ -53,33 +52,17 @@ class LogState:
     flow: tuple[float, ...]  # shares of its calls that went well
 
 
-def recent(s: Numbers, i: int) -> LogState:
-    """What the lines of service `i` depend on, read from the state `s`."""
-    service = _SERVICES[i]
-    stopped = int(s[k.STOPPED_TICK + i])
-    words = k.WORDS + i * k.WORDS_SIZE
-    if s[k.STATUS + i] != k.UP and s[words + k.WORDS_TICK] >= stopped:
-        # A process that is gone has left its last lines; one that has yet to listen has written none of its own.
-        ready = int(s[words + k.WORDS_READY])
-        return LogState(
-            service=service,
-            at_tick=int(s[words + k.WORDS_TICK]),
-            release=_release(s[words + k.WORDS_NEXT]),
-            ready_tick=None if ready < 0 else ready,
-            spoiled=float(s[words + k.WORDS_SPOILED]),
-            shedding=bool(s[words + k.WORDS_SHED] > 0.0),
-            flow=tuple(float(s[words + k.WORDS_FLOW + place]) for place in range(k.FLOWS)),
-        )
-    alive = s[k.STATUS + i] == k.UP
+def log_state(service: Service, words: Numbers, place: int = 0) -> LogState:
+    """As `operations.recent_words` wrote it, from `place` on."""
+    ready = int(words[place + k.WORDS_READY])
     return LogState(
         service=service,
-        at_tick=int(s[k.NOW]) if alive else stopped,
-        release=_release(s[k.NEXT + i]),
-        ready_tick=int(s[k.READY_TICK + i]) if s[k.BOOTED + i] == 1.0 else None,
-        spoiled=float(s[k.SPOILED + i]),
-        shedding=bool(s[k.SHED + i] > 0.0),
-        # What became of the others' calls after its end, a process that is gone cannot have written.
-        flow=tuple(float(s[k.FLOW + place]) for place in range(k.FLOWS)) if alive else (1.0,) * k.FLOWS,
+        at_tick=int(words[place + k.WORDS_TICK]),
+        release=_release(words[place + k.WORDS_NEXT]),
+        ready_tick=None if ready < 0 else ready,
+        spoiled=float(words[place + k.WORDS_SPOILED]),
+        shedding=bool(words[place + k.WORDS_SHED] > 0.0),
+        flow=tuple(float(words[place + k.WORDS_FLOW + flow]) for flow in range(k.FLOWS)),
     )
 
 

@@ -70,6 +70,16 @@ def numbers(values: Iterable[float]) -> Any:
     return np.array(list(values), dtype=np.float64) if COMPILED else [float(value) for value in values]
 
 
+def table(rows: int, columns: int) -> Any:
+    """So many rows of `numbers`, zero."""
+    return np.zeros((rows, columns)) if COMPILED else [[0.0] * columns for _ in range(rows)]
+
+
+def whole_numbers(rows: int, columns: int) -> Any:
+    """So many rows of `u64`, zero."""
+    return np.zeros((rows, columns), dtype=np.uint64) if COMPILED else [[0] * columns for _ in range(rows)]
+
+
 def constants(values: Iterable[float]) -> Any:
     """A table that never changes, to be a module's own."""
     return np.array(list(values), dtype=np.float64) if COMPILED else tuple(float(value) for value in values)

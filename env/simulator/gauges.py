@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from env import dice
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, constants, jit
-from env.simulator.dice import gauge_draw, normal, uniform
+from env.simulator.compiled import Numbers, constants, i64, jit
+from env.simulator.dice import draw, gauge_draw, normal, uniform
 
 _BOUNDS = constants(k.BOUNDS)
 _UNSEEN = float("nan")
@@ -23,6 +24,7 @@ def observe(s: Numbers, p: Numbers, key: Any, shown: Numbers) -> None:
         _show_users(s, key, shown, journey)
     for i in range(k.SERVICES):
         _show_service(s, p, key, shown, i)
+        shown[k.SHOWN_DEGRADED + i] = 1.0 if s[k.NEXT + i] == 1.0 and s[k.SOUND + i] == 0.0 else 0.0
     s[k.WINDOW] += 1.0
 
 
@@ -60,20 +62,37 @@ def _show_service(s: Numbers, p: Numbers, key: Any, shown: Numbers, i: int) -> N
         error_ratio = s[k.ERRORS + i] / answers
         # Some hundred requests at most: a quantile of so few scatters.
         p95_s = _p95_s(s, p, i, answers) * (1.0 + 0.05 * normal(drawn))
-    shown[row] = 1.0
-    shown[row + 1] = rate
-    shown[row + 2] = error_ratio
-    shown[row + 3] = p95_s
-    shown[row + 4] = s[k.CPU + i] / (elapsed_s * s[k.QUOTA + i])
-    shown[row + 5] = s[k.MEMORY + i] / p[k.MEMORY_LIMIT]
+    shown[row + k.COLUMN_UP] = 1.0
+    shown[row + k.COLUMN_RATE] = rate
+    shown[row + k.COLUMN_ERRORS] = error_ratio
+    shown[row + k.COLUMN_P95] = p95_s
+    shown[row + k.COLUMN_CPU] = s[k.CPU + i] / (elapsed_s * s[k.QUOTA + i])
+    shown[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] / p[k.MEMORY_LIMIT]
     in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
-    shown[row + 6] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
+    shown[row + k.COLUMN_IN_FLIGHT] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
     # What was counted in this window is done with.
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
     s[k.CPU + i] = 0.0
     s[k.CALM + i] = 0.0
     s[k.SINCE + i] = s[k.NOW]
+
+
+@jit
+def noisy(shown: Numbers, key: Any, step: float, g: Numbers, features: Any) -> None:
+    """What an agent sees of `shown` at that step, into a row of float32: as `env.dice.noise_factors` has it."""
+    first = i64(step) * dice.DRAWS_A_STEP
+    low = g[k.NOISE_FROM]
+    span = g[k.NOISE_SPAN]
+    for pair in range(k.CELLS // 2):
+        drawn = draw(key, first + pair)
+        cell = 2 * pair
+        features[cell] = shown[cell] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
+        features[cell + 1] = shown[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
+    drawn = draw(key, first + k.CELLS // 2)
+    features[k.CELLS - 1] = shown[k.CELLS - 1] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
+    for i in range(k.SERVICES):
+        features[i * k.FEATURES + k.COLUMN_UP] = shown[i * k.FEATURES + k.COLUMN_UP]
 
 
 @jit

@@ -144,8 +144,86 @@ GUIDE: Final = UNLOADED + SERVICES * BUCKETS
 STEPS: Final = GUIDE + JOURNEYS * GUIDES
 RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
 
-# What a window shows: features in rows of services, then users and failures by journey.
+# What a window shows: features in rows of services, users and failures by journey, who runs a bad release.
 FEATURES: Final = 7
-SHOWN_REQUESTS: Final = SERVICES * FEATURES
+CELLS: Final = SERVICES * FEATURES
+SHOWN_REQUESTS: Final = CELLS
 SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
-SHOWN: Final = SHOWN_FAILED + JOURNEYS
+SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
+SHOWN: Final = SHOWN_DEGRADED + SERVICES
+
+# The columns of the features.
+COLUMN_UP: Final = 0
+COLUMN_RATE: Final = 1
+COLUMN_ERRORS: Final = 2
+COLUMN_P95: Final = 3
+COLUMN_CPU: Final = 4
+COLUMN_MEMORY: Final = 5
+COLUMN_IN_FLIGHT: Final = 6
+
+# The ledger of an episode: what its judge knows.
+MODE: Final = 0  # of the fault
+SERVICE: Final = 1
+STEP: Final = 2  # steps taken
+COMMITTED: Final = 3  # 1 once a diagnosis counts
+DIAGNOSED: Final = 4  # 1 where it was right
+FIXED: Final = 5
+HEALTHY: Final = 6  # steps running inside every objective, since the fix
+COLLAPSING: Final = 7  # steps running with nothing left for the users
+OUTCOME: Final = 8
+REWARD: Final = 9  # so far
+FAILED_REQUESTS: Final = 10
+LOST_S: Final = 11
+NEEDLESS: Final = 12
+DIAGNOSED_AT_S: Final = 13  # negative where it was not
+DIAGNOSIS: Final = 14  # the number of the first one; negative where there was none
+ACTION: Final = 15  # the number of the last one; negative before the first
+RESULT: Final = 16  # what became of it
+READ: Final = 17  # what the log read last depends on, as in WORDS, and when it was read
+READ_AT: Final = READ + WORDS_SIZE
+LEDGER: Final = READ_AT + 1
+
+# Values of OUTCOME.
+RUNNING: Final = 0.0
+RESOLVED: Final = 1.0
+COLLAPSED: Final = 2.0
+EXHAUSTED: Final = 3.0
+
+# Values of RESULT.
+ACCEPTED: Final = 0
+NO_EARLIER_RELEASE: Final = 1
+NOT_RUNNING: Final = 2
+LARGEST: Final = 3
+
+# What an episode is played by: its configuration, the objectives, what is paid.
+TICKS: Final = 0  # in a step
+STEP_S: Final = 1
+MAX_STEPS: Final = 2
+NOISE_FROM: Final = 3
+NOISE_SPAN: Final = 4
+LEAST_SLI: Final = 5
+LEAST_USERS: Final = 6  # in a step
+LEAST_RATE: Final = 7
+MOST_ERRORS: Final = 8
+MOST_P95_S: Final = 9
+MOST_MEMORY: Final = 10
+COLLAPSE_SLI: Final = 11
+PAY_DIAGNOSIS: Final = 12
+PAY_WRONG_DIAGNOSIS: Final = 13
+PAY_FIX_DIAGNOSED: Final = 14
+PAY_FIX: Final = 15
+PAY_WRONG_FIX: Final = 16
+PAY_RECOVERY: Final = 17
+PAY_STEP_LEFT: Final = 18
+PAY_COLLAPSE: Final = 19
+RECOVERY_STEPS: Final = 20
+COLLAPSE_STEPS: Final = 21
+GAME: Final = 22
+
+# Kinds of actions, in blocks of the vocabulary's order: where each begins.
+CHECK_LOGS: Final = 1
+DIAGNOSE: Final = CHECK_LOGS + SERVICES
+RESTART: Final = DIAGNOSE + SERVICES * MODES
+ROLLBACK: Final = RESTART + SERVICES
+SCALE_UP: Final = ROLLBACK + SERVICES
+ACTIONS: Final = SCALE_UP + SERVICES

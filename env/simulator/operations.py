@@ -29,17 +29,36 @@ def steady(s: Numbers, p: Numbers) -> None:
 
 
 @jit
+def words(s: Numbers, i: int, into: Numbers, place: int) -> None:
+    """All that the lines which service `i` would write now depend on, into `into` from `place` on."""
+    alive = s[k.STATUS + i] == k.UP
+    into[place + k.WORDS_TICK] = s[k.NOW] if alive else s[k.STOPPED_TICK + i]
+    into[place + k.WORDS_NEXT] = s[k.NEXT + i]
+    into[place + k.WORDS_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
+    into[place + k.WORDS_SPOILED] = s[k.SPOILED + i]
+    into[place + k.WORDS_SHED] = s[k.SHED + i]
+    for flow in range(k.FLOWS):
+        # What became of the others' calls after its end, a process that is gone cannot have written.
+        into[place + k.WORDS_FLOW + flow] = s[k.FLOW + flow] if alive else 1.0
+
+
+@jit
+def recent_words(s: Numbers, i: int, into: Numbers, place: int) -> None:
+    """All that the lines which are in the log of service `i` depend on."""
+    kept = k.WORDS + i * k.WORDS_SIZE
+    if s[k.STATUS + i] != k.UP and s[kept + k.WORDS_TICK] >= s[k.STOPPED_TICK + i]:
+        # A process that is gone has left its last lines; one that has yet to listen has written none of its own.
+        for word in range(k.WORDS_SIZE):
+            into[place + word] = s[kept + word]
+    else:
+        words(s, i, into, place)
+
+
+@jit
 def end_process(s: Numbers, i: int) -> None:
     """End the process of service `i`, if there is one; what it was about to log is kept."""
     if s[k.STATUS + i] == k.UP:
-        words = k.WORDS + i * k.WORDS_SIZE
-        s[words + k.WORDS_TICK] = s[k.NOW]
-        s[words + k.WORDS_NEXT] = s[k.NEXT + i]
-        s[words + k.WORDS_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
-        s[words + k.WORDS_SPOILED] = s[k.SPOILED + i]
-        s[words + k.WORDS_SHED] = s[k.SHED + i]
-        for place in range(k.FLOWS):
-            s[words + k.WORDS_FLOW + place] = s[k.FLOW + place]
+        words(s, i, s, k.WORDS + i * k.WORDS_SIZE)
     stop(s, i)
     s[k.STALE] = 1.0
 
@@ -130,21 +149,23 @@ def heal(s: Numbers, p: Numbers, mode: int, i: int) -> None:
 
 
 @jit
-def roll_back(s: Numbers, p: Numbers, i: int) -> bool:
-    """Back to the steady release; False where that is what runs."""
+def roll_back(s: Numbers, p: Numbers, i: int) -> int:
+    """Back to the steady release; says what became of it."""
     if s[k.NEXT + i] == 0.0:
-        return False
+        return k.NO_EARLIER_RELEASE
     deploy(s, p, i, False, False)
-    return True
+    return k.ACCEPTED
 
 
 @jit
-def scale_up(s: Numbers, p: Numbers, i: int) -> bool:
-    """Give service `i` its larger quota; False where nothing runs, or where it has it."""
-    if s[k.STATUS + i] == k.DOWN or s[k.QUOTA + i] > p[k.BASE_QUOTA]:
-        return False
+def scale_up(s: Numbers, p: Numbers, i: int) -> int:
+    """Give service `i` its larger quota; says what became of it."""
+    if s[k.STATUS + i] == k.DOWN:
+        return k.NOT_RUNNING
+    if s[k.QUOTA + i] > p[k.BASE_QUOTA]:
+        return k.LARGEST
     s[k.QUOTA + i] = p[k.SCALED_QUOTA]
-    return True
+    return k.ACCEPTED
 
 
 @jit

@@ -136,7 +136,7 @@ def output(seed: Any, place: int, number: int) -> Any:
 
 @jit
 def below(seed: Any, place: int, limit: int) -> int:
-    """As `Generator.integers(limit)` of that generator's first use: halves of outputs, those that favour some refused."""
+    """As `Generator.integers(limit)` of that generator's first use: a half of an output, refused where unfair."""
     bound = u64(limit)
     refused = (u64(_LOW) - bound + u64(1)) % bound
     half = 0

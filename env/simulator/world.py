@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -12,12 +11,14 @@ from env.logs import digest
 from env.objectives import SERVICE_ROW
 from env.simulator import layout as k
 from env.simulator import operations as ops
-from env.simulator.chronicle import lines, recent
+from env.simulator.chronicle import lines, log_state
 from env.simulator.compiled import numbers, u64
 from env.simulator.gauges import observe
 from env.simulator.kernel import advance
-from env.simulator.parameters import Parameters, load_parameters
-from env.simulator.profile import NOT_LANDED_S, rules
+from env.simulator.lanes import which_parameters
+from env.simulator.parameters import Parameters
+from env.simulator.profile import NOT_LANDED_S
+from env.simulator.randomisation import ParameterSets, fixed_parameters
 from env.vocabulary import (
     NEXT_RELEASE,
     STEADY_RELEASE,
@@ -40,28 +41,23 @@ from env.vocabulary import (
 )
 from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
-_WAITED = ActionResult(accepted=True, text="waited")
 _MODE = {mode: number for number, mode in enumerate(FaultMode)}
-
-
-@functools.cache
-def _default_parameters() -> Parameters:
-    return load_parameters()
 
 
 class SimulatedWorld:
     """A World without containers. Same seed and same actions, same episode, to the last bit."""
 
-    def __init__(self, parameters: Parameters | None = None) -> None:
-        self.parameters = p = parameters or _default_parameters()
-        self._p = numbers(rules(p))
+    def __init__(self, parameters: Parameters | ParameterSets | None = None) -> None:
+        self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
         self._s = numbers([0.0] * k.STATE)
         self.restore(np.random.default_rng(0))
 
     def restore(self, rng: np.random.Generator) -> None:
         """Everything new: a simulated world is never left in a state that could not be mended."""
-        ops.steady(self._s, self._p)
         self._key = u64(key_of(rng))
+        which = which_parameters(self._key, len(self._sets.sets))
+        self.parameters, self._p = self._sets.sets[which], self._sets.rows[which]
+        ops.steady(self._s, self._p)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -83,63 +79,79 @@ class SimulatedWorld:
                 assert_never(event)
 
     def apply(self, action: Action) -> ActionResult:
+        s, p = self._s, self._p
+        logs: tuple[LogLine, ...] = ()
+        result = k.ACCEPTED
         match action:
-            case Wait():
-                return _WAITED
-            case Diagnose(service, mode):
-                return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
-            case DiagnoseNone():
-                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
+            case Wait() | Diagnose() | DiagnoseNone():
+                pass
             case CheckLogs(service):
-                found = self._logs(SERVICE_ROW[service])
-                return ActionResult(accepted=True, text=f"{len(found)} lines of {service}'s log", logs=found)
+                logs = self._logs(service)
             case Restart(service):
-                ops.boot(self._s, self._p, SERVICE_ROW[service])
-                return ActionResult(accepted=True, text=f"{service} is restarting")
+                ops.boot(s, p, SERVICE_ROW[service])
             case Rollback(service):
-                return self._roll_back(service, SERVICE_ROW[service])
+                result = ops.roll_back(s, p, SERVICE_ROW[service])
             case ScaleUp(service):
-                return self._scale_up(service, SERVICE_ROW[service])
+                result = ops.scale_up(s, p, SERVICE_ROW[service])
             case _:
                 assert_never(action)
-
-    def _roll_back(self, service: Service, i: int) -> ActionResult:
-        if not ops.roll_back(self._s, self._p, i):
-            return ActionResult(accepted=False, text=f"{service} has no earlier release")
-        return ActionResult(accepted=True, text=f"{service} is going back to release {STEADY_RELEASE}")
-
-    def _scale_up(self, service: Service, i: int) -> ActionResult:
-        if ops.scale_up(self._s, self._p, i):
-            return ActionResult(accepted=True, text=f"{service} has twice the CPU quota now")
-        if self._s[k.STATUS + i] == k.DOWN:
-            return ActionResult(accepted=False, text=f"{service} is not running, nothing to scale")
-        return ActionResult(accepted=False, text=f"{service} is already at its largest size")
+        text = result_text(action, result, len(logs))
+        return ActionResult(accepted=result == k.ACCEPTED, text=text, logs=logs)
 
     def advance(self, seconds: float) -> None:
-        ticks = seconds / self.parameters.tick_s
-        if ticks != int(ticks) or ticks < 1:
-            raise ValueError(f"the simulator advances in whole ticks of {self.parameters.tick_s:g} s; got {seconds!r}")
-        advance(self._s, self._p, self._key, int(ticks))
+        advance(self._s, self._p, self._key, self._sets.ticks(seconds))
 
     def observe(self) -> Snapshot:
         shown = numbers([0.0] * k.SHOWN)
         observe(self._s, self._p, self._key, shown)
-        counts = {
+        return snapshot_of(shown)
+
+    def _logs(self, service: Service) -> tuple[LogLine, ...]:
+        words = numbers([0.0] * k.WORDS_SIZE)
+        ops.recent_words(self._s, SERVICE_ROW[service], words, 0)
+        return digest(lines(log_state(service, words), int(self._s[k.NOW]), self.parameters.tick_s))
+
+
+def snapshot_of(shown: Any) -> Snapshot:
+    """A window as `gauges.observe` left it."""
+    return Snapshot(
+        features=np.array(shown[: k.CELLS]).reshape(FEATURES_SHAPE),
+        journeys={
             journey: JourneyCount(
                 requests=int(shown[k.SHOWN_REQUESTS + place]), failed=int(shown[k.SHOWN_FAILED + place])
             )
             for place, journey in enumerate(Journey)
-        }
-        features = np.array(shown[: k.SHOWN_REQUESTS]).reshape(FEATURES_SHAPE)
-        return Snapshot(features=features, journeys=counts, degraded=self._degraded())
-
-    def _degraded(self) -> dict[Service, str]:
-        s = self._s
-        return {
+        },
+        degraded={
             service: f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
             for i, service in enumerate(Service)
-            if s[k.NEXT + i] == 1.0 and s[k.SOUND + i] == 0.0
-        }
+            if shown[k.SHOWN_DEGRADED + i] == 1.0
+        },
+    )
 
-    def _logs(self, i: int) -> tuple[LogLine, ...]:
-        return digest(lines(recent(self._s, i), int(self._s[k.NOW]), self.parameters.tick_s))
+
+def result_text(action: Action, result: int, log_lines: int) -> str:
+    """In words, what became of an action."""
+    match action:
+        case Wait():
+            return "waited"
+        case Diagnose(service, mode):
+            return f"diagnosis noted: {mode} on {service}"
+        case DiagnoseNone():
+            return "diagnosis noted: nothing is broken"
+        case CheckLogs(service):
+            return f"{log_lines} lines of {service}'s log"
+        case Restart(service):
+            return f"{service} is restarting"
+        case Rollback(service):
+            if result == k.NO_EARLIER_RELEASE:
+                return f"{service} has no earlier release"
+            return f"{service} is going back to release {STEADY_RELEASE}"
+        case ScaleUp(service):
+            if result == k.NOT_RUNNING:
+                return f"{service} is not running, nothing to scale"
+            if result == k.LARGEST:
+                return f"{service} is already at its largest size"
+            return f"{service} has twice the CPU quota now"
+        case _:
+            assert_never(action)
