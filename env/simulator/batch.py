@@ -72,9 +72,8 @@ class BatchedSimulator:
         if self.config.none_diagnosis:
             raise ValueError("a batch plays the base task of 41 actions; play packs with env.environment.Environment")
         self._g = numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s)))
-        self._states = table(size, k.STATE)
-        self._ledgers, self._ended = table(size, k.LEDGER), table(size, k.LEDGER)
-        self._shown, self._ended_shown = table(size, k.SHOWN), table(size, k.SHOWN)
+        self._rows = table(size, k.ROW)
+        self._ended = table(size, k.ROW - k.SHOWN)
         self._wholes = whole_numbers(size, lanes.WHOLES)
         self._features = np.zeros((size, k.CELLS), dtype=np.float32)
         self._final = np.full((size, k.CELLS), np.nan, dtype=np.float32)
@@ -86,14 +85,11 @@ class BatchedSimulator:
         self._truncated = np.zeros(size, dtype=np.bool_)
         self._begun = np.zeros(size, dtype=np.bool_)  # lanes that have been reset at least once
         self._tables = (
-            self._states,
+            self._rows,
             self.parameters.rows,
-            self._ledgers,
             self._wholes,
-            self._shown,
             self._features,
             self._ended,
-            self._ended_shown,
             self._final,
             self._forced,
             self._which,
@@ -170,26 +166,26 @@ class BatchedSimulator:
 
     def observation(self, e: int) -> Observation:
         """What an agent can see of environment `e`, the words and log lines included."""
-        return self._observation(self._ledgers[e], self._features[e], int(self._which[e]))
+        return self._observation(self._rows[e], self._features[e], int(self._which[e]))
 
     def final_observation(self, e: int) -> Observation:
         """The same, of the end of its last episode."""
         self.report(e)
-        return self._observation(self._ended[e], self._final[e], int(self._which[e]))
+        return self._observation(self._ended_row(e), self._final[e], int(self._which[e]))
 
     def scenario(self, e: int) -> Scenario:
         """What is being played in environment `e`. The truth: not for agents."""
-        return draw(int(self._wholes[e][lanes.SEED]), _fault(self._ledgers[e]))
+        return draw(int(self._wholes[e][lanes.SEED]), _fault(self._rows[e]))
 
     def report(self, e: int) -> EpisodeReport:
         """The truth about the last episode of environment `e` that is over."""
-        b = self._ended[e]
+        b = self._ended_row(e)
         if b[k.OUTCOME] == k.RUNNING:
             raise EpisodeError(f"no episode of environment {e} is over yet")
         outcome, fault, fixed = _OUTCOMES[float(b[k.OUTCOME])], _fault(b), b[k.FIXED] == 1.0
         missing = []
         if outcome is Outcome.EXHAUSTED:
-            missing = breaches_left(snapshot_of(self._ended_shown[e]), self.config, self.objectives)
+            missing = breaches_left(snapshot_of(b), self.config, self.objectives)
         unsettled = () if fixed else (fault,)
         mitigated_at_s = (b[k.STEP] - b[k.HEALTHY]) * self.config.step_s if outcome is Outcome.RESOLVED else None
         diagnosis = ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
@@ -210,6 +206,10 @@ class BatchedSimulator:
                 needless_actions=int(b[k.NEEDLESS]),
             ),
         )
+
+    def _ended_row(self, e: int) -> Any:
+        """As a row, without the state."""
+        return [0.0] * k.SHOWN + list(self._ended[e])
 
     def _observation(self, b: Any, features: NDArray[np.float32], which: int) -> Observation:
         action = ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None
@@ -252,7 +252,7 @@ class BatchedSimulator:
         found = [function(*self._slices[-1], *arguments), *(other.result() for other in others)]
         if (stuck := max(found)) >= 0:
             raise WorldError(
-                f"{_fault(self._ledgers[stuck])} did not land in environment {stuck}, seed "
+                f"{_fault(self._rows[stuck])} did not land in environment {stuck}, seed "
                 f"{int(self._wholes[stuck][lanes.SEED])}; see its parameters"
             )
 

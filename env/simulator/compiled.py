@@ -48,21 +48,30 @@ if COMPILED:
     _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
-    def jit(function: Function) -> Function:
-        """Compile at the first call, or load what an earlier process has compiled; lets other threads run."""
+    def _compiled(function: Function, **options: bool) -> Function:
         # numba reads the place of its cache from its own configuration, when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
         finally:
             _config.CACHE_DIR = before
         return compiled
+
+    def jit(function: Function) -> Function:
+        """Compile at the first call, or load what an earlier process has compiled; lets other threads run."""
+        return _compiled(function)
+
+    def inlined(function: Function) -> Function:
+        """The same, as a part of whoever calls it: for what is called many times a step."""
+        return _compiled(function, forceinline=True)
 
 else:
 
     def jit(function: Function) -> Function:
         """As it is."""
         return function
+
+    inlined = jit
 
 
 def numbers(values: Iterable[float]) -> Any:

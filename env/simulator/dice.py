@@ -13,7 +13,7 @@ import numpy as np
 
 from env import dice
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, constants, i64, jit, u64
+from env.simulator.compiled import Numbers, constants, i64, inlined, u64
 
 _GAUGES: Final = 1 << 40  # the counters above it are for what is shown, those below for the ticks
 _DRAWS_A_WINDOW: Final = 8  # one for each journey, one for each service
@@ -33,16 +33,16 @@ def _normal_knots() -> list[float]:
 
 _KNOTS = constants(_normal_knots())
 
-mix = jit(dice.mix)
+mix = inlined(dice.mix)
 
 
-@jit
+@inlined
 def draw(key: Any, counter: int) -> Any:
     """The 64 bits of a key that stand at `counter`."""
     return mix((key + u64(counter) * dice.GOLDEN) & dice.MASK)
 
 
-@jit
+@inlined
 def arrivals(p: Numbers, journey: int, bits: Any) -> float:
     """A Poisson number of users of a journey, from 21 bits."""
     place = i64(bits)
@@ -53,32 +53,32 @@ def arrivals(p: Numbers, journey: int, bits: Any) -> float:
     return float(count)
 
 
-@jit
+@inlined
 def normal(bits: Any) -> float:
     """A standard normal number, from the lower 32 bits."""
     cell = i64((bits >> 23) & 511)
     return float(_KNOTS[cell] + (_KNOTS[cell + 1] - _KNOTS[cell]) * (float(i64(bits & 0x7FFFFF)) * _FRACTION))
 
 
-@jit
+@inlined
 def uniform(bits: Any) -> float:
     """A number from 0 up to 1, from the upper 32 bits."""
     return float(i64(bits >> 32)) * dice.HALF_UNIT
 
 
-@jit
+@inlined
 def users_draw(key: Any, tick: float) -> Any:
     """For the users who begin in a tick: 21 bits for each journey."""
     return draw(key, 2 * i64(tick))
 
 
-@jit
+@inlined
 def campaign_draw(key: Any, tick: float) -> Any:
     """For the campaign's requests in a tick."""
     return draw(key, 2 * i64(tick) + 1)
 
 
-@jit
+@inlined
 def gauge_draw(key: Any, window: float, place: int) -> Any:
     """For what is shown of a journey (its number) or a service (`JOURNEYS` more than its number)."""
     return draw(key, _GAUGES + i64(window) * _DRAWS_A_WINDOW + place)

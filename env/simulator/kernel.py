@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator.compiled import Numbers, constants, jit
+from env.simulator.compiled import Numbers, constants, inlined, jit
 from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
@@ -33,6 +33,7 @@ from env.simulator.layout import (
     CPU,
     DOWN,
     ERRORS,
+    EVEN,
     FAILED,
     GATEWAY,
     GATEWAY_TIMEOUT,
@@ -86,12 +87,76 @@ _ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
 @jit
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     """So many ticks; `key` is that of the world's draws."""
+    if s[EVEN] == 1.0 and _glide(s, p, key, ticks):
+        return
     for _ in range(ticks):
         tick(s, p, key)
     settle(s, p)
+    even = s[STALE] == 0.0
+    for i in range(SERVICES):
+        even = even and s[STATUS + i] != BOOTING and s[WAIT + i] == 0.0
+    s[EVEN] = 1.0 if even else 0.0
 
 
-@jit
+@inlined
+def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
+    """All the ticks at once, where everything fits into the quotas even if the busiest moments of all the journeys were
+    one; False, and nothing has happened, where it may not. What was drawn is drawn again then, and comes out the same.
+    """
+    invaded = -1
+    for i in range(SERVICES):
+        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP:
+            if invaded >= 0:
+                return False
+            invaded = i
+    now = s[NOW]
+    browse = sign_in = check_out = extra = 0.0
+    most_browse = most_sign_in = most_check_out = most_extra = 0.0
+    for place in range(ticks):
+        drawn = users_draw(key, now + place)
+        users = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
+        browse += users
+        most_browse = max(most_browse, users)
+        users = arrivals(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
+        sign_in += users
+        most_sign_in = max(most_sign_in, users)
+        users = arrivals(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
+        check_out += users
+        most_check_out = max(most_check_out, users)
+    if invaded >= 0:
+        mean = s[CAMPAIGN + invaded] * p[TICK_S]
+        scatter = math.sqrt(mean)
+        for place in range(ticks):
+            users = max(0.0, mean + normal(campaign_draw(key, now + place)) * scatter)
+            extra += users
+            most_extra = max(most_extra, users)
+        if s[MEMORY + invaded] + extra * s[CAMPAIGN_MB + invaded] >= p[MEMORY_LIMIT]:
+            return False
+    _offer(s, LOAD, most_browse, most_sign_in, most_check_out)
+    for i in range(SERVICES):
+        if s[STATUS + i] == UP:
+            work = s[LOAD + i] * p[REQUEST_CPU + i] + p[IDLE_CPU]
+            if i == invaded:
+                work += most_extra * s[CAMPAIGN_CPU + i]
+            if work > s[QUOTA + i] * p[TICK_S]:
+                return False
+    _offer(s, LOAD, browse, sign_in, check_out)
+    for i in range(SERVICES):
+        if s[STATUS + i] == UP:
+            s[CPU + i] += s[LOAD + i] * p[REQUEST_CPU + i] + ticks * p[IDLE_CPU]
+    if invaded >= 0:
+        s[CPU + invaded] += extra * s[CAMPAIGN_CPU + invaded]
+        s[MEMORY + invaded] += extra * s[CAMPAIGN_MB + invaded]
+        s[SURGE_SUM + invaded] += extra
+    s[NOW] = now + ticks
+    s[PENDING + BROWSE] += browse
+    s[PENDING + SIGN_IN] += sign_in
+    s[PENDING + CHECK_OUT] += check_out
+    settle(s, p)
+    return True
+
+
+@inlined
 def tick(s: Numbers, p: Numbers, key: Any) -> None:
     """One tick.
 
@@ -159,9 +224,10 @@ def stop(s: Numbers, i: int) -> None:
     s[WAIT + i] = 0.0
     s[SHED + i] = 0.0
     s[SURGE + i] = 0.0
+    s[EVEN] = 0.0
 
 
-@jit
+@inlined
 def _offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float) -> None:
     """How many requests reach each service: who calls on is known from the shares worked out last."""
     signed = sign_in + check_out
@@ -175,7 +241,7 @@ def _offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: floa
     s[load + PAYMENTS] = reserved * s[RESERVE_OK]
 
 
-@jit
+@inlined
 def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
     """Whether service `i` is still booting after a tick that spends its quota on it."""
     assert s[STATUS + i] == BOOTING
@@ -185,7 +251,7 @@ def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
     return bool(s[BOOT_LEFT + i] > 1e-9)
 
 
-@jit
+@inlined
 def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
     """The campaign's requests in a tick; what they leave in memory is added."""
     mean = s[CAMPAIGN + i] * seconds
@@ -218,7 +284,7 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
 
 
-@jit
+@inlined
 def _beyond(latency: float, limit: float, spread: float) -> float:
     """Share of answers later than `limit` where latencies spread evenly around `latency`."""
     slowest = latency * (1.0 + spread)
@@ -227,7 +293,7 @@ def _beyond(latency: float, limit: float, spread: float) -> float:
     return min(1.0, (slowest - limit) / (2.0 * spread * latency))
 
 
-@jit
+@inlined
 def _bucket(latency: float) -> int:
     """The bucket that `latency` falls into; a bound belongs to the bucket below it."""
     place = 0
@@ -247,7 +313,7 @@ def _enter(s: Numbers, i: int, count: float, accept: float, latency: float) -> N
     s[histogram + _bucket(1.2 * latency)] += 0.25 * served
 
 
-@jit
+@inlined
 def _leaf(s: Numbers, p: Numbers, i: int) -> float:
     """Counters of a service that calls nobody; returns the share of its requests answered well."""
     accept = s[ACCEPT + i]
@@ -306,7 +372,7 @@ def settle(s: Numbers, p: Numbers) -> None:
         s[SURGE_SUM + i] = 0.0
 
 
-@jit
+@inlined
 def _settle_orders(s: Numbers, p: Numbers, quiet: bool) -> None:
     hurry = p[ORDERS_TIMEOUT]
     accept = s[ACCEPT + ORDERS]
@@ -329,7 +395,7 @@ def _settle_orders(s: Numbers, p: Numbers, quiet: bool) -> None:
             _enter(s, ORDERS, surge, accept, own_s)
 
 
-@jit
+@inlined
 def _settle_gateway(s: Numbers, p: Numbers, quiet: bool) -> None:
     """The gateway's answers, and how they look to the users."""
     patience = p[GATEWAY_TIMEOUT]

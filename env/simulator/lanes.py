@@ -32,8 +32,8 @@ FAULTS: Final = k.MODES * k.SERVICES
 _PARAMETERS: Final = 1 << 48  # the counter at which a world's key decides which parameters it has
 
 Tables = Any
-"""In order: states, parameters, ledgers, whole numbers, shown, features, ended ledgers, ended shown, final features,
-forced faults, which parameters, whether over."""
+"""In order: rows, parameters, whole numbers, features, ended rows from the window on, final features, forced faults,
+which parameters, whether over."""
 
 
 @jit
@@ -53,7 +53,7 @@ def _seed(whole: Any) -> Any:
 @jit
 def reset_lane(e: int, g: Numbers, tables: Tables) -> bool:
     """Begin the episode of the lane's seed; False where its fault never shows."""
-    states, parameters, ledgers, wholes, shown, features, _, _, _, forced, which, over = tables
+    rows, parameters, wholes, features, _, _, forced, which, over = tables
     whole = wholes[e]
     seed = _seed(whole)
     whole[SEED] = seed
@@ -61,11 +61,9 @@ def reset_lane(e: int, g: Numbers, tables: Tables) -> bool:
     whole[NOISE_KEY] = output(seed, NOISE, 0)
     fault = forced[e] if forced[e] >= 0 else below(seed, SCENARIO, FAULTS)
     which[e] = which_parameters(whole[WORLD_KEY], len(parameters))
-    open_ledger(ledgers[e], fault // k.SERVICES, fault % k.SERVICES)
+    open_ledger(rows[e], fault // k.SERVICES, fault % k.SERVICES)
     over[e] = False
-    return begin_episode(
-        states[e], parameters[which[e]], ledgers[e], g, whole[WORLD_KEY], whole[NOISE_KEY], shown[e], features[e]
-    )
+    return begin_episode(rows[e], parameters[which[e]], g, whole[WORLD_KEY], whole[NOISE_KEY], features, e)
 
 
 @jit
@@ -99,7 +97,7 @@ def step_slice(
     truncated: Any,
 ) -> int:
     """Play one step of each lane; the number of one whose next fault never shows, or -1."""
-    states, parameters, ledgers, wholes, shown, features, _, _, _, _, which, over = tables
+    rows, parameters, wholes, features, _, _, _, which, over = tables
     for e in range(first, last):
         rewards[e] = 0.0
         terminated[e] = False
@@ -110,21 +108,12 @@ def step_slice(
             if not reset_lane(e, g, tables):
                 return e
             continue
-        b = ledgers[e]
-        rewards[e] = play_step(
-            states[e],
-            parameters[which[e]],
-            b,
-            g,
-            whole[WORLD_KEY],
-            whole[NOISE_KEY],
-            actions[e],
-            shown[e],
-            features[e],
-        )
-        if b[k.OUTCOME] == k.RUNNING:
+        s = rows[e]
+        p = parameters[which[e]]
+        rewards[e] = play_step(s, p, g, whole[WORLD_KEY], whole[NOISE_KEY], actions[e], features, e)
+        if s[k.OUTCOME] == k.RUNNING:
             continue
-        truncated[e] = b[k.OUTCOME] == k.EXHAUSTED
+        truncated[e] = s[k.OUTCOME] == k.EXHAUSTED
         terminated[e] = not truncated[e]
         _keep_ended(e, tables)
         over[e] = True
@@ -138,11 +127,9 @@ def step_slice(
 @jit
 def _keep_ended(e: int, tables: Tables) -> None:
     """What is told of an episode when it is over, also when the next one has begun."""
-    _, _, ledgers, wholes, shown, features, ended, ended_shown, final, _, _, _ = tables
-    for place in range(k.LEDGER):
-        ended[e][place] = ledgers[e][place]
-    for place in range(k.SHOWN):
-        ended_shown[e][place] = shown[e][place]
+    rows, _, wholes, features, ended, final, _, _, _ = tables
+    for place in range(k.SHOWN, k.ROW):
+        ended[e][place - k.SHOWN] = rows[e][place]
     for cell in range(k.CELLS):
-        final[e][cell] = features[e][cell]
+        final[e, cell] = features[e, cell]
     wholes[e][ENDED_SEED] = wholes[e][SEED]

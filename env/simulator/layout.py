@@ -1,4 +1,4 @@
-"""Where each number of a simulated lab stands: one flat row of floats for its state, one for its parameters.
+"""Where each number of a simulated lab stands: one flat row of floats for all of it, one for its parameters.
 
 Flat rows, because lists and arrays are then indexed alike, compiled or not. What is kept per service takes a block of
 `SERVICES` numbers, and the block's name is the place of its first.
@@ -90,8 +90,10 @@ SCATTER: Final = 157  # their variance
 
 NOW: Final = 160  # ticks since restore
 WINDOW: Final = 161  # observations since restore
+PER_QUOTA: Final = 162  # 1 / QUOTA, a block
+EVEN: Final = 167  # 1 where nothing boots, waits or has changed since the shares were worked out
 
-LATE: Final = 162  # a histogram per service, of answers whose latencies are not those of an unloaded service
+LATE: Final = 168  # a histogram per service, of answers whose latencies are not those of an unloaded service
 
 # What a process that has ended would have written last: so many numbers per service.
 WORDS: Final = LATE + SERVICES * BUCKETS
@@ -104,6 +106,38 @@ WORDS_FLOW: Final = 5
 WORDS_SIZE: Final = WORDS_FLOW + FLOWS
 
 STATE: Final = WORDS + SERVICES * WORDS_SIZE
+
+# After the state in the same row: what the window shows. Features in rows of services, users and failures by journey,
+# and who runs a bad release.
+FEATURES: Final = 7
+CELLS: Final = SERVICES * FEATURES
+SHOWN: Final = STATE
+SHOWN_REQUESTS: Final = SHOWN + CELLS
+SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
+SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
+
+# After that the ledger of the episode: what its judge knows.
+LEDGER: Final = SHOWN_DEGRADED + SERVICES
+MODE: Final = LEDGER + 0  # of the fault
+SERVICE: Final = LEDGER + 1
+STEP: Final = LEDGER + 2  # steps taken
+COMMITTED: Final = LEDGER + 3  # 1 once a diagnosis counts
+DIAGNOSED: Final = LEDGER + 4  # 1 where it was right
+FIXED: Final = LEDGER + 5
+HEALTHY: Final = LEDGER + 6  # steps running inside every objective, since the fix
+COLLAPSING: Final = LEDGER + 7  # steps running with nothing left for the users
+OUTCOME: Final = LEDGER + 8
+REWARD: Final = LEDGER + 9  # so far
+FAILED_REQUESTS: Final = LEDGER + 10
+LOST_S: Final = LEDGER + 11
+NEEDLESS: Final = LEDGER + 12
+DIAGNOSED_AT_S: Final = LEDGER + 13  # negative where it was not
+DIAGNOSIS: Final = LEDGER + 14  # the number of the first one; negative where there was none
+ACTION: Final = LEDGER + 15  # the number of the last one; negative before the first
+RESULT: Final = LEDGER + 16  # what became of it
+READ: Final = LEDGER + 17  # what the log read last depends on, as in WORDS, and when it was read
+READ_AT: Final = READ + WORDS_SIZE
+ROW: Final = READ_AT + 1
 
 # The parameters: numbers that all services share.
 TICK_S: Final = 0
@@ -126,15 +160,18 @@ LEAK_LANDED_MB: Final = 16  # rise of memory at which a leak counts as injected
 SPOILS: Final = 17  # share of the rows not yet spoiled that a boot of a faulty release spoils
 SLOW_S: Final = 18  # seconds in the queue at which a crowd counts as injected
 PATIENCE: Final = 19  # ticks by which a fault has to have landed
+PER_BASE_QUOTA: Final = 20  # what is divided by often, as what is multiplied by
+PER_SCALED_QUOTA: Final = 21
+PER_MEMORY_LIMIT: Final = 22
 # Blocks of one number per service.
-REQUEST_CPU: Final = 20
-OWN_LATENCY: Final = 25
-UNLOADED_MEAN: Final = 30
-UNLOADED_P95: Final = 35
-BASE_MEMORY: Final = 40
-CROWD_RATE: Final = 45
-CROWD_CPU: Final = 50
-UNLOADED: Final = 55  # a histogram per service, shares of 1
+REQUEST_CPU: Final = 23
+OWN_LATENCY: Final = 28
+UNLOADED_MEAN: Final = 33
+UNLOADED_P95: Final = 38
+BASE_MEMORY: Final = 43
+CROWD_RATE: Final = 48
+CROWD_CPU: Final = 53
+UNLOADED: Final = 58  # a histogram per service, shares of 1
 # To draw the users of a tick: for each journey, where to begin to look, and the bits at which each number begins.
 ARRIVAL_BITS: Final = 21
 GUIDES: Final = 256
@@ -144,14 +181,6 @@ GUIDE: Final = UNLOADED + SERVICES * BUCKETS
 STEPS: Final = GUIDE + JOURNEYS * GUIDES
 RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
 
-# What a window shows: features in rows of services, users and failures by journey, who runs a bad release.
-FEATURES: Final = 7
-CELLS: Final = SERVICES * FEATURES
-SHOWN_REQUESTS: Final = CELLS
-SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
-SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
-SHOWN: Final = SHOWN_DEGRADED + SERVICES
-
 # The columns of the features.
 COLUMN_UP: Final = 0
 COLUMN_RATE: Final = 1
@@ -160,28 +189,6 @@ COLUMN_P95: Final = 3
 COLUMN_CPU: Final = 4
 COLUMN_MEMORY: Final = 5
 COLUMN_IN_FLIGHT: Final = 6
-
-# The ledger of an episode: what its judge knows.
-MODE: Final = 0  # of the fault
-SERVICE: Final = 1
-STEP: Final = 2  # steps taken
-COMMITTED: Final = 3  # 1 once a diagnosis counts
-DIAGNOSED: Final = 4  # 1 where it was right
-FIXED: Final = 5
-HEALTHY: Final = 6  # steps running inside every objective, since the fix
-COLLAPSING: Final = 7  # steps running with nothing left for the users
-OUTCOME: Final = 8
-REWARD: Final = 9  # so far
-FAILED_REQUESTS: Final = 10
-LOST_S: Final = 11
-NEEDLESS: Final = 12
-DIAGNOSED_AT_S: Final = 13  # negative where it was not
-DIAGNOSIS: Final = 14  # the number of the first one; negative where there was none
-ACTION: Final = 15  # the number of the last one; negative before the first
-RESULT: Final = 16  # what became of it
-READ: Final = 17  # what the log read last depends on, as in WORDS, and when it was read
-READ_AT: Final = READ + WORDS_SIZE
-LEDGER: Final = READ_AT + 1
 
 # Values of OUTCOME.
 RUNNING: Final = 0.0

@@ -17,9 +17,11 @@ def steady(s: Numbers, p: Numbers) -> None:
     """The state in which nothing has happened yet."""
     for place in range(k.STATE):
         s[place] = 0.0
+    s[k.EVEN] = 1.0
     for i in range(k.SERVICES):
         s[k.STATUS + i] = k.UP
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
+        s[k.PER_QUOTA + i] = p[k.PER_BASE_QUOTA]
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
         s[k.ACCEPT + i] = 1.0
         s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i]
@@ -165,6 +167,7 @@ def scale_up(s: Numbers, p: Numbers, i: int) -> int:
     if s[k.QUOTA + i] > p[k.BASE_QUOTA]:
         return k.LARGEST
     s[k.QUOTA + i] = p[k.SCALED_QUOTA]
+    s[k.PER_QUOTA + i] = p[k.PER_SCALED_QUOTA]
     return k.ACCEPTED
 
 

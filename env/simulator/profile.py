@@ -92,6 +92,9 @@ def rules(parameters: Parameters) -> list[float]:
         q.spoiled_at_boot,
         OBJECTIVES.latency_p95_s,
         NOT_LANDED_S / q.tick_s,
+        1.0 / q.cpu_quota_cores,
+        1.0 / (q.cpu_quota_cores * q.scale_up_factor),
+        1.0 / q.memory_limit_mb,
     ]
     found = paths(q)
     for i, service in enumerate(Service):

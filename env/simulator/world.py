@@ -49,7 +49,7 @@ class SimulatedWorld:
 
     def __init__(self, parameters: Parameters | ParameterSets | None = None) -> None:
         self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
-        self._s = numbers([0.0] * k.STATE)
+        self._s = numbers([0.0] * k.ROW)
         self.restore(np.random.default_rng(0))
 
     def restore(self, rng: np.random.Generator) -> None:
@@ -102,9 +102,8 @@ class SimulatedWorld:
         advance(self._s, self._p, self._key, self._sets.ticks(seconds))
 
     def observe(self) -> Snapshot:
-        shown = numbers([0.0] * k.SHOWN)
-        observe(self._s, self._p, self._key, shown)
-        return snapshot_of(shown)
+        observe(self._s, self._p, self._key)
+        return snapshot_of(self._s)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         words = numbers([0.0] * k.WORDS_SIZE)
@@ -112,20 +111,18 @@ class SimulatedWorld:
         return digest(lines(log_state(service, words), int(self._s[k.NOW]), self.parameters.tick_s))
 
 
-def snapshot_of(shown: Any) -> Snapshot:
+def snapshot_of(s: Any) -> Snapshot:
     """A window as `gauges.observe` left it."""
     return Snapshot(
-        features=np.array(shown[: k.CELLS]).reshape(FEATURES_SHAPE),
+        features=np.array(s[k.SHOWN : k.SHOWN + k.CELLS]).reshape(FEATURES_SHAPE),
         journeys={
-            journey: JourneyCount(
-                requests=int(shown[k.SHOWN_REQUESTS + place]), failed=int(shown[k.SHOWN_FAILED + place])
-            )
+            journey: JourneyCount(requests=int(s[k.SHOWN_REQUESTS + place]), failed=int(s[k.SHOWN_FAILED + place]))
             for place, journey in enumerate(Journey)
         },
         degraded={
             service: f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
             for i, service in enumerate(Service)
-            if shown[k.SHOWN_DEGRADED + i] == 1.0
+            if s[k.SHOWN_DEGRADED + i] == 1.0
         },
     )
 
