@@ -6,6 +6,7 @@ of the seed's generators; draws are SplitMix64's. The functions take whole numbe
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -41,16 +42,24 @@ def following_seed(seed: int, number: int) -> int:
     return seed if number == 0 else int(mix((seed + number * GOLDEN) & MASK)) >> 1
 
 
+@functools.lru_cache(maxsize=8)
+def _strides(steps: int) -> NDArray[np.uint64]:  # (steps, draws a step)
+    """How far from its key each draw of an episode stands."""
+    strides = np.arange(steps * DRAWS_A_STEP, dtype=np.uint64) * np.uint64(GOLDEN)
+    strides.setflags(write=False)
+    return strides.reshape(steps, DRAWS_A_STEP)
+
+
 def noise_factors(key: int, steps: int, noise: float) -> NDArray[np.float64]:  # (steps, services, features)
     """What observations are multiplied by: even between 1 - noise and 1 + noise, one for each step whatever is played.
 
     The first feature, whether a service is up, is what it is.
     """
-    counters = np.arange(steps * DRAWS_A_STEP, dtype=np.uint64)
-    drawn = mix(counters * GOLDEN + key)
-    halves = np.empty((steps, 2 * DRAWS_A_STEP))
-    halves[:, 0::2] = (drawn & HALF).reshape(steps, DRAWS_A_STEP)
-    halves[:, 1::2] = (drawn >> 32).reshape(steps, DRAWS_A_STEP)
-    factors = (1.0 - noise) + halves[:, :CELLS].reshape(steps, *FEATURES_SHAPE) * HALF_UNIT * (2.0 * noise)
+    drawn = mix(_strides(steps) + np.uint64(key))
+    halves = np.empty((steps, DRAWS_A_STEP, 2))
+    halves[:, :, 0] = drawn & HALF
+    halves[:, :, 1] = drawn >> 32
+    cells = halves.reshape(steps, 2 * DRAWS_A_STEP)[:, :CELLS].reshape(steps, *FEATURES_SHAPE)
+    factors: NDArray[np.float64] = (1.0 - noise) + cells * HALF_UNIT * (2.0 * noise)
     factors[:, :, 0] = 1.0
     return factors

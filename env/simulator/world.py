@@ -113,18 +113,24 @@ class SimulatedWorld:
 
 def snapshot_of(s: Any) -> Snapshot:
     """A window as `gauges.observe` left it."""
+    users = s[k.SHOWN_REQUESTS : k.LEDGER]
+    counts = users if isinstance(users, list) else users.tolist()
+    browsed, signed_in, checked_out, *failed = map(int, counts[: 2 * k.JOURNEYS])
+    bad = counts[2 * k.JOURNEYS :]
     return Snapshot(
         features=np.array(s[k.SHOWN : k.SHOWN + k.CELLS]).reshape(FEATURES_SHAPE),
         journeys={
-            journey: JourneyCount(requests=int(s[k.SHOWN_REQUESTS + place]), failed=int(s[k.SHOWN_FAILED + place]))
-            for place, journey in enumerate(Journey)
+            Journey.BROWSE: JourneyCount(requests=browsed, failed=failed[k.BROWSE]),
+            Journey.SIGN_IN: JourneyCount(requests=signed_in, failed=failed[k.SIGN_IN]),
+            Journey.CHECK_OUT: JourneyCount(requests=checked_out, failed=failed[k.CHECK_OUT]),
         },
-        degraded={
-            service: f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
-            for i, service in enumerate(Service)
-            if s[k.SHOWN_DEGRADED + i] == 1.0
-        },
+        degraded=_degraded(bad) if 1.0 in bad else {},
     )
+
+
+def _degraded(bad: list[float]) -> dict[Service, str]:
+    text = f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
+    return {service: text for service, runs_bad in zip(Service, bad, strict=True) if runs_bad == 1.0}
 
 
 def result_text(action: Action, result: int, log_lines: int) -> str:
