@@ -56,6 +56,7 @@ class Observation:
     steps_left: int
     last_action: Action | None = None
     last_result: str = ""
+    last_accepted: bool = True  # whether there was anything to act on, as last_result says in words
     logs: tuple[LogLine, ...] = ()  # oldest first
     logs_of: Service | None = None
 
@@ -204,6 +205,7 @@ class Environment:
             steps_left=steps_left,
             last_action=taken,
             last_result=result.text,
+            last_accepted=result.accepted,
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )

@@ -108,6 +108,11 @@ class BatchedSimulator:
         """What every environment showed at the end of its last episode; NaN before one has ended."""
         return self._final.reshape(self.size, *FEATURES_SHAPE)
 
+    def column(self, place: int, *, ended: bool = False) -> NDArray[np.float64]:  # (size,)
+        """One number of `layout` for every environment, or for each one's last episode that is over."""
+        rows, place = (self._ended, place - k.SHOWN) if ended else (self._rows, place)
+        return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
+
     @property
     def over(self) -> NDArray[np.bool_]:  # (size,)
         """Whether an episode has ended and the next has not begun."""
@@ -224,6 +229,7 @@ class BatchedSimulator:
             steps_left=self.config.max_steps - step,
             last_action=action,
             last_result="" if action is None else result_text(action, int(b[k.RESULT]), len(logs)),
+            last_accepted=bool(b[k.RESULT] == k.ACCEPTED),
             logs=logs,
             logs_of=action.service if isinstance(action, CheckLogs) else None,
         )
