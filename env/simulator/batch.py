@@ -136,12 +136,14 @@ class BatchedSimulator:
         elif len(seeds) != self.size:
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {len(seeds)}")
         forced = self._forced_faults(faults)
+        # All are looked at before the first is taken.
+        starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
         for e in np.flatnonzero(chosen):
             self._forced[e] = forced[e]
-            if seeds is None:
+            if starts is None:
                 self._wholes[e][lanes.NUMBER] += u64(1)
             else:
-                self._wholes[e][lanes.START] = u64(_seed_of_64_bits(seeds[e]))
+                self._wholes[e][lanes.START] = u64(starts[e])
                 self._wholes[e][lanes.NUMBER] = u64(0)
         self._begun |= chosen
         self._run(lanes.reset_slice, chosen, self._g, self._tables)

@@ -28,8 +28,8 @@ OpenWorld = Callable[[], World]
 
 
 class MirrEnv(gymnasium.Env[spaces.Seen, int]):
-    """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the one
-    that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
+    """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the
+    one that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
 

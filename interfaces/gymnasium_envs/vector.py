@@ -74,7 +74,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[spaces.Seen, dict[str, Any]]:
-        """Begin episodes everywhere, or where `options["reset_mask"]` says. A seed n gives environment i the seed n + i.
+        """Begin episodes everywhere, or where `options["reset_mask"]` says. A seed n gives environment i seed n + i.
         `options["fault"]` takes the place of the drawn faults: one for all, or a sequence, until the next reset."""
         super().reset(seed=seed if isinstance(seed, int) else None)
         options = options or {}
