@@ -18,7 +18,8 @@ def register() -> None:
         (LAB_ID, "interfaces.gymnasium_envs.single:lab_env", None),
     ):
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=entry, vector_entry_point=vector)
+            # The same seed is the same incident in both; only the simulator measures the same to the last bit.
+            gymnasium.register(name, entry, vector_entry_point=vector, nondeterministic=name == LAB_ID)
 
 
 register()
