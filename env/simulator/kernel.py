@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator.compiled import Numbers, constants, inlined, jit
+from env.simulator.compiled import Numbers, constants, i64, inlined, jit
 from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
@@ -17,6 +17,7 @@ from env.simulator.layout import (
     ARRIVAL_BITS,
     AUTH,
     AUTH_OK,
+    BAD,
     BEGUN,
     BOOT_LEFT,
     BOOTING,
@@ -38,7 +39,11 @@ from env.simulator.layout import (
     GATEWAY,
     GATEWAY_TIMEOUT,
     IDLE_CPU,
+    INVADED,
     INVENTORY,
+    JOURNEY_BAD,
+    JOURNEY_LOST,
+    JOURNEY_S,
     JOURNEYS,
     LATE,
     LIMIT,
@@ -56,6 +61,7 @@ from env.simulator.layout import (
     PAYMENTS,
     PENDING,
     QUEUE,
+    QUIET,
     QUOTA,
     READY_TICK,
     REQUEST_CPU,
@@ -84,18 +90,33 @@ _BOUNDS = constants(BOUNDS)
 _ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
 
 
-@jit
+@inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     """So many ticks; `key` is that of the world's draws."""
-    if s[EVEN] == 1.0 and _glide(s, p, key, ticks):
-        return
+    if s[EVEN] == 0.0 or not _glide(s, p, key, ticks):
+        _tick_by_tick(s, p, key, ticks)
+
+
+@jit
+def _tick_by_tick(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     for _ in range(ticks):
         tick(s, p, key)
     settle(s, p)
     even = s[STALE] == 0.0
+    quiet = True
+    s[INVADED] = -1.0
     for i in range(SERVICES):
         even = even and s[STATUS + i] != BOOTING and s[WAIT + i] == 0.0
+        quiet = quiet and s[STATUS + i] == UP
+        if s[CAMPAIGN + i] > 0.0:
+            even = even and s[INVADED] < 0.0
+            quiet = False
+            s[INVADED] = i
     s[EVEN] = 1.0 if even else 0.0
+    s[QUIET] = 0.0
+    if even and quiet:
+        s[QUIET] = 1.0
+        learn(s, p)
 
 
 @inlined
@@ -103,15 +124,9 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     """All the ticks at once, where everything fits into the quotas even if the busiest moments of all the journeys were
     one; False, and nothing has happened, where it may not. What was drawn is drawn again then, and comes out the same.
     """
-    invaded = -1
-    for i in range(SERVICES):
-        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP:
-            if invaded >= 0:
-                return False
-            invaded = i
     now = s[NOW]
-    browse = sign_in = check_out = extra = 0.0
-    most_browse = most_sign_in = most_check_out = most_extra = 0.0
+    browse = sign_in = check_out = 0.0
+    most_browse = most_sign_in = most_check_out = 0.0
     for place in range(ticks):
         drawn = users_draw(key, now + place)
         users = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
@@ -123,37 +138,111 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
         users = arrivals(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
         check_out += users
         most_check_out = max(most_check_out, users)
-    if invaded >= 0:
-        mean = s[CAMPAIGN + invaded] * p[TICK_S]
-        scatter = math.sqrt(mean)
-        for place in range(ticks):
-            users = max(0.0, mean + normal(campaign_draw(key, now + place)) * scatter)
-            extra += users
-            most_extra = max(most_extra, users)
-        if s[MEMORY + invaded] + extra * s[CAMPAIGN_MB + invaded] >= p[MEMORY_LIMIT]:
-            return False
     _offer(s, LOAD, most_browse, most_sign_in, most_check_out)
-    for i in range(SERVICES):
-        if s[STATUS + i] == UP:
-            work = s[LOAD + i] * p[REQUEST_CPU + i] + p[IDLE_CPU]
-            if i == invaded:
-                work += most_extra * s[CAMPAIGN_CPU + i]
-            if work > s[QUOTA + i] * p[TICK_S]:
-                return False
-    _offer(s, LOAD, browse, sign_in, check_out)
-    for i in range(SERVICES):
-        if s[STATUS + i] == UP:
-            s[CPU + i] += s[LOAD + i] * p[REQUEST_CPU + i] + ticks * p[IDLE_CPU]
-    if invaded >= 0:
-        s[CPU + invaded] += extra * s[CAMPAIGN_CPU + invaded]
-        s[MEMORY + invaded] += extra * s[CAMPAIGN_MB + invaded]
-        s[SURGE_SUM + invaded] += extra
+    fits = _fits(s, p, GATEWAY) and _fits(s, p, AUTH) and _fits(s, p, INVENTORY)
+    if not (fits and _fits(s, p, ORDERS) and _fits(s, p, PAYMENTS)):
+        return False
+    if s[INVADED] >= 0.0 and not _glide_campaign(s, p, key, ticks):
+        return False
     s[NOW] = now + ticks
-    s[PENDING + BROWSE] += browse
-    s[PENDING + SIGN_IN] += sign_in
-    s[PENDING + CHECK_OUT] += check_out
-    settle(s, p)
+    _offer(s, OFFERED, browse, sign_in, check_out)
+    # One by one and not in a loop: with the place known, this is a handful of instructions.
+    _spend(s, p, GATEWAY, ticks)
+    _spend(s, p, AUTH, ticks)
+    _spend(s, p, INVENTORY, ticks)
+    _spend(s, p, ORDERS, ticks)
+    _spend(s, p, PAYMENTS, ticks)
+    if s[QUIET] == 1.0:
+        _settle_quiet(s, browse, sign_in, check_out)
+    else:
+        s[PENDING + BROWSE] += browse
+        s[PENDING + SIGN_IN] += sign_in
+        s[PENDING + CHECK_OUT] += check_out
+        settle(s, p)
     return True
+
+
+@inlined
+def _fits(s: Numbers, p: Numbers, i: int) -> bool:
+    """Whether the load of service `i` leaves it within its quota."""
+    return bool(s[STATUS + i] != UP or s[LOAD + i] * p[REQUEST_CPU + i] + p[IDLE_CPU] <= s[QUOTA + i] * p[TICK_S])
+
+
+@inlined
+def _spend(s: Numbers, p: Numbers, i: int, ticks: int) -> None:
+    """The CPU time of what service `i` is offered."""
+    if s[STATUS + i] == UP:
+        s[CPU + i] += s[OFFERED + i] * p[REQUEST_CPU + i] + ticks * p[IDLE_CPU]
+
+
+@jit
+def _glide_campaign(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
+    """The campaign's part of a stretch of ticks; False, and nothing has happened, where it does not fit either."""
+    i = i64(s[INVADED])
+    if s[STATUS + i] != UP:
+        return True
+    mean = s[CAMPAIGN + i] * p[TICK_S]
+    scatter = math.sqrt(mean)
+    extra = most = 0.0
+    for place in range(ticks):
+        each = max(0.0, mean + normal(campaign_draw(key, s[NOW] + place)) * scatter)
+        extra += each
+        most = max(most, each)
+    work = s[LOAD + i] * p[REQUEST_CPU + i] + p[IDLE_CPU] + most * s[CAMPAIGN_CPU + i]
+    memory_mb = s[MEMORY + i] + extra * s[CAMPAIGN_MB + i]
+    if work > s[QUOTA + i] * p[TICK_S] or memory_mb >= p[MEMORY_LIMIT]:
+        return False
+    s[CPU + i] += extra * s[CAMPAIGN_CPU + i]
+    s[MEMORY + i] = memory_mb
+    s[SURGE_SUM + i] += extra
+    return True
+
+
+@jit
+def learn(s: Numbers, p: Numbers) -> None:
+    """In a quiet state: what becomes of every request, as `settle` would find it again and again."""
+    for i in range(SERVICES):
+        s[BAD + i] = s[SPOILED + i]
+    s[BAD + ORDERS] = 1.0 - (1.0 - s[SPOILED + ORDERS]) * s[RESERVE_OK] * s[CHARGE_OK]
+    for journey in range(JOURNEYS):
+        ok, latency = _outcome(s, p, journey)
+        s[JOURNEY_BAD + journey] = 1.0 - ok
+        s[JOURNEY_LOST + journey] = 1.0 - ok * (1.0 - _beyond(latency, p[USER_LIMIT], p[SPREAD]))
+        s[JOURNEY_S + journey] = latency
+
+
+@inlined
+def _settle_quiet(s: Numbers, browse: float, sign_in: float, check_out: float) -> None:
+    """As `settle`, of what has been offered, by the shares that `learn` has found."""
+    _answer(s, AUTH)
+    _answer(s, INVENTORY)
+    _answer(s, ORDERS)
+    _answer(s, PAYMENTS)
+    s[BEGUN + BROWSE] += browse
+    s[BEGUN + SIGN_IN] += sign_in
+    s[BEGUN + CHECK_OUT] += check_out
+    errors = weighted_s = 0.0
+    for journey in range(JOURNEYS):
+        count = browse if journey == BROWSE else sign_in if journey == SIGN_IN else check_out
+        lost = s[JOURNEY_LOST + journey]
+        errors += count * s[JOURNEY_BAD + journey]
+        weighted_s += count * s[JOURNEY_S + journey]
+        s[FAILED + journey] += count * lost
+        s[SCATTER + journey] += count * lost * (1.0 - lost)
+    answers = browse + sign_in + check_out
+    s[ANSWERS + GATEWAY] += answers
+    s[ERRORS + GATEWAY] += errors
+    s[CALM + GATEWAY] += answers
+    if answers > 0.0:
+        s[TOTAL + GATEWAY] = weighted_s / answers
+
+
+@inlined
+def _answer(s: Numbers, i: int) -> None:
+    count = s[OFFERED + i]
+    s[ANSWERS + i] += count
+    s[ERRORS + i] += count * s[BAD + i]
+    s[CALM + i] += count
 
 
 @inlined
@@ -296,10 +385,12 @@ def _beyond(latency: float, limit: float, spread: float) -> float:
 @inlined
 def _bucket(latency: float) -> int:
     """The bucket that `latency` falls into; a bound belongs to the bucket below it."""
-    place = 0
-    while place < BUCKETS - 1 and _BOUNDS[place] < latency:
-        place += 1
-    return place
+    # How many of the 16 bounds lie below: halved four times, and the last one looked at.
+    place = 8 if _BOUNDS[7] < latency else 0
+    place += 4 if _BOUNDS[place + 3] < latency else 0
+    place += 2 if _BOUNDS[place + 1] < latency else 0
+    place += 1 if _BOUNDS[place] < latency else 0
+    return place + (1 if _BOUNDS[place] < latency else 0)
 
 
 @jit
@@ -396,14 +487,26 @@ def _settle_orders(s: Numbers, p: Numbers, quiet: bool) -> None:
 
 
 @inlined
+def _outcome(s: Numbers, p: Numbers, journey: int) -> tuple[float, float]:
+    """The share of a journey's answers by the gateway that are good, and their seconds."""
+    patience = p[GATEWAY_TIMEOUT]
+    good = s[ACCEPT + GATEWAY] * (1.0 - s[SPOILED + GATEWAY])
+    own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
+    if journey == BROWSE:
+        return good * s[BROWSE_OK], own_s + min(s[TOTAL + INVENTORY], patience)
+    auth_ok = s[AUTH_OK]
+    auth_s = own_s + min(s[TOTAL + AUTH], patience)
+    if journey == SIGN_IN:
+        return good * auth_ok, auth_s
+    return good * auth_ok * s[ORDERS_OK], auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
+
+
+@inlined
 def _settle_gateway(s: Numbers, p: Numbers, quiet: bool) -> None:
     """The gateway's answers, and how they look to the users."""
-    patience = p[GATEWAY_TIMEOUT]
     accept = s[ACCEPT + GATEWAY]
     good = accept * (1.0 - s[SPOILED + GATEWAY])
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
-    auth_ok = s[AUTH_OK]
-    auth_s = own_s + min(s[TOTAL + AUTH], patience)
     surge = s[SURGE_SUM + GATEWAY]
     answers = surge
     errors = surge * (1.0 - good)
@@ -411,12 +514,7 @@ def _settle_gateway(s: Numbers, p: Numbers, quiet: bool) -> None:
     quiet = quiet and s[WAIT + GATEWAY] == 0.0
     s[PASS_GATEWAY] = good
     for journey in range(JOURNEYS):
-        if journey == BROWSE:
-            ok, latency = good * s[BROWSE_OK], own_s + min(s[TOTAL + INVENTORY], patience)
-        elif journey == SIGN_IN:
-            ok, latency = good * auth_ok, auth_s
-        else:
-            ok, latency = good * auth_ok * s[ORDERS_OK], auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
+        ok, latency = _outcome(s, p, journey)
         count = s[PENDING + journey]
         answers += count
         errors += count * (1.0 - ok)

@@ -92,8 +92,14 @@ NOW: Final = 160  # ticks since restore
 WINDOW: Final = 161  # observations since restore
 PER_QUOTA: Final = 162  # 1 / QUOTA, a block
 EVEN: Final = 167  # 1 where nothing boots, waits or has changed since the shares were worked out
+QUIET: Final = 168  # 1 where, besides, everything runs and no campaign is on: what follows is worked out then
+INVADED: Final = 169  # in an even state, the service that a campaign is on; negative where there is none
+BAD: Final = 170  # share of a service's answers that are errors, a block; the gateway's depends on the journey
+JOURNEY_BAD: Final = 175
+JOURNEY_LOST: Final = 178  # share of the users who fail, be it that their answer comes too late
+JOURNEY_S: Final = 181  # seconds from request to answer
 
-LATE: Final = 168  # a histogram per service, of answers whose latencies are not those of an unloaded service
+LATE: Final = 184  # a histogram per service, of answers whose latencies are not those of an unloaded service
 
 # What a process that has ended would have written last: so many numbers per service.
 WORDS: Final = LATE + SERVICES * BUCKETS
@@ -180,6 +186,9 @@ MOST_ARRIVALS: Final = 96
 GUIDE: Final = UNLOADED + SERVICES * BUCKETS
 STEPS: Final = GUIDE + JOURNEYS * GUIDES
 RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
+# After these, the state in which every episode begins.
+STEADY: Final = RULES
+PARAMETERS: Final = STEADY + STATE
 
 # The columns of the features.
 COLUMN_UP: Final = 0

@@ -8,16 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, jit
-from env.simulator.kernel import advance, stop
+from env.simulator.compiled import Numbers, inlined, jit
+from env.simulator.kernel import advance, learn, settle, stop
 
 
-@jit
+@inlined
 def steady(s: Numbers, p: Numbers) -> None:
     """The state in which nothing has happened yet."""
     for place in range(k.STATE):
+        s[place] = p[k.STEADY + place]
+
+
+@jit
+def find_steady(s: Numbers, p: Numbers) -> None:
+    """Work that state out, which begins each episode: too dear to be done each time."""
+    for place in range(k.STATE):
         s[place] = 0.0
-    s[k.EVEN] = 1.0
     for i in range(k.SERVICES):
         s[k.STATUS + i] = k.UP
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
@@ -28,6 +34,18 @@ def steady(s: Numbers, p: Numbers) -> None:
         s[k.WORDS + i * k.WORDS_SIZE + k.WORDS_TICK] = -1.0
     for place in range(k.FLOWS):
         s[k.FLOW + place] = 1.0
+    # A few users, so that the shares of calls that go well are known; then nobody has been there.
+    for journey in range(k.JOURNEYS):
+        s[k.PENDING + journey] = 1.0
+    settle(s, p)
+    forget_window(s)
+    for i in range(k.SERVICES):
+        s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i] if i == k.GATEWAY else s[k.TOTAL + i]
+    learn(s, p)
+    s[k.STALE] = 0.0
+    s[k.EVEN] = 1.0
+    s[k.QUIET] = 1.0
+    s[k.INVADED] = -1.0
 
 
 @jit
@@ -95,6 +113,7 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
+    s[k.EVEN] = 0.0
 
 
 @jit

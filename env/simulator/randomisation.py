@@ -127,9 +127,13 @@ class ParameterSets:
     def __init__(self, sets: Sequence[Parameters]) -> None:
         self.sets = tuple(sets)
         self.tick_s = self.sets[0].tick_s
-        self.rows: Any = table(len(self.sets), k.RULES)
+        self.rows: Any = table(len(self.sets), k.PARAMETERS)
+        state = numbers([0.0] * k.STATE)
         for place, each in enumerate(self.sets):
-            self.rows[place][:] = numbers(rules(each))
+            row = self.rows[place]
+            row[: k.RULES] = numbers(rules(each))
+            ops.find_steady(state, row)
+            row[k.STEADY :] = state
 
     def ticks(self, seconds: float) -> int:
         """So many seconds in ticks."""
