@@ -30,7 +30,7 @@ from env.simulator.parameters import Parameters
 from env.simulator.randomisation import ParameterSets, fixed_parameters
 from env.simulator.world import result_text, snapshot_of
 from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
-from env.world import FEATURES_SHAPE, WorldError
+from env.world import FEATURES_SHAPE, LogLine, WorldError
 
 LEAST_FOR_A_THREAD = 128  # environments: handing fewer to a thread costs more than playing them
 
@@ -220,7 +220,7 @@ class BatchedSimulator:
 
     def _observation(self, b: Any, features: NDArray[np.float32], which: int) -> Observation:
         action = ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None
-        logs = ()
+        logs: tuple[LogLine, ...] = ()
         if isinstance(action, CheckLogs):
             state = log_state(action.service, b, k.READ)
             logs = digest(lines(state, int(b[k.READ_AT]), self.parameters.tick_s))

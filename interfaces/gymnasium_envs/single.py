@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -27,11 +27,11 @@ SEEDS = 2**63  # a seed that is drawn is below it
 OpenWorld = Callable[[], World]
 
 
-class MirrEnv(gymnasium.Env[spaces.Seen, int]):
+class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
     """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the
     one that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's is no ClassVar
 
     def __init__(
         self, open_world: OpenWorld, config: EpisodeConfig | None = None, render_mode: str | None = None
@@ -84,7 +84,7 @@ class MirrEnv(gymnasium.Env[spaces.Seen, int]):
             info.update(told(environment.report))
         return seen(observation), reward, terminated, truncated, info
 
-    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]  # Gymnasium's own type knows no str
+    def render(self) -> str | NDArray[np.uint8] | None:
         """The last observation: a table in words, or a picture of it."""
         if self.render_mode is None or self.last_observation is None:
             return None

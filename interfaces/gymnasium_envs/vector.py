@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -35,7 +35,7 @@ Actions = NDArray[np.int64]
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     """As `num_envs` times `mirr/Sim-v0`, bit for bit. Arrays are fresh with each call."""
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {  # noqa: RUF012 - Gymnasium's is no ClassVar
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 2,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
@@ -53,7 +53,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         render_mode: str | None = None,
     ) -> None:
         mode = AutoresetMode(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": mode}  # type: ignore[misc]  # Gymnasium asks the instance
+        self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.batch = BatchedSimulator(
@@ -81,12 +81,15 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         mask = options.get("reset_mask")
         if mask is not None:
             _check_mask(mask, self.num_envs)
+        seeds: Sequence[int] | None
         if isinstance(seed, int):
-            seed = [seed + e for e in range(self.num_envs)]
+            seeds = range(seed, seed + self.num_envs)
         elif seed is None and not self._started:
-            seed = self.np_random.integers(SEEDS, size=self.num_envs).tolist()
+            seeds = self.np_random.integers(SEEDS, size=self.num_envs).tolist()
+        else:
+            seeds = seed
+        self.batch.reset(seeds, faults=_faults(options.get("fault")), mask=mask)
         self._started = True
-        self.batch.reset(seed, faults=_faults(options.get("fault")), mask=mask)
         chosen = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
         self._mask[chosen] = 1
         return self._observations(), self._infos(chosen)

@@ -21,10 +21,10 @@ from interfaces.gymnasium_envs.vector import SimVectorEnv
 LONGEST_TEXT = 20_000
 
 
-class FlatObservation(gymnasium.ObservationWrapper[NDArray[np.float32], int, spaces.Seen]):
+class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
     """One row of numbers, as `spaces.flat` has it."""
 
-    def __init__(self, env: gymnasium.Env[spaces.Seen, int]) -> None:
+    def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
         self.observation_space = spaces.flat_space()
         self._max_steps = _max_steps(env.observation_space)
@@ -34,7 +34,7 @@ class FlatObservation(gymnasium.ObservationWrapper[NDArray[np.float32], int, spa
         return spaces.flat(observation, self._max_steps)
 
 
-class VectorFlatObservation(VectorObservationWrapper[NDArray[np.float32], spaces.Seen, Any, NDArray[Any]]):
+class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDArray[Any]]):
     """A row of numbers for each environment."""
 
     def __init__(self, env: VectorEnv[spaces.Seen, Any, NDArray[Any]]) -> None:
@@ -48,10 +48,10 @@ class VectorFlatObservation(VectorObservationWrapper[NDArray[np.float32], spaces
         return spaces.flat(observations, self._max_steps)
 
 
-class TextObservation(gymnasium.ObservationWrapper[str, int, spaces.Seen]):
+class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
     """The table, the last action's result and log lines in words, as people and language models read them."""
 
-    def __init__(self, env: gymnasium.Env[spaces.Seen, int]) -> None:
+    def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
         self.observation_space = gym_spaces.Text(LONGEST_TEXT, charset=frozenset(string.printable))
 
@@ -63,7 +63,7 @@ class TextObservation(gymnasium.ObservationWrapper[str, int, spaces.Seen]):
         return render(environment.last_observation)
 
 
-def history(env: gymnasium.Env[spaces.Seen, int], steps: int) -> gymnasium.Env[Any, int]:
+def history(env: gymnasium.Env[spaces.Seen, Any], steps: int) -> gymnasium.Env[Any, Any]:
     """The last `steps` flat observations, the oldest first."""
     return FrameStackObservation(FlatObservation(env), steps)
 
