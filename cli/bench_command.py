@@ -74,7 +74,7 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
         "single_steps_per_s": middle["single"],
         "single_steps_per_s_min": min(found["single"]),
         "single_steps_per_s_max": max(found["single"]),
-        "compiled": COMPILED,
+        "compiled": COMPILED or "numba is not installed: plain Python, batches of at most 64",
         "threads": threads,
         "batched": {str(size): middle[f"batched {size}"] for size in BATCH_SIZES},
         "memory_mb": round(batch_memory_mb(BATCH_SIZES[-1]), 1),

@@ -9,10 +9,11 @@ import numpy as np
 
 from env.environment import Environment
 from env.simulator.batch import Autoreset, BatchedSimulator
+from env.simulator.compiled import COMPILED
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 
-BATCH_SIZES = (1, 64, 1024, 16384)
+BATCH_SIZES = (1, 64, 1024, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
 _PREPARED = 32  # steps whose actions are drawn beforehand
 
 

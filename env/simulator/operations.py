@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from env.simulator import layout as k
+from env.simulator.callgraph import learn, settle
 from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.kernel import advance, learn, settle, stop
+from env.simulator.kernel import advance, stop
 
 
 @inlined
