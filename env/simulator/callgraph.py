@@ -85,10 +85,11 @@ def settle(s: Numbers, p: Numbers) -> None:
     s[BROWSE_OK] = inventory * (1.0 - _beyond(s[TOTAL + INVENTORY], patience, spread))
     s[RESERVE_OK] = inventory * (1.0 - _beyond(s[TOTAL + INVENTORY], hurry, spread))
     s[CHARGE_OK] = payments * (1.0 - _beyond(s[TOTAL + PAYMENTS], hurry, spread))
-    # Nothing waits and everything listens: callers' latencies are those of steady state, too.
-    waits = s[WAIT + AUTH] + s[WAIT + INVENTORY] + s[WAIT + PAYMENTS] + s[WAIT + ORDERS]
-    accepts = s[ACCEPT + AUTH] * s[ACCEPT + INVENTORY] * s[ACCEPT + PAYMENTS] * s[ACCEPT + ORDERS]
-    quiet = waits == 0.0 and accepts == 1.0
+    # Where nothing waits and everything listens, callers' latencies are those of steady state, too.
+    called = (s[ACCEPT + INVENTORY] == 1.0 and s[WAIT + INVENTORY] == 0.0) and (
+        s[ACCEPT + PAYMENTS] == 1.0 and s[WAIT + PAYMENTS] == 0.0
+    )
+    quiet = called and s[ACCEPT + ORDERS] == 1.0 and s[WAIT + ORDERS] == 0.0
     s[PASS_ORDERS] = 0.0
     s[ORDERS_OK] = 0.0
     s[TOTAL + ORDERS] = p[RETRY]
@@ -96,7 +97,7 @@ def settle(s: Numbers, p: Numbers) -> None:
         _settle_orders(s, p, quiet)
     s[PASS_GATEWAY] = 0.0
     if s[ACCEPT + GATEWAY] > 0.0:
-        _settle_gateway(s, p, quiet)
+        _settle_gateway(s, p, quiet and s[ACCEPT + AUTH] == 1.0 and s[WAIT + AUTH] == 0.0)
     else:
         for journey in range(JOURNEYS):
             s[FAILED + journey] += s[PENDING + journey]
@@ -226,9 +227,12 @@ def _enter(s: Numbers, i: int, count: float, accept: float, latency: float) -> N
     histogram = LATE + i * BUCKETS
     served = count * accept
     s[histogram] += count - served
-    # Three of four around the mean, the rest in a tail.
-    s[histogram + _bucket(0.9 * latency)] += 0.75 * served
-    s[histogram + _bucket(1.2 * latency)] += 0.25 * served
+    # Three of four around the mean, the rest in a tail, in the same bucket or one of the next.
+    place = _bucket(0.9 * latency)
+    s[histogram + place] += 0.75 * served
+    while place < BUCKETS - 1 and _BOUNDS[place] < 1.2 * latency:
+        place += 1
+    s[histogram + place] += 0.25 * served
 
 
 @jit

@@ -114,9 +114,11 @@ def _p95_s(s: Numbers, p: Numbers, i: int) -> float:
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS
     total = 0.0
-    for bucket in range(k.BUCKETS):
+    if calm > 0.0:
         # From here on the histogram of everything; cleared below.
-        s[late + bucket] = p[unloaded + bucket] * calm + s[late + bucket]
+        for bucket in range(k.BUCKETS):
+            s[late + bucket] += p[unloaded + bucket] * calm
+    for bucket in range(k.BUCKETS):
         total += s[late + bucket]
     rank = 0.95 * total
     seen = 0.0
