@@ -125,6 +125,7 @@ class Environment:
         else:
             rngs = streams(scenario.seed)
         self._scenario = scenario
+        self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
         self._begin(rngs.noise)
         judge = Judge(scenario.faults)
         try:
@@ -180,8 +181,7 @@ class Environment:
         if judge is None:
             raise EpisodeError("no episode is running; call reset(seed=...) first")
         taken = self._checked(action)
-        assert self._scenario is not None
-        events = self._scenario.at(self._step + 1)
+        events = self._later.get(self._step + 1, ())
         try:
             result = self.world.apply(taken)
             for event in events:
