@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 
 from cli.options import JsonOption, LabOption
+
+ROUNDS = 5
+ROUND_S = 0.5
+STEPS_A_LOOK = 50  # at the clock
 
 
 def register(app: typer.Typer) -> None:
@@ -18,19 +26,12 @@ def register(app: typer.Typer) -> None:
 def bench(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Reset from one fault of each mode only.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short rounds, and reset from one fault of each mode only.")
+    ] = False,
 ) -> None:
     """Print what was measured here and now. The lab's part needs a lab that is up, and takes some minutes."""
-    from env.simulator.bench import single_steps_per_s
-
-    runs = sorted(single_steps_per_s(1.0) for _ in range(5))
-    figures: dict[str, Any] = {
-        "simulator": {
-            "single_steps_per_s": round(runs[len(runs) // 2]),
-            "single_steps_per_s_min": round(runs[0]),
-            "single_steps_per_s_max": round(runs[-1]),
-        }
-    }
+    figures: dict[str, Any] = {"simulator": simulator_figures(ROUND_S / 5 if quick else ROUND_S)}
     lab_figures = _lab_figures(lab, quick)
     if lab_figures is not None:
         figures["lab"] = lab_figures
@@ -39,8 +40,88 @@ def bench(
         return
     for part, rows in figures.items():
         typer.echo(part)
-        for name, value in rows.items():
-            typer.echo(f"  {name:<24} {value:>12,}" if isinstance(value, int) else f"  {name:<24} {value!s:>12}")
+        _print_rows(rows, "  ")
+
+
+def _print_rows(rows: dict[str, Any], indent: str) -> None:
+    for name, value in rows.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{name}")
+            _print_rows(value, indent + "  ")
+        else:
+            text = f"{value:,}" if isinstance(value, int | float) else str(value)
+            typer.echo(f"{indent}{name:<28} {text:>16}")
+
+
+def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Medians over the rounds, each of which measures everything once: what else the machine does at a moment is then
+    shared out over all the figures. `spread` has the least and the most of each."""
+    from env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
+    from env.simulator.compiled import COMPILED
+
+    threads = os.cpu_count() or 1
+    measures: dict[str, Callable[[], float]] = {"single": lambda: single_steps_per_s(round_s)}
+    for size in BATCH_SIZES:
+        measures[f"batched {size}"] = lambda size=size: batched_steps_per_s(size, round_s, threads=threads)  # type: ignore[misc]  # a default binds the size
+    gym = _gymnasium_measures(round_s) if find_spec("gymnasium") else {}
+    measures |= {f"gymnasium {name}": measure for name, measure in gym.items()}
+    found: dict[str, list[int]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            found[name].append(round(measure()))
+    middle = {name: sorted(values)[len(values) // 2] for name, values in found.items()}
+    return {
+        "single_steps_per_s": middle["single"],
+        "single_steps_per_s_min": min(found["single"]),
+        "single_steps_per_s_max": max(found["single"]),
+        "compiled": COMPILED or "numba is not installed: plain Python, batches of at most 64",
+        "threads": threads,
+        "batched": {str(size): middle[f"batched {size}"] for size in BATCH_SIZES},
+        "memory_mb": round(batch_memory_mb(BATCH_SIZES[-1]), 1),
+        "gymnasium": {name: middle[f"gymnasium {name}"] for name in gym} or "not installed",
+        "spread": {name: f"{min(values):,} to {max(values):,}" for name, values in found.items()},
+    }
+
+
+def _gymnasium_measures(round_s: float) -> dict[str, Callable[[], float]]:
+    """Gymnasium's own CartPole: alone, in its plain vector, in its native vector."""
+    import gymnasium
+    from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+    from gymnasium.vector import SyncVectorEnv
+
+    def single() -> float:
+        env = gymnasium.make("CartPole-v1")
+        env.reset(seed=0)
+
+        def step() -> None:
+            _, _, terminated, truncated, _ = env.step(0)
+            if terminated or truncated:
+                env.reset()
+
+        return STEPS_A_LOOK * _calls_per_s(step, round_s, STEPS_A_LOOK)
+
+    def vector(env: Any, size: int) -> float:
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        actions = env.action_space.sample()
+        return size * _calls_per_s(lambda: env.step(actions), round_s, 1)
+
+    return {
+        "CartPole-v1 single": single,
+        "SyncVectorEnv 64": lambda: vector(SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 64), 64),
+        "CartPoleVectorEnv 1024": lambda: vector(CartPoleVectorEnv(1024), 1024),
+    }
+
+
+def _calls_per_s(call: Callable[[], Any], seconds: float, at_once: int) -> float:
+    """So many calls at once, a second."""
+    began = time.perf_counter()
+    rounds = 0
+    while (elapsed_s := time.perf_counter() - began) < seconds:
+        for _ in range(at_once):
+            call()
+        rounds += 1
+    return rounds / elapsed_s
 
 
 def _lab_figures(lab: str, quick: bool) -> dict[str, Any] | None:

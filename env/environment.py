@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from env.dice import key_of, noise_factors
 from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from env.reward import NEEDLESS, Judge, Merit, Outcome
 from env.scenario import EpisodeConfig, Scenario, draw, streams
@@ -27,7 +29,7 @@ from env.vocabulary import (
     Service,
     action_text,
 )
-from env.world import FEATURES_SHAPE, LogLine, Snapshot, World, WorldError
+from env.world import LogLine, Snapshot, World, WorldError
 
 Info = dict[str, object]
 
@@ -54,6 +56,7 @@ class Observation:
     steps_left: int
     last_action: Action | None = None
     last_result: str = ""
+    last_accepted: bool = True  # whether there was anything to act on, as last_result says in words
     logs: tuple[LogLine, ...] = ()  # oldest first
     logs_of: Service | None = None
 
@@ -124,6 +127,7 @@ class Environment:
         else:
             rngs = streams(scenario.seed)
         self._scenario = scenario
+        self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
         self._begin(rngs.noise)
         judge = Judge(scenario.faults)
         try:
@@ -161,11 +165,8 @@ class Environment:
             judge.begin(fault)
 
     def _begin(self, noise_rng: np.random.Generator) -> None:
-        config = self.config
-        # Drawn for the whole episode at once: one call, and every step's noise is fixed whatever is played.
-        shape = (config.max_steps + 1, *FEATURES_SHAPE)
-        self._noise = noise_rng.uniform(1.0 - config.noise, 1.0 + config.noise, shape)
-        self._noise[:, :, FEATURE_COLUMN[Feature.UP]] = 1.0
+        # For the whole episode at once: one call, and every step's noise is fixed whatever is played.
+        self._noise = noise_factors(key_of(noise_rng), self.config.max_steps + 1, self.config.noise)
         self.report = None
         self.last_snapshot = None
         self.last_accepted = None
@@ -183,8 +184,7 @@ class Environment:
         if judge is None:
             raise EpisodeError("no episode is running; call reset(seed=...) first")
         taken = self._checked(action)
-        assert self._scenario is not None
-        events = self._scenario.at(self._step + 1)
+        events = self._later.get(self._step + 1, ())
         try:
             result = self.world.apply(taken)
             for event in events:
@@ -209,13 +209,17 @@ class Environment:
             steps_left=steps_left,
             last_action=taken,
             last_result=result.text,
+            last_accepted=result.accepted,
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )
         info: Info = {"step": step, "overrun_s": _told_overrun_s(snapshot)}
         if judge.outcome is None:
             return observation, reward, False, False, info
-        info["report"] = self._end(judge.outcome, self._reason(judge, judge.outcome))
+        missing = breaches_left(snapshot, self.config, self.objectives) if judge.outcome is Outcome.EXHAUSTED else []
+        unsettled = [] if judge.settled else judge.unsettled()
+        reason = reason_of(judge.outcome, self.config, self.objectives, missing, unsettled, settled=judge.settled)
+        info["report"] = self._end(judge.outcome, reason)
         exhausted = judge.outcome is Outcome.EXHAUSTED
         return observation, reward, not exhausted, exhausted, info
 
@@ -259,28 +263,6 @@ class Environment:
             collapsed=user_sli <= self.objectives.collapse_sli, healthy=healthy, steps_left=steps_left
         )
 
-    def _reason(self, judge: Judge, outcome: Outcome) -> str:
-        match outcome:
-            case Outcome.RESOLVED:
-                return "every objective met for 2 steps running"
-            case Outcome.COLLAPSED:
-                return f"user SLI at or below {self.objectives.collapse_sli:g} for 3 steps running"
-            case _:
-                return f"no recovery within {self.config.max_steps} steps: {self._what_is_missing(judge)}"
-
-    def _what_is_missing(self, judge: Judge) -> str:
-        """In words, why this is no recovery."""
-        assert self.last_snapshot is not None
-        found = breaches(self.last_snapshot, self.objectives)
-        floor = self.objectives.user_rate_per_s * self.config.step_s
-        if self.last_snapshot.requests < floor:
-            found.insert(0, f"only {self.last_snapshot.requests} user requests in a step, at least {floor:g} count")
-        if not found and judge.unsettled():
-            found = [f"{fault} was never fixed" for fault in judge.unsettled()]
-        if not found and not judge.settled:
-            found = ["nothing was broken, and nobody said so"]
-        return "; ".join(found[:_REASONS_TOLD]) or "the objectives were not met for 2 steps running"
-
     def _end(self, outcome: Outcome, reason: str) -> EpisodeReport:
         judge, scenario = self._judge, self._scenario
         assert scenario is not None
@@ -310,6 +292,36 @@ class Environment:
 def _told_overrun_s(snapshot: Snapshot) -> float:
     """What an agent is told of it: whether it was too slow, not the jitter of real clocks."""
     return round(snapshot.overrun_s, 1)
+
+
+def breaches_left(snapshot: Snapshot, config: EpisodeConfig, objectives: Objectives) -> list[str]:
+    """In words, what in `snapshot` stands in the way of a recovery."""
+    found = breaches(snapshot, objectives)
+    floor = objectives.user_rate_per_s * config.step_s
+    if snapshot.requests < floor:
+        found.insert(0, f"only {snapshot.requests} user requests in a step, at least {floor:g} count")
+    return found
+
+
+def reason_of(
+    outcome: Outcome,
+    config: EpisodeConfig,
+    objectives: Objectives,
+    missing: list[str],
+    unsettled: Sequence[Fault],
+    *,
+    settled: bool,
+) -> str:
+    """In words, why an episode ended so; `missing` is what stood in the way of a recovery in its last window."""
+    if outcome is Outcome.RESOLVED:
+        return "every objective met for 2 steps running"
+    if outcome is Outcome.COLLAPSED:
+        return f"user SLI at or below {objectives.collapse_sli:g} for 3 steps running"
+    found = missing or [f"{fault} was never fixed" for fault in unsettled]
+    if not found and not settled:
+        found = ["nothing was broken, and nobody said so"]
+    words = "; ".join(found[:_REASONS_TOLD]) or "the objectives were not met for 2 steps running"
+    return f"no recovery within {config.max_steps} steps: {words}"
 
 
 def _tell(judge: Judge, event: Event) -> None:

@@ -67,12 +67,12 @@ class Snapshot:
     @property
     def requests(self) -> int:
         """User requests that finished in the window."""
-        return sum(count.requests for count in self.journeys.values())
+        return sum([count.requests for count in self.journeys.values()])
 
     @property
     def failed_requests(self) -> int:
         """User requests that failed in the window."""
-        return sum(count.failed for count in self.journeys.values())
+        return sum([count.failed for count in self.journeys.values()])
 
     @property
     def user_sli(self) -> float:

@@ -1,18 +1,28 @@
-"""How fast one simulated environment steps."""
+"""How fast the simulator steps, one environment at a time and many together, and what many of them weigh."""
 
 from __future__ import annotations
 
 import time
+import tracemalloc
+
+import numpy as np
 
 from env.environment import Environment
+from env.simulator.batch import Autoreset, BatchedSimulator
+from env.simulator.compiled import COMPILED
 from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTION_INDEX, Wait
+from env.vocabulary import ACTION_INDEX, ACTIONS, Wait
+
+BATCH_SIZES = (1, 64, 1024, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
+_PREPARED = 32  # steps whose actions are drawn beforehand
 
 
 def single_steps_per_s(seconds: float = 1.0, seed: int = 0) -> float:
     """Steps a second through Environment.step with `wait`, resets included, over at least `seconds`."""
     environment = Environment(SimulatedWorld())
     wait = ACTION_INDEX[Wait()]
+    environment.reset(seed=seed)
+    environment.step(wait)  # what is compiled at the first call is compiled now
     began = time.perf_counter()
     steps = 0
     while (elapsed_s := time.perf_counter() - began) < seconds:
@@ -24,3 +34,38 @@ def single_steps_per_s(seconds: float = 1.0, seed: int = 0) -> float:
             done = terminated or truncated
             steps += 1
     return steps / elapsed_s
+
+
+def batched_steps_per_s(size: int, seconds: float = 1.0, *, threads: int = 1) -> float:
+    """Environment steps a second of a batch under random actions, the resets of what has ended included."""
+    batch = _stepped(size, threads)
+    rng = np.random.default_rng(0)
+    actions = [rng.integers(len(ACTIONS), size=size) for _ in range(_PREPARED)]
+    for some in actions:
+        batch.step(some)  # so that episodes are at all their stages
+    began = time.perf_counter()
+    steps = 0
+    while (elapsed_s := time.perf_counter() - began) < seconds:
+        batch.step(actions[steps % _PREPARED])
+        steps += 1
+    return steps * size / elapsed_s
+
+
+def batch_memory_mb(size: int) -> float:
+    """What a batch that plays holds."""
+    _stepped(1, 1)
+    tracemalloc.start()
+    try:
+        batch = _stepped(size, 1)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+        assert batch.size == size
+    finally:
+        tracemalloc.stop()
+    return held_bytes / 2**20
+
+
+def _stepped(size: int, threads: int) -> BatchedSimulator:
+    batch = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
+    batch.reset(range(size))
+    batch.step(np.zeros(size, dtype=np.int64))
+    return batch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.simulator import kernel as k
-from env.vocabulary import CALLS, Service
+from env.simulator import layout as k
+from env.simulator.compiled import Numbers
+from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
 from env.world import Level, LogLine
 
 WELL = 0.99  # below it, some calls in a step's time have failed
@@ -48,7 +49,25 @@ class LogState:
     ready_tick: int | None  # when it began to listen, where it was started since the episode began
     spoiled: float
     shedding: bool
-    flow: tuple[float, ...]
+    flow: tuple[float, ...]  # shares of its calls that went well
+
+
+def log_state(service: Service, words: Numbers, place: int = 0) -> LogState:
+    """As `operations.recent_words` wrote it, from `place` on."""
+    ready = int(words[place + k.WORDS_READY])
+    return LogState(
+        service=service,
+        at_tick=int(words[place + k.WORDS_TICK]),
+        release=_release(words[place + k.WORDS_NEXT]),
+        ready_tick=None if ready < 0 else ready,
+        spoiled=float(words[place + k.WORDS_SPOILED]),
+        shedding=bool(words[place + k.WORDS_SHED] > 0.0),
+        flow=tuple(float(words[place + k.WORDS_FLOW + flow]) for flow in range(k.FLOWS)),
+    )
+
+
+def _release(following: float) -> str:
+    return NEXT_RELEASE if following == 1.0 else STEADY_RELEASE
 
 
 def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
@@ -63,7 +82,7 @@ def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
         text = f"{route} code=500 error={EXCEPTIONS[state.service]}"
         found += [_line(age_s + after, Level.ERROR, "request_failed", text) for after in (0.2, 0.9) if after <= alive_s]
     for upstream in CALLS[state.service]:
-        if state.flow[_CALL_PLACES[state.service, upstream]] < WELL and alive_s >= 0.3:
+        if state.flow[_CALL_PLACES[state.service, upstream] - k.FLOW] < WELL and alive_s >= 0.3:
             found.append(_line(age_s + 0.3, Level.WARNING, "upstream_failed", f"upstream={upstream}"))
     if state.shedding:
         found.append(_line(age_s + 0.4, Level.WARNING, "shed", "too many requests in flight"))

@@ -1,40 +1,102 @@
-"""The simulator's random numbers, drawn many at a time: a call to a generator costs more than what it draws."""
+"""The simulator's draws, by counting: users who begin, the scatter of a campaign, and of what is shown.
+
+Nothing here rounds as a library pleases: normals and Poisson numbers are looked up in tables worked out once.
+"""
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+from typing import Any, Final
+
 import numpy as np
 
-_TICKS = 128
-_WINDOWS = 16
+from env import dice
+from env.simulator import layout as k
+from env.simulator.compiled import Numbers, constants, i64, inlined, u64
 
-Gauges = tuple[list[float], list[float], list[float]]
+_GAUGES: Final = 1 << 40  # the counters above it are for what is shown, those below for the ticks
+_DRAWS_A_WINDOW: Final = 8  # one for each journey, one for each service
+_CELLS: Final = 512  # of the normal distribution, all equally likely
+_FRACTION: Final = 2.0**-23
 
 
-class Dice:
-    """Users and campaign draws tick by tick, scatter of what is observed window by window."""
+def _normal_knots() -> list[float]:
+    """The quantiles between which normals are interpolated; the outermost so that the tails keep their mean."""
+    normal = NormalDist()
+    inner = [normal.inv_cdf(cell / _CELLS) for cell in range(1, _CELLS)]
+    tail_mean = normal.pdf(inner[0]) * _CELLS
+    outermost = 2.0 * tail_mean + inner[0]
+    # Rounded, so that they are the same wherever they are worked out.
+    return [round(value, 9) for value in (-outermost, *inner, outermost)]
 
-    __slots__ = ("_gauges", "_left", "_means", "_rng", "place", "size", "surges", "users")
 
-    def __init__(self, rng: np.random.Generator, means: list[float]) -> None:
-        # A generator each, so that how long an injection takes does not shift what is observed.
-        self._rng, gauges = rng.spawn(2)
-        self._gauges = gauges
-        self._means = np.array(means)  # (journeys,) expected arrivals a tick
-        self._left: list[Gauges] = []
-        self.size = _TICKS
-        self.place = 0
-        self.throw()
+_KNOTS = constants(_normal_knots())
 
-    def throw(self) -> None:
-        """Draw the next ticks: Poisson arrivals of each journey, a standard normal for the campaign."""
-        self.users: list[list[float]] = self._rng.poisson(self._means, (_TICKS, len(self._means))).tolist()
-        self.surges: list[float] = self._rng.standard_normal(_TICKS).tolist()
-        self.place = 0
+mix = inlined(dice.mix)
 
-    def gauges(self) -> Gauges:
-        """For one window: a normal draw for each journey, one for each service, a uniform one for each service."""
-        if not self._left:
-            normal = self._gauges.standard_normal((_WINDOWS, 8)).tolist()
-            uniform = self._gauges.random((_WINDOWS, 5)).tolist()
-            self._left = [(row[:3], row[3:], flat) for row, flat in zip(normal, uniform, strict=True)][::-1]
-        return self._left.pop()
+
+@inlined
+def draw(key: Any, counter: int) -> Any:
+    """The 64 bits of a key that stand at `counter`."""
+    return mix((key + u64(counter) * dice.GOLDEN) & dice.MASK)
+
+
+@inlined
+def arrivals(p: Numbers, journey: int, bits: Any) -> float:
+    """A Poisson number of users of a journey, from 21 bits."""
+    place = i64(bits)
+    count = i64(p[k.GUIDE + journey * k.GUIDES + (place >> k.GUIDE_SHIFT)])
+    steps = k.STEPS + journey * k.MOST_ARRIVALS
+    while place >= p[steps + count]:
+        count += 1
+    return float(count)
+
+
+@inlined
+def normal(bits: Any) -> float:
+    """A standard normal number, from the lower 32 bits."""
+    cell = i64((bits >> 23) & 511)
+    return float(_KNOTS[cell] + (_KNOTS[cell + 1] - _KNOTS[cell]) * (float(i64(bits & 0x7FFFFF)) * _FRACTION))
+
+
+@inlined
+def uniform(bits: Any) -> float:
+    """A number from 0 up to 1, from the upper 32 bits."""
+    return float(i64(bits >> 32)) * dice.HALF_UNIT
+
+
+@inlined
+def users_draw(key: Any, tick: float) -> Any:
+    """For the users who begin in a tick: 21 bits for each journey."""
+    return draw(key, 2 * i64(tick))
+
+
+@inlined
+def campaign_draw(key: Any, tick: float) -> Any:
+    """For the campaign's requests in a tick."""
+    return draw(key, 2 * i64(tick) + 1)
+
+
+@inlined
+def gauge_draw(key: Any, window: float, place: int) -> Any:
+    """For what is shown of a journey (its number) or a service (`JOURNEYS` more than its number)."""
+    return draw(key, _GAUGES + i64(window) * _DRAWS_A_WINDOW + place)
+
+
+def arrival_tables(means: list[float]) -> tuple[list[float], list[float]]:
+    """For `arrivals`: where to begin to look, and the bits at which each next number of users begins."""
+    guides: list[float] = []
+    steps: list[float] = []
+    for mean in means:
+        own = np.full(k.MOST_ARRIVALS, float(1 << k.ARRIVAL_BITS))
+        probability = math.exp(-mean)
+        below = 0.0
+        for count in range(k.MOST_ARRIVALS - 1):
+            below += probability
+            own[count] = min(math.floor(below * (1 << k.ARRIVAL_BITS) + 0.5), 1 << k.ARRIVAL_BITS)
+            probability *= mean / (count + 1)
+        begins = np.arange(k.GUIDES) << k.GUIDE_SHIFT
+        guides += [float(number) for number in np.searchsorted(own, begins, side="right")]
+        steps += own.tolist()
+    return guides, steps

@@ -12,6 +12,8 @@ from env.vocabulary import Journey, Service
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
 
+MOST_USERS_A_TICK = 40.0  # on average, of one journey: what the tables for drawing them hold
+
 
 class ParameterError(ValueError):
     """Parameters that make no simulator; the message names the parameter."""
@@ -95,6 +97,9 @@ def parse_parameters(raw: dict[str, Any]) -> Parameters:
         journeys_per_s=journeys,
         services={name: _service(f"services.{name}", raw["services"][name]) for name in Service},
     )
+    for journey, rate in parameters.journeys_per_s.items():
+        if rate * parameters.tick_s > MOST_USERS_A_TICK:
+            raise ParameterError(f"journeys_per_s.{journey}: at most {MOST_USERS_A_TICK:g} users a tick can be drawn")
     for service in Service:
         if parameters.surge_rate(service) <= 0:
             raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")

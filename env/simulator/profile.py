@@ -1,12 +1,18 @@
-"""The histogram of an unloaded service: which share of its answers falls into which latency bucket."""
+"""What follows from the parameters before anything happens: the row of numbers that the kernel reads, with the latency
+histogram of each service when it is unloaded."""
 
 from __future__ import annotations
 
 import math
 
-from env.simulator.kernel import BOUNDS
+from env.objectives import OBJECTIVES
+from env.simulator import layout as k
+from env.simulator.dice import arrival_tables
+from env.simulator.layout import BOUNDS
 from env.simulator.parameters import Parameters
 from env.vocabulary import Journey, Service
+
+NOT_LANDED_S = 30.0  # a fault that does not show by then never will
 
 Paths = list[tuple[float, float]]
 """Weight, and median seconds, of each kind of request."""
@@ -33,7 +39,7 @@ def paths(parameters: Parameters) -> dict[Service, Paths]:
 
 def mean_s(found: Paths, sigma: float) -> float:
     """Mean latency of a mixture of lognormals."""
-    return sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma)
+    return round(sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma), 12)
 
 
 def shares(found: Paths, sigma: float) -> list[float]:
@@ -41,7 +47,8 @@ def shares(found: Paths, sigma: float) -> list[float]:
     below = [
         sum(weight * _lognormal_cdf(bound, median, sigma) for weight, median in found) for bound in (*BOUNDS, math.inf)
     ]
-    return [upper - lower for lower, upper in zip([0.0, *below], below, strict=False)]
+    # Rounded, so that it is the same wherever it is worked out: libraries differ in the last bit.
+    return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
 
 
 def quantile(q: float, counts: list[float]) -> float:
@@ -58,6 +65,53 @@ def quantile(q: float, counts: list[float]) -> float:
         seen += count
         lower = bound
     return BOUNDS[-1]
+
+
+def rules(parameters: Parameters) -> list[float]:
+    """The parameters as the kernel reads them, in the order of `layout`."""
+    q = parameters
+    row = [0.0] * k.RULES
+    row[: k.REQUEST_CPU] = [
+        q.tick_s,
+        q.in_flight_limit,
+        q.shed_cpu_s,
+        q.idle_cpu_cores * q.tick_s,
+        q.memory_limit_mb,
+        q.gateway_timeout_s,
+        q.orders_timeout_s,
+        q.timeout_spread,
+        q.retry_delay_s,
+        OBJECTIVES.user_latency_s,
+        q.cpu_quota_cores,
+        q.cpu_quota_cores * q.scale_up_factor,
+        q.boot_cpu_s,
+        q.leak_requests_per_s,
+        q.leak_request_cpu_s,
+        q.leak_body_mb,
+        q.leak_landed_share * q.memory_limit_mb,
+        q.spoiled_at_boot,
+        OBJECTIVES.latency_p95_s,
+        NOT_LANDED_S / q.tick_s,
+        1.0 / q.cpu_quota_cores,
+        1.0 / (q.cpu_quota_cores * q.scale_up_factor),
+        1.0 / q.memory_limit_mb,
+    ]
+    found = paths(q)
+    for i, service in enumerate(Service):
+        own = q.services[service]
+        unloaded = shares(found[service], q.latency_sigma)
+        row[k.REQUEST_CPU + i] = own.request_cpu_s
+        row[k.OWN_LATENCY + i] = mean_s([(1.0, own.latency_p50_s)], q.latency_sigma)
+        row[k.UNLOADED_MEAN + i] = mean_s(found[service], q.latency_sigma)
+        row[k.UNLOADED_P95 + i] = quantile(0.95, unloaded)
+        row[k.BASE_MEMORY + i] = own.base_memory_mb
+        row[k.CROWD_RATE + i] = q.surge_rate(service)
+        row[k.CROWD_CPU + i] = own.surge_request_cpu_s
+        row[k.UNLOADED + i * k.BUCKETS : k.UNLOADED + (i + 1) * k.BUCKETS] = unloaded
+    row[k.GUIDE : k.STEPS], row[k.STEPS :] = arrival_tables(
+        [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
+    )
+    return row
 
 
 def _lognormal_cdf(value: float, median: float, sigma: float) -> float:

@@ -111,7 +111,7 @@ def changed(**changes: float) -> Parameters:
         changed(boot_cpu_s=1.0),
         changed(in_flight_limit=24.0),
         changed(leak_body_mb=0.55),
-        changed(memory_limit_mb=160.0),
+        changed(memory_limit_mb=180.0),
         changed(shed_cpu_s=0.002),
         changed(latency_sigma=0.8),
         changed(leak_request_cpu_s=0.012),

@@ -1,0 +1,101 @@
+"""Compiles the simulator's functions where numba is installed; without it the same source runs as plain Python.
+
+Slower then, with the same results to the last bit: no fast-math, no function whose rounding is a library's choice, and
+whole-number arithmetic written so that 64 bits are 64 bits in both. `MIRR_COMPILED=0` switches compiling off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Numbers = list[float] | NDArray[np.float64]
+
+COMPILED: Final = (
+    os.environ.get("MIRR_COMPILED", "1") != "0"
+    and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+    and find_spec("numba") is not None
+)
+"""Whether functions are compiled in this process."""
+
+
+def _cache_directory() -> Path:
+    """Where compiled code is kept. numba looks at the one file that a function stands in, and would go on using code
+    that has an older version of another file's function in it: so each version of the sources has its own place."""
+    here = Path(__file__).parent
+    version = hashlib.sha256()
+    for source in (*sorted(here.glob("*.py")), *sorted(here.parent.glob("dice.py"))):
+        version.update(source.read_bytes())
+    name = f"compiled-{version.hexdigest()[:16]}"
+    beside = here / "__pycache__"
+    if os.access(beside if beside.exists() else here, os.W_OK):
+        return beside / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mirr-lab" / name
+
+
+if COMPILED:
+    # By name, so that types are checked alike where numba is installed and where it is not.
+    _numba: Any = import_module("numba")
+    _config: Any = import_module("numba.core.config")
+    _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
+
+    def _compiled(function: Function, **options: bool) -> Function:
+        # numba reads the place of its cache from its own configuration, when a function is decorated.
+        before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
+        try:
+            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        finally:
+            _config.CACHE_DIR = before
+        return compiled
+
+    def jit(function: Function) -> Function:
+        """Compile at the first call, or load what an earlier process has compiled; lets other threads run."""
+        return _compiled(function)
+
+    def inlined(function: Function) -> Function:
+        """The same, as a part of whoever calls it: for what is called many times a step."""
+        return _compiled(function, forceinline=True)
+
+else:
+
+    def jit(function: Function) -> Function:
+        """As it is."""
+        return function
+
+    inlined = jit
+
+
+def numbers(values: Iterable[float]) -> Any:
+    """A row of floats to work in: what the functions read and write fastest."""
+    return np.array(list(values), dtype=np.float64) if COMPILED else [float(value) for value in values]
+
+
+def table(rows: int, columns: int) -> Any:
+    """So many rows of `numbers`, zero."""
+    return np.zeros((rows, columns)) if COMPILED else [[0.0] * columns for _ in range(rows)]
+
+
+def whole_numbers(rows: int, columns: int) -> Any:
+    """So many rows of `u64`, zero."""
+    return np.zeros((rows, columns), dtype=np.uint64) if COMPILED else [[0] * columns for _ in range(rows)]
+
+
+def constants(values: Iterable[float]) -> Any:
+    """A table that never changes, to be a module's own."""
+    return np.array(list(values), dtype=np.float64) if COMPILED else tuple(float(value) for value in values)
+
+
+u64: Any = np.uint64 if COMPILED else int
+"""A whole number of 64 bits without sign; it and `i64` do not mix, as in C."""
+
+i64: Any = np.int64 if COMPILED else int
+"""A whole number that may be an index."""

@@ -1,0 +1,166 @@
+"""The base task's episode in flat rows: the drawn fault, actions by number, the judge. As `Environment` plays it.
+
+`env.environment` and `env.reward` say what an episode is; this says it again in a form that compiles, and the parity
+tests hold it to them bit for bit. `s` is a row with state, window and ledger, `p` its parameters, `g` how the episode
+is played.
+What an agent sees goes into row `e` of `features`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from env.simulator import layout as k
+from env.simulator import operations as ops
+from env.simulator.compiled import Numbers, constants, i64, inlined, jit
+from env.simulator.gauges import noisy, observe
+from env.simulator.kernel import advance
+from env.vocabulary import REMEDY, FaultMode, Restart, Rollback
+
+_REMEDY_BEGINS = constants(
+    k.RESTART if REMEDY[mode] is Restart else k.ROLLBACK if REMEDY[mode] is Rollback else k.SCALE_UP
+    for mode in FaultMode
+)
+"""Where, among the actions, the block of each mode's remedy begins."""
+
+
+@jit
+def open_ledger(s: Numbers, mode: int, i: int) -> None:
+    """The ledger of an episode that has yet to begin."""
+    for place in range(k.LEDGER, k.ROW):
+        s[place] = 0.0
+    s[k.MODE] = mode
+    s[k.SERVICE] = i
+    s[k.DIAGNOSED_AT_S] = -1.0
+    s[k.DIAGNOSIS] = -1.0
+    s[k.ACTION] = -1.0
+
+
+@jit
+def begin_episode(s: Numbers, p: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int) -> bool:
+    """Steady state, then the ledger's fault, then one window; False where the fault never shows."""
+    ops.steady(s, p)
+    if not ops.inject(s, p, world_key, i64(s[k.MODE]), i64(s[k.SERVICE])):
+        return False
+    advance(s, p, world_key, i64(g[k.TICKS]))
+    observe(s, p, world_key)
+    noisy(s, noise_key, 0.0, g, features, e)
+    return True
+
+
+@inlined
+def play_step(
+    s: Numbers, p: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
+) -> float:
+    """An action, a step's time, what is seen of it; returns the reward, and leaves the outcome in the ledger."""
+    result = apply(s, p, action)
+    advance(s, p, world_key, i64(g[k.TICKS]))
+    observe(s, p, world_key)
+    reward = judge_action(s, g, action, result == k.ACCEPTED)
+    s[k.STEP] += 1.0
+    s[k.ACTION] = action
+    s[k.RESULT] = result
+    reward += judge_window(s, g)
+    s[k.REWARD] += reward
+    noisy(s, noise_key, s[k.STEP], g, features, e)
+    return reward
+
+
+@inlined
+def apply(s: Numbers, p: Numbers, action: int) -> int:
+    """Start an action; says what became of it. What a log depends on is noted, its lines are written when asked for."""
+    if action < k.CHECK_LOGS:
+        return k.ACCEPTED
+    if action < k.DIAGNOSE:
+        ops.recent_words(s, action - k.CHECK_LOGS, s, k.READ)
+        s[k.READ_AT] = s[k.NOW]
+        return k.ACCEPTED
+    if action < k.RESTART:
+        return k.ACCEPTED
+    if action < k.ROLLBACK:
+        ops.boot(s, p, action - k.RESTART)
+        return k.ACCEPTED
+    if action < k.SCALE_UP:
+        return int(ops.roll_back(s, p, action - k.ROLLBACK))
+    return int(ops.scale_up(s, p, action - k.SCALE_UP))
+
+
+@inlined
+def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
+    """What taking it pays at once."""
+    if action < k.DIAGNOSE:
+        return 0.0
+    if action < k.RESTART:
+        return float(_judge_diagnosis(s, g, action))
+    if action != i64(_REMEDY_BEGINS[i64(s[k.MODE])]) + i64(s[k.SERVICE]):
+        s[k.NEEDLESS] += 1.0
+        return float(g[k.PAY_WRONG_FIX])
+    if s[k.FIXED] == 1.0 or not accepted:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.FIXED] = 1.0
+    return float(g[k.PAY_FIX_DIAGNOSED] if s[k.DIAGNOSED] == 1.0 else g[k.PAY_FIX])
+
+
+@inlined
+def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
+    if s[k.DIAGNOSIS] < 0.0:
+        s[k.DIAGNOSIS] = action
+    if s[k.FIXED] == 1.0 or s[k.COMMITTED] == 1.0:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.COMMITTED] = 1.0
+    if action != k.DIAGNOSE + i64(s[k.SERVICE]) * k.MODES + i64(s[k.MODE]):
+        return g[k.PAY_WRONG_DIAGNOSIS]
+    s[k.DIAGNOSED] = 1.0
+    s[k.DIAGNOSED_AT_S] = s[k.STEP] * g[k.STEP_S]
+    return g[k.PAY_DIAGNOSIS]
+
+
+@inlined
+def judge_window(s: Numbers, g: Numbers) -> float:
+    """What the step's window pays; sets the outcome where it ends the episode."""
+    requests = 0.0
+    failed = 0.0
+    for journey in range(k.JOURNEYS):
+        requests += s[k.SHOWN_REQUESTS + journey]
+        failed += s[k.SHOWN_FAILED + journey]
+    user_sli = 1.0 - failed / requests if requests > 0.0 else 0.0
+    healthy = user_sli >= g[k.LEAST_SLI] and requests >= g[k.LEAST_USERS] and services_healthy(s, g)
+    s[k.FAILED_REQUESTS] += failed
+    if not healthy:
+        s[k.LOST_S] += g[k.STEP_S]
+    s[k.HEALTHY] = s[k.HEALTHY] + 1.0 if healthy and s[k.FIXED] == 1.0 else 0.0
+    s[k.COLLAPSING] = s[k.COLLAPSING] + 1.0 if user_sli <= g[k.COLLAPSE_SLI] else 0.0
+    steps_left = g[k.MAX_STEPS] - s[k.STEP]
+    if s[k.HEALTHY] >= g[k.RECOVERY_STEPS]:
+        s[k.OUTCOME] = k.RESOLVED
+        if s[k.DIAGNOSED] == 1.0:
+            return float(g[k.PAY_RECOVERY] + g[k.PAY_STEP_LEFT] * steps_left)
+    elif s[k.COLLAPSING] >= g[k.COLLAPSE_STEPS]:
+        s[k.OUTCOME] = k.COLLAPSED
+        return float(g[k.PAY_COLLAPSE])
+    elif steps_left <= 0.0:
+        s[k.OUTCOME] = k.EXHAUSTED
+    return 0.0
+
+
+@inlined
+def services_healthy(s: Numbers, g: Numbers) -> bool:
+    """Whether no service misses an objective."""
+    upper = _healthy(s, g, k.GATEWAY) and _healthy(s, g, k.AUTH) and _healthy(s, g, k.INVENTORY)
+    return upper and _healthy(s, g, k.ORDERS) and _healthy(s, g, k.PAYMENTS)
+
+
+@inlined
+def _healthy(s: Numbers, g: Numbers, i: int) -> bool:
+    """Each comparison is written so that NaN fails it."""
+    row = k.SHOWN + i * k.FEATURES
+    return bool(
+        s[row + k.COLUMN_UP] >= 1.0
+        and s[row + k.COLUMN_RATE] >= g[k.LEAST_RATE]
+        and s[row + k.COLUMN_ERRORS] <= g[k.MOST_ERRORS]
+        and s[row + k.COLUMN_P95] <= g[k.MOST_P95_S]
+        and s[row + k.COLUMN_MEMORY] <= g[k.MOST_MEMORY]
+        and s[k.SHOWN_DEGRADED + i] == 0.0
+    )

@@ -1,0 +1,245 @@
+"""Where each number of a simulated lab stands: one flat row of floats for all of it, one for its parameters.
+
+Flat rows, because lists and arrays are then indexed alike, compiled or not. What is kept per service takes a block of
+`SERVICES` numbers, and the block's name is the place of its first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Service numbers: the vocabulary's order.
+GATEWAY: Final = 0
+AUTH: Final = 1
+INVENTORY: Final = 2
+ORDERS: Final = 3
+PAYMENTS: Final = 4
+SERVICES: Final = 5
+
+# Journey numbers, too.
+BROWSE: Final = 0
+SIGN_IN: Final = 1
+CHECK_OUT: Final = 2
+JOURNEYS: Final = 3
+
+# And fault modes.
+CRASHED: Final = 0
+MEMORY_LEAK: Final = 1
+OVERLOADED: Final = 2
+BAD_DEPLOY: Final = 3
+MODES: Final = 4
+
+# Upper bounds of the latency histogram's buckets; one more bucket lies above the last.
+BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
+BUCKETS: Final = len(BOUNDS) + 1
+
+# Values of STATUS.
+DOWN: Final = 0.0
+BOOTING: Final = 1.0
+UP: Final = 2.0
+
+# The state: blocks of one number per service.
+STATUS: Final = 0
+QUOTA: Final = 5  # cores
+WAIT: Final = 10  # seconds in the queue
+CAMPAIGN: Final = 15  # requests per second from outside the users
+ACCEPT: Final = 20  # share of requests not turned away; 0 where nothing listens
+SPOILED: Final = 25  # share of requests that meet a spoiled row: only where the running release reads them
+TOTAL: Final = 30  # seconds from request to answer, mean
+LOAD: Final = 35  # ordinary requests offered in a tick
+OFFERED: Final = 40  # ordinary requests of the ticks being settled
+MEMORY: Final = 45  # MB resident
+QUEUE: Final = 50  # requests waiting for CPU
+SHED: Final = 55  # requests turned away in the last tick
+SURGE_SUM: Final = 60  # campaign requests of the ticks that wait to be settled
+SINCE: Final = 65  # the tick at which its window begins
+# The window: what has happened since the last observation, or since the process began.
+ANSWERS: Final = 70
+ERRORS: Final = 75
+CPU: Final = 80
+CALM: Final = 85  # answers whose latencies are those of an unloaded service
+# More of the state, seldom looked at.
+SURGE: Final = 90  # campaign requests offered in this tick
+CAMPAIGN_CPU: Final = 95  # CPU seconds of each
+CAMPAIGN_MB: Final = 100  # memory that each leaves behind
+BOOT_LEFT: Final = 105  # CPU seconds until the process listens
+READY_TICK: Final = 110  # when it began to listen
+STOPPED_TICK: Final = 115  # when its last process ended
+NEXT: Final = 120  # 1 where the next release runs
+SOUND: Final = 125  # 1 where that is a good one
+ROWS_SPOILED: Final = 130  # share of its rows
+BOOTED: Final = 135  # 1 where it was started since the episode began
+
+# Shares of calls that went well in the last tick.
+FLOW: Final = 140
+PASS_GATEWAY: Final = FLOW + 0
+PASS_ORDERS: Final = FLOW + 1
+AUTH_OK: Final = FLOW + 2  # gateway -> auth
+BROWSE_OK: Final = FLOW + 3  # gateway -> inventory
+ORDERS_OK: Final = FLOW + 4  # gateway -> orders
+RESERVE_OK: Final = FLOW + 5  # orders -> inventory
+CHARGE_OK: Final = FLOW + 6  # orders -> payments
+STALE: Final = FLOW + 7  # 1 where something has changed since these shares were worked out
+FLOWS: Final = 8
+
+# Users, by journey.
+PENDING: Final = 148  # begun, and not yet followed through the call graph
+BEGUN: Final = 151  # in this window
+FAILED: Final = 154  # expected failures in this window
+SCATTER: Final = 157  # their variance
+
+NOW: Final = 160  # ticks since restore
+WINDOW: Final = 161  # observations since restore
+PER_QUOTA: Final = 162  # 1 / QUOTA, a block
+EVEN: Final = 167  # 1 where nothing boots, waits or has changed since the shares were worked out
+QUIET: Final = 168  # 1 where, besides, everything runs and no campaign is on: what follows is worked out then
+INVADED: Final = 169  # in an even state, the service that a campaign is on; negative where there is none
+BAD: Final = 170  # share of a service's answers that are errors, a block; the gateway's depends on the journey
+JOURNEY_BAD: Final = 175
+JOURNEY_LOST: Final = 178  # share of the users who fail, be it that their answer comes too late
+JOURNEY_S: Final = 181  # seconds from request to answer
+
+LATE: Final = 184  # a histogram per service, of answers whose latencies are not those of an unloaded service
+
+# What a process that has ended would have written last: so many numbers per service.
+WORDS: Final = LATE + SERVICES * BUCKETS
+WORDS_TICK: Final = 0  # when; negative where there are none
+WORDS_NEXT: Final = 1
+WORDS_READY: Final = 2  # negative where it ran before the episode began
+WORDS_SPOILED: Final = 3
+WORDS_SHED: Final = 4
+WORDS_FLOW: Final = 5
+WORDS_SIZE: Final = WORDS_FLOW + FLOWS
+
+STATE: Final = WORDS + SERVICES * WORDS_SIZE
+
+# After the state in the same row: what the window shows. Features in rows of services, users and failures by journey,
+# and who runs a bad release.
+FEATURES: Final = 7
+CELLS: Final = SERVICES * FEATURES
+SHOWN: Final = STATE
+SHOWN_REQUESTS: Final = SHOWN + CELLS
+SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
+SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
+
+# After that the ledger of the episode: what its judge knows.
+LEDGER: Final = SHOWN_DEGRADED + SERVICES
+MODE: Final = LEDGER + 0  # of the fault
+SERVICE: Final = LEDGER + 1
+STEP: Final = LEDGER + 2  # steps taken
+COMMITTED: Final = LEDGER + 3  # 1 once a diagnosis counts
+DIAGNOSED: Final = LEDGER + 4  # 1 where it was right
+FIXED: Final = LEDGER + 5
+HEALTHY: Final = LEDGER + 6  # steps running inside every objective, since the fix
+COLLAPSING: Final = LEDGER + 7  # steps running with nothing left for the users
+OUTCOME: Final = LEDGER + 8
+REWARD: Final = LEDGER + 9  # so far
+FAILED_REQUESTS: Final = LEDGER + 10
+LOST_S: Final = LEDGER + 11
+NEEDLESS: Final = LEDGER + 12
+DIAGNOSED_AT_S: Final = LEDGER + 13  # negative where it was not
+DIAGNOSIS: Final = LEDGER + 14  # the number of the first one; negative where there was none
+ACTION: Final = LEDGER + 15  # the number of the last one; negative before the first
+RESULT: Final = LEDGER + 16  # what became of it
+READ: Final = LEDGER + 17  # what the log read last depends on, as in WORDS, and when it was read
+READ_AT: Final = READ + WORDS_SIZE
+ROW: Final = READ_AT + 1
+
+# The parameters: numbers that all services share.
+TICK_S: Final = 0
+LIMIT: Final = 1  # requests in flight
+SHED_CPU: Final = 2
+IDLE_CPU: Final = 3  # per tick
+MEMORY_LIMIT: Final = 4
+GATEWAY_TIMEOUT: Final = 5
+ORDERS_TIMEOUT: Final = 6
+SPREAD: Final = 7
+RETRY: Final = 8
+USER_LIMIT: Final = 9  # a later answer counts as failed
+BASE_QUOTA: Final = 10
+SCALED_QUOTA: Final = 11
+BOOT_CPU: Final = 12
+LEAK_RATE: Final = 13
+LEAK_CPU: Final = 14
+LEAK_MB: Final = 15
+LEAK_LANDED_MB: Final = 16  # rise of memory at which a leak counts as injected
+SPOILS: Final = 17  # share of the rows not yet spoiled that a boot of a faulty release spoils
+SLOW_S: Final = 18  # seconds in the queue at which a crowd counts as injected
+PATIENCE: Final = 19  # ticks by which a fault has to have landed
+PER_BASE_QUOTA: Final = 20  # what is divided by often, as what is multiplied by
+PER_SCALED_QUOTA: Final = 21
+PER_MEMORY_LIMIT: Final = 22
+# Blocks of one number per service.
+REQUEST_CPU: Final = 23
+OWN_LATENCY: Final = 28
+UNLOADED_MEAN: Final = 33
+UNLOADED_P95: Final = 38
+BASE_MEMORY: Final = 43
+CROWD_RATE: Final = 48
+CROWD_CPU: Final = 53
+UNLOADED: Final = 58  # a histogram per service, shares of 1
+# To draw the users of a tick: for each journey, where to begin to look, and the bits at which each number begins.
+ARRIVAL_BITS: Final = 21
+GUIDES: Final = 256
+GUIDE_SHIFT: Final = 13
+MOST_ARRIVALS: Final = 96
+GUIDE: Final = UNLOADED + SERVICES * BUCKETS
+STEPS: Final = GUIDE + JOURNEYS * GUIDES
+RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
+# After these, the state in which every episode begins.
+STEADY: Final = RULES
+PARAMETERS: Final = STEADY + STATE
+
+# The columns of the features.
+COLUMN_UP: Final = 0
+COLUMN_RATE: Final = 1
+COLUMN_ERRORS: Final = 2
+COLUMN_P95: Final = 3
+COLUMN_CPU: Final = 4
+COLUMN_MEMORY: Final = 5
+COLUMN_IN_FLIGHT: Final = 6
+
+# Values of OUTCOME.
+RUNNING: Final = 0.0
+RESOLVED: Final = 1.0
+COLLAPSED: Final = 2.0
+EXHAUSTED: Final = 3.0
+
+# Values of RESULT.
+ACCEPTED: Final = 0
+NO_EARLIER_RELEASE: Final = 1
+NOT_RUNNING: Final = 2
+LARGEST: Final = 3
+
+# What an episode is played by: its configuration, the objectives, what is paid.
+TICKS: Final = 0  # in a step
+STEP_S: Final = 1
+MAX_STEPS: Final = 2
+NOISE_FROM: Final = 3
+NOISE_SPAN: Final = 4
+LEAST_SLI: Final = 5
+LEAST_USERS: Final = 6  # in a step
+LEAST_RATE: Final = 7
+MOST_ERRORS: Final = 8
+MOST_P95_S: Final = 9
+MOST_MEMORY: Final = 10
+COLLAPSE_SLI: Final = 11
+PAY_DIAGNOSIS: Final = 12
+PAY_WRONG_DIAGNOSIS: Final = 13
+PAY_FIX_DIAGNOSED: Final = 14
+PAY_FIX: Final = 15
+PAY_WRONG_FIX: Final = 16
+PAY_RECOVERY: Final = 17
+PAY_STEP_LEFT: Final = 18
+PAY_COLLAPSE: Final = 19
+RECOVERY_STEPS: Final = 20
+COLLAPSE_STEPS: Final = 21
+GAME: Final = 22
+
+# Kinds of actions, in blocks of the vocabulary's order: where each begins.
+CHECK_LOGS: Final = 1
+DIAGNOSE: Final = CHECK_LOGS + SERVICES
+RESTART: Final = DIAGNOSE + SERVICES * MODES
+ROLLBACK: Final = RESTART + SERVICES
+SCALE_UP: Final = ROLLBACK + SERVICES
+ACTIONS: Final = SCALE_UP + SERVICES

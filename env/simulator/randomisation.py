@@ -1,0 +1,224 @@
+"""Domain randomisation: the parameters that a simulated world may have, one set or many of which each episode has one.
+
+What follows from parameters (latency histograms, tables to draw users from) costs a thousand times what a step costs,
+so a number of whole sets are drawn beforehand, and an episode's seed chooses among them. The choice shifts no other
+draw: with one set or many, from the same seed come the same fault, the same users' dice, the same noise.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from env.objectives import OBJECTIVES
+from env.simulator import layout as k
+from env.simulator import operations as ops
+from env.simulator.compiled import numbers, table, u64
+from env.simulator.gauges import observe
+from env.simulator.kernel import advance
+from env.simulator.parameters import (
+    ParameterError,
+    Parameters,
+    ServiceParameters,
+    load_parameters,
+    parse_parameters,
+)
+from env.simulator.profile import rules
+from env.vocabulary import ALL_FAULTS, Journey, Service
+
+FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
+PROOF_WINDOWS = 5
+
+
+@dataclass(frozen=True)
+class Range:
+    """Evenly between two numbers, or between two multiples of what the parameter is."""
+
+    low: float
+    high: float
+    relative: bool = True
+
+    def drawn(self, base: float, rng: np.random.Generator) -> float:
+        """One value."""
+        value = self.low + (self.high - self.low) * float(rng.random())
+        return base * value if self.relative else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Randomisation:
+    """Which parameters vary, and how far. Names are those of the parameter file, with dots, as in
+    `services.auth.request_cpu_s`; `services.*.request_cpu_s` stands for each service's, drawn on its own."""
+
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    sets: int = 256
+    seed: int = 0  # of the sets, not of an episode
+
+    @classmethod
+    def everything(cls, share: float, *, sets: int = 256, seed: int = 0) -> Randomisation:
+        """Every parameter, by up to `share` of it up or down."""
+        return cls(ranges={name: Range(1.0 - share, 1.0 + share) for name in randomisable()}, sets=sets, seed=seed)
+
+    @classmethod
+    def from_json(cls, raw: object) -> Randomisation:
+        """As in a JSON or TOML file: `{"sets": 256, "seed": 0, "ranges": {"boot_cpu_s": {"times": [0.8, 1.25]},
+        "journeys_per_s.browse": {"between": [10, 20]}}}`; or ParameterError."""
+        if not isinstance(raw, dict) or (unknown := sorted(set(raw) - {"sets", "seed", "ranges"})):
+            what = f"unknown {', '.join(unknown)}" if isinstance(raw, dict) else "must be an object"
+            raise ParameterError(f"randomisation: {what}; it has sets, seed and ranges")
+        ranges = raw.get("ranges", {})
+        if not isinstance(ranges, dict):
+            raise ParameterError("randomisation.ranges must be an object")
+        return cls(
+            ranges={name: _range(f"randomisation.ranges.{name}", each) for name, each in ranges.items()},
+            sets=_whole("randomisation.sets", raw.get("sets", 256), least=1),
+            seed=_whole("randomisation.seed", raw.get("seed", 0), least=0),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """As `from_json` reads it."""
+        return {
+            "sets": self.sets,
+            "seed": self.seed,
+            "ranges": {
+                name: {"times" if each.relative else "between": [each.low, each.high]}
+                for name, each in self.ranges.items()
+            },
+        }
+
+    def draw(self, base: Parameters | None = None) -> ParameterSets:
+        """The sets, each of them one that makes a simulator: sound in steady state, and every fault shows in it."""
+        base = base or default_parameters()
+        spread = dict(self._spread())
+        found = []
+        for number in range(self.sets):
+            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number,)))
+            raw: dict[str, Any] = asdict(base)
+            # In the file's order, whatever the order of the ranges.
+            for name in randomisable():
+                if name in spread:
+                    _set(raw, name, spread[name].drawn(_get(raw, name), rng))
+            try:
+                found.append(parse_parameters(raw))
+            except ParameterError as error:
+                raise ParameterError(f"randomisation, set {number}: {error}") from error
+        sets = ParameterSets(found)
+        for number, row in enumerate(sets.rows):
+            if why := _unsound(row, sets.ticks(2.0)):
+                raise ParameterError(f"randomisation, set {number}: {why}; narrow the ranges")
+        return sets
+
+    def _spread(self) -> Iterator[tuple[str, Range]]:
+        """The ranges, with a star replaced by each service's name."""
+        known = set(randomisable())
+        for name, each in self.ranges.items():
+            for one in [name.replace("*", str(service)) for service in Service] if "*" in name else [name]:
+                if one not in known:
+                    raise ParameterError(f"randomisation.ranges: no parameter {name} that may vary")
+                yield one, each
+
+
+class ParameterSets:
+    """Sets of parameters, and for each the row of numbers that the kernel reads."""
+
+    def __init__(self, sets: Sequence[Parameters]) -> None:
+        self.sets = tuple(sets)
+        self.tick_s = self.sets[0].tick_s
+        self.rows: Any = table(len(self.sets), k.PARAMETERS)
+        state = numbers([0.0] * k.STATE)
+        for place, each in enumerate(self.sets):
+            row = self.rows[place]
+            row[: k.RULES] = numbers(rules(each))
+            ops.find_steady(state, row)
+            row[k.STEADY :] = state
+
+    def ticks(self, seconds: float) -> int:
+        """So many seconds in ticks."""
+        ticks = seconds / self.tick_s
+        if ticks != int(ticks) or ticks < 1:
+            raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")
+        return int(ticks)
+
+
+@functools.cache
+def default_parameters() -> Parameters:
+    """Those of the project's file."""
+    return load_parameters()
+
+
+@functools.cache
+def _default_sets() -> ParameterSets:
+    return ParameterSets([default_parameters()])
+
+
+def fixed_parameters(parameters: Parameters | None = None) -> ParameterSets:
+    """The one set that every episode has."""
+    return _default_sets() if parameters is None else ParameterSets([parameters])
+
+
+@functools.cache
+def randomisable() -> tuple[str, ...]:
+    """The names of all the parameters that may vary, in the file's order."""
+    shared = [each.name for each in fields(Parameters) if each.name not in (*FIXED, "journeys_per_s", "services")]
+    own = [each.name for each in fields(ServiceParameters)]
+    return (
+        *shared,
+        *(f"journeys_per_s.{journey}" for journey in Journey),
+        *(f"services.{service}.{name}" for service in Service for name in own),
+    )
+
+
+def _get(raw: dict[str, Any], name: str) -> float:
+    value: Any = raw
+    for part in name.split("."):
+        value = value[part]
+    return float(value)
+
+
+def _set(raw: dict[str, Any], name: str, value: float) -> None:
+    *path, last = name.split(".")
+    for part in path:
+        raw = raw[part]
+    raw[last] = value
+
+
+def _unsound(p: Any, ticks: int) -> str:
+    """Why parameters make no simulator to train in, or nothing."""
+    key = u64(0)
+    s = numbers([0.0] * k.ROW)
+    ops.steady(s, p)
+    for _ in range(PROOF_WINDOWS):
+        advance(s, p, key, ticks)
+        observe(s, p, key)
+        for i, service in enumerate(Service):
+            row = k.SHOWN + i * k.FEATURES
+            if not (
+                s[row + k.COLUMN_ERRORS] <= OBJECTIVES.error_ratio
+                and s[row + k.COLUMN_P95] <= OBJECTIVES.latency_p95_s
+                and s[row + k.COLUMN_MEMORY] <= OBJECTIVES.memory_share
+            ):
+                return f"{service} is outside its objectives in steady state"
+    for number, fault in enumerate(ALL_FAULTS):
+        ops.steady(s, p)
+        if not ops.inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
+            return f"{fault} does not show"
+    return ""
+
+
+def _range(where: str, raw: object) -> Range:
+    if not isinstance(raw, dict) or len(raw) != 1 or next(iter(raw)) not in ("times", "between"):
+        raise ParameterError(f'{where} is written {{"times": [low, high]}} or {{"between": [low, high]}}; got {raw!r}')
+    kind, ends = next(iter(raw.items()))
+    numeric = isinstance(ends, list | tuple) and len(ends) == 2 and all(type(end) in (int, float) for end in ends)
+    if not numeric or not 0.0 < ends[0] <= ends[1] < float("inf"):
+        raise ParameterError(f"{where}.{kind} has two positive numbers, the lower one first; got {ends!r}")
+    return Range(float(ends[0]), float(ends[1]), relative=kind == "times")
+
+
+def _whole(where: str, value: object, *, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ParameterError(f"{where} must be a whole number from {least} up; got {value!r}")
+    return value

@@ -1,0 +1,149 @@
+"""What `env.scenario.streams(seed)` gives, worked out for thousands of seeds at once: keys, and the fault drawn.
+
+numpy's SeedSequence and the beginning of its PCG64, whose streams it promises never to change. Whole numbers of 64 bits
+throughout: those of 32 are kept in the lower half, those of 128 in two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from env.simulator.compiled import i64, jit, u64
+
+SCENARIO: Final = 0
+WORLD: Final = 1
+NOISE: Final = 2
+
+_LOW = 0xFFFFFFFF
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+# SeedSequence
+_INIT_A = 0x43B0D7E5
+_MULT_A = 0x931E8875
+_INIT_B = 0x8B51F9DD
+_MULT_B = 0x58F38DED
+_MIX_LEFT = 0xCA01F9DD
+_MIX_RIGHT = 0x4973F715
+
+# PCG64
+_MULTIPLIER_HIGH = 0x2360ED051FC65DA4
+_MULTIPLIER_LOW = 0x4385DF649FCCF645
+
+
+@jit
+def _hashed(value: Any, constant: Any, multiplier: Any) -> Any:
+    """One word hashed with the hash's constant as it is and as it is next."""
+    value = ((value ^ constant) * (constant * multiplier & u64(_LOW))) & u64(_LOW)
+    return value ^ (value >> 16)
+
+
+@jit
+def _mixed(x: Any, y: Any) -> Any:
+    value = (u64(_MIX_LEFT) * x - u64(_MIX_RIGHT) * y) & u64(_LOW)
+    return value ^ (value >> 16)
+
+
+@jit
+def _pool(seed: Any, place: int) -> tuple[Any, Any, Any, Any]:
+    """The entropy pool of the child of `seed` with the spawn key `place`."""
+    low, multiplier, constant = u64(_LOW), u64(_MULT_A), u64(_INIT_A)
+    pool = (seed & low, seed >> 32, u64(0), u64(0))
+    a = _hashed(pool[0], constant, multiplier)
+    constant = constant * multiplier & low
+    b = _hashed(pool[1], constant, multiplier)
+    constant = constant * multiplier & low
+    c = _hashed(pool[2], constant, multiplier)
+    constant = constant * multiplier & low
+    d = _hashed(pool[3], constant, multiplier)
+    constant = constant * multiplier & low
+    for source in range(5):
+        # Each word of the pool into the others, then the spawn key into all.
+        for into in range(4):
+            if source == into:
+                continue
+            word = a if source == 0 else b if source == 1 else c if source == 2 else d if source == 3 else u64(place)
+            word = _hashed(word, constant, multiplier)
+            constant = constant * multiplier & low
+            if into == 0:
+                a = _mixed(a, word)
+            elif into == 1:
+                b = _mixed(b, word)
+            elif into == 2:
+                c = _mixed(c, word)
+            else:
+                d = _mixed(d, word)
+    return a, b, c, d
+
+
+@jit
+def _state_words(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
+    """The four words of 64 bits that seed a PCG64."""
+    low, multiplier, constant = u64(_LOW), u64(_MULT_B), u64(_INIT_B)
+    first = _hashed(a, constant, multiplier)
+    constant = constant * multiplier & low
+    first |= _hashed(b, constant, multiplier) << 32
+    constant = constant * multiplier & low
+    second = _hashed(c, constant, multiplier)
+    constant = constant * multiplier & low
+    second |= _hashed(d, constant, multiplier) << 32
+    constant = constant * multiplier & low
+    third = _hashed(a, constant, multiplier)
+    constant = constant * multiplier & low
+    third |= _hashed(b, constant, multiplier) << 32
+    constant = constant * multiplier & low
+    fourth = _hashed(c, constant, multiplier)
+    constant = constant * multiplier & low
+    fourth |= _hashed(d, constant, multiplier) << 32
+    return first, second, third, fourth
+
+
+@jit
+def _added(high: Any, low: Any, other_high: Any, other_low: Any) -> tuple[Any, Any]:
+    """The sum of two numbers of 128 bits."""
+    total = (low + other_low) & u64(_MASK)
+    carry = u64(1) if total < low else u64(0)
+    return (high + other_high + carry) & u64(_MASK), total
+
+
+@jit
+def _stepped(high: Any, low: Any, inc_high: Any, inc_low: Any) -> tuple[Any, Any]:
+    """A PCG64's next state."""
+    half = u64(_LOW)
+    by_high, by_low = u64(_MULTIPLIER_HIGH), u64(_MULTIPLIER_LOW)
+    x0, x1, y0, y1 = low & half, low >> 32, by_low & half, by_low >> 32
+    middle = x1 * y0 + ((x0 * y0) >> 32)
+    other = x0 * y1 + (middle & half)
+    carried = x1 * y1 + (middle >> 32) + (other >> 32)
+    product_high = (carried + high * by_low + low * by_high) & u64(_MASK)
+    return _added(product_high, (low * by_low) & u64(_MASK), inc_high, inc_low)
+
+
+@jit
+def output(seed: Any, place: int, number: int) -> Any:
+    """The `number`th 64 bits, from 0, of the generator of `seed` with the spawn key `place`."""
+    a, b, c, d = _pool(seed, place)
+    seed_high, seed_low, stream_high, stream_low = _state_words(a, b, c, d)
+    inc_high = ((stream_high << 1) | (stream_low >> 63)) & u64(_MASK)
+    inc_low = ((stream_low << 1) | u64(1)) & u64(_MASK)
+    # From zero one step, the seed added, one step; then one more before each output.
+    high, low = _added(inc_high, inc_low, seed_high, seed_low)
+    for _ in range(number + 2):
+        high, low = _stepped(high, low, inc_high, inc_low)
+    turn = high >> 58
+    value = high ^ low
+    return ((value >> turn) | (value << ((u64(64) - turn) & u64(63)))) & u64(_MASK)
+
+
+@jit
+def below(seed: Any, place: int, limit: int) -> int:
+    """As `Generator.integers(limit)` of that generator's first use: a half of an output, refused where unfair."""
+    bound = u64(limit)
+    refused = (u64(_LOW) - bound + u64(1)) % bound
+    half = 0
+    while True:
+        drawn = output(seed, place, half // 2)
+        word = (drawn >> 32) if half % 2 == 1 else drawn & u64(_LOW)
+        product = word * bound
+        if (product & u64(_LOW)) >= refused:
+            return int(i64(product >> 32))
+        half += 1

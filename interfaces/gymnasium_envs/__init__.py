@@ -1,0 +1,25 @@
+"""Gymnasium environments: `mirr/Sim-v0`, the simulator, and `mirr/Lab-v0`, a lab of real containers.
+
+Importing this registers both: `gymnasium.make("interfaces.gymnasium_envs:mirr/Sim-v0")` imports it by itself.
+"""
+
+from __future__ import annotations
+
+import gymnasium
+
+SIM_ID = "mirr/Sim-v0"
+LAB_ID = "mirr/Lab-v0"
+
+
+def register() -> None:
+    """Make both known to Gymnasium; also what its plugin loader calls."""
+    for name, entry, vector in (
+        (SIM_ID, "interfaces.gymnasium_envs.single:sim_env", "interfaces.gymnasium_envs.vector:SimVectorEnv"),
+        (LAB_ID, "interfaces.gymnasium_envs.single:lab_env", None),
+    ):
+        if name not in gymnasium.registry:
+            # The same seed is the same incident in both; only the simulator measures the same to the last bit.
+            gymnasium.register(name, entry, vector_entry_point=vector, nondeterministic=name == LAB_ID)
+
+
+register()

@@ -1,0 +1,161 @@
+"""One environment over either world, as Gymnasium has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from env.dice import following_seed
+from env.environment import Environment, EpisodeReport, Observation
+from env.rendering import render
+from env.reward import Outcome
+from env.scenario import EpisodeConfig
+from env.simulator.parameters import Parameters
+from env.simulator.randomisation import ParameterSets, Randomisation
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import ACTION_INDEX, Fault
+from env.world import World
+from interfaces.gymnasium_envs import spaces
+from interfaces.gymnasium_envs.picture import picture
+
+SEEDS = 2**63  # a seed that is drawn is below it
+
+OpenWorld = Callable[[], World]
+
+
+class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
+    """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the
+    one that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's is no ClassVar
+
+    def __init__(
+        self, open_world: OpenWorld, config: EpisodeConfig | None = None, render_mode: str | None = None
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode is ansi, rgb_array or None; got {render_mode!r}")
+        self.render_mode = render_mode
+        self._open_world = open_world
+        self._environment: Environment | None = None
+        self._config = config or EpisodeConfig()
+        self.action_space = spaces.action_space()
+        self.observation_space = spaces.observation_space(self._config.max_steps)
+        self._start_seed: int | None = None
+        self._number = 0
+        self._mask = spaces.fresh_mask(1)
+        self.last_observation: Observation | None = None
+        """What an agent can read beyond the arrays: results in words, log lines."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[spaces.Seen, dict[str, Any]]:
+        """Begin an episode; with a lab of containers this takes some seconds."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._start_seed, self._number = seed, 0
+        elif self._start_seed is None:
+            self._start_seed, self._number = int(self.np_random.integers(SEEDS)), 0
+        else:
+            self._number += 1
+        if self._environment is None:
+            self._environment = Environment(self._open_world(), self._config)
+        observation, info = self._environment.reset(
+            seed=following_seed(self._start_seed, self._number), fault=chosen_fault(options)
+        )
+        self._mask = spaces.fresh_mask(1)
+        self.last_observation = observation
+        return seen(observation), dict(info, action_mask=self._mask[0].copy())
+
+    def step(self, action: int) -> tuple[spaces.Seen, float, bool, bool, dict[str, Any]]:
+        """Take the action of that number and let a step's time pass."""
+        environment = self._environment
+        if environment is None:
+            raise gymnasium.error.ResetNeeded("no episode is running; call reset() first")
+        observation, reward, terminated, truncated, info = environment.step(action)
+        self.last_observation = observation
+        spaces.narrow_mask(self._mask, np.array([action]), np.array([observation.last_accepted]))
+        info["action_mask"] = self._mask[0].copy()
+        if terminated or truncated:
+            assert environment.report is not None
+            info.update(told(environment.report))
+        return seen(observation), reward, terminated, truncated, info
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """The last observation: a table in words, or a picture of it."""
+        if self.render_mode is None or self.last_observation is None:
+            return None
+        return render(self.last_observation) if self.render_mode == "ansi" else picture(self.last_observation)
+
+    def close(self) -> None:
+        """Let the world go."""
+        if self._environment is not None:
+            self._environment.world.close()
+            self._environment = None
+
+
+def seen(observation: Observation) -> spaces.Seen:
+    """An observation as the space has it."""
+    features, known = spaces.seen_features(observation.features)
+    action = observation.last_action
+    return {
+        "features": features,
+        "seen": known,
+        "step": np.int64(observation.step),
+        "last_action": np.int64(spaces.NO_ACTION if action is None else ACTION_INDEX[action]),
+        "last_accepted": np.int64(observation.last_accepted),
+    }
+
+
+def told(report: EpisodeReport) -> dict[str, Any]:
+    """What `info` has of an episode that is over, beside its whole report."""
+    return {
+        "resolved": report.outcome is Outcome.RESOLVED,
+        "collapsed": report.outcome is Outcome.COLLAPSED,
+        "diagnosis_correct": report.diagnosis_correct,
+        "total_reward": report.total_reward,
+        "steps": report.steps,
+        "failed_requests": report.harm.failed_requests,
+    }
+
+
+def chosen_fault(options: dict[str, Any] | None) -> Fault | None:
+    """`options["fault"]`, written MODE:SERVICE or as a Fault; None where it is not given."""
+    given = (options or {}).get("fault")
+    return Fault.parse(given) if isinstance(given, str) else given
+
+
+def sim_env(
+    config: EpisodeConfig | None = None,
+    parameters: Parameters | None = None,
+    randomisation: Randomisation | dict[str, Any] | None = None,
+    render_mode: str | None = None,
+) -> MirrEnv:
+    """`mirr/Sim-v0`."""
+    sets = parameter_sets(parameters, randomisation)
+    return MirrEnv(lambda: SimulatedWorld(sets), config, render_mode)
+
+
+def parameter_sets(
+    parameters: Parameters | None, randomisation: Randomisation | dict[str, Any] | None
+) -> Parameters | ParameterSets | None:
+    """The simulator's parameters, varied where that is asked for; `randomisation` may be in its JSON form."""
+    if randomisation is None:
+        return parameters
+    if isinstance(randomisation, dict):
+        randomisation = Randomisation.from_json(randomisation)
+    return randomisation.draw(parameters)
+
+
+def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> MirrEnv:
+    """`mirr/Lab-v0`: the lab of that name, which has to be up. Held from the first reset until it is closed."""
+
+    def opened() -> World:
+        from bridge.assembly import open_docker_world
+
+        return open_docker_world(lab, what="a Gymnasium environment")
+
+    return MirrEnv(opened, config, render_mode)

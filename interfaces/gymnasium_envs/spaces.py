@@ -1,0 +1,112 @@
+"""The spaces, and observations as they are in them: for one environment, or for many at once."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from env.vocabulary import ACTIONS, Diagnose, Feature, Rollback, ScaleUp
+from env.world import FEATURES_SHAPE
+
+NO_ACTION: Final = len(ACTIONS)  # the last action, before the first
+
+MOST: Final[dict[Feature, float]] = {
+    Feature.UP: 1.0,
+    Feature.REQUEST_RATE: 10_000.0,
+    Feature.ERROR_RATIO: 2.0,
+    Feature.LATENCY_P95_S: 100.0,
+    Feature.CPU_SHARE: 10.0,
+    Feature.MEMORY_SHARE: 10.0,
+    Feature.IN_FLIGHT: 10_000.0,
+}
+"""Far above what either world shows, the noise included: a space has to have an end."""
+
+USUAL: Final[dict[Feature, float]] = {
+    Feature.UP: 1.0,
+    Feature.REQUEST_RATE: 40.0,
+    Feature.ERROR_RATIO: 1.0,
+    Feature.LATENCY_P95_S: 1.0,
+    Feature.CPU_SHARE: 1.0,
+    Feature.MEMORY_SHARE: 1.0,
+    Feature.IN_FLIGHT: 50.0,
+}
+"""What a flat observation is divided by: about one in the course of an incident."""
+
+_MOST = np.array([MOST[feature] for feature in Feature], dtype=np.float32)
+_USUAL = np.array([USUAL[feature] for feature in Feature], dtype=np.float32)
+_DIAGNOSES = np.array([isinstance(action, Diagnose) for action in ACTIONS])
+_ROLLBACKS = np.array([isinstance(action, Rollback) for action in ACTIONS])
+_SCALE_UPS = np.array([isinstance(action, ScaleUp) for action in ACTIONS])
+_KINDS = len(ACTIONS) + 1
+FLAT_SIZE: Final = 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + _KINDS + 2
+
+Seen = dict[str, Any]
+
+
+def action_space() -> spaces.Discrete:
+    """The 41 actions, by number."""
+    return spaces.Discrete(len(ACTIONS))
+
+
+def observation_space(max_steps: int) -> spaces.Dict:
+    """What an agent sees. Boxes have no NaN: what could not be scraped is 0 in `features` and 0 in `seen`."""
+    high = np.broadcast_to(_MOST, FEATURES_SHAPE)
+    return spaces.Dict(
+        {
+            "features": spaces.Box(np.zeros(FEATURES_SHAPE, np.float32), high, dtype=np.float32),
+            "seen": spaces.Box(0, 1, FEATURES_SHAPE, dtype=np.int8),
+            "step": spaces.Discrete(max_steps + 1),
+            "last_action": spaces.Discrete(NO_ACTION + 1),
+            "last_accepted": spaces.Discrete(2),
+        }
+    )
+
+
+def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Features with 0 for what could not be scraped, and which could; fresh arrays."""
+    known = features == features
+    values = np.zeros_like(features)
+    np.minimum(features, _MOST, out=values, where=known)
+    return values, known.view(np.int8)
+
+
+def flat(observation: Seen, max_steps: int) -> NDArray[np.float32]:  # (..., FLAT_SIZE)
+    """One row of numbers around 0 to 1: features by what is usual, which could be scraped, the last action as one of so
+    many, whether it was accepted, and the share of the steps taken."""
+    features = observation["features"]
+    batch = features.shape[:-2]
+    row = np.zeros((*batch, FLAT_SIZE), dtype=np.float32)
+    cells = FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
+    row[..., :cells] = (features / _USUAL).reshape(*batch, cells)
+    row[..., cells : 2 * cells] = observation["seen"].reshape(*batch, cells)
+    actions = row[..., 2 * cells : 2 * cells + _KINDS]
+    np.put_along_axis(actions, np.asarray(observation["last_action"], dtype=np.int64)[..., None], 1.0, axis=-1)
+    row[..., -2] = observation["last_accepted"]
+    row[..., -1] = np.asarray(observation["step"], dtype=np.float32) / np.float32(max_steps)
+    return row
+
+
+def flat_space() -> spaces.Box:
+    """The space of `flat`."""
+    high = np.concatenate(
+        [np.tile(_MOST / _USUAL, FEATURES_SHAPE[0]), np.ones(FLAT_SIZE - FEATURES_SHAPE[0] * FEATURES_SHAPE[1])]
+    ).astype(np.float32)
+    return spaces.Box(np.zeros(FLAT_SIZE, np.float32), high, dtype=np.float32)
+
+
+def fresh_mask(size: int) -> NDArray[np.int8]:  # (size, actions)
+    """Before the first action, everything makes sense."""
+    return np.ones((size, len(ACTIONS)), dtype=np.int8)
+
+
+def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
+    """Take out what each agent's own last action has made pointless, as far as it was told: a second diagnosis (the
+    first one counts), going back where there is nothing earlier, scaling up what has been. Any action may be taken
+    nevertheless. Nothing goes in here but what the agent did and read, so nothing of the truth comes out."""
+    mask[np.ix_(_DIAGNOSES[actions], _DIAGNOSES)] = 0
+    spent = _ROLLBACKS[actions] | (_SCALE_UPS[actions] & accepted)
+    (rows,) = np.nonzero(spent)
+    mask[rows, actions[rows]] = 0

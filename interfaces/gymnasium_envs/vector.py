@@ -1,0 +1,209 @@
+"""Thousands of simulated environments as one Gymnasium vector environment, played by the batched simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from env.environment import EpisodeReport, Observation
+from env.rendering import render
+from env.scenario import EpisodeConfig
+from env.simulator import layout as k
+from env.simulator.batch import Autoreset, BatchedSimulator
+from env.simulator.parameters import Parameters
+from env.simulator.randomisation import Randomisation
+from env.vocabulary import Fault
+from interfaces.gymnasium_envs import spaces
+from interfaces.gymnasium_envs.picture import picture
+from interfaces.gymnasium_envs.single import SEEDS, parameter_sets
+
+_AUTORESET = {
+    AutoresetMode.NEXT_STEP: Autoreset.NEXT_STEP,
+    AutoresetMode.SAME_STEP: Autoreset.SAME_STEP,
+    AutoresetMode.DISABLED: Autoreset.DISABLED,
+}
+
+Actions = NDArray[np.int64]
+
+
+class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
+    """As `num_envs` times `mirr/Sim-v0`, bit for bit. Arrays are fresh with each call."""
+
+    metadata = {  # noqa: RUF012 - Gymnasium's is no ClassVar
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 2,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        config: EpisodeConfig | None = None,
+        parameters: Parameters | None = None,
+        randomisation: Randomisation | dict[str, Any] | None = None,
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": mode}
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.batch = BatchedSimulator(
+            num_envs,
+            config=config,
+            parameters=parameter_sets(parameters, randomisation),
+            autoreset=_AUTORESET[mode],
+            threads=threads,
+        )
+        self.single_action_space = spaces.action_space()
+        self.single_observation_space = spaces.observation_space(self.batch.config.max_steps)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._mode = mode
+        self._mask = spaces.fresh_mask(num_envs)
+        self._started = False
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[spaces.Seen, dict[str, Any]]:
+        """Begin episodes everywhere, or where `options["reset_mask"]` says. A seed n gives environment i seed n + i.
+        `options["fault"]` takes the place of the drawn faults: one for all, or a sequence, until the next reset."""
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        options = options or {}
+        mask = options.get("reset_mask")
+        if mask is not None:
+            _check_mask(mask, self.num_envs)
+        seeds: Sequence[int] | None
+        if isinstance(seed, int):
+            seeds = range(seed, seed + self.num_envs)
+        elif seed is None and not self._started:
+            seeds = self.np_random.integers(SEEDS, size=self.num_envs).tolist()
+        else:
+            seeds = seed
+        self.batch.reset(seeds, faults=_faults(options.get("fault")), mask=mask)
+        self._started = True
+        chosen = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
+        self._mask[chosen] = 1
+        return self._observations(), self._infos(chosen)
+
+    def step(self, actions: Actions) -> tuple[spaces.Seen, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """A step everywhere."""
+        if not self._started:
+            raise ResetNeeded("no episode is running; call reset() first")
+        taken = np.asarray(actions, dtype=np.int64)
+        resetting = self.batch.over.copy()  # their action is not looked at
+        _, rewards, terminated, truncated = self.batch.step(taken)
+        done = terminated | truncated
+        infos: dict[str, Any] = {}
+        if done.any():
+            infos = self._told(done, taken)
+        begun = resetting | done if self._mode is AutoresetMode.SAME_STEP else resetting
+        accepted = self.batch.column(k.RESULT) == k.ACCEPTED
+        if begun.any():
+            self._mask[begun] = 1
+            played = np.flatnonzero(~begun)
+            mask = self._mask[played]
+            spaces.narrow_mask(mask, taken[played], accepted[played])
+            self._mask[played] = mask
+        else:
+            spaces.narrow_mask(self._mask, taken, accepted)
+        infos.update(self._infos(np.ones(self.num_envs, dtype=np.bool_)))
+        return self._observations(), rewards.copy(), terminated.copy(), truncated.copy(), infos
+
+    def observation(self, e: int) -> Observation:
+        """All that the agent of environment `e` can read now, log lines and results in words included."""
+        return self.batch.observation(e)
+
+    def report(self, e: int) -> EpisodeReport:
+        """The truth about the last episode of environment `e` that is over."""
+        return self.batch.report(e)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Each environment's last observation: tables in words, or pictures."""
+        if self.render_mode is None:
+            return None
+        draw = render if self.render_mode == "ansi" else picture
+        return tuple(draw(self.batch.observation(e)) for e in range(self.num_envs))
+
+    def _observations(self) -> spaces.Seen:
+        return self._seen(self.batch.features, ended=False)
+
+    def _seen(self, features: NDArray[np.float32], *, ended: bool) -> spaces.Seen:
+        values, known = spaces.seen_features(features)
+        actions = self.batch.column(k.ACTION, ended=ended).astype(np.int64)
+        return {
+            "features": values,
+            "seen": known,
+            "step": self.batch.column(k.STEP, ended=ended).astype(np.int64),
+            "last_action": np.where(actions < 0, spaces.NO_ACTION, actions),
+            "last_accepted": (self.batch.column(k.RESULT, ended=ended) == k.ACCEPTED).astype(np.int64),
+        }
+
+    def _infos(self, present: NDArray[np.bool_]) -> dict[str, Any]:
+        zeros = np.zeros(self.num_envs)
+        found = {
+            "step": self.batch.column(k.STEP).astype(np.int64) * present,
+            "overrun_s": zeros,
+            "action_mask": self._mask * present[:, None].astype(np.int8),
+        }
+        return _masked(found, present)
+
+    def _told(self, done: NDArray[np.bool_], actions: Actions) -> dict[str, Any]:
+        """What is told at the end of an episode: at once, or, where the next has begun, as the final info."""
+
+        def of(place: int) -> NDArray[np.float64]:
+            return np.where(done, self.batch.column(place, ended=True), 0.0)
+
+        outcome = of(k.OUTCOME)
+        told = {
+            "resolved": outcome == k.RESOLVED,
+            "collapsed": outcome == k.COLLAPSED,
+            "diagnosis_correct": of(k.DIAGNOSED) == 1.0,
+            "total_reward": of(k.REWARD),
+            "steps": of(k.STEP).astype(np.int64),
+            "failed_requests": of(k.FAILED_REQUESTS).astype(np.int64),
+        }
+        if self._mode is not AutoresetMode.SAME_STEP:
+            return _masked(told, done)
+        final = self._seen(self.batch.final_features, ended=True)
+        observations = np.full(self.num_envs, None, dtype=object)
+        for e in np.flatnonzero(done):
+            observations[e] = {name: values[e].copy() for name, values in final.items()}
+        mask = self._mask.copy()
+        accepted = self.batch.column(k.RESULT, ended=True) == k.ACCEPTED
+        ended = np.flatnonzero(done)
+        narrowed = mask[ended]
+        spaces.narrow_mask(narrowed, actions[ended], accepted[ended])
+        mask[:] = 0
+        mask[ended] = narrowed
+        told |= {"step": told["steps"], "overrun_s": np.zeros(self.num_envs), "action_mask": mask}
+        return _masked({"final_obs": observations, "final_info": _masked(told, done)}, done)
+
+
+def _masked(found: dict[str, Any], present: NDArray[np.bool_]) -> dict[str, Any]:
+    """With each value which environments have it, as Gymnasium's own vector environments do."""
+    return found | {f"_{name}": present.copy() for name in found}
+
+
+def _check_mask(mask: object, size: int) -> None:
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
+        raise ValueError(f"options['reset_mask'] is an array of {size} bools, at least one of them true; got {mask!r}")
+
+
+def _faults(given: object) -> Fault | list[Fault | None] | None:
+    """`options["fault"]`: one fault, written or not, or one (or None) for each environment."""
+    if given is None or isinstance(given, Fault):
+        return given
+    if isinstance(given, str):
+        return Fault.parse(given)
+    if isinstance(given, Sequence):
+        return [Fault.parse(each) if isinstance(each, str) else each for each in given]
+    raise TypeError(f"options['fault'] is a fault, MODE:SERVICE, or a sequence of them; got {given!r}")

@@ -1,0 +1,80 @@
+"""The usual wrappers: a flat Box, the last few observations, text."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces as gym_spaces
+from gymnasium.vector import VectorEnv, VectorObservationWrapper
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import FrameStackObservation
+from numpy.typing import NDArray
+
+from env.rendering import render
+from interfaces.gymnasium_envs import spaces
+from interfaces.gymnasium_envs.single import MirrEnv
+from interfaces.gymnasium_envs.vector import SimVectorEnv
+
+LONGEST_TEXT = 20_000
+
+
+class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
+    """One row of numbers, as `spaces.flat` has it."""
+
+    def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = spaces.flat_space()
+        self._max_steps = _max_steps(env.observation_space)
+
+    def observation(self, observation: spaces.Seen) -> NDArray[np.float32]:
+        """Flat."""
+        return spaces.flat(observation, self._max_steps)
+
+
+class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDArray[Any]]):
+    """A row of numbers for each environment."""
+
+    def __init__(self, env: VectorEnv[spaces.Seen, Any, NDArray[Any]]) -> None:
+        super().__init__(env)
+        self.single_observation_space = spaces.flat_space()
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self._max_steps = _max_steps(env.single_observation_space)
+
+    def observations(self, observations: spaces.Seen) -> NDArray[np.float32]:
+        """Flat."""
+        return spaces.flat(observations, self._max_steps)
+
+
+class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
+    """The table, the last action's result and log lines in words, as people and language models read them."""
+
+    def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = gym_spaces.Text(LONGEST_TEXT, charset=frozenset(string.printable))
+
+    def observation(self, observation: spaces.Seen) -> str:
+        """The whole observation, not only what is in the arrays."""
+        environment = self.unwrapped
+        assert isinstance(environment, MirrEnv)
+        assert environment.last_observation is not None
+        return render(environment.last_observation)
+
+
+def history(env: gymnasium.Env[spaces.Seen, Any], steps: int) -> gymnasium.Env[Any, Any]:
+    """The last `steps` flat observations, the oldest first."""
+    return FrameStackObservation(FlatObservation(env), steps)
+
+
+def texts(env: SimVectorEnv) -> list[str]:
+    """Each environment's observation in words; costs as much as a thousand steps, so ask for it where it is read."""
+    return [render(env.observation(e)) for e in range(env.num_envs)]
+
+
+def _max_steps(space: gymnasium.Space[Any]) -> int:
+    assert isinstance(space, gym_spaces.Dict)
+    steps = space["step"]
+    assert isinstance(steps, gym_spaces.Discrete)
+    return int(steps.n) - 1

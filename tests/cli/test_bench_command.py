@@ -1,0 +1,24 @@
+"""What `mirr bench` measures of the simulator; the figures themselves are for a quiet machine."""
+
+from __future__ import annotations
+
+from cli.bench_command import simulator_figures
+from env.simulator.bench import BATCH_SIZES, batch_memory_mb
+
+
+def test_every_figure_is_measured_in_the_same_run_and_told_with_its_spread() -> None:
+    figures = simulator_figures(0.01, rounds=2)
+    assert list(figures["batched"]) == [str(size) for size in BATCH_SIZES]
+    assert set(figures["gymnasium"]) == {"CartPole-v1 single", "SyncVectorEnv 64", "CartPoleVectorEnv 1024"}
+    assert figures["single_steps_per_s_min"] <= figures["single_steps_per_s"] <= figures["single_steps_per_s_max"]
+    assert all(steps_per_s > 0 for steps_per_s in figures["batched"].values())
+    assert set(figures["spread"]) == {
+        "single",
+        *(f"batched {size}" for size in figures["batched"]),
+        *(f"gymnasium {name}" for name in figures["gymnasium"]),
+    }
+
+
+def test_a_batch_of_16384_environments_weighs_at_most_500_mb() -> None:
+    # Compiled, this is a batch of 16,384; without numba of 64, whose lists weigh more each.
+    assert batch_memory_mb(BATCH_SIZES[-1]) / BATCH_SIZES[-1] <= 500 / 16384

@@ -1,0 +1,228 @@
+"""The batched simulator: the same episodes as one environment at a time, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from env.dice import following_seed, key_of
+from env.environment import Environment, EpisodeError, Observation
+from env.reward import Outcome
+from env.scenario import BadSeed, EpisodeConfig, policy_rng, streams
+from env.simulator import layout as k
+from env.simulator import seeding
+from env.simulator.batch import Autoreset, BatchedSimulator
+from env.simulator.compiled import u64
+from env.simulator.randomisation import ParameterSets, Randomisation
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import (
+    ACTION_INDEX,
+    ACTIONS,
+    ALL_FAULTS,
+    CheckLogs,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+)
+
+
+def told(observation: Observation) -> tuple[object, ...]:
+    """All of an observation, for comparing to the last bit."""
+    return (
+        observation.features.tobytes(),
+        observation.step,
+        observation.steps_left,
+        observation.last_action,
+        observation.last_result,
+        observation.last_accepted,
+        observation.logs,
+        observation.logs_of,
+    )
+
+
+def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: ParameterSets | None = None) -> None:
+    """Play random actions in both, and compare everything that can be seen and told."""
+    worlds = [Environment(SimulatedWorld(parameters), batch.config) for _ in seeds]
+    dice = [policy_rng(seed) for seed in seeds]
+    batch.reset(seeds)
+    for e, (world, seed) in enumerate(zip(worlds, seeds, strict=True)):
+        assert told(batch.observation(e)) == told(world.reset(seed=seed)[0])
+    playing = set(range(len(seeds)))
+    while playing:
+        actions = [int(rng.integers(len(ACTIONS))) for rng in dice]
+        _, rewards, terminated, truncated = batch.step(actions)
+        for e in sorted(playing):
+            observation, reward, is_terminated, is_truncated, _ = worlds[e].step(actions[e])
+            shown = batch.final_observation(e) if is_terminated or is_truncated else batch.observation(e)
+            assert told(shown) == told(observation)
+            assert (rewards[e], terminated[e], truncated[e]) == (reward, is_terminated, is_truncated)
+            if is_terminated or is_truncated:
+                assert batch.report(e) == worlds[e].report
+                playing.remove(e)
+
+
+@pytest.mark.parametrize(("first", "size"), [(0, 1), (1, 150), (1000, 150)])
+def test_a_batch_plays_what_one_environment_plays_to_the_last_bit(first: int, size: int) -> None:
+    assert_same_episodes(BatchedSimulator(size, autoreset=Autoreset.SAME_STEP), list(range(first, first + size)))
+
+
+def test_threads_change_nothing() -> None:
+    seeds = list(range(600))
+    found = []
+    for threads in (1, 2, 3):
+        batch = BatchedSimulator(len(seeds), autoreset=Autoreset.SAME_STEP, threads=threads)
+        batch.reset(seeds)
+        rng = np.random.default_rng(1)
+        steps = [batch.step(rng.integers(len(ACTIONS), size=len(seeds))) for _ in range(40)]
+        found.append((batch.features.tobytes(), steps[-1][1].tobytes(), batch.column(k.REWARD).tobytes()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_where_an_episode_is_in_the_batch_and_beside_what_changes_nothing() -> None:
+    alone = BatchedSimulator(1)
+    alone.reset([7])
+    among = BatchedSimulator(50)
+    among.reset([*range(100, 130), 7, *range(200, 219)])
+    for action in (0, 3, 12, 27, 0, 33, 0):
+        alone.step([action])
+        among.step(np.full(50, action))
+        assert told(alone.observation(0)) == told(among.observation(30))
+
+
+def test_another_configuration_is_kept_to() -> None:
+    config = EpisodeConfig(max_steps=5, noise=0.0, step_s=4.0)
+    assert_same_episodes(BatchedSimulator(40, config=config, autoreset=Autoreset.SAME_STEP), list(range(40)))
+
+
+def test_parameters_that_vary_vary_alike_alone_and_in_a_batch() -> None:
+    sets = Randomisation.everything(0.2, sets=16).draw()
+    batch = BatchedSimulator(60, parameters=sets, autoreset=Autoreset.SAME_STEP)
+    assert_same_episodes(batch, list(range(60)), sets)
+
+
+def test_keys_and_faults_are_those_of_numpys_generators() -> None:
+    others = [int(seed) for seed in np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)]
+    for seed in [*range(200), 2**32 - 1, 2**32, 2**63, 2**64 - 1, *others]:
+        of = streams(seed)
+        assert int(of.scenario.integers(len(ALL_FAULTS))) == seeding.below(u64(seed), seeding.SCENARIO, len(ALL_FAULTS))
+        assert key_of(of.world) == int(seeding.output(u64(seed), seeding.WORLD, 0))
+        assert key_of(of.noise) == int(seeding.output(u64(seed), seeding.NOISE, 0))
+    ours, numpys = streams(99), np.random.default_rng(99).spawn(3)
+    assert ours.noise.random() == numpys[2].random()
+
+
+def test_actions_lie_where_the_vocabulary_has_them() -> None:
+    last = Service.PAYMENTS
+    assert [ACTION_INDEX[CheckLogs(last)], ACTION_INDEX[Restart(last)], ACTION_INDEX[ScaleUp(last)]] == [
+        k.CHECK_LOGS + k.PAYMENTS,
+        k.RESTART + k.PAYMENTS,
+        k.SCALE_UP + k.PAYMENTS,
+    ]
+    assert ACTION_INDEX[Rollback(Service.GATEWAY)] == k.ROLLBACK
+    for fault in ALL_FAULTS:
+        mode, service = list(FaultMode).index(fault.mode), list(Service).index(fault.service)
+        assert ACTION_INDEX[Diagnose(fault.service, fault.mode)] == k.DIAGNOSE + service * k.MODES + mode
+        assert ALL_FAULTS[mode * k.SERVICES + service] == fault
+
+
+def play_out(batch: BatchedSimulator, steps: int) -> list[np.ndarray]:
+    """Wait so many steps; which lanes ended in each."""
+    found = []
+    for _ in range(steps):
+        _, _, terminated, truncated = batch.step(np.zeros(batch.size, dtype=np.int64))
+        found.append((terminated | truncated).copy())
+    return found
+
+
+def test_in_the_step_after_the_last_the_next_episode_begins() -> None:
+    batch = BatchedSimulator(1, config=EpisodeConfig(max_steps=2), autoreset=Autoreset.NEXT_STEP)
+    batch.reset([5])
+    ended = play_out(batch, 4)
+    assert [bool(each[0]) for each in ended] == [False, True, False, False]
+    environment = Environment(SimulatedWorld(), batch.config)
+    environment.reset(seed=following_seed(5, 1))
+    observation, _, _, _, _ = environment.step(0)
+    assert told(batch.observation(0)) == told(observation)
+    assert batch.report(0).scenario.seed == 5
+    assert batch.report(0).outcome is Outcome.EXHAUSTED
+
+
+def test_in_the_same_step_the_next_episode_begins_and_the_last_ones_end_is_kept() -> None:
+    batch = BatchedSimulator(1, config=EpisodeConfig(max_steps=2), autoreset=Autoreset.SAME_STEP)
+    batch.reset([5])
+    ended = play_out(batch, 4)
+    assert [bool(each[0]) for each in ended] == [False, True, False, True]
+    assert batch.observation(0).step == 0
+    assert batch.final_observation(0).step == 2
+    assert batch.report(0).scenario.seed == following_seed(5, 1)
+
+
+def test_without_autoreset_an_episode_that_is_over_takes_no_step() -> None:
+    batch = BatchedSimulator(2, config=EpisodeConfig(max_steps=1), autoreset=Autoreset.DISABLED)
+    batch.reset([5, 6])
+    batch.step([0, 0])
+    batch.reset(mask=[True, False])
+    with pytest.raises(EpisodeError, match=r"^the episode of environment 1 is over; call reset\(mask=\.\.\.\) first$"):
+        batch.step([0, 0])
+    batch.reset(mask=[False, True])
+    batch.step([0, 0])
+
+
+def test_a_fault_may_be_chosen_for_all_or_for_each() -> None:
+    fault, other = ALL_FAULTS[3], ALL_FAULTS[11]
+    batch = BatchedSimulator(3)
+    drawn = [batch.scenario(e).faults for e in range(3) if batch.reset([1, 2, 3]) is not None]
+    batch.reset([1, 2, 3], faults=fault)
+    assert [batch.scenario(e).faults for e in range(3)] == [(fault,)] * 3
+    batch.reset([1, 2, 3], faults=[other, None, fault])
+    assert [batch.scenario(e).faults for e in range(3)] == [(other,), drawn[1], (fault,)]
+
+
+def test_what_cannot_be_played_is_refused_in_words() -> None:
+    batch = BatchedSimulator(2)
+    for call, message in (
+        (lambda: batch.step([0, 0]), "no episode is running; call reset(seeds) first"),
+        (lambda: batch.reset(), "the first reset takes a seed for each environment: reset(range(size))"),
+        (lambda: batch.reset([1]), "a batch of 2 takes 2 seeds; got 1"),
+        (lambda: batch.reset([1, 2**64]), f"a batch takes seeds of 64 bits; got {2**64}"),
+        (lambda: batch.reset([1, 2], faults=[None]), "a batch of 2 takes one fault or 2; got 1"),
+        (lambda: batch.reset([1, 2], mask=[True]), "a mask has one bool for each of the 2 environments; got (1,)"),
+        (lambda: batch.report(1), "no episode of environment 1 is over yet"),
+    ):
+        with pytest.raises(EpisodeError) as caught:
+            call()
+        assert str(caught.value) == message
+    with pytest.raises(BadSeed, match=r"^a seed is a whole number from 0 up; got -1$"):
+        batch.reset([1, -1])
+    batch.reset([1, 2])
+    for actions, message in (
+        ([0], "a batch of 2 takes 2 action numbers; got shape (1,)"),
+        ([0, 41], "action numbers go from 0 to 40; environment 1 got 41"),
+        ([-1, 0], "action numbers go from 0 to 40; environment 0 got -1"),
+    ):
+        with pytest.raises(EpisodeError) as caught:
+            batch.step(actions)
+        assert str(caught.value) == message
+    with pytest.raises(ValueError, match=r"^a batch plays the base task of 41 actions; play packs with"):
+        BatchedSimulator(1, config=EpisodeConfig(none_diagnosis=True))
+    with pytest.raises(ValueError, match=r"^a batch has at least one environment and one thread; got 0 and 1$"):
+        BatchedSimulator(0)
+
+
+def test_a_seed_that_is_refused_leaves_the_batch_as_it_was() -> None:
+    batch = BatchedSimulator(2)
+    batch.reset([1, 2])
+    before = batch.features.copy()
+    with pytest.raises(BadSeed):
+        batch.reset([5, -1])
+    np.testing.assert_array_equal(batch.features, before)
+    assert [batch.scenario(e).seed for e in range(2)] == [1, 2]
+    batch.step([0, 0])
+    single = Environment(SimulatedWorld())
+    single.reset(seed=1)
+    assert told(batch.observation(0)) == told(single.step(0)[0])
+    assert isinstance(batch.scenario(0).faults[0], Fault)

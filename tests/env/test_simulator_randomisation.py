@@ -1,0 +1,139 @@
+"""Domain randomisation and counted random numbers."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import numpy as np
+import pytest
+
+from env.dice import following_seed, noise_factors
+from env.environment import Environment
+from env.simulator import dice
+from env.simulator.compiled import numbers, u64
+from env.simulator.parameters import ParameterError
+from env.simulator.profile import rules
+from env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
+from env.simulator.world import SimulatedWorld
+from env.vocabulary import Service
+
+
+def test_off_by_default_and_then_every_episode_has_the_files_parameters() -> None:
+    world = SimulatedWorld()
+    for seed in range(5):
+        world.restore(np.random.default_rng(seed))
+        assert world.parameters == default_parameters()
+
+
+def test_every_parameter_but_the_tick_may_vary() -> None:
+    base, drawn = default_parameters(), Randomisation.everything(0.2, sets=3).draw().sets
+    assert len(randomisable()) == 18 + 3 + 4 * 5
+    assert all(each.tick_s == base.tick_s for each in drawn)
+    for each in drawn:
+        assert 0.8 <= each.boot_cpu_s / base.boot_cpu_s <= 1.2
+    assert len({each.services[Service.AUTH].request_cpu_s for each in drawn}) == 3
+
+
+def test_a_star_is_every_service_drawn_on_its_own() -> None:
+    ranges = {"services.*.latency_p50_s": Range(0.5, 2.0)}
+    (drawn,) = Randomisation(ranges=ranges, sets=1).draw().sets
+    base = default_parameters()
+    factors = {round(drawn.services[s].latency_p50_s / base.services[s].latency_p50_s, 6) for s in Service}
+    assert len(factors) == 5
+    assert drawn.services[Service.AUTH].request_cpu_s == base.services[Service.AUTH].request_cpu_s
+
+
+def test_which_episode_has_which_parameters_hangs_on_its_seed_and_shifts_nothing_else() -> None:
+    sets = Randomisation(ranges={"retry_delay_s": Range(0.5, 2.0)}, sets=8).draw()
+    plain, varied = Environment(SimulatedWorld()), Environment(SimulatedWorld(sets))
+    used = set()
+    for seed in range(40):
+        plain.reset(seed=seed)
+        varied.reset(seed=seed)
+        for environment in (plain, varied):
+            while environment.report is None:
+                environment.step(0)
+        assert plain.report is not None
+        assert varied.report is not None
+        assert plain.report.scenario == varied.report.scenario
+        world = varied.world
+        assert isinstance(world, SimulatedWorld)
+        used.add(world.parameters.retry_delay_s)
+    assert len(used) == 8
+
+
+def test_the_json_form_is_read_back_as_it_was_written() -> None:
+    raw = {"sets": 4, "seed": 2, "ranges": {"boot_cpu_s": {"times": [0.8, 1.25]}, "retry_delay_s": {"between": [1, 2]}}}
+    assert Randomisation.from_json(json.loads(json.dumps(Randomisation.from_json(raw).to_json()))) == (
+        Randomisation.from_json(raw)
+    )
+
+
+def test_ranges_that_make_no_simulators_are_refused_by_name() -> None:
+    for raw, message in (
+        ([], "randomisation: must be an object; it has sets, seed and ranges"),
+        ({"range": {}}, "randomisation: unknown range; it has sets, seed and ranges"),
+        ({"sets": 0}, "randomisation.sets must be a whole number from 1 up; got 0"),
+        (
+            {"ranges": {"boot_cpu_s": 2}},
+            'randomisation.ranges.boot_cpu_s is written {"times": [low, high]} or {"between": [low, high]}; got 2',
+        ),
+        (
+            {"ranges": {"boot_cpu_s": {"times": [2, 1]}}},
+            "randomisation.ranges.boot_cpu_s.times has two positive numbers, the lower one first; got [2, 1]",
+        ),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            Randomisation.from_json(raw)
+        assert str(caught.value) == message
+    for ranges, message in (
+        ({"tick_s": Range(0.5, 2.0)}, "randomisation.ranges: no parameter tick_s that may vary"),
+        ({"gravity": Range(0.5, 2.0)}, "randomisation.ranges: no parameter gravity that may vary"),
+        (
+            {"overload_factor": Range(0.4, 0.4)},
+            "randomisation, set 0: overloaded:gateway does not show; narrow the ranges",
+        ),
+        (
+            {"journeys_per_s.browse": Range(200, 200, relative=False)},
+            "randomisation, set 0: journeys_per_s.browse: at most 40 users a tick can be drawn",
+        ),
+        (
+            {"cpu_quota_cores": Range(0.3, 0.3)},
+            "randomisation, set 0: gateway is outside its objectives in steady state; narrow the ranges",
+        ),
+    ):
+        with pytest.raises(ParameterError) as caught:
+            Randomisation(ranges=ranges, sets=1).draw()
+        assert str(caught.value) == message
+
+
+def test_users_are_poisson_and_scatter_is_normal() -> None:
+    p = numbers(rules(default_parameters()))
+    drawn = [u64(dice.users_draw(u64(7), float(tick))) for tick in range(20_000)]
+    users = [dice.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
+    assert statistics.fmean(users) == pytest.approx(7.6, abs=0.08)
+    assert statistics.variance(users) == pytest.approx(7.6, abs=0.3)
+    scatter = [dice.normal(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    assert statistics.fmean(scatter) == pytest.approx(0.0, abs=0.03)
+    assert statistics.variance(scatter) == pytest.approx(1.0, abs=0.04)
+    even = [dice.uniform(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    assert statistics.fmean(even) == pytest.approx(0.5, abs=0.01)
+
+
+def test_noise_is_even_within_its_width_and_leaves_up_alone() -> None:
+    factors = noise_factors(2**63 + 11, 500, 0.15)
+    assert factors.shape == (500, 5, 7)
+    assert (factors[:, :, 0] == 1.0).all()
+    others = factors[:, :, 1:]
+    assert 0.85 <= others.min() < 0.8501
+    assert 1.1499 < others.max() <= 1.15
+    assert others.mean() == pytest.approx(1.0, abs=0.005)
+    assert (noise_factors(2**63 + 11, 3, 0.15) == factors[:3]).all()
+
+
+def test_seeds_that_follow_each_other_are_far_apart() -> None:
+    assert following_seed(5, 0) == 5
+    followers = {following_seed(seed, number) for seed in range(50) for number in range(50)}
+    assert len(followers) == 2500
+    assert all(0 <= seed < 2**63 for seed in followers)

@@ -1,0 +1,236 @@
+"""The Gymnasium environments: their contract, and that a vector of them is so many single ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from env.scenario import EpisodeConfig
+from env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
+from interfaces.gymnasium_envs import LAB_ID, SIM_ID
+from interfaces.gymnasium_envs.single import MirrEnv, sim_env
+from interfaces.gymnasium_envs.spaces import flat
+from interfaces.gymnasium_envs.vector import SimVectorEnv
+from interfaces.gymnasium_envs.wrappers import (
+    FlatObservation,
+    TextObservation,
+    VectorFlatObservation,
+    history,
+    texts,
+)
+
+SHORT = EpisodeConfig(max_steps=4)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """The same to the last bit, dictionaries and arrays of objects included."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, np.ndarray) and one.dtype == object:
+        for each, counterpart in zip(one, other, strict=True):
+            assert_equal(each, counterpart)
+    else:
+        np.testing.assert_array_equal(one, other)
+        assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
+
+
+def as_dict(parts: tuple[Any, ...]) -> dict[str, Any]:
+    """By their places."""
+    return {str(place): part for place, part in enumerate(parts)}
+
+
+def without_reports(infos: dict[str, Any]) -> dict[str, Any]:
+    """The whole report is told by single environments only; a vector is asked for it."""
+    kept = {name: value for name, value in infos.items() if name not in {"report", "_report"}}
+    if "final_info" in kept:
+        kept["final_info"] = without_reports(kept["final_info"])
+    return kept
+
+
+@pytest.mark.parametrize("name", [SIM_ID, f"interfaces.gymnasium_envs:{SIM_ID}"])
+def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make(name).unwrapped)
+
+
+@pytest.mark.docker
+def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gymnasium.make(LAB_ID, lab=real_lab)
+        # Every check resets a few times; render modes would each hold the lab for themselves.
+        check_env(env.unwrapped, skip_render_check=True, skip_close_check=True)
+        env.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_vector_is_so_many_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
+    size = 24
+    vector = SimVectorEnv(size, autoreset_mode=mode)
+    single = SyncVectorEnv([sim_env] * size, autoreset_mode=mode)
+    assert (vector.observation_space, vector.action_space) == (single.observation_space, single.action_space)
+    assert_equal(as_dict(vector.reset(seed=11)), as_dict(single.reset(seed=11)))
+    rng = np.random.default_rng(2)
+    ended = 0
+    for _ in range(70):
+        actions = rng.integers(41, size=size)
+        found, expected = vector.step(actions), single.step(actions)
+        assert_equal(as_dict(found[:4]), as_dict(expected[:4]))
+        assert_equal(found[4], without_reports(expected[4]))
+        assert vector.observation_space.contains(found[0])
+        done = found[2] | found[3]
+        ended += int(done.sum())
+        if mode is AutoresetMode.DISABLED and done.any():
+            again, expected_again = (each.reset(options={"reset_mask": done.copy()}) for each in (vector, single))
+            assert_equal(as_dict(again), as_dict(expected_again))
+    assert ended > size
+
+
+def test_make_vec_makes_the_native_vector() -> None:
+    env = gymnasium.make_vec(SIM_ID, num_envs=8, vectorization_mode="vector_entry_point", autoreset_mode="SameStep")
+    assert isinstance(env.unwrapped, SimVectorEnv)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    observations, _ = env.reset(seed=3)
+    assert env.observation_space.contains(observations)
+
+
+def test_a_seed_is_the_incident_of_that_seed_and_without_one_the_next_follows() -> None:
+    runs = []
+    for _ in range(2):
+        env = sim_env(config=SHORT)
+        played = []
+        for seed in (7, None, None, 7):
+            env.reset(seed=seed)
+            done = False
+            while not done:
+                *_, terminated, truncated, info = env.step(0)
+                done = terminated or truncated
+            played.append(info["report"].scenario)
+        runs.append(played)
+    assert runs[0] == runs[1]
+    assert runs[0][0] == runs[0][3]
+    assert len({scenario.seed for scenario in runs[0]}) == 3
+
+
+def test_a_fault_may_be_chosen() -> None:
+    env = sim_env(config=SHORT)
+    env.reset(seed=1, options={"fault": "bad_deploy:payments"})
+    for _ in range(SHORT.max_steps):
+        *_, info = env.step(0)
+    assert info["report"].scenario.faults == (Fault(FaultMode.BAD_DEPLOY, Service.PAYMENTS),)
+
+
+def test_what_could_not_be_scraped_is_zero_and_not_seen() -> None:
+    observation, _ = sim_env().reset(seed=1, options={"fault": "crashed:auth"})
+    row = list(Service).index(Service.AUTH)
+    assert observation["features"][row].tolist() == [0.0] * 7
+    assert observation["seen"][row].tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert observation["seen"].sum() == 29
+
+
+def test_the_mask_takes_out_what_ones_own_actions_have_made_pointless_and_nothing_else() -> None:
+    env = sim_env()
+    diagnoses = [number for action, number in ACTION_INDEX.items() if isinstance(action, Diagnose)]
+    rollback, scale = ACTION_INDEX[Rollback(Service.ORDERS)], ACTION_INDEX[ScaleUp(Service.ORDERS)]
+    masks = []
+    for fault in ("crashed:auth", "overloaded:payments"):
+        _, info = env.reset(seed=1, options={"fault": fault})
+        assert info["action_mask"].all()
+        for action in (diagnoses[3], rollback, scale):
+            *_, info = env.step(action)
+        masks.append(info["action_mask"].tolist())
+    assert masks[0] == masks[1]  # the truth is another, the mask the same
+    assert {number for number, allowed in enumerate(masks[0]) if not allowed} == {*diagnoses, rollback, scale}
+
+
+def test_a_refused_scale_up_may_be_tried_again() -> None:
+    env = sim_env()
+    env.reset(seed=1, options={"fault": "crashed:auth"})
+    action = ACTION_INDEX[ScaleUp(Service.AUTH)]
+    observation, *_, info = env.step(action)
+    assert observation["last_accepted"] == 0
+    assert info["action_mask"][action] == 1
+
+
+def test_every_call_gives_fresh_arrays_and_plain_bools() -> None:
+    env = sim_env()
+    first, _ = env.reset(seed=1)
+    before = first["features"].copy()
+    second, _, terminated, truncated, info = env.step(0)
+    np.testing.assert_array_equal(first["features"], before)
+    assert second["features"] is not first["features"]
+    assert type(terminated) is bool
+    assert type(truncated) is bool
+    info["action_mask"][:] = 0
+    assert env.step(0)[4]["action_mask"].all()
+    vector = SimVectorEnv(4)
+    shown, _ = vector.reset(seed=1)
+    kept = {name: values.copy() for name, values in shown.items()}
+    vector.step(np.zeros(4, dtype=np.int64))
+    assert_equal(shown, kept)
+
+
+def test_rendering_is_a_table_in_words_or_a_picture() -> None:
+    env = sim_env(render_mode="ansi")
+    env.reset(seed=1)
+    text = env.render()
+    assert isinstance(text, str)
+    assert text.splitlines()[0].split() == ["service", "up", "req/s", "errors", "p95", "cpu", "memory", "in", "flight"]
+    pictures = sim_env(render_mode="rgb_array")
+    pictures.reset(seed=1, options={"fault": "crashed:auth"})
+    image = pictures.render()
+    assert isinstance(image, np.ndarray)
+    assert image.dtype == np.uint8
+    assert image.shape[2] == 3
+    pictures.step(2)
+    again = pictures.render()
+    assert isinstance(again, np.ndarray)
+    assert (image != again).any()
+    vector = SimVectorEnv(2, render_mode="ansi")
+    vector.reset(seed=1)
+    assert vector.render() == (text, vector.render()[1])  # type: ignore[index]  # not None with a mode
+    with pytest.raises(ValueError, match=r"^render_mode is ansi, rgb_array or None; got 'human'$"):
+        sim_env(render_mode="human")
+
+
+def test_wrappers_give_a_row_of_numbers_the_last_few_of_them_or_words() -> None:
+    for env in (FlatObservation(sim_env()), history(sim_env(), 4), TextObservation(sim_env())):
+        observation, _ = env.reset(seed=4)
+        assert env.observation_space.contains(observation)
+        observation, *_ = env.step(3)
+        assert env.observation_space.contains(observation)
+    assert isinstance(observation, str)
+    assert "log of inventory:" in observation
+
+
+def test_a_vectors_rows_and_texts_are_those_of_single_environments() -> None:
+    vector = SimVectorEnv(3)
+    rows = VectorFlatObservation(vector)
+    found, _ = rows.reset(seed=5)
+    assert rows.observation_space.contains(found)
+    rows.step(np.full(3, 3))
+    for e in range(3):
+        single = sim_env()
+        observation, _ = single.reset(seed=5 + e)
+        np.testing.assert_array_equal(found[e], flat(observation, 30))
+        text, *_ = TextObservation(single).step(3)
+        assert texts(vector)[e] == text
+
+
+def test_misuse_is_refused_in_words() -> None:
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"^no episode is running; call reset\(\) first$"):
+        MirrEnv(lambda: pytest.fail("no world is opened for nothing")).step(0)
+    vector = SimVectorEnv(2)
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"^no episode is running; call reset\(\) first$"):
+        vector.step(np.zeros(2, dtype=np.int64))
+    with pytest.raises(ValueError, match=r"^options\['reset_mask'\] is an array of 2 bools, at least one of them true"):
+        vector.reset(seed=1, options={"reset_mask": [True, False]})
