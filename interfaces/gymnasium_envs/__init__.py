@@ -12,7 +12,7 @@ LAB_ID = "mirr/Lab-v0"
 
 
 def register() -> None:
-    """Make both known to Gymnasium; also what its plugin loader calls."""
+    """Make both known to Gymnasium; twice does no harm."""
     for name, entry, vector in (
         (SIM_ID, "interfaces.gymnasium_envs.single:sim_env", "interfaces.gymnasium_envs.vector:SimVectorEnv"),
         (LAB_ID, "interfaces.gymnasium_envs.single:lab_env", None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gymnasium
 import numpy as np
@@ -150,12 +151,23 @@ def parameter_sets(
     return randomisation.draw(parameters)
 
 
+_HOLDERS: WeakValueDictionary[str, MirrEnv] = WeakValueDictionary()
+"""Of each lab, the environment of this process that holds it: the one that began an episode there last."""
+
+
 def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> MirrEnv:
-    """`mirr/Lab-v0`: the lab of that name, which has to be up. Held from the first reset until it is closed."""
+    """`mirr/Lab-v0`: the lab of that name, which has to be up. Held from the first reset until it is closed, or until
+    another environment of the same process is reset on that lab: then this one has to be reset again."""
 
     def opened() -> World:
         from bridge.assembly import open_docker_world
 
-        return open_docker_world(lab, what="a Gymnasium environment")
+        holder = _HOLDERS.pop(lab, None)
+        if holder is not None:
+            holder.close()
+        world = open_docker_world(lab, what="a Gymnasium environment")
+        _HOLDERS[lab] = env
+        return world
 
-    return MirrEnv(opened, config, render_mode)
+    env = MirrEnv(opened, config, render_mode)
+    return env

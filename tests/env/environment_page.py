@@ -1,0 +1,192 @@
+"""The tables of docs/environment.md, from the code; `python -m tests.env.environment_page` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from env.objectives import OBJECTIVES, Objectives
+from env.reward import REWARDS, Outcome, RewardTable
+from env.scenario import EpisodeConfig
+from env.vocabulary import (
+    PACK_ACTIONS,
+    REMEDY,
+    Action,
+    CheckLogs,
+    Diagnose,
+    DiagnoseNone,
+    FaultMode,
+    Feature,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+    action_text,
+)
+from interfaces.gymnasium_envs.spaces import MOST
+
+PAGE = Path(__file__).parents[2] / "docs" / "environment.md"
+
+FEATURE_WORDS: dict[Feature, tuple[str, str]] = {
+    Feature.UP: ("1", "1 if the last scrape succeeded, else 0; exact, and never missing"),
+    Feature.REQUEST_RATE: ("1/s", "requests finished"),
+    Feature.ERROR_RATIO: ("ratio", "answers of 5xx among all answers"),
+    Feature.LATENCY_P95_S: ("s", "95th percentile, linear within a histogram's bucket"),
+    Feature.CPU_SHARE: ("ratio", "CPU used of the CPU quota"),
+    Feature.MEMORY_SHARE: ("ratio", "resident memory of the memory limit"),
+    Feature.IN_FLIGHT: ("1", "requests being worked on, at the last scrape of the step"),
+}
+"""Unit and meaning of each feature."""
+
+FEATURE_OBJECTIVES: dict[Feature, str] = {
+    Feature.UP: "1",
+    Feature.REQUEST_RATE: f"at least {OBJECTIVES.request_rate:g}",
+    Feature.ERROR_RATIO: f"at most {OBJECTIVES.error_ratio:g}",
+    Feature.LATENCY_P95_S: f"at most {OBJECTIVES.latency_p95_s:g}",
+    Feature.MEMORY_SHARE: f"at most {OBJECTIVES.memory_share:g}",
+}
+
+ACTION_WORDS: dict[type[Action], str] = {
+    Wait: "lets a step pass",
+    CheckLogs: "the service's recent log lines come with the next observation",
+    Diagnose: "commits to which service is broken, and how; the first commitment counts",
+    Restart: "ends the service's process and starts it again, same release",
+    Rollback: "goes back to the release before the current one, where there is one",
+    ScaleUp: "doubles the service's CPU quota, once an episode",
+    DiagnoseNone: "commits to a false alarm; scenario packs alone",
+}
+
+REWARD_WORDS: dict[str, str] = {
+    "correct_diagnosis": "a correct diagnosis, if it is the first and comes before the right fix",
+    "wrong_diagnosis": "a wrong first diagnosis",
+    "fix_diagnosed": "the right fix on the right service, after a correct diagnosis",
+    "fix_undiagnosed": "the same without one",
+    "wrong_fix": "a fix of the wrong kind, or on the wrong service; each time",
+    "recovery": "full recovery, if the correct diagnosis came before the right fix",
+    "recovery_per_step_left": "beside it, for each step that is left",
+    "collapse": "collapse",
+}
+
+NOT_PAID = frozenset({"recovery_steps", "collapse_steps"})
+
+OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
+    Outcome.RESOLVED: (
+        "terminated",
+        f"the fault is fixed, and users and every service met their objectives for {REWARDS.recovery_steps} steps running",
+    ),
+    Outcome.COLLAPSED: (
+        "terminated",
+        f"the users' SLI was at or below {OBJECTIVES.collapse_sli:g} for {REWARDS.collapse_steps} steps running",
+    ),
+    Outcome.EXHAUSTED: ("truncated", f"{EpisodeConfig().max_steps} steps were taken"),
+    Outcome.VOID: (
+        "`WorldError`",
+        "the world failed underneath, as an engine that goes away; says nothing about whoever played",
+    ),
+}
+
+OBJECTIVE_WORDS: dict[str, tuple[str, str]] = {
+    "user_sli": ("ratio", "at least this share of users' requests went well"),
+    "user_latency_s": ("s", "a later answer to a user counts as failed"),
+    "user_rate_per_s": ("1/s", "at least so many requests of users: no traffic is no service"),
+    "request_rate": ("1/s", "at least, of each service"),
+    "error_ratio": ("ratio", "at most, of each service"),
+    "latency_p95_s": ("s", "at most, of each service"),
+    "memory_share": ("ratio", "at most, of each service"),
+    "collapse_sli": ("ratio", "at or below this the users have nothing left"),
+}
+
+CONFIG_WORDS: dict[str, tuple[str, str]] = {
+    "step_s": ("s", "the services' time that a step takes"),
+    "max_steps": ("1", "steps of an episode"),
+    "noise": ("ratio", "half-width of the noise on what is seen"),
+    "none_diagnosis": ("flag", "whether `diagnose(none)` is an action"),
+}
+
+Row = tuple[object, ...]
+
+
+def _table(heads: Row, rows: Iterable[Row]) -> str:
+    head, *body = ("| " + " | ".join(str(cell) for cell in line) + " |" for line in (heads, *rows))
+    return "\n".join([head, "|---" * len(heads) + "|", *body])
+
+
+def _features() -> str:
+    rows = []
+    for column, feature in enumerate(Feature):
+        unit, words = FEATURE_WORDS[feature]
+        rows.append((column, f"`{feature}`", unit, f"0 to {MOST[feature]:g}", FEATURE_OBJECTIVES.get(feature, "-"), words))
+    return _table(("column", "feature", "unit", "range", "objective", "what it is"), rows)
+
+
+def _services() -> str:
+    return _table(("row", "service"), [(row, f"`{service}`") for row, service in enumerate(Service)])
+
+
+def _actions() -> str:
+    rows = []
+    for kind, words in ACTION_WORDS.items():
+        numbers = [number for number, action in enumerate(PACK_ACTIONS) if type(action) is kind]
+        names = [f"`{action_text(PACK_ACTIONS[number])}`" for number in numbers]
+        shown = names if len(names) <= 2 else [names[0], "...", names[-1]]
+        rows.append((f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else numbers[0], " ".join(shown), words))
+    return _table(("number", "action", "what it does"), sorted(rows, key=lambda row: int(str(row[0]).split()[0])))
+
+
+def _rewards() -> str:
+    rows = []
+    for field in fields(RewardTable):
+        if field.name not in NOT_PAID:
+            value = getattr(REWARDS, field.name)
+            rows.append((REWARD_WORDS[field.name], f"{value:+g}"))
+    return _table(("event", "reward"), [*rows, ("anything else", "0")])
+
+
+def _outcomes() -> str:
+    return _table(
+        ("outcome", "how it shows", "when"),
+        [(f"`{outcome}`", *OUTCOME_WORDS[outcome]) for outcome in Outcome],
+    )
+
+
+def _remedies() -> str:
+    mend = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
+    return _table(("mode", "what mends it"), [(f"`{mode}`", f"`{mend[REMEDY[mode]]}`") for mode in FaultMode])
+
+
+def _defaults(of: type[Objectives] | type[EpisodeConfig], words: dict[str, tuple[str, str]]) -> str:
+    defaults = of()
+    rows = [(f"`{field.name}`", getattr(defaults, field.name), *words[field.name]) for field in fields(of)]
+    return _table(("name", "default", "unit", "what it is"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "services": _services,
+    "features": _features,
+    "actions": _actions,
+    "rewards": _rewards,
+    "outcomes": _outcomes,
+    "remedies": _remedies,
+    "objectives": lambda: _defaults(Objectives, OBJECTIVE_WORDS),
+    "config": lambda: _defaults(EpisodeConfig, CONFIG_WORDS),
+}
+"""Each table of the page, under the name that its marks there have."""
+
+
+def filled(text: str) -> str:
+    """The page with every table as the code has it now."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
+        text, found = re.subn(
+            re.escape(begin) + ".*?" + re.escape(end), lambda _, b=begin, t=table, e=end: f"{b}{t()}\n{e}", text, flags=re.S
+        )
+        if found != 1:
+            raise ValueError(f"{PAGE.name} has the table {name} {found} times, once is right")
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,42 @@
+"""Trainers that people use take the environment as it is; what they learn in so short a time is beside the point."""
+
+from __future__ import annotations
+
+import gymnasium
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+
+from interfaces.gymnasium_envs import SIM_ID
+from interfaces.gymnasium_envs.wrappers import FlatObservation
+
+ENVS = 64
+STEPS = 64
+ROLLOUTS = 12
+
+
+class MeanRewards(BaseCallback):
+    """What the last 100 episodes came to, at the end of each rollout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[float] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.ep_info_buffer
+        assert buffer
+        self.found.append(sum(episode["r"] for episode in buffer) / len(buffer))
+
+
+def test_ppo_of_stable_baselines3_starts_and_improves() -> None:
+    torch.set_num_threads(1)
+    envs = make_vec_env(lambda: FlatObservation(gymnasium.make(SIM_ID)), n_envs=ENVS, seed=0)
+    rewards = MeanRewards()
+    trainer = PPO("MlpPolicy", envs, n_steps=STEPS, batch_size=512, n_epochs=5, learning_rate=1e-3, seed=0, device="cpu")
+    trainer.learn(ENVS * STEPS * ROLLOUTS, callback=rewards)
+    assert len(rewards.found) == ROLLOUTS
+    assert rewards.found[-1] > rewards.found[0] + 3.0
