@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REAL_LAB = "mirr-test"
+REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
 
 @pytest.fixture

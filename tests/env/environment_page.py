@@ -75,7 +75,7 @@ NOT_PAID = frozenset({"recovery_steps", "collapse_steps"})
 OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
     Outcome.RESOLVED: (
         "terminated",
-        f"the fault is fixed, and users and every service met their objectives for {REWARDS.recovery_steps} steps running",
+        f"it is fixed, and users and every service met their objectives for {REWARDS.recovery_steps} steps running",
     ),
     Outcome.COLLAPSED: (
         "terminated",
@@ -118,7 +118,9 @@ def _features() -> str:
     rows = []
     for column, feature in enumerate(Feature):
         unit, words = FEATURE_WORDS[feature]
-        rows.append((column, f"`{feature}`", unit, f"0 to {MOST[feature]:g}", FEATURE_OBJECTIVES.get(feature, "-"), words))
+        rows.append(
+            (column, f"`{feature}`", unit, f"0 to {MOST[feature]:g}", FEATURE_OBJECTIVES.get(feature, "-"), words)
+        )
     return _table(("column", "feature", "unit", "range", "objective", "what it is"), rows)
 
 
@@ -178,14 +180,14 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """The page with every table as the code has it now."""
-    for name, table in TABLES.items():
-        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
-        text, found = re.subn(
-            re.escape(begin) + ".*?" + re.escape(end), lambda _, b=begin, t=table, e=end: f"{b}{t()}\n{e}", text, flags=re.S
+    parts = re.split(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", text, flags=re.DOTALL)
+    before, begins, names, ends = parts[0::4], parts[1::4], parts[2::4], parts[3::4]
+    if sorted(names) != sorted(TABLES):
+        raise ValueError(
+            f"{PAGE.name} has the tables {', '.join(names)}; it should have each once: {', '.join(TABLES)}"
         )
-        if found != 1:
-            raise ValueError(f"{PAGE.name} has the table {name} {found} times, once is right")
-    return text
+    tables = [f"{begin}{TABLES[name]()}\n{end}" for begin, name, end in zip(begins, names, ends, strict=True)]
+    return "".join(part + table for part, table in zip(before, [*tables, ""], strict=True))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def test_ppo_of_stable_baselines3_starts_and_improves() -> None:
     torch.set_num_threads(1)
     envs = make_vec_env(lambda: FlatObservation(gymnasium.make(SIM_ID)), n_envs=ENVS, seed=0)
     rewards = MeanRewards()
-    trainer = PPO("MlpPolicy", envs, n_steps=STEPS, batch_size=512, n_epochs=5, learning_rate=1e-3, seed=0, device="cpu")
+    trainer = PPO(
+        "MlpPolicy", envs, n_steps=STEPS, batch_size=512, n_epochs=5, learning_rate=1e-3, seed=0, device="cpu"
+    )
     trainer.learn(ENVS * STEPS * ROLLOUTS, callback=rewards)
     assert len(rewards.found) == ROLLOUTS
     assert rewards.found[-1] > rewards.found[0] + 3.0
