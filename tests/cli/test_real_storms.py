@@ -23,6 +23,7 @@ from bridge.docker_world import DockerWorld
 from chaos.errors import ChaosError
 from env.vocabulary import Fault, FaultMode, Restart, Rollback, ScaleUp, Service
 from env.world import WorldError
+from lab.errors import LabNotUp
 from lab.footprint import Footprint, differences
 from tests.cli.on_real_lab import MIRR, REVERT_S, assert_steady, drawn, kill_after, made_of, start
 
@@ -91,7 +92,7 @@ class Hands:
         began = time.monotonic()
         try:
             said = self._do(act)
-        except (ChaosError, WorldError) as error:
+        except (ChaosError, LabNotUp, WorldError) as error:  # an injector that was killed may have left no container
             said = f"refused: {error}"
         except APIError as error:
             if error.status_code != CONFLICT:
