@@ -109,29 +109,25 @@ def noisy(s: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) 
 
 @jit
 def _p95_s(s: Numbers, p: Numbers, i: int) -> float:
-    """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it."""
+    """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it. Looked for from above,
+    since it is near there; what was counted is done with."""
+    answers = s[k.ANSWERS + i]
     calm = s[k.CALM + i]
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS
-    total = 0.0
-    if calm > 0.0:
-        # From here on the histogram of everything; cleared below.
-        for bucket in range(k.BUCKETS):
-            s[late + bucket] += p[unloaded + bucket] * calm
-    for bucket in range(k.BUCKETS):
-        total += s[late + bucket]
-    rank = 0.95 * total
-    seen = 0.0
-    lower = 0.0
+    rest = 0.05 * answers
     found = _BOUNDS[k.BUCKETS - 2]
-    for bucket in range(k.BUCKETS - 1):
-        count = s[late + bucket]
-        bound = _BOUNDS[bucket]
-        if count > 0.0 and seen + count >= rank:
-            found = lower + (bound - lower) * (rank - seen) / count
-            break
-        seen += count
-        lower = bound
+    above = s[late + k.BUCKETS - 1] + p[unloaded + k.BUCKETS - 1] * calm
+    if above < rest:
+        for place in range(k.BUCKETS - 1):
+            bucket = k.BUCKETS - 2 - place
+            count = s[late + bucket] + p[unloaded + bucket] * calm
+            if above + count >= rest or bucket == 0:
+                lower = _BOUNDS[bucket - 1] if bucket > 0 else 0.0
+                inside = min(1.0, (rest - above) / count) if count > 0.0 else 0.0
+                found = _BOUNDS[bucket] - (_BOUNDS[bucket] - lower) * inside
+                break
+            above += count
     for bucket in range(k.BUCKETS):
         s[late + bucket] = 0.0
     return float(found)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator.callgraph import learn, offer, settle, settle_quiet
+from env.simulator.callgraph import enter_by_ticks, learn, offer, settle, settle_learned
 from env.simulator.compiled import Numbers, i64, inlined, jit
 from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
     ARRIVAL_BITS,
     AUTH,
+    AUTH_OK,
     BOOT_LEFT,
     BOOTING,
     BROWSE,
@@ -25,25 +26,33 @@ from env.simulator.layout import (
     CHECK_OUT,
     CPU,
     DOWN,
+    EACH,
+    ENTERED,
     EVEN,
+    FULL,
     GATEWAY,
     IDLE_CPU,
     INVADED,
     INVENTORY,
+    LEARNED,
     LIMIT,
     LOAD,
     MEMORY,
     MEMORY_LIMIT,
+    MOST_POURED,
     NOW,
     OFFERED,
     ORDERS,
+    PACE,
+    PASS_GATEWAY,
+    PASS_ORDERS,
     PAYMENTS,
     PENDING,
     QUEUE,
-    QUIET,
     QUOTA,
     READY_TICK,
     REQUEST_CPU,
+    RESERVE_OK,
     SERVICES,
     SHED,
     SHED_CPU,
@@ -54,6 +63,7 @@ from env.simulator.layout import (
     SURGE,
     SURGE_SUM,
     TICK_S,
+    UNEVEN,
     UP,
     WAIT,
 )
@@ -64,8 +74,12 @@ _ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
 @inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     """So many ticks; `key` is that of the world's draws."""
-    if s[EVEN] == 0.0 or not _glide(s, p, key, ticks):
-        _tick_by_tick(s, p, key, ticks)
+    if s[PACE] == EVEN:
+        if _glide(s, p, key, ticks):
+            return
+    elif s[PACE] == FULL and ticks <= MOST_POURED and _pour(s, p, key, ticks):
+        return
+    _tick_by_tick(s, p, key, ticks)
 
 
 @jit
@@ -73,20 +87,31 @@ def _tick_by_tick(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     for _ in range(ticks):
         tick(s, p, key)
     settle(s, p)
-    even = s[STALE] == 0.0
-    quiet = True
+    _find_pace(s, p)
+
+
+@inlined
+def _find_pace(s: Numbers, p: Numbers) -> None:
+    """What may be taken at once from now on."""
+    s[PACE] = UNEVEN
     s[INVADED] = -1.0
+    waits = booting = False
     for i in range(SERVICES):
-        even = even and s[STATUS + i] != BOOTING and s[WAIT + i] == 0.0
-        quiet = quiet and s[STATUS + i] == UP
+        booting = booting or s[STATUS + i] == BOOTING
         if s[CAMPAIGN + i] > 0.0:
-            even = even and s[INVADED] < 0.0
-            quiet = False
+            if s[INVADED] >= 0.0:
+                return
             s[INVADED] = i
-    s[EVEN] = 1.0 if even else 0.0
-    s[QUIET] = 0.0
-    if even and quiet:
-        s[QUIET] = 1.0
+        else:
+            waits = waits or s[WAIT + i] > 0.0
+    invaded = i64(s[INVADED])
+    if booting or waits:
+        return
+    if invaded >= 0 and s[WAIT + invaded] > 0.0:
+        if s[QUEUE + invaded] > 0.999 * p[LIMIT]:
+            s[PACE] = FULL
+    elif s[STALE] == 0.0:
+        s[PACE] = EVEN
         learn(s, p)
 
 
@@ -123,8 +148,8 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     _spend(s, p, INVENTORY, ticks)
     _spend(s, p, ORDERS, ticks)
     _spend(s, p, PAYMENTS, ticks)
-    if s[QUIET] == 1.0:
-        settle_quiet(s, browse, sign_in, check_out)
+    if s[LEARNED] == 1.0:
+        settle_learned(s, p, browse, sign_in, check_out)
     else:
         s[PENDING + BROWSE] += browse
         s[PENDING + SIGN_IN] += sign_in
@@ -137,6 +162,15 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
 def _fits(s: Numbers, p: Numbers, i: int) -> bool:
     """Whether the load of service `i` leaves it within its quota."""
     return bool(s[STATUS + i] != UP or s[LOAD + i] * p[REQUEST_CPU + i] + p[IDLE_CPU] <= s[QUOTA + i] * p[TICK_S])
+
+
+@inlined
+def _others_fit(s: Numbers, p: Numbers, i: int) -> bool:
+    """Whether the load leaves all services but `i` within their quotas."""
+    for other in range(SERVICES):
+        if other != i and not _fits(s, p, other):
+            return False
+    return True
 
 
 @inlined
@@ -167,6 +201,88 @@ def _glide_campaign(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     s[MEMORY + i] = memory_mb
     s[SURGE_SUM + i] += extra
     return True
+
+
+@inlined
+def _reach(s: Numbers, i: int) -> tuple[float, float, float]:
+    """The share of each journey's users whose request reaches service `i`, as `offer` has it."""
+    passed = s[PASS_GATEWAY]
+    orders = passed * s[AUTH_OK]
+    reserved = orders * s[PASS_ORDERS]
+    if i == GATEWAY:
+        return 1.0, 1.0, 1.0
+    if i == AUTH:
+        return 0.0, passed, passed
+    if i == INVENTORY:
+        return passed, 0.0, reserved
+    return 0.0, 0.0, orders if i == ORDERS else reserved * s[RESERVE_OK]
+
+
+@jit
+def _pour(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
+    """All the ticks at once, where the queue of the service that a campaign is on is full before and after each and all
+    else fits; False, and nothing has happened, where not.
+    """
+    i = i64(s[INVADED])
+    by_browse, by_sign_in, by_check_out = _reach(s, i)
+    capacity = s[QUOTA + i] * p[TICK_S]
+    mean = s[CAMPAIGN + i] * p[TICK_S]
+    scatter = math.sqrt(mean)
+    browse = sign_in = check_out = most_browse = most_sign_in = most_check_out = 0.0
+    extra_sum = offered_sum = shed_sum = each_sum = 0.0
+    shed = s[SHED + i]
+    for place in range(ticks):
+        drawn = users_draw(key, s[NOW] + place)
+        browsing = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
+        signing = arrivals(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
+        checking = arrivals(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
+        browse += browsing
+        sign_in += signing
+        check_out += checking
+        most_browse = max(most_browse, browsing)
+        most_sign_in = max(most_sign_in, signing)
+        most_check_out = max(most_check_out, checking)
+        extra = max(0.0, mean + normal(campaign_draw(key, s[NOW] + place)) * scatter)
+        offered = by_browse * browsing + by_sign_in * signing + by_check_out * checking
+        work = offered * p[REQUEST_CPU + i] + p[IDLE_CPU] + extra * s[CAMPAIGN_CPU + i]
+        offered += extra
+        room = capacity - min(0.5 * capacity, shed * p[SHED_CPU])
+        if offered <= 0.0 or work <= room:
+            return False
+        each = work / offered
+        shed = offered - room / each
+        extra_sum += extra
+        offered_sum += offered
+        shed_sum += shed
+        each_sum += each
+        s[EACH + place] = each
+    offer(s, LOAD, most_browse, most_sign_in, most_check_out)
+    if not _others_fit(s, p, i) or s[MEMORY + i] + extra_sum * s[CAMPAIGN_MB + i] >= p[MEMORY_LIMIT]:
+        return False
+    s[SHED + i] = shed
+    s[ACCEPT + i] = 1.0 - shed_sum / offered_sum
+    s[WAIT + i] = s[QUEUE + i] * each_sum / (ticks * s[QUOTA + i])
+    s[SURGE_SUM + i] = extra_sum
+    s[PENDING + BROWSE] = browse
+    s[PENDING + SIGN_IN] = sign_in
+    s[PENDING + CHECK_OUT] = check_out
+    _settle_poured(s, p, i, offered_sum / ticks, ticks)
+    return True
+
+
+@inlined
+def _settle_poured(s: Numbers, p: Numbers, i: int, count: float, ticks: int) -> None:
+    """Time, CPU and memory of a stretch in which service `i` was full, and what became of the requests."""
+    s[NOW] += ticks
+    s[CPU + i] += ticks * s[QUOTA + i] * p[TICK_S]
+    s[MEMORY + i] += s[SURGE_SUM + i] * s[CAMPAIGN_MB + i]
+    enter_by_ticks(s, p, i, count, ticks)
+    offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
+    for other in range(SERVICES):
+        if other != i:
+            _spend(s, p, other, ticks)
+    settle(s, p)
+    s[ENTERED] = -1.0
 
 
 @inlined
@@ -237,7 +353,7 @@ def stop(s: Numbers, i: int) -> None:
     s[WAIT + i] = 0.0
     s[SHED + i] = 0.0
     s[SURGE + i] = 0.0
-    s[EVEN] = 0.0
+    s[PACE] = UNEVEN
 
 
 @inlined

@@ -91,15 +91,28 @@ SCATTER: Final = 157  # their variance
 NOW: Final = 160  # ticks since restore
 WINDOW: Final = 161  # observations since restore
 PER_QUOTA: Final = 162  # 1 / QUOTA, a block
-EVEN: Final = 167  # 1 where nothing boots, waits or has changed since the shares were worked out
-QUIET: Final = 168  # 1 where, besides, everything runs and no campaign is on: what follows is worked out then
-INVADED: Final = 169  # in an even state, the service that a campaign is on; negative where there is none
+PACE: Final = 167  # how much of the next stretch of ticks may be taken at once; see below
+LEARNED: Final = 168  # 1 where, in an even state, what follows up to LATE is worked out
+INVADED: Final = 169  # in an even or full state, the service that a campaign is on; negative where there is none
 BAD: Final = 170  # share of a service's answers that are errors, a block; the gateway's depends on the journey
 JOURNEY_BAD: Final = 175
 JOURNEY_LOST: Final = 178  # share of the users who fail, be it that their answer comes too late
 JOURNEY_S: Final = 181  # seconds from request to answer
+ORDERS_PLACES: Final = 184  # the two places in the row of the buckets that answers are entered in; 0 for calm ones
+JOURNEY_PLACES: Final = 186  # the same for the gateway's answers, two for each journey
 
-LATE: Final = 184  # a histogram per service, of answers whose latencies are not those of an unloaded service
+ENTERED: Final = 192  # the service whose late answers `settle` finds entered; negative where there is none
+EACH: Final = 193  # in a full state, the CPU seconds of a request in each tick
+MOST_POURED: Final = 7  # ticks that may be taken at once then
+LATE_FOR_GATEWAY: Final = 200  # share of that service's answers that come too late for a caller
+LATE_FOR_ORDERS: Final = 201
+
+LATE: Final = 202  # a histogram per service, of answers whose latencies are not those of an unloaded service
+
+# Values of PACE.
+UNEVEN: Final = 0.0
+EVEN: Final = 1.0  # nothing boots, waits or has changed since the shares were worked out
+FULL: Final = 2.0  # the same of all services but the one that a campaign is on: its queue is full
 
 # What a process that has ended would have written last: so many numbers per service.
 WORDS: Final = LATE + SERVICES * BUCKETS

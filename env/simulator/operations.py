@@ -25,6 +25,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
     """Work that state out, which begins each episode: too dear to be done each time."""
     for place in range(k.STATE):
         s[place] = 0.0
+    s[k.ENTERED] = -1.0
     for i in range(k.SERVICES):
         s[k.STATUS + i] = k.UP
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
@@ -42,11 +43,10 @@ def find_steady(s: Numbers, p: Numbers) -> None:
     forget_window(s)
     for i in range(k.SERVICES):
         s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i] if i == k.GATEWAY else s[k.TOTAL + i]
-    learn(s, p)
     s[k.STALE] = 0.0
-    s[k.EVEN] = 1.0
-    s[k.QUIET] = 1.0
     s[k.INVADED] = -1.0
+    learn(s, p)
+    s[k.PACE] = k.EVEN
 
 
 @jit
@@ -114,7 +114,7 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
-    s[k.EVEN] = 0.0
+    s[k.PACE] = k.UNEVEN
 
 
 @jit
