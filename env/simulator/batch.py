@@ -25,7 +25,7 @@ from env.scenario import EpisodeConfig, Scenario, checked_seed, draw
 from env.simulator import lanes
 from env.simulator import layout as k
 from env.simulator.chronicle import lines, log_state
-from env.simulator.compiled import COMPILED, numbers, table, u64, whole_numbers
+from env.simulator.compiled import COMPILED, numbers, table, whole_numbers
 from env.simulator.parameters import Parameters
 from env.simulator.randomisation import ParameterSets, fixed_parameters
 from env.simulator.world import result_text, snapshot_of
@@ -84,6 +84,7 @@ class BatchedSimulator:
         self._terminated = np.zeros(size, dtype=np.bool_)
         self._truncated = np.zeros(size, dtype=np.bool_)
         self._begun = np.zeros(size, dtype=np.bool_)  # lanes that have been reset at least once
+        self._all_begun = False
         self._tables = (
             self._rows,
             self.parameters.rows,
@@ -138,14 +139,20 @@ class BatchedSimulator:
         forced = self._forced_faults(faults)
         # All are looked at before the first is taken.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
-        for e in np.flatnonzero(chosen):
-            self._forced[e] = forced[e]
+        self._forced[chosen] = forced[chosen]
+        if isinstance(self._wholes, np.ndarray):
+            # All at once: one by one costs more than beginning the episodes.
             if starts is None:
-                self._wholes[e][lanes.NUMBER] += u64(1)
+                self._wholes[chosen, lanes.NUMBER] += np.uint64(1)
             else:
-                self._wholes[e][lanes.START] = u64(starts[e])
-                self._wholes[e][lanes.NUMBER] = u64(0)
+                self._wholes[chosen, lanes.START] = np.array(starts, dtype=np.uint64)[chosen]
+                self._wholes[chosen, lanes.NUMBER] = 0
+        else:
+            for e in np.flatnonzero(chosen):
+                self._wholes[e][lanes.NUMBER] = 0 if starts is not None else self._wholes[e][lanes.NUMBER] + 1
+                self._wholes[e][lanes.START] = self._wholes[e][lanes.START] if starts is None else starts[e]
         self._begun |= chosen
+        self._all_begun = bool(self._begun.all())
         self._run(lanes.reset_slice, chosen, self._g, self._tables)
         return self.features
 
@@ -154,7 +161,7 @@ class BatchedSimulator:
         taken = np.ascontiguousarray(actions, dtype=np.int64)
         if taken.shape != (self.size,):
             raise EpisodeError(f"a batch of {self.size} takes {self.size} action numbers; got shape {taken.shape}")
-        if not self._begun.all():
+        if not self._all_begun:
             raise EpisodeError("no episode is running; call reset(seeds) first")
         refused = lanes.first_refused(taken, self.autoreset.value, self._over)
         if refused >= 0:
@@ -236,11 +243,13 @@ class BatchedSimulator:
             logs_of=action.service if isinstance(action, CheckLogs) else None,
         )
 
-    def _forced_faults(self, faults: Fault | Sequence[Fault | None] | None) -> list[int]:
-        each = [faults] * self.size if faults is None or isinstance(faults, Fault) else list(faults)
+    def _forced_faults(self, faults: Fault | Sequence[Fault | None] | None) -> NDArray[np.int64]:
+        if faults is None or isinstance(faults, Fault):
+            return np.full(self.size, -1 if faults is None else ALL_FAULTS.index(faults), dtype=np.int64)
+        each = list(faults)
         if len(each) != self.size:
             raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(each)}")
-        return [-1 if fault is None else ALL_FAULTS.index(fault) for fault in each]
+        return np.array([-1 if fault is None else ALL_FAULTS.index(fault) for fault in each], dtype=np.int64)
 
     def _why_refused(self, e: int, action: int) -> str:
         if not 0 <= action < k.ACTIONS:

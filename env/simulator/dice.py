@@ -48,6 +48,8 @@ def arrivals(p: Numbers, journey: int, bits: Any) -> float:
     place = i64(bits)
     count = i64(p[k.GUIDE + journey * k.GUIDES + (place >> k.GUIDE_SHIFT)])
     steps = k.STEPS + journey * k.MOST_ARRIVALS
+    # Once without a jump, since whether one more is due is a coin's toss; a second one is rare.
+    count += i64(place >= p[steps + count])
     while place >= p[steps + count]:
         count += 1
     return float(count)

@@ -167,10 +167,10 @@ def _fits(s: Numbers, p: Numbers, i: int) -> bool:
 @inlined
 def _others_fit(s: Numbers, p: Numbers, i: int) -> bool:
     """Whether the load leaves all services but `i` within their quotas."""
+    fit = True
     for other in range(SERVICES):
-        if other != i and not _fits(s, p, other):
-            return False
-    return True
+        fit = fit and (other == i or _fits(s, p, other))
+    return fit
 
 
 @inlined
