@@ -44,10 +44,19 @@ def draw(key: Any, counter: int) -> Any:
 
 @inlined
 def arrivals(p: Numbers, journey: int, bits: Any) -> float:
-    """A Poisson number of users of a journey, from 21 bits."""
-    place = i64(bits)
-    count = i64(p[k.GUIDE + journey * k.GUIDES + (place >> k.GUIDE_SHIFT)])
-    steps = k.STEPS + journey * k.MOST_ARRIVALS
+    """A Poisson number of users of a journey in a tick, from 21 bits."""
+    return _looked_up(p, k.GUIDE + journey * k.GUIDES, k.STEPS + journey * k.MOST_ARRIVALS, i64(bits))
+
+
+@inlined
+def arrivals_in_block(p: Numbers, journey: int, bits: Any) -> float:
+    """The same of a whole block of ticks."""
+    return _looked_up(p, k.BLOCK_GUIDE + journey * k.GUIDES, k.BLOCK_STEPS + journey * k.MOST_IN_BLOCK, i64(bits))
+
+
+@inlined
+def _looked_up(p: Numbers, guide: int, steps: int, place: int) -> float:
+    count = i64(p[guide + (place >> k.GUIDE_SHIFT)])
     # Once without a jump, since whether one more is due is a coin's toss; a second one is rare.
     count += i64(place >= p[steps + count])
     while place >= p[steps + count]:
@@ -86,15 +95,15 @@ def gauge_draw(key: Any, window: float, place: int) -> Any:
     return draw(key, _GAUGES + i64(window) * _DRAWS_A_WINDOW + place)
 
 
-def arrival_tables(means: list[float]) -> tuple[list[float], list[float]]:
-    """For `arrivals`: where to begin to look, and the bits at which each next number of users begins."""
+def arrival_tables(means: list[float], most: int) -> tuple[list[float], list[float]]:
+    """For `arrivals`: where to begin to look, and the bits at which each next number of users begins, below `most`."""
     guides: list[float] = []
     steps: list[float] = []
     for mean in means:
-        own = np.full(k.MOST_ARRIVALS, float(1 << k.ARRIVAL_BITS))
+        own = np.full(most, float(1 << k.ARRIVAL_BITS))
         probability = math.exp(-mean)
         below = 0.0
-        for count in range(k.MOST_ARRIVALS - 1):
+        for count in range(most - 1):
             below += probability
             own[count] = min(math.floor(below * (1 << k.ARRIVAL_BITS) + 0.5), 1 << k.ARRIVAL_BITS)
             probability *= mean / (count + 1)

@@ -11,12 +11,13 @@ from typing import Any
 
 from env.simulator.callgraph import enter_by_ticks, learn, offer, settle, settle_learned
 from env.simulator.compiled import Numbers, i64, inlined, jit
-from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
+from env.simulator.dice import arrivals, arrivals_in_block, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
     ARRIVAL_BITS,
     AUTH,
     AUTH_OK,
+    BLOCK,
     BOOT_LEFT,
     BOOTING,
     BROWSE,
@@ -53,6 +54,7 @@ from env.simulator.layout import (
     READY_TICK,
     REQUEST_CPU,
     RESERVE_OK,
+    ROOMY,
     SERVICES,
     SHED,
     SHED_CPU,
@@ -65,16 +67,23 @@ from env.simulator.layout import (
     TICK_S,
     UNEVEN,
     UP,
+    USERS,
     WAIT,
 )
 
 _ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
+_BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
+_MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
+_MOST_LEAPT = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
 
 
 @inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     """So many ticks; `key` is that of the world's draws."""
-    if s[PACE] == EVEN:
+    if s[PACE] == ROOMY and ticks == BLOCK:
+        if _leap(s, p, key):
+            return
+    elif s[PACE] == ROOMY or s[PACE] == EVEN:
         if _glide(s, p, key, ticks):
             return
     elif s[PACE] == FULL and ticks <= MOST_POURED and _pour(s, p, key, ticks):
@@ -111,8 +120,54 @@ def _find_pace(s: Numbers, p: Numbers) -> None:
         if s[QUEUE + invaded] > 0.999 * p[LIMIT]:
             s[PACE] = FULL
     elif s[STALE] == 0.0:
-        s[PACE] = EVEN
-        learn(s, p)
+        go_on_evenly(s, p)
+
+
+@jit
+def go_on_evenly(s: Numbers, p: Numbers) -> None:
+    """Nothing will change by itself from now on; is there room for whatever users do?"""
+    learn(s, p)
+    offer(s, LOAD, p[USERS + BROWSE], p[USERS + SIGN_IN], p[USERS + CHECK_OUT])
+    roomy = (p[USERS + BROWSE] + p[USERS + SIGN_IN] + p[USERS + CHECK_OUT]) * BLOCK <= _MOST_LEAPT
+    for i in range(SERVICES):
+        busiest = s[LOAD + i] + _BUSIEST * math.sqrt(s[LOAD + i])
+        mean = s[CAMPAIGN + i] * p[TICK_S]
+        work = busiest * p[REQUEST_CPU + i] + (mean + _BUSIEST * math.sqrt(mean)) * s[CAMPAIGN_CPU + i] + p[IDLE_CPU]
+        roomy = roomy and (s[STATUS + i] != UP or work <= s[QUOTA + i] * p[TICK_S])
+    s[PACE] = ROOMY if roomy else EVEN
+
+
+@inlined
+def _leap(s: Numbers, p: Numbers, key: Any) -> bool:
+    """A whole block of ticks at once, where no tick can matter by itself: its users are drawn together. False, and
+    nothing has happened, where a campaign may be about to fill the memory."""
+    if s[INVADED] >= 0.0 and not _leap_campaign(s, p, key):
+        return False
+    drawn = users_draw(key, s[NOW])
+    browse = arrivals_in_block(p, BROWSE, drawn & _ARRIVAL_MASK)
+    sign_in = arrivals_in_block(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
+    check_out = arrivals_in_block(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
+    s[NOW] += BLOCK
+    _flow(s, p, BLOCK, browse, sign_in, check_out)
+    return True
+
+
+@jit
+def _leap_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
+    """The campaign's part of a block."""
+    i = i64(s[INVADED])
+    if s[STATUS + i] != UP:
+        return True
+    mean = s[CAMPAIGN + i] * p[TICK_S] * BLOCK
+    scatter = math.sqrt(mean)
+    # Asked of what may come and not of what is drawn: the ticks, drawn anew, would be another throw of the dice.
+    if s[MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[CAMPAIGN_MB + i] >= p[MEMORY_LIMIT]:
+        return False
+    extra = max(0.0, mean + normal(campaign_draw(key, s[NOW])) * scatter)
+    s[CPU + i] += extra * s[CAMPAIGN_CPU + i]
+    s[MEMORY + i] += extra * s[CAMPAIGN_MB + i]
+    s[SURGE_SUM + i] += extra
+    return True
 
 
 @inlined
@@ -141,6 +196,13 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     if s[INVADED] >= 0.0 and not _glide_campaign(s, p, key, ticks):
         return False
     s[NOW] = now + ticks
+    _flow(s, p, ticks, browse, sign_in, check_out)
+    return True
+
+
+@inlined
+def _flow(s: Numbers, p: Numbers, ticks: int, browse: float, sign_in: float, check_out: float) -> None:
+    """What so many users of so many ticks come to, where nothing waits."""
     offer(s, OFFERED, browse, sign_in, check_out)
     # One by one and not in a loop: with the place known, this is a handful of instructions.
     _spend(s, p, GATEWAY, ticks)
@@ -155,7 +217,6 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
         s[PENDING + SIGN_IN] += sign_in
         s[PENDING + CHECK_OUT] += check_out
         settle(s, p)
-    return True
 
 
 @inlined

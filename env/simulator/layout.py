@@ -112,6 +112,7 @@ LATE: Final = 202  # a histogram per service, of answers whose latencies are not
 # Values of PACE.
 UNEVEN: Final = 0.0
 EVEN: Final = 1.0  # nothing boots, waits or has changed since the shares were worked out
+ROOMY: Final = 3.0  # the same, and the quotas have room for any tick that is to be expected
 FULL: Final = 2.0  # the same of all services but the one that a campaign is on: its queue is full
 
 # What a process that has ended would have written last: so many numbers per service.
@@ -198,7 +199,13 @@ GUIDE_SHIFT: Final = 13
 MOST_ARRIVALS: Final = 96
 GUIDE: Final = UNLOADED + SERVICES * BUCKETS
 STEPS: Final = GUIDE + JOURNEYS * GUIDES
-RULES: Final = STEPS + JOURNEYS * MOST_ARRIVALS
+# The same for the users of a block of ticks, drawn at once: as many as a step usually has.
+BLOCK: Final = 5
+MOST_IN_BLOCK: Final = 192
+BLOCK_GUIDE: Final = STEPS + JOURNEYS * MOST_ARRIVALS
+BLOCK_STEPS: Final = BLOCK_GUIDE + JOURNEYS * GUIDES
+USERS: Final = BLOCK_STEPS + JOURNEYS * MOST_IN_BLOCK  # their mean number in a tick, by journey
+RULES: Final = USERS + JOURNEYS
 # After these, the state in which every episode begins.
 STEADY: Final = RULES
 PARAMETERS: Final = STEADY + STATE

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from env.simulator import layout as k
-from env.simulator.callgraph import learn, settle
+from env.simulator.callgraph import settle
 from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.kernel import advance, stop
+from env.simulator.kernel import advance, go_on_evenly, stop
 
 
 @inlined
@@ -45,8 +45,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i] if i == k.GATEWAY else s[k.TOTAL + i]
     s[k.STALE] = 0.0
     s[k.INVADED] = -1.0
-    learn(s, p)
-    s[k.PACE] = k.EVEN
+    go_on_evenly(s, p)
 
 
 @jit

@@ -108,9 +108,11 @@ def rules(parameters: Parameters) -> list[float]:
         row[k.CROWD_RATE + i] = q.surge_rate(service)
         row[k.CROWD_CPU + i] = own.surge_request_cpu_s
         row[k.UNLOADED + i * k.BUCKETS : k.UNLOADED + (i + 1) * k.BUCKETS] = unloaded
-    row[k.GUIDE : k.STEPS], row[k.STEPS :] = arrival_tables(
-        [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
-    )
+    users = [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
+    row[k.GUIDE : k.STEPS], row[k.STEPS : k.BLOCK_GUIDE] = arrival_tables(users, k.MOST_ARRIVALS)
+    in_block = [mean * k.BLOCK for mean in users]
+    row[k.BLOCK_GUIDE : k.BLOCK_STEPS], row[k.BLOCK_STEPS : k.USERS] = arrival_tables(in_block, k.MOST_IN_BLOCK)
+    row[k.USERS :] = users
     return row
 
 
