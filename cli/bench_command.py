@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import JsonOption, LabOption
+from cli.worlds import COMPILING
 
 ROUNDS = 5
 ROUND_S = 0.5
@@ -57,8 +58,10 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     """Medians over the rounds, each of which measures everything once: what else the machine does at a moment is then
     shared out over all the figures. `spread` has the least and the most of each."""
     from env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
-    from env.simulator.compiled import COMPILED
+    from env.simulator.compiled import COMPILED, to_be_compiled
 
+    if to_be_compiled():
+        typer.echo(COMPILING, err=True)
     threads = os.cpu_count() or 1
     measures: dict[str, Callable[[], float]] = {"single": lambda: single_steps_per_s(round_s)}
     for size in BATCH_SIZES:

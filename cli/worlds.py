@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -9,6 +10,8 @@ from typing import assert_never
 
 from env.vocabulary import UnknownName
 from env.world import World
+
+COMPILING = "compiling the simulator, once for this version: up to half a minute; MIRR_COMPILED=0 does without, slowly"
 
 
 class WorldName(StrEnum):
@@ -39,8 +42,11 @@ def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iter
 def _opened(name: WorldName, lab: str, what: str) -> World:
     match name:
         case WorldName.SIM:
+            from env.simulator.compiled import to_be_compiled
             from env.simulator.world import SimulatedWorld
 
+            if to_be_compiled():
+                print(COMPILING, file=sys.stderr)
             return SimulatedWorld()
         case WorldName.DOCKER:
             from bridge.assembly import open_docker_world

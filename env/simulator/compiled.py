@@ -65,6 +65,10 @@ if COMPILED:
         """The same, as a part of whoever calls it: for what is called many times a step."""
         return _compiled(function, forceinline=True)
 
+    def to_be_compiled() -> bool:
+        """Whether nothing has been compiled and kept for these sources yet: the first episode takes long then."""
+        return not any(Path(_CACHE).rglob("*.nbi"))
+
 else:
 
     def jit(function: Function) -> Function:
@@ -72,6 +76,10 @@ else:
         return function
 
     inlined = jit
+
+    def to_be_compiled() -> bool:
+        """Nothing ever is."""
+        return False
 
 
 def numbers(values: Iterable[float]) -> Any:

@@ -55,6 +55,7 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[spaces.Seen, dict[str, Any]]:
         """Begin an episode; with a lab of containers this takes some seconds."""
+        fault = chosen_fault(options)  # before anything is begun: a reset that is refused changes nothing
         super().reset(seed=seed)
         if seed is not None:
             self._start_seed, self._number = seed, 0
@@ -64,9 +65,7 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
             self._number += 1
         if self._environment is None:
             self._environment = Environment(self._open_world(), self._config)
-        observation, info = self._environment.reset(
-            seed=following_seed(self._start_seed, self._number), fault=chosen_fault(options)
-        )
+        observation, info = self._environment.reset(seed=following_seed(self._start_seed, self._number), fault=fault)
         self._mask = spaces.fresh_mask(1)
         self.last_observation = observation
         return seen(observation), dict(info, action_mask=self._mask[0].copy())
@@ -123,9 +122,17 @@ def told(report: EpisodeReport) -> dict[str, Any]:
     }
 
 
+def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
+    """The options of a reset, none of them unknown."""
+    options = options or {}
+    if unknown := sorted(map(str, options.keys() - set(known))):
+        raise ValueError(f"reset has no option {', '.join(unknown)}; it has: {', '.join(known)}")
+    return options
+
+
 def chosen_fault(options: dict[str, Any] | None) -> Fault | None:
     """`options["fault"]`, written MODE:SERVICE or as a Fault; None where it is not given."""
-    given = (options or {}).get("fault")
+    given = checked_options(options, ("fault",)).get("fault")
     return Fault.parse(given) if isinstance(given, str) else given
 
 

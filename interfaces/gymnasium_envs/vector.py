@@ -21,7 +21,7 @@ from env.simulator.randomisation import Randomisation
 from env.vocabulary import Fault
 from interfaces.gymnasium_envs import spaces
 from interfaces.gymnasium_envs.picture import picture
-from interfaces.gymnasium_envs.single import SEEDS, parameter_sets
+from interfaces.gymnasium_envs.single import SEEDS, checked_options, parameter_sets
 
 _AUTORESET = {
     AutoresetMode.NEXT_STEP: Autoreset.NEXT_STEP,
@@ -77,7 +77,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         """Begin episodes everywhere, or where `options["reset_mask"]` says. A seed n gives environment i seed n + i.
         `options["fault"]` takes the place of the drawn faults: one for all, or a sequence, until the next reset."""
         super().reset(seed=seed if isinstance(seed, int) else None)
-        options = options or {}
+        options = checked_options(options, ("fault", "reset_mask"))
         mask = options.get("reset_mask")
         if mask is not None:
             _check_mask(mask, self.num_envs)

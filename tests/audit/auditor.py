@@ -57,7 +57,7 @@ INJECTOR = re.compile(
 )
 """What only whoever breaks things would write."""
 
-_PLAIN = (int, float, str, type(None))
+_PLAIN = (bool, int, float, str, type(None))
 
 
 def findings(transcript: Transcript) -> list[str]:

@@ -8,6 +8,10 @@ from env.vocabulary import STEADY_RELEASE, Action, CheckLogs, Diagnose, Diagnose
 from tests.audit.transcript import Seen
 
 
+REFUSALS = ("has no earlier release", "is already at its largest size", "is not running, nothing to scale")
+"""How a result ends where there was nothing to act on."""
+
+
 def allowed_results(action: Action | None, lines: int) -> tuple[str, ...]:
     """Every text that may answer `action`, which showed so many log lines."""
     match action:
@@ -39,6 +43,8 @@ def result_problem(seen: Seen) -> str | None:
     """What is wrong with the result of the action, or None."""
     allowed = allowed_results(seen.action, len(seen.observation.logs))
     said = seen.observation.last_result
-    if said in allowed:
-        return None
-    return f"the result of {seen.action} is {said!r}; one of: {'; '.join(repr(text) for text in allowed)}"
+    if said not in allowed:
+        return f"the result of {seen.action} is {said!r}; one of: {'; '.join(repr(text) for text in allowed)}"
+    if seen.observation.last_accepted == said.endswith(REFUSALS):
+        return f"last_accepted is {seen.observation.last_accepted} where the result of {seen.action} is {said!r}"
+    return None

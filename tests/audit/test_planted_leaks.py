@@ -144,6 +144,15 @@ def test_a_text_that_carries_more_than_text_is_found() -> None:
     ]
 
 
+def test_a_flag_that_says_other_than_the_words_is_found() -> None:
+    def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+        return replace(observation, last_accepted=False), info
+
+    assert findings(played(change=change, actions=[Wait()]))[-1] == (
+        "sim, overloaded:orders, step 1: last_accepted is False where the result of Wait() is 'waited'"
+    )
+
+
 def test_features_of_another_kind_are_found() -> None:
     def wider(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         return replace(observation, features=observation.features.astype(np.float64)), info

@@ -7,10 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +24,10 @@ from lab.engine import connect
 from lab.names import service_image
 from lab.progress import SilentProgress
 from lab.state import state_dir
+from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
 
-MIRR = str(Path(sys.executable).with_name("mirr"))
 HEALED_WITHIN_S = 10.0
 REVERT_WITHIN_S = 10.0
 
@@ -42,28 +40,6 @@ def mirr(lab: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.endswith("_PORT") and key != "LAB"}
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
-        time.sleep(0.1)
-
-
-def makeup(lab: str) -> dict[str, tuple[object, ...]]:
-    """What a lab is made of, as a fault, a hand or a healer could change it."""
-    return {
-        str(one.name): (
-            one.attrs["Config"]["Image"],
-            {key: value for key, value in one.attrs["HostConfig"].items() if key != "NetworkMode"},
-            sorted(one.labels.items()),
-            sorted(mount["Name"] for mount in one.attrs["Mounts"] if mount["Type"] == "volume"),
-            sorted(one.attrs["NetworkSettings"]["Networks"]),
-            one.status,
-        )
-        for one in LabContainers(connect(), lab).all()
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -171,29 +147,29 @@ def change_limits(lab: LabContainers) -> None:
     "meddle", [pause_everything, stop_the_processes, kill_what_measures, remove_the_most, change_limits]
 )
 def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[LabContainers], None]) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     meddle(LabContainers(connect(), real_lab))
     began = time.monotonic()
     done = mirr(real_lab, "revert")
     took_s = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     assert took_s < REVERT_WITHIN_S
-    assert makeup(real_lab) == before
+    assert made_of(real_lab) == before
     assert mirr(real_lab, "revert").stdout == "nothing to put back\n"
 
 
 @pytest.mark.parametrize("fault", ["bad_deploy:orders", "memory_leak:payments"])
 def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: str, fault: str) -> None:
     assert mirr(real_lab, "up").returncode == 0  # in steady state, as an episode begins
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     journal = Journal(state_dir(real_lab))
     episode = [MIRR, "episode", "--world", "docker", "--policy", "wait", "--fault", fault, "--lab", real_lab]
     process = subprocess.Popen(episode, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], timeout_s=60.0)
+        wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], "the fault", timeout_s=60.0)
         # While its injector lives, a fault is renewed, and so lasts longer than one lease.
         first_until = journal.open_faults()[0].until
-        wait_until(lambda: time.time() > first_until, timeout_s=2 * LEASE_S)
+        wait_until(lambda: time.time() > first_until, "the end of the first lease", timeout_s=2 * LEASE_S)
         assert process.poll() is None
         assert [str(one.fault) for one in journal.open_faults()] == [fault]
         assert journal.open_faults()[0].until > first_until
@@ -201,14 +177,14 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
         process.send_signal(signal.SIGKILL)
         process.wait()
     began = time.monotonic()
-    wait_until(lambda: journal.open_faults() == [], timeout_s=2 * HEALED_WITHIN_S)
+    wait_until(lambda: journal.open_faults() == [], "healing", timeout_s=2 * HEALED_WITHIN_S)
     assert time.monotonic() - began < HEALED_WITHIN_S
-    assert makeup(real_lab) == before
+    assert made_of(real_lab) == before
 
 
 def test_a_fault_of_any_mode_ends_with_its_lease(real_lab: str) -> None:
-    before = makeup(real_lab)
+    before = made_of(real_lab)
     done = mirr(real_lab, "inject", "bad_deploy", "auth", "--lease", "3")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: Journal(state_dir(real_lab)).open_faults() == [], timeout_s=15.0)
-    assert makeup(real_lab) == before
+    wait_until(lambda: Journal(state_dir(real_lab)).open_faults() == [], "the end of the lease", timeout_s=15.0)
+    assert made_of(real_lab) == before

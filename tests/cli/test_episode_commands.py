@@ -12,7 +12,9 @@ import pytest
 from agents.registry import PolicyName
 from cli import episode_commands
 from cli.main import run
+from cli.worlds import COMPILING, WorldName, open_world
 from env.record import read_rollout
+from env.simulator import compiled
 from env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
@@ -160,3 +162,15 @@ def test_the_demo_is_plain_on_a_pipe_and_tells_the_whole_story(capsys: Printed) 
     assert "\x1b" not in out
     for words in ("check_logs(payments)", "release=1.5.0", "rollback(payments)", "resolved", "failed user requests"):
         assert words in out
+
+
+@pytest.mark.skipif(not compiled.COMPILED, reason="numba is not installed")
+def test_the_first_episode_of_a_version_says_why_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compiled, "_CACHE", str(tmp_path))
+    with open_world(WorldName.SIM, "mirr"):
+        assert capsys.readouterr().err == f"{COMPILING}\n"
+    (tmp_path / "kernel.advance-1.py311.nbi").touch()
+    with open_world(WorldName.SIM, "mirr"):
+        assert capsys.readouterr().err == ""

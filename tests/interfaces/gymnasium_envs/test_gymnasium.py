@@ -233,3 +233,8 @@ def test_misuse_is_refused_in_words() -> None:
         vector.step(np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match=r"^options\['reset_mask'\] is an array of 2 bools, at least one of them true"):
         vector.reset(seed=1, options={"reset_mask": [True, False]})
+    with pytest.raises(ValueError, match=r"^reset has no option seed; it has: fault, reset_mask$"):
+        vector.reset(options={"seed": 1})
+    single = sim_env()
+    with pytest.raises(ValueError, match=r"^reset has no option scenario; it has: fault$"):
+        single.reset(options={"scenario": "two-in-turn"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
 
 from chaos.journal import Journal
 from env.record import read_rollout
@@ -14,7 +15,7 @@ from env.recorded import play_back
 from env.scenario import draw
 from env.vocabulary import FaultMode
 from lab.state import state_dir
-from tests.interfaces.mcp.player import call, play_by_tools, refused, served
+from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, ROOT, call, play_by_tools, refused, served
 
 pytestmark = pytest.mark.docker
 
@@ -51,3 +52,23 @@ def test_a_client_resolves_an_episode_on_the_lab_and_a_server_that_is_told_to_en
     told = server.errors.read_text()
     assert "Traceback" not in told
     assert f"mirr: episode {second} was given up: the exam was closed\n" in told
+
+
+def test_a_client_that_starts_the_server_itself_resolves_an_episode_on_the_lab(real_lab: str, tmp_path: Path) -> None:
+    assert draw(SEED + 1).faults[0].mode is FaultMode.CRASHED
+    errors = tmp_path / "stderr"
+    options = ["--world", "docker", "--lab", real_lab, "--seed", str(SEED + 1), "--record", str(tmp_path)]
+    transport = StdioTransport(MIRR[0], [*MIRR[1:], "mcp", *options], env=ENVIRONMENT, cwd=str(ROOT), log_file=errors)
+
+    async def talk() -> str:
+        async with Client(transport) as client:
+            (episode,) = (await call(client, "list_episodes", {}))["episodes"]
+            ended, _ = await play_by_tools(client, episode["episode_id"])
+            assert ended["ending"]["outcome"] == "resolved", ended
+            assert ended["ending"]["diagnosis_correct"] is True
+            return str(episode["episode_id"])
+
+    played = asyncio.run(talk())
+    assert Journal(state_dir(real_lab)).open_faults() == []
+    assert play_back(read_rollout(tmp_path / f"{played}.jsonl")).differences == ()
+    assert "Traceback" not in errors.read_text()
