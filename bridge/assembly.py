@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import requests
 
-from bridge.docker_world import DockerWorld
+from bridge.docker_world import DockerWorld, Patience
 from bridge.load import LoadMeter
 from bridge.prometheus import PrometheusReader
 from bridge.telemetry import Telemetry
@@ -84,9 +84,11 @@ def assemble_healer(lab: str, *, answer_s: int | None = None) -> Healer:
     return open_healer(connect(answer_s=answer_s), lab)
 
 
-def open_docker_world(lab: str, *, what: str = "mirr episode") -> DockerWorld:
+def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patience | None = None) -> DockerWorld:
     """The lab as a World, held for `what` until it is closed. Raises LabError where it is not up or in use."""
     with ExitStack() as stack:
         stack.enter_context(hold(lab, what))
         parts = assemble(lab)
-        return DockerWorld(fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all())
+        return DockerWorld(
+            fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all(), patience=patience
+        )

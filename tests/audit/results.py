@@ -7,7 +7,6 @@ from typing import assert_never
 from env.vocabulary import STEADY_RELEASE, Action, CheckLogs, Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp, Wait
 from tests.audit.transcript import Seen
 
-
 REFUSALS = ("has no earlier release", "is already at its largest size", "is not running, nothing to scale")
 """How a result ends where there was nothing to act on."""
 

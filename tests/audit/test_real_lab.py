@@ -22,7 +22,7 @@ pytestmark = pytest.mark.docker
 
 CONFIG = EpisodeConfig(step_s=1.0, max_steps=80, none_diagnosis=True)
 SERVICES_A_MODE = int(os.environ.get("MIRR_AUDIT", "2"))
-HEALTHY_EPISODES = 3
+HEALTHY_EPISODES = 2
 LOGS = 3
 
 FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
