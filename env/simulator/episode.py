@@ -14,7 +14,7 @@ from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.compiled import Numbers, constants, i64, inlined, jit
 from env.simulator.gauges import noisy, observe
-from env.simulator.kernel import advance
+from env.simulator.stretches import advance
 from env.vocabulary import REMEDY, FaultMode, Restart, Rollback
 
 _REMEDY_BEGINS = constants(

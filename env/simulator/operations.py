@@ -10,7 +10,8 @@ from typing import Any
 from env.simulator import layout as k
 from env.simulator.callgraph import settle
 from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.kernel import advance, go_on_evenly, stop
+from env.simulator.kernel import stop
+from env.simulator.stretches import advance, go_on_evenly
 
 
 @inlined

@@ -19,7 +19,6 @@ from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.compiled import numbers, table, u64
 from env.simulator.gauges import observe
-from env.simulator.kernel import advance
 from env.simulator.parameters import (
     ParameterError,
     Parameters,
@@ -28,6 +27,7 @@ from env.simulator.parameters import (
     parse_parameters,
 )
 from env.simulator.profile import rules
+from env.simulator.stretches import advance
 from env.vocabulary import ALL_FAULTS, Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere

@@ -14,11 +14,11 @@ from env.simulator import operations as ops
 from env.simulator.chronicle import lines, log_state
 from env.simulator.compiled import numbers, u64
 from env.simulator.gauges import observe
-from env.simulator.kernel import advance
 from env.simulator.lanes import which_parameters
 from env.simulator.parameters import Parameters
 from env.simulator.profile import NOT_LANDED_S
 from env.simulator.randomisation import ParameterSets, fixed_parameters
+from env.simulator.stretches import advance
 from env.vocabulary import (
     NEXT_RELEASE,
     STEADY_RELEASE,
