@@ -108,7 +108,7 @@ def _container(inspected: Mapping[str, Any]) -> Fields:
         mount["Destination"]: {key: mount.get(key) for key in _MOUNT_KEYS} for mount in inspected["Mounts"]
     }
     fields["Networks"] = {
-        name: {key: attached.get(key) for key in _ATTACHMENT_KEYS} | {"Aliases": sorted(attached.get("Aliases") or ())}
+        name: {key: attached.get(key) for key in _ATTACHMENT_KEYS}
         for name, attached in (inspected["NetworkSettings"].get("Networks") or {}).items()
     }
     return flat(fields)
@@ -123,7 +123,11 @@ def _network(inspected: Mapping[str, Any]) -> Fields:
 
 
 def _named(fields: Fields, names: Mapping[str, str]) -> Fields:
-    return {path: _with_names(value, names) for path, value in fields.items()}
+    named = {path: _with_names(value, names) for path, value in fields.items()}
+    for path, value in named.items():
+        if path.startswith("Networks.") and path.endswith(".Aliases") and isinstance(value, list):
+            value.sort()  # only now: by the ids that stood there, the order would be another one for each container
+    return named
 
 
 def _with_names(value: object, names: Mapping[str, str]) -> object:

@@ -21,6 +21,7 @@ from cli.lab_commands import wait_until_steady
 from env.vocabulary import STEADY_RELEASE, FaultMode, Service
 from lab.containers import LabContainers
 from lab.engine import connect
+from lab.footprint import differences
 from lab.names import service_image
 from lab.progress import SilentProgress
 from lab.state import state_dir
@@ -90,7 +91,7 @@ def test_strangers_survive_every_command_untouched(
     real_lab: str, client: DockerClient, strangers: list[Container]
 ) -> None:
     before = [identity(one) for one in strangers]
-    for mode in FaultMode:
+    for mode in (FaultMode.OVERLOADED, FaultMode.BAD_DEPLOY):  # one made of traffic, one through Docker
         # A crowd is sized by steady load. Asked in this process: a command a look would keep a whole core busy.
         wait_until_steady(real_lab, 60.0, SilentProgress())
         done = mirr(real_lab, "inject", mode, "auth")
@@ -154,7 +155,7 @@ def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[L
     took_s = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     assert took_s < REVERT_WITHIN_S
-    assert made_of(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
     assert mirr(real_lab, "revert").stdout == "nothing to put back\n"
 
 
@@ -179,7 +180,7 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
     began = time.monotonic()
     wait_until(lambda: journal.open_faults() == [], "healing", timeout_s=2 * HEALED_WITHIN_S)
     assert time.monotonic() - began < HEALED_WITHIN_S
-    assert made_of(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []
 
 
 def test_a_fault_of_any_mode_ends_with_its_lease(real_lab: str) -> None:
@@ -187,4 +188,4 @@ def test_a_fault_of_any_mode_ends_with_its_lease(real_lab: str) -> None:
     done = mirr(real_lab, "inject", "bad_deploy", "auth", "--lease", "3")
     assert done.returncode == 0, done.stderr
     wait_until(lambda: Journal(state_dir(real_lab)).open_faults() == [], "the end of the lease", timeout_s=15.0)
-    assert made_of(real_lab) == before
+    assert differences(before, made_of(real_lab)) == []

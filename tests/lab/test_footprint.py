@@ -35,7 +35,9 @@ def inspected(name: str, container_id: str, role: Role, **host: Any) -> dict[str
         "HostConfig": {"CpuQuota": 15_000, "CapAdd": None, "CapDrop": ["ALL"], **host},
         "Mounts": [{"Destination": "/data", "Type": "volume", "Name": "mirr_payments-data", "RW": True}],
         "NetworkSettings": {
-            "Networks": {"mirr_default": {"Aliases": ["payments", container_id[:12]], "IPAddress": "172.18.0.5"}}
+            "Networks": {
+                "mirr_default": {"Aliases": ["payments", container_id[:12], "auth"], "IPAddress": "172.18.0.5"}
+            }
         },
     }
 
@@ -76,11 +78,14 @@ def service_of(found: dict[str, Any]) -> dict[str, Any]:
 
 def replaced_by_its_like(found: dict[str, Any]) -> None:
     new = service_of(found)
-    new["Id"] = "d" * 64
+    new["Id"] = "0" * 64
     new["Created"] = new["State"]["StartedAt"] = "2026-01-02T00:00:00Z"
     new["State"]["Pid"] = 99
-    new["Config"]["Hostname"] = "d" * 12
-    new["NetworkSettings"]["Networks"]["mirr_default"] |= {"Aliases": ["d" * 12, "payments"], "IPAddress": "172.18.0.9"}
+    new["Config"]["Hostname"] = "0" * 12
+    new["NetworkSettings"]["Networks"]["mirr_default"] |= {
+        "Aliases": ["auth", "0" * 12, "payments"],
+        "IPAddress": "172.18.0.9",
+    }
     found["networks"][0]["IPAM"]["Config"] = [{"Subnet": "172.19.0.0/16"}]
     found["volumes"][0]["CreatedAt"] = "2026-01-02T00:00:00Z"
 
@@ -132,7 +137,8 @@ CHANGES: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
     (
         lambda found: found["containers"][0]["NetworkSettings"]["Networks"]["mirr_default"].update(Aliases=["pay"]),
         [
-            "sandbox of payments: Networks.mirr_default.Aliases was ['mirr_payments-net_1', 'payments'], is ['pay']",
+            "sandbox of payments: Networks.mirr_default.Aliases was ['auth', 'mirr_payments-net_1', 'payments'], "
+            "is ['pay']",
         ],
     ),
     (
