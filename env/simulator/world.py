@@ -114,15 +114,15 @@ class SimulatedWorld:
 def snapshot_of(s: Any) -> Snapshot:
     """A window as `gauges.observe` left it."""
     users = s[k.SHOWN_REQUESTS : k.LEDGER]
-    counts = users if isinstance(users, list) else users.tolist()
-    browsed, signed_in, checked_out, *failed = map(int, counts[: 2 * k.JOURNEYS])
-    bad = counts[2 * k.JOURNEYS :]
+    browsed, signed_in, checked_out, lost_browsing, lost_signing_in, lost_checking_out, *bad = (
+        users if isinstance(users, list) else users.tolist()
+    )
     return Snapshot(
         features=np.array(s[k.SHOWN : k.SHOWN + k.CELLS]).reshape(FEATURES_SHAPE),
         journeys={
-            Journey.BROWSE: JourneyCount(requests=browsed, failed=failed[k.BROWSE]),
-            Journey.SIGN_IN: JourneyCount(requests=signed_in, failed=failed[k.SIGN_IN]),
-            Journey.CHECK_OUT: JourneyCount(requests=checked_out, failed=failed[k.CHECK_OUT]),
+            Journey.BROWSE: JourneyCount(int(browsed), int(lost_browsing)),
+            Journey.SIGN_IN: JourneyCount(int(signed_in), int(lost_signing_in)),
+            Journey.CHECK_OUT: JourneyCount(int(checked_out), int(lost_checking_out)),
         },
         degraded=_degraded(bad) if 1.0 in bad else {},
     )

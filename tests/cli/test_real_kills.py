@@ -1,6 +1,6 @@
 """Killed at any moment: the injector, the bridge, the load generator, Prometheus. Nothing is left behind.
 
-`MIRR_KILLS` says how many cases of each are played (2 if it says nothing), `MIRR_SEED` which. The clock skew of a
+`MIRR_KILLS` says how many cases of each are played (1 if it says nothing), `MIRR_SEED` which. The clock skew of a
 container is out of scope: it shares its clock with the machine, which is not the lab's to change.
 """
 
@@ -22,7 +22,7 @@ from tests.cli.on_real_lab import drawn, kill_after, left_as_found, start, wait_
 
 pytestmark = pytest.mark.docker
 
-CASES = range(int(os.environ.get("MIRR_KILLS", "2")))
+CASES = range(int(os.environ.get("MIRR_KILLS", "1")))
 INJECTING_S = {FaultMode.CRASHED: 1.5, FaultMode.MEMORY_LEAK: 1.5, FaultMode.OVERLOADED: 4.5, FaultMode.BAD_DEPLOY: 2.0}
 """About how long `mirr inject` runs, from the start of its interpreter on."""
 

@@ -72,7 +72,7 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
     monkeypatch.setattr(assembly, "open_docker_world", hasty)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make(LAB_ID, lab=real_lab)
+        env = gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))
         check_env(env.unwrapped)
         env.close()
 
