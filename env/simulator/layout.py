@@ -112,8 +112,8 @@ LATE: Final = 202  # a histogram per service, of answers whose latencies are not
 # Values of PACE.
 UNEVEN: Final = 0.0
 EVEN: Final = 1.0  # nothing boots, waits or has changed since the shares were worked out
-ROOMY: Final = 3.0  # the same, and the quotas have room for any tick that is to be expected
 FULL: Final = 2.0  # the same of all services but the one that a campaign is on: its queue is full
+ROOMY: Final = 3.0  # even, and the quotas have room for any tick that is to be expected
 
 # What a process that has ended would have written last: so many numbers per service.
 WORDS: Final = LATE + SERVICES * BUCKETS
