@@ -73,7 +73,7 @@ class BatchedSimulator:
             raise ValueError("a batch plays the base task of 41 actions; play packs with env.environment.Environment")
         self._g = numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s)))
         self._rows = table(size, k.ROW)
-        self._ended = table(size, k.ROW - k.SHOWN)
+        self._ended = table(size, k.SHOWN + k.ROW - k.LEDGER)
         self._wholes = whole_numbers(size, lanes.WHOLES)
         self._features = np.zeros((size, k.CELLS), dtype=np.float32)
         self._final = np.full((size, k.CELLS), np.nan, dtype=np.float32)
@@ -97,6 +97,7 @@ class BatchedSimulator:
             self._over,
         )
         self._slices = _slices(size, threads)
+        self._shown = table(len(self._slices), 2 * k.SHOWN_ROW)  # room for what a window shows, one for each slice
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -110,8 +111,9 @@ class BatchedSimulator:
         return self._final.reshape(self.size, *FEATURES_SHAPE)
 
     def column(self, place: int, *, ended: bool = False) -> NDArray[np.float64]:  # (size,)
-        """One number of `layout` for every environment, or for each one's last episode that is over."""
-        rows, place = (self._ended, place - k.SHOWN) if ended else (self._rows, place)
+        """One number of `layout`'s ledger for every environment, or for each one's last episode that is over."""
+        assert place >= k.LEDGER
+        rows, place = (self._ended, k.SHOWN + place - k.LEDGER) if ended else (self._rows, place)
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
 
     @property
@@ -199,7 +201,7 @@ class BatchedSimulator:
         outcome, fault, fixed = _OUTCOMES[float(b[k.OUTCOME])], _fault(b), b[k.FIXED] == 1.0
         missing = []
         if outcome is Outcome.EXHAUSTED:
-            missing = breaches_left(snapshot_of(b), self.config, self.objectives)
+            missing = breaches_left(snapshot_of(self._ended[e]), self.config, self.objectives)
         unsettled = () if fixed else (fault,)
         mitigated_at_s = (b[k.STEP] - b[k.HEALTHY]) * self.config.step_s if outcome is Outcome.RESOLVED else None
         diagnosis = ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
@@ -223,7 +225,7 @@ class BatchedSimulator:
 
     def _ended_row(self, e: int) -> Any:
         """As a row, without the state."""
-        return [0.0] * k.SHOWN + list(self._ended[e])
+        return [0.0] * k.LEDGER + list(self._ended[e][k.SHOWN :])
 
     def _observation(self, b: Any, features: NDArray[np.float32], which: int) -> Observation:
         action = ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None
@@ -262,11 +264,11 @@ class BatchedSimulator:
             self._pool = ThreadPoolExecutor(len(self._slices) - 1, thread_name_prefix="mirr-batch")
             weakref.finalize(self, self._pool.shutdown, wait=False)
         others = [
-            self._pool.submit(function, first, last, *arguments)
-            for first, last in self._slices[:-1]
+            self._pool.submit(function, first, last, shown, *arguments)
+            for (first, last), shown in zip(self._slices[:-1], self._shown, strict=False)
             if self._pool is not None
         ]
-        found = [function(*self._slices[-1], *arguments), *(other.result() for other in others)]
+        found = [function(*self._slices[-1], self._shown[-1], *arguments), *(other.result() for other in others)]
         if (stuck := max(found)) >= 0:
             raise WorldError(
                 f"{_fault(self._rows[stuck])} did not land in environment {stuck}, seed "

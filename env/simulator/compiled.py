@@ -52,7 +52,7 @@ if COMPILED:
         # numba reads the place of its cache from its own configuration, when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function)
         finally:
             _config.CACHE_DIR = before
         return compiled

@@ -1,9 +1,8 @@
 """The base task's episode in flat rows: the drawn fault, actions by number, the judge. As `Environment` plays it.
 
 `env.environment` and `env.reward` say what an episode is; this says it again in a form that compiles, and the parity
-tests hold it to them bit for bit. `s` is a row with state, window and ledger, `p` its parameters, `g` how the episode
-is played.
-What an agent sees goes into row `e` of `features`.
+tests hold it to them bit for bit. `s` is a row with state and ledger, `p` its parameters, `w` what the last window
+shows, `g` how the episode is played. What an agent sees goes into row `e` of `features`.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from typing import Any
 from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.compiled import Numbers, constants, i64, inlined, jit
-from env.simulator.gauges import noisy, observe
+from env.simulator.gauges import noisy
 from env.simulator.stretches import advance
+from env.simulator.windows import observe
 from env.vocabulary import REMEDY, FaultMode, Restart, Rollback
 
 _REMEDY_BEGINS = constants(
@@ -37,32 +37,34 @@ def open_ledger(s: Numbers, mode: int, i: int) -> None:
 
 
 @jit
-def begin_episode(s: Numbers, p: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int) -> bool:
+def begin_episode(
+    s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
+) -> bool:
     """Steady state, then the ledger's fault, then one window; False where the fault never shows."""
     ops.steady(s, p)
     if not ops.inject(s, p, world_key, i64(s[k.MODE]), i64(s[k.SERVICE])):
         return False
     advance(s, p, world_key, i64(g[k.TICKS]))
-    observe(s, p, world_key)
-    noisy(s, noise_key, 0.0, g, features, e)
+    observe(s, p, world_key, w)
+    noisy(w, noise_key, 0.0, g, features, e)
     return True
 
 
 @inlined
 def play_step(
-    s: Numbers, p: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
+    s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
 ) -> float:
     """An action, a step's time, what is seen of it; returns the reward, and leaves the outcome in the ledger."""
     result = apply(s, p, action)
     advance(s, p, world_key, i64(g[k.TICKS]))
-    observe(s, p, world_key)
+    observe(s, p, world_key, w)
     reward = judge_action(s, g, action, result == k.ACCEPTED)
     s[k.STEP] += 1.0
     s[k.ACTION] = action
     s[k.RESULT] = result
-    reward += judge_window(s, g)
+    reward += judge_window(s, w, g)
     s[k.REWARD] += reward
-    noisy(s, noise_key, s[k.STEP], g, features, e)
+    noisy(w, noise_key, s[k.STEP], g, features, e)
     return reward
 
 
@@ -118,15 +120,15 @@ def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
 
 
 @inlined
-def judge_window(s: Numbers, g: Numbers) -> float:
+def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
     """What the step's window pays; sets the outcome where it ends the episode."""
     requests = 0.0
     failed = 0.0
     for journey in range(k.JOURNEYS):
-        requests += s[k.SHOWN_REQUESTS + journey]
-        failed += s[k.SHOWN_FAILED + journey]
+        requests += w[k.SHOWN_REQUESTS + journey]
+        failed += w[k.SHOWN_FAILED + journey]
     user_sli = 1.0 - failed / requests if requests > 0.0 else 0.0
-    healthy = user_sli >= g[k.LEAST_SLI] and requests >= g[k.LEAST_USERS] and services_healthy(s, g)
+    healthy = user_sli >= g[k.LEAST_SLI] and requests >= g[k.LEAST_USERS] and services_healthy(w, g)
     s[k.FAILED_REQUESTS] += failed
     if not healthy:
         s[k.LOST_S] += g[k.STEP_S]
@@ -146,21 +148,21 @@ def judge_window(s: Numbers, g: Numbers) -> float:
 
 
 @inlined
-def services_healthy(s: Numbers, g: Numbers) -> bool:
+def services_healthy(w: Numbers, g: Numbers) -> bool:
     """Whether no service misses an objective."""
-    upper = _healthy(s, g, k.GATEWAY) and _healthy(s, g, k.AUTH) and _healthy(s, g, k.INVENTORY)
-    return upper and _healthy(s, g, k.ORDERS) and _healthy(s, g, k.PAYMENTS)
+    upper = _healthy(w, g, k.GATEWAY) & _healthy(w, g, k.AUTH) & _healthy(w, g, k.INVENTORY)
+    return upper & _healthy(w, g, k.ORDERS) & _healthy(w, g, k.PAYMENTS)
 
 
 @inlined
-def _healthy(s: Numbers, g: Numbers, i: int) -> bool:
-    """Each comparison is written so that NaN fails it."""
-    row = k.SHOWN + i * k.FEATURES
+def _healthy(w: Numbers, g: Numbers, i: int) -> bool:
+    """Each comparison is written so that NaN fails it; all are made, since which one fails cannot be foreseen."""
+    row = i * k.FEATURES
     return bool(
-        s[row + k.COLUMN_UP] >= 1.0
-        and s[row + k.COLUMN_RATE] >= g[k.LEAST_RATE]
-        and s[row + k.COLUMN_ERRORS] <= g[k.MOST_ERRORS]
-        and s[row + k.COLUMN_P95] <= g[k.MOST_P95_S]
-        and s[row + k.COLUMN_MEMORY] <= g[k.MOST_MEMORY]
-        and s[k.SHOWN_DEGRADED + i] == 0.0
+        (w[row + k.COLUMN_UP] >= 1.0)
+        & (w[row + k.COLUMN_RATE] >= g[k.LEAST_RATE])
+        & (w[row + k.COLUMN_ERRORS] <= g[k.MOST_ERRORS])
+        & (w[row + k.COLUMN_P95] <= g[k.MOST_P95_S])
+        & (w[row + k.COLUMN_MEMORY] <= g[k.MOST_MEMORY])
+        & (w[k.SHOWN_DEGRADED + i] == 0.0)
     )

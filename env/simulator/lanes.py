@@ -32,7 +32,7 @@ FAULTS: Final = k.MODES * k.SERVICES
 _PARAMETERS: Final = 1 << 48  # the counter at which a world's key decides which parameters it has
 
 Tables = Any
-"""In order: rows, parameters, whole numbers, features, ended rows from the window on, final features, forced faults,
+"""In order: rows, parameters, whole numbers, features, ended windows with their ledgers, final features, forced faults,
 which parameters, whether over."""
 
 
@@ -51,7 +51,7 @@ def _seed(whole: Any) -> Any:
 
 
 @jit
-def reset_lane(e: int, g: Numbers, tables: Tables) -> bool:
+def reset_lane(e: int, w: Numbers, g: Numbers, tables: Tables) -> bool:
     """Begin the episode of the lane's seed; False where its fault never shows."""
     rows, parameters, wholes, features, _, _, forced, which, over = tables
     whole = wholes[e]
@@ -63,14 +63,14 @@ def reset_lane(e: int, g: Numbers, tables: Tables) -> bool:
     which[e] = which_parameters(whole[WORLD_KEY], len(parameters))
     open_ledger(rows[e], fault // k.SERVICES, fault % k.SERVICES)
     over[e] = False
-    return begin_episode(rows[e], parameters[which[e]], g, whole[WORLD_KEY], whole[NOISE_KEY], features, e)
+    return begin_episode(rows[e], parameters[which[e]], w, g, whole[WORLD_KEY], whole[NOISE_KEY], features, e)
 
 
 @jit
-def reset_slice(first: int, last: int, begun: Any, g: Numbers, tables: Tables) -> int:
+def reset_slice(first: int, last: int, w: Numbers, begun: Any, g: Numbers, tables: Tables) -> int:
     """Reset the lanes of `begun`; the number of one whose fault never shows, or -1."""
     for e in range(first, last):
-        if begun[e] and not reset_lane(e, g, tables):
+        if begun[e] and not reset_lane(e, w, g, tables):
             return e
     return -1
 
@@ -88,6 +88,7 @@ def first_refused(actions: Any, autoreset: int, over: Any) -> int:
 def step_slice(
     first: int,
     last: int,
+    w: Numbers,
     autoreset: int,
     actions: Any,
     g: Numbers,
@@ -105,31 +106,33 @@ def step_slice(
         whole = wholes[e]
         if over[e]:
             whole[NUMBER] += u64(1)
-            if not reset_lane(e, g, tables):
+            if not reset_lane(e, w, g, tables):
                 return e
             continue
         s = rows[e]
         p = parameters[which[e]]
-        rewards[e] = play_step(s, p, g, whole[WORLD_KEY], whole[NOISE_KEY], actions[e], features, e)
+        rewards[e] = play_step(s, p, w, g, whole[WORLD_KEY], whole[NOISE_KEY], actions[e], features, e)
         if s[k.OUTCOME] == k.RUNNING:
             continue
         truncated[e] = s[k.OUTCOME] == k.EXHAUSTED
         terminated[e] = not truncated[e]
-        _keep_ended(e, tables)
+        _keep_ended(e, w, tables)
         over[e] = True
         if autoreset == SAME_STEP:
             whole[NUMBER] += u64(1)
-            if not reset_lane(e, g, tables):
+            if not reset_lane(e, w, g, tables):
                 return e
     return -1
 
 
 @jit
-def _keep_ended(e: int, tables: Tables) -> None:
+def _keep_ended(e: int, w: Numbers, tables: Tables) -> None:
     """What is told of an episode when it is over, also when the next one has begun."""
     rows, _, wholes, features, ended, final, _, _, _ = tables
-    for place in range(k.SHOWN, k.ROW):
-        ended[e][place - k.SHOWN] = rows[e][place]
+    for place in range(k.SHOWN):
+        ended[e][place] = w[place]
+    for place in range(k.LEDGER, k.ROW):
+        ended[e][k.SHOWN + place - k.LEDGER] = rows[e][place]
     for cell in range(k.CELLS):
         final[e, cell] = features[e, cell]
     wholes[e][ENDED_SEED] = wholes[e][SEED]

@@ -38,40 +38,18 @@ DOWN: Final = 0.0
 BOOTING: Final = 1.0
 UP: Final = 2.0
 
-# The state: blocks of one number per service.
-STATUS: Final = 0
-QUOTA: Final = 5  # cores
-WAIT: Final = 10  # seconds in the queue
-CAMPAIGN: Final = 15  # requests per second from outside the users
-ACCEPT: Final = 20  # share of requests not turned away; 0 where nothing listens
-SPOILED: Final = 25  # share of requests that meet a spoiled row: only where the running release reads them
-TOTAL: Final = 30  # seconds from request to answer, mean
-LOAD: Final = 35  # ordinary requests offered in a tick
-OFFERED: Final = 40  # ordinary requests of the ticks being settled
-MEMORY: Final = 45  # MB resident
-QUEUE: Final = 50  # requests waiting for CPU
-SHED: Final = 55  # requests turned away in the last tick
-SURGE_SUM: Final = 60  # campaign requests of the ticks that wait to be settled
-SINCE: Final = 65  # the tick at which its window begins
-# The window: what has happened since the last observation, or since the process began.
-ANSWERS: Final = 70
-ERRORS: Final = 75
-CPU: Final = 80
-CALM: Final = 85  # answers whose latencies are those of an unloaded service
-# More of the state, seldom looked at.
-SURGE: Final = 90  # campaign requests offered in this tick
-CAMPAIGN_CPU: Final = 95  # CPU seconds of each
-CAMPAIGN_MB: Final = 100  # memory that each leaves behind
-BOOT_LEFT: Final = 105  # CPU seconds until the process listens
-READY_TICK: Final = 110  # when it began to listen
-STOPPED_TICK: Final = 115  # when its last process ended
-NEXT: Final = 120  # 1 where the next release runs
-SOUND: Final = 125  # 1 where that is a good one
-ROWS_SPOILED: Final = 130  # share of its rows
-BOOTED: Final = 135  # 1 where it was started since the episode began
-
+# The state. First what every step reads, so that a lane is few lines of a cache; where a comment says so, a block of one
+# number per service or per journey.
+NOW: Final = 0  # ticks since restore
+WINDOW: Final = 1  # observations since restore
+OBSERVED: Final = 2  # the tick of the last one: there every window begins that SINCE says nothing of
+PACE: Final = 3  # how much of the next stretch of ticks may be taken at once; see below
+INVADED: Final = 4  # in an even or full state, the service that a campaign is on; negative where there is none
+DRAWN: Final = 5  # 1 where the window that ends now was drawn at once, and is worked out when it is observed
+DRAWN_USERS: Final = 6  # by journey
+DRAWN_SURGE: Final = 9  # requests of the campaign
 # Shares of calls that went well in the last tick.
-FLOW: Final = 140
+FLOW: Final = 10
 PASS_GATEWAY: Final = FLOW + 0
 PASS_ORDERS: Final = FLOW + 1
 AUTH_OK: Final = FLOW + 2  # gateway -> auth
@@ -81,39 +59,61 @@ RESERVE_OK: Final = FLOW + 5  # orders -> inventory
 CHARGE_OK: Final = FLOW + 6  # orders -> payments
 STALE: Final = FLOW + 7  # 1 where something has changed since these shares were worked out
 FLOWS: Final = 8
+# What becomes of requests and of users, worked out with them.
+JOURNEY_BAD: Final = 18  # share of a journey's answers by the gateway that are errors, by journey
+JOURNEY_LOST: Final = 21  # share of the users who fail, be it that their answer comes too late, by journey
+JOURNEY_S: Final = 24  # seconds from request to answer, by journey
+BAD: Final = 27  # share of the answers to callers that are errors, per service; the gateway's depends on the journey
+TOTAL: Final = 32  # seconds from request to answer, mean, per service
+STATUS: Final = 37  # per service
+MEMORY: Final = 42  # MB resident, per service
+PER_QUOTA: Final = 47  # 1 / QUOTA, per service
+RUNS_BAD: Final = 52  # 1 where it runs a bad release, per service
+P95: Final = 57  # of answers while the state stays even or full; negative where it depends on who comes; per service
+JOURNEY_PLACES: Final = 62  # for each journey the two buckets that the gateway's answers are in, where they are not calm
 
-# Users, by journey.
-PENDING: Final = 148  # begun, and not yet followed through the call graph
-BEGUN: Final = 151  # in this window
-FAILED: Final = 154  # expected failures in this window
-SCATTER: Final = 157  # their variance
+# The rest of the state, per service.
+QUOTA: Final = 68  # cores
+WAIT: Final = 73  # seconds in the queue
+CAMPAIGN: Final = 78  # requests per second from outside the users
+ACCEPT: Final = 83  # share of requests not turned away; 0 where nothing listens
+SPOILED: Final = 88  # share of requests that meet a spoiled row: only where the running release reads them
+QUEUE: Final = 93  # requests waiting for CPU
+SHED: Final = 98  # requests turned away in the last tick
+CAMPAIGN_CPU: Final = 103  # CPU seconds of each of its requests
+CAMPAIGN_MB: Final = 108  # memory that each leaves behind
+LOAD: Final = 113  # ordinary requests offered in a tick
+OFFERED: Final = 118  # ordinary requests of the ticks being settled
+SURGE: Final = 123  # campaign requests offered in this tick
+SURGE_SUM: Final = 128  # campaign requests of the ticks that wait to be settled
+# The window, where it is counted tick by tick: what has happened since it began.
+SINCE: Final = 133  # the tick at which it began, where that was after the last observation; negative otherwise
+ANSWERS: Final = 138
+ERRORS: Final = 143
+CPU: Final = 148
+CALM: Final = 153  # answers whose latencies are those of an unloaded service
+# Seldom looked at.
+BOOT_LEFT: Final = 158  # CPU seconds until the process listens
+READY_TICK: Final = 163  # when it began to listen
+STOPPED_TICK: Final = 168  # when its last process ended
+NEXT: Final = 173  # 1 where the next release runs
+SOUND: Final = 178  # 1 where that is a good one
+ROWS_SPOILED: Final = 183  # share of its rows
+BOOTED: Final = 188  # 1 where it was started since the episode began
 
-NOW: Final = 160  # ticks since restore
-WINDOW: Final = 161  # observations since restore
-PER_QUOTA: Final = 162  # 1 / QUOTA, a block
-PACE: Final = 167  # how much of the next stretch of ticks may be taken at once; see below
-LEARNED: Final = 168  # 1 where, in an even state, what follows up to LATE is worked out
-INVADED: Final = 169  # in an even or full state, the service that a campaign is on; negative where there is none
-BAD: Final = 170  # share of a service's answers that are errors, a block; the gateway's depends on the journey
-JOURNEY_BAD: Final = 175
-JOURNEY_LOST: Final = 178  # share of the users who fail, be it that their answer comes too late
-JOURNEY_S: Final = 181  # seconds from request to answer
-ORDERS_PLACES: Final = 184  # the two places in the row of the buckets that answers are entered in; 0 for calm ones
-JOURNEY_PLACES: Final = 186  # the same for the gateway's answers, two for each journey
+# Users, by journey, where they are counted tick by tick.
+PENDING: Final = 193  # begun, and not yet followed through the call graph
+BEGUN: Final = 196  # in this window
+FAILED: Final = 199  # expected failures in this window
+SCATTER: Final = 202  # their variance
 
-ENTERED: Final = 192  # the service whose late answers `settle` finds entered; negative where there is none
-EACH: Final = 193  # in a full state, the CPU seconds of a request in each tick
-MOST_POURED: Final = 7  # ticks that may be taken at once then
-LATE_FOR_GATEWAY: Final = 200  # share of that service's answers that come too late for a caller
-LATE_FOR_ORDERS: Final = 201
-
-LATE: Final = 202  # a histogram per service, of answers whose latencies are not those of an unloaded service
+LATE: Final = 205  # a histogram per service, of answers whose latencies are not those of an unloaded service
 
 # Values of PACE.
 UNEVEN: Final = 0.0
 EVEN: Final = 1.0  # nothing boots, waits or has changed since the shares were worked out
-FULL: Final = 2.0  # the same of all services but the one that a campaign is on: its queue is full
-ROOMY: Final = 3.0  # even, and the quotas have room for any tick that is to be expected
+ROOMY: Final = 2.0  # even, and the quotas have room for any tick that is to be expected
+FULL: Final = 3.0  # roomy but for the service that a campaign is on: its queue is full
 
 # What a process that has ended would have written last: so many numbers per service.
 WORDS: Final = LATE + SERVICES * BUCKETS
@@ -127,17 +127,8 @@ WORDS_SIZE: Final = WORDS_FLOW + FLOWS
 
 STATE: Final = WORDS + SERVICES * WORDS_SIZE
 
-# After the state in the same row: what the window shows. Features in rows of services, users and failures by journey,
-# and who runs a bad release.
-FEATURES: Final = 7
-CELLS: Final = SERVICES * FEATURES
-SHOWN: Final = STATE
-SHOWN_REQUESTS: Final = SHOWN + CELLS
-SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
-SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
-
-# After that the ledger of the episode: what its judge knows.
-LEDGER: Final = SHOWN_DEGRADED + SERVICES
+# After the state, in the same row, the ledger of the episode: what its judge knows.
+LEDGER: Final = STATE
 MODE: Final = LEDGER + 0  # of the fault
 SERVICE: Final = LEDGER + 1
 STEP: Final = LEDGER + 2  # steps taken
@@ -158,6 +149,17 @@ RESULT: Final = LEDGER + 16  # what became of it
 READ: Final = LEDGER + 17  # what the log read last depends on, as in WORDS, and when it was read
 READ_AT: Final = READ + WORDS_SIZE
 ROW: Final = READ_AT + 1
+
+# What a window shows, a row of its own. Features in rows of services, users and failures by journey, and who runs a bad
+# release; then room to sort latencies in.
+FEATURES: Final = 7
+CELLS: Final = SERVICES * FEATURES
+SHOWN_REQUESTS: Final = CELLS
+SHOWN_FAILED: Final = SHOWN_REQUESTS + JOURNEYS
+SHOWN_DEGRADED: Final = SHOWN_FAILED + JOURNEYS
+SHOWN: Final = SHOWN_DEGRADED + SERVICES
+HISTOGRAM: Final = SHOWN
+SHOWN_ROW: Final = HISTOGRAM + BUCKETS
 
 # The parameters: numbers that all services share.
 TICK_S: Final = 0
@@ -183,15 +185,16 @@ PATIENCE: Final = 19  # ticks by which a fault has to have landed
 PER_BASE_QUOTA: Final = 20  # what is divided by often, as what is multiplied by
 PER_SCALED_QUOTA: Final = 21
 PER_MEMORY_LIMIT: Final = 22
+PER_BLOCK_S: Final = 23
 # Blocks of one number per service.
-REQUEST_CPU: Final = 23
-OWN_LATENCY: Final = 28
-UNLOADED_MEAN: Final = 33
-UNLOADED_P95: Final = 38
-BASE_MEMORY: Final = 43
-CROWD_RATE: Final = 48
-CROWD_CPU: Final = 53
-UNLOADED: Final = 58  # a histogram per service, shares of 1
+REQUEST_CPU: Final = 24
+OWN_LATENCY: Final = 29
+UNLOADED_MEAN: Final = 34
+UNLOADED_P95: Final = 39
+BASE_MEMORY: Final = 44
+CROWD_RATE: Final = 49
+CROWD_CPU: Final = 54
+UNLOADED: Final = 59  # a histogram per service, shares of 1
 # To draw the users of a tick: for each journey, where to begin to look, and the bits at which each number begins.
 ARRIVAL_BITS: Final = 21
 GUIDES: Final = 256

@@ -11,7 +11,7 @@ from env.simulator import layout as k
 from env.simulator.callgraph import settle
 from env.simulator.compiled import Numbers, inlined, jit
 from env.simulator.kernel import stop
-from env.simulator.stretches import advance, go_on_evenly
+from env.simulator.stretches import advance, find_pace
 
 
 @inlined
@@ -26,7 +26,6 @@ def find_steady(s: Numbers, p: Numbers) -> None:
     """Work that state out, which begins each episode: too dear to be done each time."""
     for place in range(k.STATE):
         s[place] = 0.0
-    s[k.ENTERED] = -1.0
     for i in range(k.SERVICES):
         s[k.STATUS + i] = k.UP
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
@@ -45,8 +44,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
     for i in range(k.SERVICES):
         s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i] if i == k.GATEWAY else s[k.TOTAL + i]
     s[k.STALE] = 0.0
-    s[k.INVADED] = -1.0
-    go_on_evenly(s, p)
+    find_pace(s, p)
 
 
 @jit
@@ -92,7 +90,7 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
     s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
     s[k.SPOILED + i] = 0.0
-    if s[k.NEXT + i] == 1.0 and s[k.SOUND + i] == 0.0:
+    if s[k.RUNS_BAD + i] == 1.0:
         # Its migration runs at every boot, on whatever rows are left.
         s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
         s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
@@ -105,6 +103,7 @@ def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None
     """Recreate service `i` from the next release (a `sound` one, or not) or from the steady one."""
     s[k.NEXT + i] = 1.0 if following else 0.0
     s[k.SOUND + i] = 1.0 if sound else 0.0
+    s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
     boot(s, p, i)
 
 
@@ -208,6 +207,8 @@ def forget_window(s: Numbers) -> None:
     """The next window begins now."""
     for i in range(k.SERVICES):
         clear_counters(s, i)
+        s[k.SINCE + i] = -1.0
+    s[k.OBSERVED] = s[k.NOW]
     for journey in range(k.JOURNEYS):
         s[k.BEGUN + journey] = 0.0
         s[k.FAILED + journey] = 0.0

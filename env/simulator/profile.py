@@ -95,6 +95,7 @@ def rules(parameters: Parameters) -> list[float]:
         1.0 / q.cpu_quota_cores,
         1.0 / (q.cpu_quota_cores * q.scale_up_factor),
         1.0 / q.memory_limit_mb,
+        1.0 / (k.BLOCK * q.tick_s),
     ]
     found = paths(q)
     for i, service in enumerate(Service):

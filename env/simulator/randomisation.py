@@ -18,7 +18,6 @@ from env.objectives import OBJECTIVES
 from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.compiled import numbers, table, u64
-from env.simulator.gauges import observe
 from env.simulator.parameters import (
     ParameterError,
     Parameters,
@@ -28,6 +27,7 @@ from env.simulator.parameters import (
 )
 from env.simulator.profile import rules
 from env.simulator.stretches import advance
+from env.simulator.windows import observe
 from env.vocabulary import ALL_FAULTS, Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
@@ -188,17 +188,17 @@ def _set(raw: dict[str, Any], name: str, value: float) -> None:
 def _unsound(p: Any, ticks: int) -> str:
     """Why parameters make no simulator to train in, or nothing."""
     key = u64(0)
-    s = numbers([0.0] * k.ROW)
+    s, w = numbers([0.0] * k.STATE), numbers([0.0] * k.SHOWN_ROW)
     ops.steady(s, p)
     for _ in range(PROOF_WINDOWS):
         advance(s, p, key, ticks)
-        observe(s, p, key)
+        observe(s, p, key, w)
         for i, service in enumerate(Service):
-            row = k.SHOWN + i * k.FEATURES
+            row = i * k.FEATURES
             if not (
-                s[row + k.COLUMN_ERRORS] <= OBJECTIVES.error_ratio
-                and s[row + k.COLUMN_P95] <= OBJECTIVES.latency_p95_s
-                and s[row + k.COLUMN_MEMORY] <= OBJECTIVES.memory_share
+                w[row + k.COLUMN_ERRORS] <= OBJECTIVES.error_ratio
+                and w[row + k.COLUMN_P95] <= OBJECTIVES.latency_p95_s
+                and w[row + k.COLUMN_MEMORY] <= OBJECTIVES.memory_share
             ):
                 return f"{service} is outside its objectives in steady state"
     for number, fault in enumerate(ALL_FAULTS):

@@ -13,12 +13,12 @@ from env.simulator import layout as k
 from env.simulator import operations as ops
 from env.simulator.chronicle import lines, log_state
 from env.simulator.compiled import numbers, u64
-from env.simulator.gauges import observe
 from env.simulator.lanes import which_parameters
 from env.simulator.parameters import Parameters
 from env.simulator.profile import NOT_LANDED_S
 from env.simulator.randomisation import ParameterSets, fixed_parameters
-from env.simulator.stretches import advance
+from env.simulator.stretches import advance, take_back
+from env.simulator.windows import observe
 from env.vocabulary import (
     NEXT_RELEASE,
     STEADY_RELEASE,
@@ -49,7 +49,8 @@ class SimulatedWorld:
 
     def __init__(self, parameters: Parameters | ParameterSets | None = None) -> None:
         self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
-        self._s = numbers([0.0] * k.ROW)
+        self._s = numbers([0.0] * k.STATE)
+        self._shown = numbers([0.0] * k.SHOWN_ROW)
         self.restore(np.random.default_rng(0))
 
     def restore(self, rng: np.random.Generator) -> None:
@@ -63,11 +64,13 @@ class SimulatedWorld:
         """Nothing is held."""
 
     def inject(self, fault: Fault) -> None:
+        take_back(self._s, self._p, self._key)
         if not ops.inject(self._s, self._p, self._key, _MODE[fault.mode], SERVICE_ROW[fault.service]):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
         s, p = self._s, self._p
+        take_back(s, p, self._key)
         match event:
             case Breaks(fault):
                 ops.begin(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
@@ -80,6 +83,7 @@ class SimulatedWorld:
 
     def apply(self, action: Action) -> ActionResult:
         s, p = self._s, self._p
+        take_back(s, p, self._key)
         logs: tuple[LogLine, ...] = ()
         result = k.ACCEPTED
         match action:
@@ -102,8 +106,8 @@ class SimulatedWorld:
         advance(self._s, self._p, self._key, self._sets.ticks(seconds))
 
     def observe(self) -> Snapshot:
-        observe(self._s, self._p, self._key)
-        return snapshot_of(self._s)
+        observe(self._s, self._p, self._key, self._shown)
+        return snapshot_of(self._shown)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         words = numbers([0.0] * k.WORDS_SIZE)
@@ -111,14 +115,14 @@ class SimulatedWorld:
         return digest(lines(log_state(service, words), int(self._s[k.NOW]), self.parameters.tick_s))
 
 
-def snapshot_of(s: Any) -> Snapshot:
-    """A window as `gauges.observe` left it."""
-    users = s[k.SHOWN_REQUESTS : k.LEDGER]
+def snapshot_of(w: Any) -> Snapshot:
+    """A window as `windows.observe` left it."""
+    users = w[k.SHOWN_REQUESTS : k.SHOWN]
     browsed, signed_in, checked_out, lost_browsing, lost_signing_in, lost_checking_out, *bad = (
         users if isinstance(users, list) else users.tolist()
     )
     return Snapshot(
-        features=np.array(s[k.SHOWN : k.SHOWN + k.CELLS]).reshape(FEATURES_SHAPE),
+        features=np.array(w[: k.CELLS]).reshape(FEATURES_SHAPE),
         journeys={
             Journey.BROWSE: JourneyCount(int(browsed), int(lost_browsing)),
             Journey.SIGN_IN: JourneyCount(int(signed_in), int(lost_signing_in)),

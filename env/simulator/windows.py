@@ -1,0 +1,333 @@
+"""A whole window at once, where no tick of it can matter by itself: what the simulator does most of the time.
+
+Its users are drawn together, and what they come to is worked out when the window is observed: in a roomy state by the
+shares that are known, in a full one by what the full queue accepts of them. `s` is a state and `p` its parameters, `w`
+the row of what is shown, all as in `layout`; `i` is a service's number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from env.simulator import layout as k
+from env.simulator.callgraph import (
+    BUCKET_BOUNDS,
+    bucket_of,
+    enter,
+    follow,
+    gateway_is_calm,
+    offer,
+    orders_are_calm,
+    reach,
+    tail_of,
+    undisturbed,
+)
+from env.simulator.compiled import Numbers, i64, inlined, jit
+from env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
+from env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
+
+_ARRIVAL_MASK = (1 << k.ARRIVAL_BITS) - 1
+_BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
+_MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
+_MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
+_OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which its queue stays full throughout
+
+
+@jit
+def foresee(s: Numbers, p: Numbers) -> bool:
+    """In an even or full state: whether windows may be drawn at once from now on, and how late answers will be then."""
+    learn_latencies(s, p)
+    offer(s, k.LOAD, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT])
+    roomy = (p[k.USERS + k.BROWSE] + p[k.USERS + k.SIGN_IN] + p[k.USERS + k.CHECK_OUT]) * k.BLOCK <= _MOST_DRAWN
+    for i in range(k.SERVICES):
+        if s[k.STATUS + i] != k.UP or s[k.WAIT + i] > 0.0:
+            continue
+        busiest = s[k.LOAD + i] + _BUSIEST * math.sqrt(s[k.LOAD + i])
+        mean = s[k.CAMPAIGN + i] * p[k.TICK_S]
+        campaign = (mean + _BUSIEST * math.sqrt(mean)) * s[k.CAMPAIGN_CPU + i]
+        work = busiest * p[k.REQUEST_CPU + i] + campaign + p[k.IDLE_CPU]
+        roomy = roomy and work <= s[k.QUOTA + i] * p[k.TICK_S]
+    return roomy
+
+
+@inlined
+def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
+    """Draw what happens in a block of ticks. False, and nothing has happened, where a tick may matter after all."""
+    drawn = users_draw(key, s[k.NOW])
+    s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn & _ARRIVAL_MASK)
+    s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, (drawn >> k.ARRIVAL_BITS) & _ARRIVAL_MASK)
+    s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, (drawn >> (2 * k.ARRIVAL_BITS)) & _ARRIVAL_MASK)
+    s[k.DRAWN_SURGE] = 0.0
+    if s[k.INVADED] >= 0.0 and not _draw_campaign(s, p, key):
+        return False
+    s[k.NOW] += k.BLOCK
+    s[k.DRAWN] = 1.0
+    return True
+
+
+@jit
+def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
+    """The campaign's part of it."""
+    i = i64(s[k.INVADED])
+    if s[k.STATUS + i] != k.UP:
+        return True
+    mean = s[k.CAMPAIGN + i] * p[k.TICK_S] * k.BLOCK
+    scatter = math.sqrt(mean)
+    # Asked of what may come and not of what is drawn: the ticks, drawn anew, would be another throw of the dice.
+    if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.MEMORY_LIMIT]:
+        return False
+    if s[k.PACE] == k.FULL and (scatter < _BUSIEST or not _overflows(s, p, i, mean)):
+        return False
+    s[k.DRAWN_SURGE] = max(0.0, mean + normal(campaign_draw(key, s[k.NOW])) * scatter)
+    return True
+
+
+@inlined
+def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
+    """Whether a campaign of so many requests in a window, and the users to be expected, keep the queue full."""
+    users = _reached(s, i, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]) * k.BLOCK
+    work = users * p[k.REQUEST_CPU + i] + campaign * s[k.CAMPAIGN_CPU + i]
+    return bool(work >= _OVERFLOWS * s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK)
+
+
+@inlined
+def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
+    """What the window that ends now shows; `key` is that of the world's draws. The next one begins."""
+    if s[k.DRAWN] == 1.0:
+        _show_drawn(s, p, key, w)
+        s[k.DRAWN] = 0.0
+    else:
+        show_counted(s, p, key, w)
+    s[k.OBSERVED] = s[k.NOW]
+    s[k.WINDOW] += 1.0
+
+
+@inlined
+def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
+    browse = s[k.DRAWN_USERS + k.BROWSE]
+    sign_in = s[k.DRAWN_USERS + k.SIGN_IN]
+    check_out = s[k.DRAWN_USERS + k.CHECK_OUT]
+    if s[k.PACE] == k.FULL:
+        _pour(s, p, browse, sign_in, check_out)
+    surge = s[k.DRAWN_SURGE]
+    invaded = i64(s[k.INVADED])
+    if surge > 0.0:
+        s[k.MEMORY + invaded] += surge * s[k.CAMPAIGN_MB + invaded]
+    _show_journey(s, key, w, k.BROWSE, browse)
+    _show_journey(s, key, w, k.SIGN_IN, sign_in)
+    _show_journey(s, key, w, k.CHECK_OUT, check_out)
+    at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
+    # One by one and not in a loop: with the place known, this is a handful of instructions.
+    _show_gateway(s, p, key, w, at_gateway, surge if invaded == k.GATEWAY else 0.0)
+    _show_leaf(s, p, key, w, k.AUTH, at_auth, surge if invaded == k.AUTH else 0.0)
+    _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, surge if invaded == k.INVENTORY else 0.0)
+    _show_orders(s, p, key, w, at_orders, surge if invaded == k.ORDERS else 0.0)
+    _show_leaf(s, p, key, w, k.PAYMENTS, at_payments, surge if invaded == k.PAYMENTS else 0.0)
+    for i in range(k.SERVICES):
+        w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
+
+
+@inlined
+def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) -> None:
+    lost = s[k.JOURNEY_LOST + journey]
+    show_users(s, key, w, journey, users, users * lost, math.sqrt(users * lost * (1.0 - lost)))
+
+
+@inlined
+def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, surge: float) -> None:
+    """A service that calls nobody."""
+    if s[k.STATUS + i] != k.UP:
+        show_nothing(w, i)
+        return
+    answers = count + surge
+    asked = 1.0 if answers > 0.0 else 0.0
+    _show(s, p, key, w, i, count, surge, asked * s[k.BAD + i], s[k.TOTAL + i], asked * s[k.P95 + i])
+
+
+@inlined
+def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, surge: float) -> None:
+    if s[k.STATUS + k.ORDERS] != k.UP:
+        show_nothing(w, k.ORDERS)
+        return
+    answers = count + surge
+    error_ratio = p95_s = 0.0
+    if answers > 0.0:
+        error_ratio = s[k.BAD + k.ORDERS]
+        p95_s = s[k.P95 + k.ORDERS]
+        if surge > 0.0:
+            error_ratio = (count * error_ratio + surge * (1.0 - s[k.PASS_ORDERS])) / answers
+        if p95_s < 0.0:
+            accept = s[k.ACCEPT + k.ORDERS]
+            enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
+            enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
+            p95_s = _p95_of_histogram(w, k.BUCKETS - 1, answers)
+    _show(s, p, key, w, k.ORDERS, count, surge, error_ratio, s[k.TOTAL + k.ORDERS], p95_s)
+
+
+@inlined
+def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, surge: float) -> None:
+    if s[k.STATUS + k.GATEWAY] != k.UP:
+        show_nothing(w, k.GATEWAY)
+        return
+    answers = count + surge
+    error_ratio = p95_s = 0.0
+    if answers > 0.0:
+        own_s = p[k.OWN_LATENCY + k.GATEWAY] + s[k.WAIT + k.GATEWAY]
+        errors = surge * (1.0 - s[k.PASS_GATEWAY])
+        weighted_s = surge * own_s
+        for journey in range(k.JOURNEYS):
+            users = s[k.DRAWN_USERS + journey]
+            errors += users * s[k.JOURNEY_BAD + journey]
+            weighted_s += users * s[k.JOURNEY_S + journey]
+        per_answer = 1.0 / answers
+        error_ratio = errors * per_answer
+        s[k.TOTAL + k.GATEWAY] = weighted_s * per_answer
+        p95_s = s[k.P95 + k.GATEWAY]
+        if p95_s < 0.0:
+            p95_s = _p95_of_gateway(s, w, answers, surge, own_s)
+    _show(s, p, key, w, k.GATEWAY, count, surge, error_ratio, s[k.TOTAL + k.GATEWAY], p95_s)
+
+
+@inlined
+def _show(
+    s: Numbers,
+    p: Numbers,
+    key: Any,
+    w: Numbers,
+    i: int,
+    count: float,
+    surge: float,
+    error_ratio: float,
+    total_s: float,
+    p95_s: float,
+) -> None:
+    """One service's features, as `gauges` shows those of a counted window."""
+    row = i * k.FEATURES
+    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
+    per_s = p[k.PER_BLOCK_S]
+    rate = (count + surge) * per_s
+    work = count * p[k.REQUEST_CPU + i] + surge * s[k.CAMPAIGN_CPU + i] + k.BLOCK * p[k.IDLE_CPU]
+    in_service = rate * s[k.ACCEPT + i] * (total_s - s[k.WAIT + i])
+    w[row + k.COLUMN_UP] = 1.0
+    w[row + k.COLUMN_RATE] = rate
+    w[row + k.COLUMN_ERRORS] = error_ratio
+    w[row + k.COLUMN_P95] = p95_s * (1.0 + P95_SCATTER * normal(drawn))
+    w[row + k.COLUMN_CPU] = min(1.0, work * per_s * s[k.PER_QUOTA + i])
+    w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
+    w[row + k.COLUMN_IN_FLIGHT] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
+
+
+@jit
+def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float) -> None:
+    """What a queue that is full throughout the window accepts, how long it is waited in, and what follows."""
+    i = i64(s[k.INVADED])
+    surge = s[k.DRAWN_SURGE]
+    count = _reached(s, i, browse, sign_in, check_out)
+    work = count * p[k.REQUEST_CPU + i] + surge * s[k.CAMPAIGN_CPU + i] + k.BLOCK * p[k.IDLE_CPU]
+    count += surge
+    each = work / count
+    capacity = s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK
+    # A 503 is cheap, not free. How many there are depends on what they leave of the quota: from the last window's, twice.
+    shed = s[k.SHED + i] * k.BLOCK
+    for _ in range(2):
+        shed = count - (capacity - min(0.5 * capacity, shed * p[k.SHED_CPU])) / each
+    s[k.SHED + i] = shed / k.BLOCK
+    s[k.ACCEPT + i] = 1.0 - shed / count
+    s[k.WAIT + i] = s[k.QUEUE + i] * each * s[k.PER_QUOTA + i]
+    follow(s, p)
+    learn_latencies(s, p)
+
+
+@inlined
+def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float) -> float:
+    """What of it reaches service `i`."""
+    gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
+    if i == k.GATEWAY:
+        return gateway
+    if i == k.AUTH:
+        return auth
+    if i == k.INVENTORY:
+        return inventory
+    return orders if i == k.ORDERS else payments
+
+
+@inlined
+def learn_latencies(s: Numbers, p: Numbers) -> None:
+    """How late answers are, once the shares are known: a quantile, or the buckets that they are in."""
+    _learn_leaf(s, p, k.AUTH)
+    _learn_leaf(s, p, k.INVENTORY)
+    _learn_leaf(s, p, k.PAYMENTS)
+    s[k.P95 + k.ORDERS] = p[k.UNLOADED_P95 + k.ORDERS]
+    if not orders_are_calm(s):
+        alone = s[k.INVADED] != k.ORDERS
+        s[k.P95 + k.ORDERS] = _p95_around(s[k.TOTAL + k.ORDERS], s[k.ACCEPT + k.ORDERS]) if alone else -1.0
+    s[k.P95 + k.GATEWAY] = p[k.UNLOADED_P95 + k.GATEWAY]
+    if not gateway_is_calm(s):
+        s[k.P95 + k.GATEWAY] = -1.0
+        for journey in range(k.JOURNEYS):
+            latency = s[k.JOURNEY_S + journey]
+            place = bucket_of(0.9 * latency)
+            s[k.JOURNEY_PLACES + 2 * journey] = place
+            s[k.JOURNEY_PLACES + 2 * journey + 1] = tail_of(place, latency)
+
+
+@inlined
+def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
+    calm = undisturbed(s, i)
+    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if calm else _p95_around(s[k.TOTAL + i], s[k.ACCEPT + i])
+
+
+@jit
+def _p95_around(latency: float, accept: float) -> float:
+    """As of a histogram with answers around one latency, and those that were turned away at once."""
+    place = bucket_of(0.9 * latency)
+    tail = tail_of(place, latency)
+    upper = accept if tail == place else 0.25 * accept
+    if upper >= 0.05:
+        return _within(tail, 0.05 / upper)
+    if accept >= 0.05:
+        return _within(place, (0.05 - upper) / (accept - upper))
+    return _within(0, (0.05 - accept) / (1.0 - accept))
+
+
+@inlined
+def _within(bucket: int, share: float) -> float:
+    """The latency that so large a share of a bucket's answers are beyond; the last bound in the bucket above it."""
+    if bucket == k.BUCKETS - 1:
+        return float(BUCKET_BOUNDS[k.BUCKETS - 2])
+    lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
+    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * share)
+
+
+@jit
+def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float) -> float:
+    """Of the journeys' answers and a campaign's together."""
+    accept = s[k.ACCEPT + k.GATEWAY]
+    top = 0
+    for journey in range(k.JOURNEYS):
+        served = s[k.DRAWN_USERS + journey] * accept
+        tail = i64(s[k.JOURNEY_PLACES + 2 * journey + 1])
+        w[k.HISTOGRAM + i64(s[k.JOURNEY_PLACES + 2 * journey])] += 0.75 * served
+        w[k.HISTOGRAM + tail] += 0.25 * served
+        top = max(top, tail)
+    w[k.HISTOGRAM] += (answers - surge) * (1.0 - accept)
+    if surge > 0.0:
+        enter(w, k.HISTOGRAM, surge, accept, own_s)
+        top = k.BUCKETS - 1
+    return float(_p95_of_histogram(w, top, answers))
+
+
+@jit
+def _p95_of_histogram(w: Numbers, top: int, answers: float) -> float:
+    """Of so many answers, none above the bucket `top`; they are taken out again."""
+    rest = 0.05 * answers
+    bucket = top
+    above = 0.0
+    while bucket > 0 and above + w[k.HISTOGRAM + bucket] < rest:
+        above += w[k.HISTOGRAM + bucket]
+        bucket -= 1
+    count = w[k.HISTOGRAM + bucket]
+    for each in range(k.BUCKETS):
+        w[k.HISTOGRAM + each] = 0.0
+    return float(_within(bucket, min(1.0, (rest - above) / count) if count > 0.0 else 0.0))
