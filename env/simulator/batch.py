@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -33,6 +34,8 @@ from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
 from env.world import FEATURES_SHAPE, LogLine, WorldError
 
 LEAST_FOR_A_THREAD = 128  # environments: handing fewer to a thread costs more than playing them
+LEAST_IN_A_SLICE = 64
+SLICES_FOR_A_THREAD = 8
 
 
 class Autoreset(Enum):
@@ -96,9 +99,13 @@ class BatchedSimulator:
             self._which,
             self._over,
         )
-        self._slices = _slices(size, threads)
-        self._shown = table(len(self._slices), 2 * k.SHOWN_ROW)  # room for what a window shows, one for each slice
+        self._slices = _slices(size, threads if COMPILED else 1)  # plain Python gains nothing from several
+        # Room for what a window shows, for each thread; far enough apart that none waits for another's cache.
+        self._shown = table(len(self._slices), 2 * k.SHOWN_ROW)
         self._pool: ThreadPoolExecutor | None = None
+        if len(self._shown) > 1:
+            self._pool = ThreadPoolExecutor(len(self._shown) - 1, thread_name_prefix="mirr-batch")
+            weakref.finalize(self, self._pool.shutdown, wait=False)
 
     @property
     def features(self) -> NDArray[np.float32]:  # (size, services, features)
@@ -259,28 +266,52 @@ class BatchedSimulator:
         return f"the episode of environment {e} is over; call reset(mask=...) first"
 
     def _run(self, function: Any, *arguments: Any) -> None:
-        """Call a function of `lanes` on every slice, each in a thread of its own; the last in this one."""
-        if len(self._slices) > 1 and self._pool is None:
-            self._pool = ThreadPoolExecutor(len(self._slices) - 1, thread_name_prefix="mirr-batch")
-            weakref.finalize(self, self._pool.shutdown, wait=False)
-        others = [
-            self._pool.submit(function, first, last, shown, *arguments)
-            for (first, last), shown in zip(self._slices[:-1], self._shown, strict=False)
+        """Call a function of `lanes` on every slice. This thread begins with its own at once, and the others, which take
+        a while to wake, with theirs; who is done early takes from the rest."""
+        waiting = [deque(own) for own in self._slices]
+        helpers = [
+            self._pool.submit(_work_off, waiting, place, function, self._shown[place], arguments)
+            for place in range(1, len(waiting))
             if self._pool is not None
         ]
-        found = [function(*self._slices[-1], self._shown[-1], *arguments), *(other.result() for other in others)]
-        if (stuck := max(found)) >= 0:
+        try:
+            stuck = _work_off(waiting, 0, function, self._shown[0], arguments)
+        finally:
+            for own in waiting:
+                own.clear()
+            found = [helper.result() for helper in helpers if not helper.cancel()]
+        if (stuck := max(stuck, *found, -1)) >= 0:
             raise WorldError(
                 f"{_fault(self._rows[stuck])} did not land in environment {stuck}, seed "
                 f"{int(self._wholes[stuck][lanes.SEED])}; see its parameters"
             )
 
 
-def _slices(size: int, threads: int) -> list[tuple[int, int]]:
-    """Contiguous parts, one for each thread that is worth its cost; plain Python gains nothing from several."""
-    parts = min(threads, max(1, size // LEAST_FOR_A_THREAD)) if COMPILED else 1
+def _work_off(
+    waiting: list[deque[tuple[int, int]]], place: int, function: Any, shown: Any, arguments: tuple[Any, ...]
+) -> int:
+    """Call `function` on one's own slices, then on others', from their end: what is in a core's cache stays there, as
+    far as can be. The number of a lane that is stuck, or -1."""
+    stuck = -1
+    for turn in range(len(waiting)):
+        theirs = waiting[(place + turn) % len(waiting)]
+        take = theirs.pop if turn else theirs.popleft
+        while theirs:
+            try:
+                first, last = take()
+            except IndexError:  # another thread has just taken the last one
+                break
+            stuck = max(stuck, function(first, last, shown, *arguments))
+    return stuck
+
+
+def _slices(size: int, threads: int) -> list[list[tuple[int, int]]]:
+    """For each thread that is worth its cost, contiguous parts of a batch, several where that evens out the load."""
+    threads = max(1, min(threads, size // LEAST_FOR_A_THREAD))
+    parts = 1 if threads == 1 else threads * max(1, min(SLICES_FOR_A_THREAD, size // (threads * LEAST_IN_A_SLICE)))
     edges = [size * part // parts for part in range(parts + 1)]
-    return list(itertools.pairwise(edges))
+    slices = list(itertools.pairwise(edges))
+    return [slices[len(slices) * thread // threads : len(slices) * (thread + 1) // threads] for thread in range(threads)]
 
 
 def _fault(b: Any) -> Fault:
