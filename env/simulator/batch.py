@@ -76,7 +76,7 @@ class BatchedSimulator:
             raise ValueError("a batch plays the base task of 41 actions; play packs with env.environment.Environment")
         self._g = numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s)))
         self._rows = table(size, k.ROW)
-        self._ended = table(size, k.SHOWN + k.ROW - k.LEDGER)
+        self._ended = table(size, lanes.ENDED)
         self._wholes = whole_numbers(size, lanes.WHOLES)
         self._features = np.zeros((size, k.CELLS), dtype=np.float32)
         self._final = np.full((size, k.CELLS), np.nan, dtype=np.float32)
@@ -119,8 +119,8 @@ class BatchedSimulator:
 
     def column(self, place: int, *, ended: bool = False) -> NDArray[np.float64]:  # (size,)
         """One number of `layout`'s ledger for every environment, or for each one's last episode that is over."""
-        assert place >= k.LEDGER
-        rows, place = (self._ended, k.SHOWN + place - k.LEDGER) if ended else (self._rows, place)
+        assert place < k.STATE_BEGINS
+        rows, place = (self._ended, k.SHOWN + place) if ended else (self._rows, place)
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
 
     @property
@@ -232,7 +232,9 @@ class BatchedSimulator:
 
     def _ended_row(self, e: int) -> Any:
         """As a row, without the state."""
-        return [0.0] * k.LEDGER + list(self._ended[e][k.SHOWN :])
+        ended = list(self._ended[e])
+        ledger, read = ended[k.SHOWN : lanes.ENDED_READ], ended[lanes.ENDED_READ :]
+        return [*ledger, *[0.0] * (k.READ - k.STATE_BEGINS), *read]
 
     def _observation(self, b: Any, features: NDArray[np.float32], which: int) -> Observation:
         action = ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None

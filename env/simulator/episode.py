@@ -27,7 +27,7 @@ _REMEDY_BEGINS = constants(
 @jit
 def open_ledger(s: Numbers, mode: int, i: int) -> None:
     """The ledger of an episode that has yet to begin."""
-    for place in range(k.LEDGER, k.ROW):
+    for place in range(k.LEDGER, k.STATE_BEGINS):
         s[place] = 0.0
     s[k.MODE] = mode
     s[k.SERVICE] = i

@@ -12,6 +12,7 @@ from env.simulator import layout as k
 from env.simulator.compiled import Numbers, i64, jit, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
+from env.simulator.prefetching import prefetch
 from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, output
 
 # Columns of a lane's whole numbers.
@@ -22,6 +23,10 @@ WORLD_KEY: Final = 3
 NOISE_KEY: Final = 4
 ENDED_SEED: Final = 5  # of the last episode that is over
 WHOLES: Final = 6
+
+# An ended row: the last window, the ledger, what the log read last depends on.
+ENDED_READ: Final = k.SHOWN + k.STATE_BEGINS
+ENDED: Final = ENDED_READ + k.READ_AT + 1 - k.READ
 
 # How an episode follows another, as in Gymnasium.
 NEXT_STEP: Final = 0  # the step after the last one begins it, whatever the action
@@ -100,6 +105,12 @@ def step_slice(
     """Play one step of each lane; the number of one whose next fault never shows, or -1."""
     rows, parameters, wholes, features, _, _, _, which, over = tables
     for e in range(first, last):
+        if e + 3 < last:
+            for line in range(12):
+                prefetch(rows, e + 3, line * 8)
+            prefetch(features, e + 3, 0)
+            prefetch(features, e + 3, 16)
+            prefetch(features, e + 3, 32)
         rewards[e] = 0.0
         terminated[e] = False
         truncated[e] = False
@@ -131,8 +142,10 @@ def _keep_ended(e: int, w: Numbers, tables: Tables) -> None:
     rows, _, wholes, features, ended, final, _, _, _ = tables
     for place in range(k.SHOWN):
         ended[e][place] = w[place]
-    for place in range(k.LEDGER, k.ROW):
-        ended[e][k.SHOWN + place - k.LEDGER] = rows[e][place]
+    for place in range(k.STATE_BEGINS):
+        ended[e][k.SHOWN + place] = rows[e][place]
+    for place in range(k.READ, k.READ_AT + 1):
+        ended[e][ENDED_READ + place - k.READ] = rows[e][place]
     for cell in range(k.CELLS):
         final[e, cell] = features[e, cell]
     wholes[e][ENDED_SEED] = wholes[e][SEED]

@@ -38,18 +38,41 @@ DOWN: Final = 0.0
 BOOTING: Final = 1.0
 UP: Final = 2.0
 
+# A lane's row: the ledger, the state, and what the log read last depends on.
+
+# The ledger of the episode: what its judge knows.
+LEDGER: Final = 0
+MODE: Final = 0  # of the fault
+SERVICE: Final = 1
+STEP: Final = 2  # steps taken
+COMMITTED: Final = 3  # 1 once a diagnosis counts
+DIAGNOSED: Final = 4  # 1 where it was right
+FIXED: Final = 5
+HEALTHY: Final = 6  # steps running inside every objective, since the fix
+COLLAPSING: Final = 7  # steps running with nothing left for the users
+OUTCOME: Final = 8
+REWARD: Final = 9  # so far
+FAILED_REQUESTS: Final = 10
+LOST_S: Final = 11
+NEEDLESS: Final = 12
+DIAGNOSED_AT_S: Final = 13  # negative where it was not
+DIAGNOSIS: Final = 14  # the number of the first one; negative where there was none
+ACTION: Final = 15  # the number of the last one; negative before the first
+RESULT: Final = 16  # what became of it
+
 # The state. First what every step reads, so that a lane is few lines of a cache; where a comment says so, a block of one
 # number per service or per journey.
-NOW: Final = 0  # ticks since restore
-WINDOW: Final = 1  # observations since restore
-OBSERVED: Final = 2  # the tick of the last one: there every window begins that SINCE says nothing of
-PACE: Final = 3  # how much of the next stretch of ticks may be taken at once; see below
-INVADED: Final = 4  # in an even or full state, the service that a campaign is on; negative where there is none
-DRAWN: Final = 5  # 1 where the window that ends now was drawn at once, and is worked out when it is observed
-DRAWN_USERS: Final = 6  # by journey
-DRAWN_SURGE: Final = 9  # requests of the campaign
+STATE_BEGINS: Final = 17
+NOW: Final = 17  # ticks since restore
+WINDOW: Final = 18  # observations since restore
+OBSERVED: Final = 19  # the tick of the last one: there every window begins that SINCE says nothing of
+PACE: Final = 20  # how much of the next stretch of ticks may be taken at once; see below
+INVADED: Final = 21  # in an even or full state, the service that a campaign is on; negative where there is none
+DRAWN: Final = 22  # 1 where the window that ends now was drawn at once, and is worked out when it is observed
+DRAWN_USERS: Final = 23  # by journey
+DRAWN_SURGE: Final = 26  # requests of the campaign
 # Shares of calls that went well in the last tick.
-FLOW: Final = 10
+FLOW: Final = 27
 PASS_GATEWAY: Final = FLOW + 0
 PASS_ORDERS: Final = FLOW + 1
 AUTH_OK: Final = FLOW + 2  # gateway -> auth
@@ -60,54 +83,55 @@ CHARGE_OK: Final = FLOW + 6  # orders -> payments
 STALE: Final = FLOW + 7  # 1 where something has changed since these shares were worked out
 FLOWS: Final = 8
 # What becomes of requests and of users, worked out with them.
-JOURNEY_BAD: Final = 18  # share of a journey's answers by the gateway that are errors, by journey
-JOURNEY_LOST: Final = 21  # share of the users who fail, be it that their answer comes too late, by journey
-JOURNEY_S: Final = 24  # seconds from request to answer, by journey
-BAD: Final = 27  # share of the answers to callers that are errors, per service; the gateway's depends on the journey
-TOTAL: Final = 32  # seconds from request to answer, mean, per service
-STATUS: Final = 37  # per service
-MEMORY: Final = 42  # MB resident, per service
-PER_QUOTA: Final = 47  # 1 / QUOTA, per service
-RUNS_BAD: Final = 52  # 1 where it runs a bad release, per service
-P95: Final = 57  # of answers while the state stays even or full; negative where it depends on who comes; per service
-JOURNEY_PLACES: Final = 62  # for each journey the two buckets that the gateway's answers are in, where they are not calm
+JOURNEY_BAD: Final = 35  # share of a journey's answers by the gateway that are errors, by journey
+JOURNEY_LOST: Final = 38  # share of the users who fail, be it that their answer comes too late, by journey
+JOURNEY_S: Final = 41  # seconds from request to answer, by journey
+BAD: Final = 44  # share of the answers to callers that are errors, per service; the gateway's depends on the journey
+TOTAL: Final = 49  # seconds from request to answer, mean, per service
+STATUS: Final = 54  # per service
+MEMORY: Final = 59  # MB resident, per service
+PER_QUOTA: Final = 64  # 1 / QUOTA, per service
+RUNS_BAD: Final = 69  # 1 where it runs a bad release, per service
+P95: Final = 74  # of answers while the state stays even or full; negative where it depends on who comes; per service
+HOLD: Final = 79  # seconds that a request stays in a service, turned away or not, without the queue; per service
+JOURNEY_PLACES: Final = 84  # for each journey the two buckets that the gateway's answers are in, where they are not calm
 
 # The rest of the state, per service.
-QUOTA: Final = 68  # cores
-WAIT: Final = 73  # seconds in the queue
-CAMPAIGN: Final = 78  # requests per second from outside the users
-ACCEPT: Final = 83  # share of requests not turned away; 0 where nothing listens
-SPOILED: Final = 88  # share of requests that meet a spoiled row: only where the running release reads them
-QUEUE: Final = 93  # requests waiting for CPU
-SHED: Final = 98  # requests turned away in the last tick
-CAMPAIGN_CPU: Final = 103  # CPU seconds of each of its requests
-CAMPAIGN_MB: Final = 108  # memory that each leaves behind
-LOAD: Final = 113  # ordinary requests offered in a tick
-OFFERED: Final = 118  # ordinary requests of the ticks being settled
-SURGE: Final = 123  # campaign requests offered in this tick
-SURGE_SUM: Final = 128  # campaign requests of the ticks that wait to be settled
+QUOTA: Final = 90  # cores
+WAIT: Final = 95  # seconds in the queue
+CAMPAIGN: Final = 100  # requests per second from outside the users
+ACCEPT: Final = 105  # share of requests not turned away; 0 where nothing listens
+SPOILED: Final = 110  # share of requests that meet a spoiled row: only where the running release reads them
+QUEUE: Final = 115  # requests waiting for CPU
+SHED: Final = 120  # requests turned away in the last tick
+CAMPAIGN_CPU: Final = 125  # CPU seconds of each of its requests
+CAMPAIGN_MB: Final = 130  # memory that each leaves behind
+LOAD: Final = 135  # ordinary requests offered in a tick
+OFFERED: Final = 140  # ordinary requests of the ticks being settled
+SURGE: Final = 145  # campaign requests offered in this tick
+SURGE_SUM: Final = 150  # campaign requests of the ticks that wait to be settled
 # The window, where it is counted tick by tick: what has happened since it began.
-SINCE: Final = 133  # the tick at which it began, where that was after the last observation; negative otherwise
-ANSWERS: Final = 138
-ERRORS: Final = 143
-CPU: Final = 148
-CALM: Final = 153  # answers whose latencies are those of an unloaded service
+SINCE: Final = 155  # the tick at which it began, where that was after the last observation; negative otherwise
+ANSWERS: Final = 160
+ERRORS: Final = 165
+CPU: Final = 170
+CALM: Final = 175  # answers whose latencies are those of an unloaded service
 # Seldom looked at.
-BOOT_LEFT: Final = 158  # CPU seconds until the process listens
-READY_TICK: Final = 163  # when it began to listen
-STOPPED_TICK: Final = 168  # when its last process ended
-NEXT: Final = 173  # 1 where the next release runs
-SOUND: Final = 178  # 1 where that is a good one
-ROWS_SPOILED: Final = 183  # share of its rows
-BOOTED: Final = 188  # 1 where it was started since the episode began
+BOOT_LEFT: Final = 180  # CPU seconds until the process listens
+READY_TICK: Final = 185  # when it began to listen
+STOPPED_TICK: Final = 190  # when its last process ended
+NEXT: Final = 195  # 1 where the next release runs
+SOUND: Final = 200  # 1 where that is a good one
+ROWS_SPOILED: Final = 205  # share of its rows
+BOOTED: Final = 210  # 1 where it was started since the episode began
 
 # Users, by journey, where they are counted tick by tick.
-PENDING: Final = 193  # begun, and not yet followed through the call graph
-BEGUN: Final = 196  # in this window
-FAILED: Final = 199  # expected failures in this window
-SCATTER: Final = 202  # their variance
+PENDING: Final = 215  # begun, and not yet followed through the call graph
+BEGUN: Final = 218  # in this window
+FAILED: Final = 221  # expected failures in this window
+SCATTER: Final = 224  # their variance
 
-LATE: Final = 205  # a histogram per service, of answers whose latencies are not those of an unloaded service
+LATE: Final = 227  # a histogram per service, of answers whose latencies are not those of an unloaded service
 
 # Values of PACE.
 UNEVEN: Final = 0.0
@@ -127,28 +151,9 @@ WORDS_SIZE: Final = WORDS_FLOW + FLOWS
 
 STATE: Final = WORDS + SERVICES * WORDS_SIZE
 
-# After the state, in the same row, the ledger of the episode: what its judge knows.
-LEDGER: Final = STATE
-MODE: Final = LEDGER + 0  # of the fault
-SERVICE: Final = LEDGER + 1
-STEP: Final = LEDGER + 2  # steps taken
-COMMITTED: Final = LEDGER + 3  # 1 once a diagnosis counts
-DIAGNOSED: Final = LEDGER + 4  # 1 where it was right
-FIXED: Final = LEDGER + 5
-HEALTHY: Final = LEDGER + 6  # steps running inside every objective, since the fix
-COLLAPSING: Final = LEDGER + 7  # steps running with nothing left for the users
-OUTCOME: Final = LEDGER + 8
-REWARD: Final = LEDGER + 9  # so far
-FAILED_REQUESTS: Final = LEDGER + 10
-LOST_S: Final = LEDGER + 11
-NEEDLESS: Final = LEDGER + 12
-DIAGNOSED_AT_S: Final = LEDGER + 13  # negative where it was not
-DIAGNOSIS: Final = LEDGER + 14  # the number of the first one; negative where there was none
-ACTION: Final = LEDGER + 15  # the number of the last one; negative before the first
-RESULT: Final = LEDGER + 16  # what became of it
-READ: Final = LEDGER + 17  # what the log read last depends on, as in WORDS, and when it was read
+READ: Final = STATE  # as in WORDS, and when it was read
 READ_AT: Final = READ + WORDS_SIZE
-ROW: Final = READ_AT + 1
+ROW: Final = (READ_AT + 8) // 8 * 8  # whole lines of a cache
 
 # What a window shows, a row of its own. Features in rows of services, users and failures by journey, and who runs a bad
 # release; then room to sort latencies in.

@@ -17,7 +17,7 @@ from env.simulator.stretches import advance, find_pace
 @inlined
 def steady(s: Numbers, p: Numbers) -> None:
     """The state in which nothing has happened yet."""
-    for place in range(k.STATE):
+    for place in range(k.STATE_BEGINS, k.STATE):
         s[place] = p[k.STEADY + place]
 
 

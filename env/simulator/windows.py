@@ -31,6 +31,9 @@ _ARRIVAL_MASK = (1 << k.ARRIVAL_BITS) - 1
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
 _MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
+Campaign = tuple[float, float, float]
+"""What a service gets of it in a window: requests, the CPU seconds they take, and how many of all wait there."""
+
 _OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which its queue stays full throughout
 
 
@@ -108,22 +111,26 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
     browse = s[k.DRAWN_USERS + k.BROWSE]
     sign_in = s[k.DRAWN_USERS + k.SIGN_IN]
     check_out = s[k.DRAWN_USERS + k.CHECK_OUT]
-    if s[k.PACE] == k.FULL:
-        _pour(s, p, browse, sign_in, check_out)
     surge = s[k.DRAWN_SURGE]
     invaded = i64(s[k.INVADED])
+    campaign = nobody = (0.0, 0.0, 0.0)
     if surge > 0.0:
         s[k.MEMORY + invaded] += surge * s[k.CAMPAIGN_MB + invaded]
+        queue = 0.0
+        if s[k.PACE] == k.FULL:
+            _pour(s, p, browse, sign_in, check_out)
+            queue = s[k.QUEUE + invaded]
+        campaign = (surge, surge * s[k.CAMPAIGN_CPU + invaded], queue)
     _show_journey(s, key, w, k.BROWSE, browse)
     _show_journey(s, key, w, k.SIGN_IN, sign_in)
     _show_journey(s, key, w, k.CHECK_OUT, check_out)
     at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
     # One by one and not in a loop: with the place known, this is a handful of instructions.
-    _show_gateway(s, p, key, w, at_gateway, surge if invaded == k.GATEWAY else 0.0)
-    _show_leaf(s, p, key, w, k.AUTH, at_auth, surge if invaded == k.AUTH else 0.0)
-    _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, surge if invaded == k.INVENTORY else 0.0)
-    _show_orders(s, p, key, w, at_orders, surge if invaded == k.ORDERS else 0.0)
-    _show_leaf(s, p, key, w, k.PAYMENTS, at_payments, surge if invaded == k.PAYMENTS else 0.0)
+    _show_gateway(s, p, key, w, at_gateway, campaign if invaded == k.GATEWAY else nobody)
+    _show_leaf(s, p, key, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody)
+    _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody)
+    _show_orders(s, p, key, w, at_orders, campaign if invaded == k.ORDERS else nobody)
+    _show_leaf(s, p, key, w, k.PAYMENTS, at_payments, campaign if invaded == k.PAYMENTS else nobody)
     for i in range(k.SERVICES):
         w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
 
@@ -135,21 +142,21 @@ def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) 
 
 
 @inlined
-def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, surge: float) -> None:
+def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, campaign: Campaign) -> None:
     """A service that calls nobody."""
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
         return
-    answers = count + surge
-    asked = 1.0 if answers > 0.0 else 0.0
-    _show(s, p, key, w, i, count, surge, asked * s[k.BAD + i], s[k.TOTAL + i], asked * s[k.P95 + i])
+    asked = 1.0 if count + campaign[0] > 0.0 else 0.0
+    _show(s, p, key, w, i, count, campaign, asked * s[k.BAD + i], asked * s[k.P95 + i])
 
 
 @inlined
-def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, surge: float) -> None:
+def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, campaign: Campaign) -> None:
     if s[k.STATUS + k.ORDERS] != k.UP:
         show_nothing(w, k.ORDERS)
         return
+    surge = campaign[0]
     answers = count + surge
     error_ratio = p95_s = 0.0
     if answers > 0.0:
@@ -162,20 +169,23 @@ def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, sur
             enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
             enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
             p95_s = _p95_of_histogram(w, k.BUCKETS - 1, answers)
-    _show(s, p, key, w, k.ORDERS, count, surge, error_ratio, s[k.TOTAL + k.ORDERS], p95_s)
+    _show(s, p, key, w, k.ORDERS, count, campaign, error_ratio, p95_s)
 
 
 @inlined
-def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, surge: float) -> None:
+def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, campaign: Campaign) -> None:
     if s[k.STATUS + k.GATEWAY] != k.UP:
         show_nothing(w, k.GATEWAY)
         return
+    surge = campaign[0]
     answers = count + surge
     error_ratio = p95_s = 0.0
     if answers > 0.0:
-        own_s = p[k.OWN_LATENCY + k.GATEWAY] + s[k.WAIT + k.GATEWAY]
-        errors = surge * (1.0 - s[k.PASS_GATEWAY])
-        weighted_s = surge * own_s
+        errors = weighted_s = own_s = 0.0
+        if surge > 0.0:
+            own_s = p[k.OWN_LATENCY + k.GATEWAY] + s[k.WAIT + k.GATEWAY]
+            errors = surge * (1.0 - s[k.PASS_GATEWAY])
+            weighted_s = surge * own_s
         for journey in range(k.JOURNEYS):
             users = s[k.DRAWN_USERS + journey]
             errors += users * s[k.JOURNEY_BAD + journey]
@@ -186,7 +196,8 @@ def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, su
         p95_s = s[k.P95 + k.GATEWAY]
         if p95_s < 0.0:
             p95_s = _p95_of_gateway(s, w, answers, surge, own_s)
-    _show(s, p, key, w, k.GATEWAY, count, surge, error_ratio, s[k.TOTAL + k.GATEWAY], p95_s)
+        _learn_hold(s, k.GATEWAY)
+    _show(s, p, key, w, k.GATEWAY, count, campaign, error_ratio, p95_s)
 
 
 @inlined
@@ -197,25 +208,24 @@ def _show(
     w: Numbers,
     i: int,
     count: float,
-    surge: float,
+    campaign: Campaign,
     error_ratio: float,
-    total_s: float,
     p95_s: float,
 ) -> None:
     """One service's features, as `gauges` shows those of a counted window."""
+    surge, surge_work, queue = campaign
     row = i * k.FEATURES
     drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
     per_s = p[k.PER_BLOCK_S]
     rate = (count + surge) * per_s
-    work = count * p[k.REQUEST_CPU + i] + surge * s[k.CAMPAIGN_CPU + i] + k.BLOCK * p[k.IDLE_CPU]
-    in_service = rate * s[k.ACCEPT + i] * (total_s - s[k.WAIT + i])
+    work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
     w[row + k.COLUMN_ERRORS] = error_ratio
     w[row + k.COLUMN_P95] = p95_s * (1.0 + P95_SCATTER * normal(drawn))
     w[row + k.COLUMN_CPU] = min(1.0, work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
-    w[row + k.COLUMN_IN_FLIGHT] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
+    w[row + k.COLUMN_IN_FLIGHT] = float(int(queue + rate * s[k.HOLD + i] + uniform(drawn)))
 
 
 @jit
@@ -258,6 +268,7 @@ def learn_latencies(s: Numbers, p: Numbers) -> None:
     _learn_leaf(s, p, k.AUTH)
     _learn_leaf(s, p, k.INVENTORY)
     _learn_leaf(s, p, k.PAYMENTS)
+    _learn_hold(s, k.ORDERS)
     s[k.P95 + k.ORDERS] = p[k.UNLOADED_P95 + k.ORDERS]
     if not orders_are_calm(s):
         alone = s[k.INVADED] != k.ORDERS
@@ -276,6 +287,12 @@ def learn_latencies(s: Numbers, p: Numbers) -> None:
 def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
     calm = undisturbed(s, i)
     s[k.P95 + i] = p[k.UNLOADED_P95 + i] if calm else _p95_around(s[k.TOTAL + i], s[k.ACCEPT + i])
+    _learn_hold(s, i)
+
+
+@inlined
+def _learn_hold(s: Numbers, i: int) -> None:
+    s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
 
 
 @jit
