@@ -47,6 +47,7 @@ from env.simulator.layout import (
     SIGN_IN,
     SPOILED,
     SPREAD,
+    STALE,
     SURGE_SUM,
     TOTAL,
     USER_LIMIT,
@@ -79,15 +80,17 @@ def offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float
 
 
 @jit
-def settle(s: Numbers, p: Numbers) -> None:
-    """Follow the pending journeys down the call graph and back, into counters and failures; leaves none pending."""
+def settle(s: Numbers, p: Numbers, anew: bool) -> None:
+    """Count what becomes of the pending journeys, by the shares that are known; or, where their tick has changed how
+    things are, by shares worked out `anew`. Leaves none pending."""
+    offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
+    if anew:
+        follow(s, p)
     if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
         return
-    offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
-    follow(s, p)
-    _count(s, AUTH, p[OWN_LATENCY + AUTH])
-    _count(s, INVENTORY, p[OWN_LATENCY + INVENTORY])
-    _count(s, PAYMENTS, p[OWN_LATENCY + PAYMENTS])
+    _count(s, AUTH)
+    _count(s, INVENTORY)
+    _count(s, PAYMENTS)
     _count_orders(s, p)
     _count_gateway(s, p)
     for journey in range(JOURNEYS):
@@ -113,6 +116,7 @@ def follow(s: Numbers, p: Numbers) -> None:
     s[CHARGE_OK] = payments * (1.0 - beyond(s[TOTAL + PAYMENTS], hurry, spread))
     _follow_orders(s, p, hurry, patience, spread)
     _follow_gateway(s, p, patience, spread)
+    s[STALE] = 0.0
 
 
 @inlined
@@ -182,7 +186,7 @@ def gateway_is_calm(s: Numbers) -> bool:
 
 
 @inlined
-def _count(s: Numbers, i: int, own_s: float) -> None:
+def _count(s: Numbers, i: int) -> None:
     """Counters of a service that calls nobody."""
     accept = s[ACCEPT + i]
     if accept == 0.0:
@@ -193,7 +197,7 @@ def _count(s: Numbers, i: int, own_s: float) -> None:
     if s[WAIT + i] == 0.0:
         s[CALM + i] += count
     else:
-        enter(s, LATE + i * BUCKETS, count, accept, own_s + s[WAIT + i])
+        enter(s, LATE + i * BUCKETS, count, accept, s[TOTAL + i])
 
 
 @inlined

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator.callgraph import offer, settle
+from env.simulator.callgraph import follow, offer, settle
 from env.simulator.compiled import Numbers, inlined, jit
 from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
@@ -59,8 +59,10 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     """One tick.
 
     While nothing changes, outcomes are proportional to what was offered: such ticks only add to the pending journeys,
-    and `settle` works them out together, before the next change and at the end of an advance.
+    and `settle` counts them together, before the next change and at the end of an advance.
     """
+    if s[STALE] != 0.0:
+        follow(s, p)
     drawn = users_draw(key, s[NOW])
     browse = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
     sign_in = arrivals(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
@@ -68,7 +70,6 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     offer(s, LOAD, browse, sign_in, check_out)
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
-    stale = s[STALE] != 0.0
     changed = False
     invaded = -1  # the service that a campaign is on
     for i in range(SERVICES):
@@ -90,7 +91,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         if not changed:
             # What has gathered belongs to how things were before the first change.
             changed = True
-            settle(s, p)
+            settle(s, p, False)
         if status == UP:
             _overflow(s, p, i, offered, work)
         else:
@@ -103,11 +104,10 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     s[PENDING + CHECK_OUT] += check_out
     if invaded >= 0:
         s[SURGE_SUM + invaded] += s[SURGE + invaded]
-    if changed or stale:
-        settle(s, p)
-        s[STALE] = 1.0 if changed else 0.0
+    if changed:
+        settle(s, p, True)
     if invaded >= 0 and s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
-        settle(s, p)
+        settle(s, p, False)
         stop(s, invaded)
         s[STALE] = 1.0
 

@@ -13,7 +13,7 @@ from env.simulator.compiled import Numbers, i64, jit, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
 from env.simulator.prefetching import prefetch
-from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, output
+from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.
 START: Final = 0  # the seed given at the last reset that had one
@@ -62,9 +62,10 @@ def reset_lane(e: int, w: Numbers, g: Numbers, tables: Tables) -> bool:
     whole = wholes[e]
     seed = _seed(whole)
     whole[SEED] = seed
-    whole[WORLD_KEY] = output(seed, WORLD, 0)
-    whole[NOISE_KEY] = output(seed, NOISE, 0)
-    fault = forced[e] if forced[e] >= 0 else below(seed, SCENARIO, FAULTS)
+    common = entropy(seed)
+    whole[WORLD_KEY] = output(common, WORLD, 0)
+    whole[NOISE_KEY] = output(common, NOISE, 0)
+    fault = forced[e] if forced[e] >= 0 else below(common, SCENARIO, FAULTS)
     which[e] = which_parameters(whole[WORLD_KEY], len(parameters))
     open_ledger(rows[e], fault // k.SERVICES, fault % k.SERVICES)
     over[e] = False

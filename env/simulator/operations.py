@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from env.simulator import layout as k
-from env.simulator.callgraph import settle
+from env.simulator.callgraph import follow
 from env.simulator.compiled import Numbers, inlined, jit
 from env.simulator.kernel import stop
 from env.simulator.stretches import advance, find_pace
@@ -32,18 +32,10 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.PER_QUOTA + i] = p[k.PER_BASE_QUOTA]
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
         s[k.ACCEPT + i] = 1.0
-        s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i]
         s[k.WORDS + i * k.WORDS_SIZE + k.WORDS_TICK] = -1.0
-    for place in range(k.FLOWS):
-        s[k.FLOW + place] = 1.0
-    # A few users, so that the shares of calls that go well are known; then nobody has been there.
-    for journey in range(k.JOURNEYS):
-        s[k.PENDING + journey] = 1.0
-    settle(s, p)
+    s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
+    follow(s, p)
     forget_window(s)
-    for i in range(k.SERVICES):
-        s[k.TOTAL + i] = p[k.UNLOADED_MEAN + i] if i == k.GATEWAY else s[k.TOTAL + i]
-    s[k.STALE] = 0.0
     find_pace(s, p)
 
 

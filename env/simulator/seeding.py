@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from env.simulator.compiled import i64, jit, u64
+from env.simulator.compiled import i64, inlined, jit, u64
 
 SCENARIO: Final = 0
 WORLD: Final = 1
@@ -30,48 +30,60 @@ _MULTIPLIER_HIGH = 0x2360ED051FC65DA4
 _MULTIPLIER_LOW = 0x4385DF649FCCF645
 
 
-@jit
+@inlined
 def _hashed(value: Any, constant: Any, multiplier: Any) -> Any:
     """One word hashed with the hash's constant as it is and as it is next."""
     value = ((value ^ constant) * (constant * multiplier & u64(_LOW))) & u64(_LOW)
     return value ^ (value >> 16)
 
 
-@jit
+@inlined
 def _mixed(x: Any, y: Any) -> Any:
     value = (u64(_MIX_LEFT) * x - u64(_MIX_RIGHT) * y) & u64(_LOW)
     return value ^ (value >> 16)
 
 
 @jit
-def _pool(seed: Any, place: int) -> tuple[Any, Any, Any, Any]:
-    """The entropy pool of the child of `seed` with the spawn key `place`."""
+def entropy(seed: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """What all children of `seed` have in common: their entropy pool, before each one's spawn key goes into it, and the
+    hash's constant."""
     low, multiplier, constant = u64(_LOW), u64(_MULT_A), u64(_INIT_A)
-    pool = (seed & low, seed >> 32, u64(0), u64(0))
-    a = _hashed(pool[0], constant, multiplier)
+    a = _hashed(seed & low, constant, multiplier)
     constant = constant * multiplier & low
-    b = _hashed(pool[1], constant, multiplier)
+    b = _hashed(seed >> 32, constant, multiplier)
     constant = constant * multiplier & low
-    c = _hashed(pool[2], constant, multiplier)
+    c = _hashed(u64(0), constant, multiplier)
     constant = constant * multiplier & low
-    d = _hashed(pool[3], constant, multiplier)
+    d = _hashed(u64(0), constant, multiplier)
     constant = constant * multiplier & low
-    for source in range(5):
-        # Each word of the pool into the others, then the spawn key into all.
-        for into in range(4):
-            if source == into:
-                continue
-            word = a if source == 0 else b if source == 1 else c if source == 2 else d if source == 3 else u64(place)
-            word = _hashed(word, constant, multiplier)
-            constant = constant * multiplier & low
-            if into == 0:
-                a = _mixed(a, word)
-            elif into == 1:
-                b = _mixed(b, word)
-            elif into == 2:
-                c = _mixed(c, word)
-            else:
-                d = _mixed(d, word)
+    # Each word of the pool into the others.
+    b, c, d, constant = _into_three(a, b, c, d, constant)
+    a, c, d, constant = _into_three(b, a, c, d, constant)
+    a, b, d, constant = _into_three(c, a, b, d, constant)
+    a, b, c, constant = _into_three(d, a, b, c, constant)
+    return a, b, c, d, constant
+
+
+@inlined
+def _into_three(word: Any, x: Any, y: Any, z: Any, constant: Any) -> tuple[Any, Any, Any, Any]:
+    low, multiplier = u64(_LOW), u64(_MULT_A)
+    x = _mixed(x, _hashed(word, constant, multiplier))
+    constant = constant * multiplier & low
+    y = _mixed(y, _hashed(word, constant, multiplier))
+    constant = constant * multiplier & low
+    z = _mixed(z, _hashed(word, constant, multiplier))
+    return x, y, z, constant * multiplier & low
+
+
+@jit
+def _pool(common: Any, place: int) -> tuple[Any, Any, Any, Any]:
+    """The entropy pool of the child with the spawn key `place`."""
+    low, multiplier = u64(_LOW), u64(_MULT_A)
+    a, b, c, d, constant = common
+    key = u64(place)
+    a = _mixed(a, _hashed(key, constant, multiplier))
+    constant = constant * multiplier & low
+    b, c, d, _ = _into_three(key, b, c, d, constant)
     return a, b, c, d
 
 
@@ -97,7 +109,7 @@ def _state_words(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
     return first, second, third, fourth
 
 
-@jit
+@inlined
 def _added(high: Any, low: Any, other_high: Any, other_low: Any) -> tuple[Any, Any]:
     """The sum of two numbers of 128 bits."""
     total = (low + other_low) & u64(_MASK)
@@ -105,7 +117,7 @@ def _added(high: Any, low: Any, other_high: Any, other_low: Any) -> tuple[Any, A
     return (high + other_high + carry) & u64(_MASK), total
 
 
-@jit
+@inlined
 def _stepped(high: Any, low: Any, inc_high: Any, inc_low: Any) -> tuple[Any, Any]:
     """A PCG64's next state."""
     half = u64(_LOW)
@@ -119,9 +131,9 @@ def _stepped(high: Any, low: Any, inc_high: Any, inc_low: Any) -> tuple[Any, Any
 
 
 @jit
-def output(seed: Any, place: int, number: int) -> Any:
-    """The `number`th 64 bits, from 0, of the generator of `seed` with the spawn key `place`."""
-    a, b, c, d = _pool(seed, place)
+def output(common: Any, place: int, number: int) -> Any:
+    """The `number`th 64 bits, from 0, of the generator with the spawn key `place` and the `entropy` of its seed."""
+    a, b, c, d = _pool(common, place)
     seed_high, seed_low, stream_high, stream_low = _state_words(a, b, c, d)
     inc_high = ((stream_high << 1) | (stream_low >> 63)) & u64(_MASK)
     inc_low = ((stream_low << 1) | u64(1)) & u64(_MASK)
@@ -135,13 +147,13 @@ def output(seed: Any, place: int, number: int) -> Any:
 
 
 @jit
-def below(seed: Any, place: int, limit: int) -> int:
+def below(common: Any, place: int, limit: int) -> int:
     """As `Generator.integers(limit)` of that generator's first use: a half of an output, refused where unfair."""
     bound = u64(limit)
     refused = (u64(_LOW) - bound + u64(1)) % bound
     half = 0
     while True:
-        drawn = output(seed, place, half // 2)
+        drawn = output(common, place, half // 2)
         word = (drawn >> 32) if half % 2 == 1 else drawn & u64(_LOW)
         product = word * bound
         if (product & u64(_LOW)) >= refused:

@@ -46,7 +46,7 @@ def take_back(s: Numbers, p: Numbers, key: Any) -> None:
 def _tick_by_tick(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
     for _ in range(ticks):
         tick(s, p, key)
-    settle(s, p)
+    settle(s, p, False)
     find_pace(s, p)
 
 
@@ -107,7 +107,7 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     s[k.PENDING + k.BROWSE] += browse
     s[k.PENDING + k.SIGN_IN] += sign_in
     s[k.PENDING + k.CHECK_OUT] += check_out
-    settle(s, p)
+    settle(s, p, False)
     return True
 
 

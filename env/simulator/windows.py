@@ -46,11 +46,11 @@ def foresee(s: Numbers, p: Numbers) -> bool:
     for i in range(k.SERVICES):
         if s[k.STATUS + i] != k.UP or s[k.WAIT + i] > 0.0:
             continue
-        busiest = s[k.LOAD + i] + _BUSIEST * math.sqrt(s[k.LOAD + i])
-        mean = s[k.CAMPAIGN + i] * p[k.TICK_S]
-        campaign = (mean + _BUSIEST * math.sqrt(mean)) * s[k.CAMPAIGN_CPU + i]
-        work = busiest * p[k.REQUEST_CPU + i] + campaign + p[k.IDLE_CPU]
-        roomy = roomy and work <= s[k.QUOTA + i] * p[k.TICK_S]
+        users, each = s[k.LOAD + i], p[k.REQUEST_CPU + i]
+        campaign, of_it = s[k.CAMPAIGN + i] * p[k.TICK_S], s[k.CAMPAIGN_CPU + i]
+        mean = users * each + campaign * of_it + p[k.IDLE_CPU]
+        scatter = math.sqrt(users * each * each + campaign * of_it * of_it)
+        roomy = roomy and mean + _BUSIEST * scatter <= s[k.QUOTA + i] * p[k.TICK_S]
     return roomy
 
 

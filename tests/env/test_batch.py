@@ -108,9 +108,10 @@ def test_keys_and_faults_are_those_of_numpys_generators() -> None:
     others = [int(seed) for seed in np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)]
     for seed in [*range(200), 2**32 - 1, 2**32, 2**63, 2**64 - 1, *others]:
         of = streams(seed)
-        assert int(of.scenario.integers(len(ALL_FAULTS))) == seeding.below(u64(seed), seeding.SCENARIO, len(ALL_FAULTS))
-        assert key_of(of.world) == int(seeding.output(u64(seed), seeding.WORLD, 0))
-        assert key_of(of.noise) == int(seeding.output(u64(seed), seeding.NOISE, 0))
+        common = tuple(u64(word) for word in seeding.entropy(u64(seed)))
+        assert int(of.scenario.integers(len(ALL_FAULTS))) == seeding.below(common, seeding.SCENARIO, len(ALL_FAULTS))
+        assert key_of(of.world) == int(seeding.output(common, seeding.WORLD, 0))
+        assert key_of(of.noise) == int(seeding.output(common, seeding.NOISE, 0))
     ours, numpys = streams(99), np.random.default_rng(99).spawn(3)
     assert ours.noise.random() == numpys[2].random()
 
