@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from env import dice
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, i64, jit, u64
+from env.simulator.compiled import Numbers, fetch_ahead, i64, inlined, jit, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
-from env.simulator.prefetching import prefetch
 from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.
@@ -35,6 +34,9 @@ DISABLED: Final = 2  # only reset does
 
 FAULTS: Final = k.MODES * k.SERVICES
 _PARAMETERS: Final = 1 << 48  # the counter at which a world's key decides which parameters it has
+
+_AHEAD: Final = 3  # lanes
+_LINE: Final = 8  # numbers of 64 bits in a line of a cache
 
 Tables = Any
 """In order: rows, parameters, whole numbers, features, ended windows with their ledgers, final features, forced faults,
@@ -90,6 +92,15 @@ def first_refused(actions: Any, autoreset: int, over: Any) -> int:
     return -1
 
 
+@inlined
+def _fetch_lane(e: int, rows: Any, features: Any) -> None:
+    """Many lanes are too many for a core's cache: what each step reads of one is asked for before it is its turn."""
+    for line in range(0, k.HOT, _LINE):
+        fetch_ahead(rows, e, line)
+    for line in range(0, k.CELLS, 2 * _LINE):
+        fetch_ahead(features, e, line)
+
+
 @jit
 def step_slice(
     first: int,
@@ -106,12 +117,8 @@ def step_slice(
     """Play one step of each lane; the number of one whose next fault never shows, or -1."""
     rows, parameters, wholes, features, _, _, _, which, over = tables
     for e in range(first, last):
-        if e + 3 < last:
-            for line in range(12):
-                prefetch(rows, e + 3, line * 8)
-            prefetch(features, e + 3, 0)
-            prefetch(features, e + 3, 16)
-            prefetch(features, e + 3, 32)
+        if e + _AHEAD < last:
+            _fetch_lane(e + _AHEAD, rows, features)
         rewards[e] = 0.0
         terminated[e] = False
         truncated[e] = False

@@ -96,7 +96,7 @@ P95: Final = 74  # of answers while the state stays even or full; negative where
 HOLD: Final = 79  # seconds that a request stays in a service, turned away or not, without the queue; per service
 JOURNEY_PLACES: Final = 84  # for each journey the two buckets that the gateway's answers are in, where they are not calm
 
-# The rest of the state, per service.
+HOT: Final = 90  # up to here every step reads; the rest of the state, per service:
 QUOTA: Final = 90  # cores
 WAIT: Final = 95  # seconds in the queue
 CAMPAIGN: Final = 100  # requests per second from outside the users

@@ -41,6 +41,7 @@ from env.vocabulary import (
 )
 from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
+_BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # each looked up once: that costs more than making a dict of them
 _MODE = {mode: number for number, mode in enumerate(FaultMode)}
 
 
@@ -64,13 +65,13 @@ class SimulatedWorld:
         """Nothing is held."""
 
     def inject(self, fault: Fault) -> None:
-        take_back(self._s, self._p, self._key)
+        self._play_anew()
         if not ops.inject(self._s, self._p, self._key, _MODE[fault.mode], SERVICE_ROW[fault.service]):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
         s, p = self._s, self._p
-        take_back(s, p, self._key)
+        self._play_anew()
         match event:
             case Breaks(fault):
                 ops.begin(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
@@ -83,7 +84,7 @@ class SimulatedWorld:
 
     def apply(self, action: Action) -> ActionResult:
         s, p = self._s, self._p
-        take_back(s, p, self._key)
+        self._play_anew()
         logs: tuple[LogLine, ...] = ()
         result = k.ACCEPTED
         match action:
@@ -109,6 +110,11 @@ class SimulatedWorld:
         observe(self._s, self._p, self._key, self._shown)
         return snapshot_of(self._shown)
 
+    def _play_anew(self) -> None:
+        """Before something happens: a window that was drawn at once and never observed has to be played out for that."""
+        if self._s[k.DRAWN] == 1.0:
+            take_back(self._s, self._p, self._key)
+
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         words = numbers([0.0] * k.WORDS_SIZE)
         ops.recent_words(self._s, SERVICE_ROW[service], words, 0)
@@ -124,9 +130,9 @@ def snapshot_of(w: Any) -> Snapshot:
     return Snapshot(
         features=np.array(w[: k.CELLS]).reshape(FEATURES_SHAPE),
         journeys={
-            Journey.BROWSE: JourneyCount(int(browsed), int(lost_browsing)),
-            Journey.SIGN_IN: JourneyCount(int(signed_in), int(lost_signing_in)),
-            Journey.CHECK_OUT: JourneyCount(int(checked_out), int(lost_checking_out)),
+            _BROWSE: JourneyCount(int(browsed), int(lost_browsing)),
+            _SIGN_IN: JourneyCount(int(signed_in), int(lost_signing_in)),
+            _CHECK_OUT: JourneyCount(int(checked_out), int(lost_checking_out)),
         },
         degraded=_degraded(bad) if 1.0 in bad else {},
     )
