@@ -35,7 +35,6 @@ from env.world import FEATURES_SHAPE, LogLine, WorldError
 
 LEAST_FOR_A_THREAD = 128  # environments: handing fewer to a thread costs more than playing them
 LEAST_IN_A_SLICE = 64
-SLICES_FOR_A_THREAD = 8
 
 
 class Autoreset(Enum):
@@ -308,12 +307,20 @@ def _work_off(
 
 
 def _slices(size: int, threads: int) -> list[list[tuple[int, int]]]:
-    """For each thread that is worth its cost, contiguous parts of a batch, several where that evens out the load."""
+    """For each thread that is worth its cost, a contiguous part of a batch, cut into slices. Handing a slice over costs
+    something, and so does waiting for whoever has taken a large one: so they become smaller and smaller."""
     threads = max(1, min(threads, size // LEAST_FOR_A_THREAD))
-    parts = 1 if threads == 1 else threads * max(1, min(SLICES_FOR_A_THREAD, size // (threads * LEAST_IN_A_SLICE)))
-    edges = [size * part // parts for part in range(parts + 1)]
-    slices = list(itertools.pairwise(edges))
-    return [slices[len(slices) * thread // threads : len(slices) * (thread + 1) // threads] for thread in range(threads)]
+    if threads == 1:
+        return [[(0, size)]]
+    parts = []
+    for thread in range(threads):
+        first, last = size * thread // threads, size * (thread + 1) // threads
+        edges = [first]
+        while last - first >= 2 * LEAST_IN_A_SLICE:
+            first += (last - first) // 2
+            edges.append(first)
+        parts.append(list(itertools.pairwise([*edges, last])))
+    return parts
 
 
 def _fault(b: Any) -> Fault:

@@ -10,8 +10,8 @@ from typing import Any
 from env.simulator import layout as k
 from env.simulator.callgraph import follow
 from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.kernel import stop
-from env.simulator.stretches import advance, find_pace
+from env.simulator.kernel import stop, tick
+from env.simulator.stretches import find_pace
 
 
 @inlined
@@ -141,8 +141,9 @@ def inject(s: Numbers, p: Numbers, key: Any, mode: int, i: int) -> bool:
     while not landed(s, p, mode, i, memory_before_mb):
         if s[k.NOW] > p[k.PATIENCE]:
             return False
-        advance(s, p, key, 1)
+        tick(s, p, key)
     forget_window(s)
+    find_pace(s, p)
     return True
 
 
@@ -200,8 +201,10 @@ def forget_window(s: Numbers) -> None:
     for i in range(k.SERVICES):
         clear_counters(s, i)
         s[k.SINCE + i] = -1.0
+        s[k.SURGE_SUM + i] = 0.0
     s[k.OBSERVED] = s[k.NOW]
     for journey in range(k.JOURNEYS):
+        s[k.PENDING + journey] = 0.0
         s[k.BEGUN + journey] = 0.0
         s[k.FAILED + journey] = 0.0
         s[k.SCATTER + journey] = 0.0
