@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -66,7 +67,7 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     measures: dict[str, Callable[[], float]] = {"single": lambda: single_steps_per_s(round_s)}
     for size in BATCH_SIZES:
         measures[f"batched {size}"] = lambda size=size: batched_steps_per_s(size, round_s, threads=threads)  # type: ignore[misc]  # a default binds the size
-    gym = _gymnasium_measures(round_s) if find_spec("gymnasium") else {}
+    gym = _gymnasium_measures(round_s, threads) if find_spec("gymnasium") else {}
     measures |= {f"gymnasium {name}": measure for name, measure in gym.items()}
     found: dict[str, list[int]] = {name: [] for name in measures}
     for _ in range(rounds):
@@ -86,14 +87,16 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     }
 
 
-def _gymnasium_measures(round_s: float) -> dict[str, Callable[[], float]]:
-    """Gymnasium's own CartPole: alone, in its plain vector, in its native vector."""
+def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], float]]:
+    """Gymnasium's own CartPole: alone, in its plain vector, in its native vector; the simulator by the same calls."""
     import gymnasium
     from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
     from gymnasium.vector import SyncVectorEnv
 
-    def single() -> float:
-        env = gymnasium.make("CartPole-v1")
+    from interfaces.gymnasium_envs.vector import SimVectorEnv
+
+    def single(name: str) -> float:
+        env = gymnasium.make(name)
         env.reset(seed=0)
 
         def step() -> None:
@@ -106,13 +109,15 @@ def _gymnasium_measures(round_s: float) -> dict[str, Callable[[], float]]:
     def vector(env: Any, size: int) -> float:
         env.reset(seed=0)
         env.action_space.seed(0)
-        actions = env.action_space.sample()
-        return size * _calls_per_s(lambda: env.step(actions), round_s, 1)
+        actions = itertools.cycle([env.action_space.sample() for _ in range(STEPS_A_LOOK)])
+        return size * _calls_per_s(lambda: env.step(next(actions)), round_s, 1)
 
     return {
-        "CartPole-v1 single": single,
+        "CartPole-v1 single": lambda: single("CartPole-v1"),
         "SyncVectorEnv 64": lambda: vector(SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 64), 64),
         "CartPoleVectorEnv 1024": lambda: vector(CartPoleVectorEnv(1024), 1024),
+        "mirr/Sim-v0 single": lambda: single("interfaces.gymnasium_envs:mirr/Sim-v0"),
+        "SimVectorEnv 1024": lambda: vector(SimVectorEnv(1024, threads=threads), 1024),
     }
 
 

@@ -267,8 +267,8 @@ class BatchedSimulator:
         return f"the episode of environment {e} is over; call reset(mask=...) first"
 
     def _run(self, function: Any, *arguments: Any) -> None:
-        """Call a function of `lanes` on every slice. This thread begins with its own at once, and the others, which take
-        a while to wake, with theirs; who is done early takes from the rest."""
+        """Call a function of `lanes` on every slice. This thread begins with its own at once, the others, which take a
+        while to wake, with theirs; who is done early takes from the rest."""
         waiting = [deque(own) for own in self._slices]
         helpers = [
             self._pool.submit(_work_off, waiting, place, function, self._shown[place], arguments)

@@ -54,7 +54,8 @@ if COMPILED:
         # numba reads the place of its cache from its own configuration, when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function)
+            compiler = _numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)
+            compiled: Function = compiler(function)
         finally:
             _config.CACHE_DIR = before
         return compiled
@@ -71,7 +72,7 @@ if COMPILED:
     def fetch_ahead(_: Any, rows: Any, row: Any, place: Any) -> Any:
         """Have the line of the cache fetched in which `rows[row, place]` is: it is about to be read and written."""
         cgutils: Any = import_module("numba.core.cgutils")
-        ir: Any = import_module("llvmlite.ir")
+        ir: Any = cgutils.ir
         index = _numba.types.intp
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -60,7 +60,7 @@ DIAGNOSIS: Final = 14  # the number of the first one; negative where there was n
 ACTION: Final = 15  # the number of the last one; negative before the first
 RESULT: Final = 16  # what became of it
 
-# The state. First what every step reads, so that a lane is few lines of a cache; where a comment says so, a block of one
+# The state. First what every step reads, so that this is few lines of a cache; where a comment says so, a block of one
 # number per service or per journey.
 STATE_BEGINS: Final = 17
 NOW: Final = 17  # ticks since restore
@@ -93,8 +93,8 @@ MEMORY: Final = 59  # MB resident, per service
 PER_QUOTA: Final = 64  # 1 / QUOTA, per service
 RUNS_BAD: Final = 69  # 1 where it runs a bad release, per service
 P95: Final = 74  # of answers while the state stays even or full; negative where it depends on who comes; per service
-HOLD: Final = 79  # seconds that a request stays in a service, turned away or not, without the queue; per service
-JOURNEY_PLACES: Final = 84  # for each journey the two buckets that the gateway's answers are in, where they are not calm
+HOLD: Final = 79  # seconds that a request is in a service besides its queue; 0 where it is turned away; per service
+JOURNEY_PLACES: Final = 84  # for each journey the two buckets of the gateway's answers, where they are not calm
 
 HOT: Final = 90  # up to here every step reads; the rest of the state, per service:
 QUOTA: Final = 90  # cores

@@ -31,16 +31,16 @@ _ARRIVAL_MASK = (1 << k.ARRIVAL_BITS) - 1
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
 _MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
-Campaign = tuple[float, float, float]
-"""What a service gets of it in a window: requests, the CPU seconds they take, and how many of all wait there."""
+_OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which a full queue stays full throughout
 
-_OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which its queue stays full throughout
+Campaign = tuple[float, float, float]
+"""What a service gets of a campaign in a window: requests, the CPU seconds that they take; and how long its queue is."""
 
 
 @jit
 def foresee(s: Numbers, p: Numbers) -> bool:
     """In an even or full state: whether windows may be drawn at once from now on, and how late answers will be then."""
-    learn_latencies(s, p)
+    _learn_latencies(s, p)
     offer(s, k.LOAD, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT])
     roomy = (p[k.USERS + k.BROWSE] + p[k.USERS + k.SIGN_IN] + p[k.USERS + k.CHECK_OUT]) * k.BLOCK <= _MOST_DRAWN
     for i in range(k.SERVICES):
@@ -71,7 +71,7 @@ def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
 
 @jit
 def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
-    """The campaign's part of it."""
+    """The campaign's part of a window."""
     i = i64(s[k.INVADED])
     if s[k.STATUS + i] != k.UP:
         return True
@@ -108,6 +108,7 @@ def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
+    """Of a window that was drawn at once."""
     browse = s[k.DRAWN_USERS + k.BROWSE]
     sign_in = s[k.DRAWN_USERS + k.SIGN_IN]
     check_out = s[k.DRAWN_USERS + k.CHECK_OUT]
@@ -137,6 +138,7 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) -> None:
+    """What its users have counted."""
     lost = s[k.JOURNEY_LOST + journey]
     show_users(s, key, w, journey, users, users * lost, math.sqrt(users * lost * (1.0 - lost)))
 
@@ -238,7 +240,7 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
     count += surge
     each = work / count
     capacity = s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK
-    # A 503 is cheap, not free. How many there are depends on what they leave of the quota: from the last window's, twice.
+    # A 503 is cheap, not free, and their number depends on what they leave of the quota: from the last window's, twice.
     shed = s[k.SHED + i] * k.BLOCK
     for _ in range(2):
         shed = count - (capacity - min(0.5 * capacity, shed * p[k.SHED_CPU])) / each
@@ -246,12 +248,12 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
     s[k.ACCEPT + i] = 1.0 - shed / count
     s[k.WAIT + i] = s[k.QUEUE + i] * each * s[k.PER_QUOTA + i]
     follow(s, p)
-    learn_latencies(s, p)
+    _learn_latencies(s, p)
 
 
 @inlined
 def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float) -> float:
-    """What of it reaches service `i`."""
+    """How many of their requests reach service `i`."""
     gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
     if i == k.GATEWAY:
         return gateway
@@ -263,7 +265,7 @@ def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float
 
 
 @inlined
-def learn_latencies(s: Numbers, p: Numbers) -> None:
+def _learn_latencies(s: Numbers, p: Numbers) -> None:
     """How late answers are, once the shares are known: a quantile, or the buckets that they are in."""
     _learn_leaf(s, p, k.AUTH)
     _learn_leaf(s, p, k.INVENTORY)
@@ -292,6 +294,7 @@ def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
 
 @inlined
 def _learn_hold(s: Numbers, i: int) -> None:
+    """How many requests are in a service besides its queue is so many seconds' worth of them."""
     s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
 
 

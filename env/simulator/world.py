@@ -111,7 +111,7 @@ class SimulatedWorld:
         return snapshot_of(self._shown)
 
     def _play_anew(self) -> None:
-        """Before something happens: a window that was drawn at once and never observed has to be played out for that."""
+        """A window that was drawn at once and never observed is played out, since something happens in it now."""
         if self._s[k.DRAWN] == 1.0:
             take_back(self._s, self._p, self._key)
 

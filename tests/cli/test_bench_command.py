@@ -9,7 +9,13 @@ from env.simulator.bench import BATCH_SIZES, batch_memory_mb
 def test_every_figure_is_measured_in_the_same_run_and_told_with_its_spread() -> None:
     figures = simulator_figures(0.01, rounds=2)
     assert list(figures["batched"]) == [str(size) for size in BATCH_SIZES]
-    assert set(figures["gymnasium"]) == {"CartPole-v1 single", "SyncVectorEnv 64", "CartPoleVectorEnv 1024"}
+    assert set(figures["gymnasium"]) == {
+        "CartPole-v1 single",
+        "SyncVectorEnv 64",
+        "CartPoleVectorEnv 1024",
+        "mirr/Sim-v0 single",
+        "SimVectorEnv 1024",
+    }
     assert figures["single_steps_per_s_min"] <= figures["single_steps_per_s"] <= figures["single_steps_per_s_max"]
     assert all(steps_per_s > 0 for steps_per_s in figures["batched"].values())
     assert set(figures["spread"]) == {

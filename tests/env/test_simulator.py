@@ -215,6 +215,67 @@ def test_episodes_leave_nothing_behind_in_the_world() -> None:
     assert again == fresh
 
 
+SEEDS = 60
+ALLOWED = {  # between means, beside what chance explains; of values that go up to the first number after it
+    Feature.UP: 0.0,
+    Feature.REQUEST_RATE: 0.4,  # of 160 a second
+    Feature.ERROR_RATIO: 0.03,  # of 1
+    Feature.LATENCY_P95_S: 0.09,  # of 1.6 s
+    Feature.CPU_SHARE: 0.01,  # of 1
+    Feature.MEMORY_SHARE: 0.005,  # of 1
+    Feature.IN_FLIGHT: 0.6,  # of 49
+}
+
+
+def windows_of(fault: Fault, advances: list[float]) -> np.ndarray:  # (seeds, windows, services, features)
+    """The windows that follow a fault, each played in so many advances."""
+    found = []
+    for seed in range(SEEDS):
+        world = broken(fault, seed)
+        found.append([])
+        for _ in range(3):
+            for seconds in advances:
+                world.advance(seconds)
+            found[-1].append(world.observe().features)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_a_step_taken_at_once_comes_to_what_its_ticks_come_to(fault: Fault) -> None:
+    at_once, by_ticks = windows_of(fault, [STEP_S]), windows_of(fault, [0.4] * 5)
+    assert np.array_equal(np.isnan(at_once), np.isnan(by_ticks))
+    error = np.sqrt((at_once.var(axis=0) + by_ticks.var(axis=0)) / SEEDS)
+    apart = np.abs(at_once.mean(axis=0) - by_ticks.mean(axis=0)) - 5.0 * error
+    for feature_, allowed in ALLOWED.items():
+        column = apart[:, :, FEATURE_COLUMN[feature_]]
+        assert np.all(np.isnan(column) | (column <= allowed)), feature_
+
+
+def test_a_step_that_goes_on_before_it_is_observed_counts_whole() -> None:
+    fault = Fault(FaultMode.MEMORY_LEAK, Service.AUTH)
+    observed, unobserved = broken(fault), broken(fault)
+    steps = [after(observed, 1) for _ in range(2)]
+    unobserved.advance(STEP_S)
+    unobserved.advance(STEP_S)
+    together = unobserved.observe()
+    assert together.requests == pytest.approx(sum(step.requests for step in steps), rel=0.3)
+    assert together.requests > 1.4 * max(step.requests for step in steps)
+    memory = [feature(shown, Service.AUTH, Feature.MEMORY_SHARE) for shown in (steps[0], steps[1], together)]
+    assert memory[0] < memory[1]
+    assert memory[2] == pytest.approx(memory[1], abs=0.05)
+
+
+def test_what_is_done_before_a_step_is_observed_happens_after_it() -> None:
+    world = broken(None)
+    world.advance(STEP_S)
+    assert world.apply(Restart(Service.ORDERS)).accepted
+    world.advance(STEP_S)
+    shown = world.observe()
+    assert shown.requests == pytest.approx(2 * 76, rel=0.3)
+    assert 0.5 < shown.user_sli < 0.99  # while orders boots, its users fail: some of those of the second step
+    assert feature(shown, Service.ORDERS, Feature.UP) == 1.0
+
+
 def test_time_passes_in_whole_ticks_only() -> None:
     with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.4 s; got 0\.3$"):
         broken(None).advance(0.3)
