@@ -34,7 +34,7 @@ _MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be t
 _OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which a full queue stays full throughout
 
 Campaign = tuple[float, float, float]
-"""What a service gets of a campaign in a window: requests, the CPU seconds that they take; and how long its queue is."""
+"""What a service gets of a campaign in a window: requests, and the CPU seconds they take; and how long its queue is."""
 
 
 @jit

@@ -29,7 +29,7 @@ from env.vocabulary import (
     ScaleUp,
     Service,
 )
-from env.world import ActionResult, Snapshot
+from env.world import FEATURES_SHAPE, ActionResult, Snapshot
 
 STEP_S = 2.0
 WRONG_FIXES: list[tuple[Fault, Fix]] = [
@@ -229,15 +229,14 @@ ALLOWED = {  # between means, beside what chance explains; of values that go up 
 
 def windows_of(fault: Fault, advances: list[float]) -> np.ndarray:  # (seeds, windows, services, features)
     """The windows that follow a fault, each played in so many advances."""
-    found = []
+    found = np.empty((SEEDS, 3, *FEATURES_SHAPE))
     for seed in range(SEEDS):
         world = broken(fault, seed)
-        found.append([])
-        for _ in range(3):
+        for window in range(3):
             for seconds in advances:
                 world.advance(seconds)
-            found[-1].append(world.observe().features)
-    return np.array(found)
+            found[seed, window] = world.observe().features
+    return found
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
