@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import assembly
 from chaos import leases
 from cli.main import run
 from env.vocabulary import Service
@@ -42,7 +43,8 @@ def mirr(arguments: list[str]) -> Done:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch, state_root: object) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr(engine, "connect", lambda **_: fake)
+    for module in (engine, assembly):
+        monkeypatch.setattr(module, "connect", lambda **_: fake)
     return fake
 
 
