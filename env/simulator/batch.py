@@ -7,11 +7,7 @@ in words, log lines, reports) is worked out for the environment that is asked ab
 
 from __future__ import annotations
 
-import itertools
-import weakref
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any
 
@@ -23,18 +19,15 @@ from env.logs import digest
 from env.objectives import OBJECTIVES, Objectives
 from env.reward import REWARDS, Outcome, RewardTable
 from env.scenario import EpisodeConfig, Scenario, checked_seed, draw
-from env.simulator import lanes
+from env.simulator import lanes, team
 from env.simulator import layout as k
 from env.simulator.chronicle import lines, log_state
-from env.simulator.compiled import COMPILED, numbers, table, whole_numbers
+from env.simulator.compiled import numbers, table, whole_numbers
 from env.simulator.parameters import Parameters
 from env.simulator.randomisation import ParameterSets, fixed_parameters
 from env.simulator.world import result_text, snapshot_of
 from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
 from env.world import FEATURES_SHAPE, LogLine, WorldError
-
-LEAST_FOR_A_THREAD = 128  # environments: handing fewer to a thread costs more than playing them
-LEAST_IN_A_SLICE = 64
 
 
 class Autoreset(Enum):
@@ -98,13 +91,24 @@ class BatchedSimulator:
             self._which,
             self._over,
         )
-        self._slices = _slices(size, threads if COMPILED else 1)  # plain Python gains nothing from several
-        # Room for what a window shows, for each thread; far enough apart that none waits for another's cache.
-        self._shown = table(len(self._slices), 2 * k.SHOWN_ROW)
-        self._pool: ThreadPoolExecutor | None = None
-        if len(self._shown) > 1:
-            self._pool = ThreadPoolExecutor(len(self._shown) - 1, thread_name_prefix="mirr-batch")
-            weakref.finalize(self, self._pool.shutdown, wait=False)
+        self._actions = np.zeros(size, dtype=np.int64)
+        self._chosen = np.zeros(size, dtype=np.bool_)
+        parts = team.Team.parts(size, threads)
+        self._team = team.Team(
+            size,
+            parts,
+            (
+                table(parts, 2 * k.SHOWN_ROW),  # far enough apart that no thread waits for another's cache
+                autoreset.value,
+                self._actions,
+                self._chosen,
+                self._g,
+                self._tables,
+                self._rewards,
+                self._terminated,
+                self._truncated,
+            ),
+        )
 
     @property
     def features(self) -> NDArray[np.float32]:  # (size, services, features)
@@ -161,7 +165,8 @@ class BatchedSimulator:
                 self._wholes[e][lanes.START] = self._wholes[e][lanes.START] if starts is None else starts[e]
         self._begun |= chosen
         self._all_begun = bool(self._begun.all())
-        self._run(lanes.reset_slice, chosen, self._g, self._tables)
+        self._chosen[:] = chosen
+        self._play(team.RESET)
         return self.features
 
     def step(self, actions: ArrayLike) -> Step:
@@ -174,16 +179,8 @@ class BatchedSimulator:
         refused = lanes.first_refused(taken, self.autoreset.value, self._over)
         if refused >= 0:
             raise EpisodeError(self._why_refused(refused, int(taken[refused])))
-        self._run(
-            lanes.step_slice,
-            self.autoreset.value,
-            taken,
-            self._g,
-            self._tables,
-            self._rewards,
-            self._terminated,
-            self._truncated,
-        )
+        self._actions[:] = taken
+        self._play(team.STEP)
         return self.features, self._rewards, self._terminated, self._truncated
 
     def observation(self, e: int) -> Observation:
@@ -266,61 +263,13 @@ class BatchedSimulator:
             return f"action numbers go from 0 to {k.ACTIONS - 1}; environment {e} got {action}"
         return f"the episode of environment {e} is over; call reset(mask=...) first"
 
-    def _run(self, function: Any, *arguments: Any) -> None:
-        """Call a function of `lanes` on every slice. This thread begins with its own at once, the others, which take a
-        while to wake, with theirs; who is done early takes from the rest."""
-        waiting = [deque(own) for own in self._slices]
-        helpers = [
-            self._pool.submit(_work_off, waiting, place, function, self._shown[place], arguments)
-            for place in range(1, len(waiting))
-            if self._pool is not None
-        ]
-        try:
-            stuck = _work_off(waiting, 0, function, self._shown[0], arguments)
-        finally:
-            for own in waiting:
-                own.clear()
-            found = [helper.result() for helper in helpers if not helper.cancel()]
-        if (stuck := max(stuck, *found, -1)) >= 0:
+    def _play(self, job: int) -> None:
+        stuck = self._team.play(job)
+        if stuck >= 0:
             raise WorldError(
                 f"{_fault(self._rows[stuck])} did not land in environment {stuck}, seed "
                 f"{int(self._wholes[stuck][lanes.SEED])}; see its parameters"
             )
-
-
-def _work_off(
-    waiting: list[deque[tuple[int, int]]], place: int, function: Any, shown: Any, arguments: tuple[Any, ...]
-) -> int:
-    """Call `function` on one's own slices, then on others', from their end: what is in a core's cache stays there, as
-    far as can be. The number of a lane that is stuck, or -1."""
-    stuck = -1
-    for turn in range(len(waiting)):
-        theirs = waiting[(place + turn) % len(waiting)]
-        take = theirs.pop if turn else theirs.popleft
-        while theirs:
-            try:
-                first, last = take()
-            except IndexError:  # another thread has just taken the last one
-                break
-            stuck = max(stuck, function(first, last, shown, *arguments))
-    return stuck
-
-
-def _slices(size: int, threads: int) -> list[list[tuple[int, int]]]:
-    """For each thread that is worth its cost, a contiguous part of a batch, cut into slices. Handing a slice over costs
-    something, and so does waiting for whoever has taken a large one: so they become smaller and smaller."""
-    threads = max(1, min(threads, size // LEAST_FOR_A_THREAD))
-    if threads == 1:
-        return [[(0, size)]]
-    parts = []
-    for thread in range(threads):
-        first, last = size * thread // threads, size * (thread + 1) // threads
-        edges = [first]
-        while last - first >= 2 * LEAST_IN_A_SLICE:
-            first += (last - first) // 2
-            edges.append(first)
-        parts.append(list(itertools.pairwise([*edges, last])))
-    return parts
 
 
 def _fault(b: Any) -> Fault:

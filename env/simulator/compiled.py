@@ -68,26 +68,6 @@ if COMPILED:
         """The same, as a part of whoever calls it: for what is called many times a step."""
         return _compiled(function, forceinline=True)
 
-    @import_module("numba.extending").intrinsic  # type: ignore[untyped-decorator]  # as numba is
-    def fetch_ahead(_: Any, rows: Any, row: Any, place: Any) -> Any:
-        """Have the line of the cache fetched in which `rows[row, place]` is: it is about to be read and written."""
-        cgutils: Any = import_module("numba.core.cgutils")
-        ir: Any = cgutils.ir
-        index = _numba.types.intp
-
-        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = signature.args[0]
-            array = context.make_array(kind)(context, builder, arguments[0])
-            where = cgutils.get_item_pointer(context, builder, kind, array, arguments[1:], wraparound=False)
-            pointer, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
-            taken = ir.FunctionType(ir.VoidType(), [pointer, whole, whole, whole])
-            prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), taken)
-            to_write, keep, data = ir.Constant(whole, 1), ir.Constant(whole, 3), ir.Constant(whole, 1)
-            builder.call(prefetch, [builder.bitcast(where, pointer), to_write, keep, data])
-            return context.get_dummy_value()
-
-        return _numba.types.void(rows, index, index), build
-
     def to_be_compiled() -> bool:
         """Whether nothing has been compiled and kept for these sources yet: the first episode takes long then."""
         return not any(Path(_CACHE).rglob("*.nbi"))
@@ -99,9 +79,6 @@ else:
         return function
 
     inlined = jit
-
-    def fetch_ahead(rows: Any, row: Any, place: Any) -> Any:
-        """Nothing to do."""
 
     def to_be_compiled() -> bool:
         """Nothing ever is."""

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from env import dice
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, fetch_ahead, i64, inlined, jit, u64
+from env.simulator.compiled import Numbers, i64, inlined, jit, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
+from env.simulator.instructions import fetch_ahead
 from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.

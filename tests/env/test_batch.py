@@ -14,7 +14,7 @@ from env.reward import Outcome
 from env.scenario import BadSeed, EpisodeConfig, policy_rng, streams
 from env.simulator import layout as k
 from env.simulator import operations, seeding
-from env.simulator.batch import Autoreset, BatchedSimulator, _slices
+from env.simulator.batch import Autoreset, BatchedSimulator
 from env.simulator.compiled import COMPILED, u64
 from env.simulator.randomisation import ParameterSets, Randomisation
 from env.simulator.world import SimulatedWorld
@@ -83,18 +83,6 @@ def test_threads_change_nothing() -> None:
         steps = [batch.step(rng.integers(len(ACTIONS), size=len(seeds))) for _ in range(40)]
         found.append((batch.features.tobytes(), steps[-1][1].tobytes(), batch.column(k.REWARD).tobytes()))
     assert found[0] == found[1] == found[2]
-
-
-def test_slices_cover_each_environment_once_and_small_ones_come_last() -> None:
-    for size in (1, 64, 255, 256, 1000, 4096, 16384):
-        for threads in (1, 2, 3, 8):
-            parts = _slices(size, threads)
-            flat = [place for part in parts for first, last in part for place in range(first, last)]
-            assert flat == list(range(size))
-            assert len(parts) <= threads
-            for part in parts:
-                lengths = [last - first for first, last in part]
-                assert lengths[:-1] == sorted(lengths[:-1], reverse=True)
 
 
 @pytest.mark.skipif(not COMPILED, reason="numba is not installed or switched off")

@@ -1,0 +1,173 @@
+"""Threads that play a batch together, in compiled code from one step to the next.
+
+Whoever calls leads: it lays a job out, plays, and returns when all of it is done. Helpers look out for the next job for
+a while before they sleep, since to be woken takes longer than many a step. Nothing waits for a helper that does not
+come: the leader takes its slices, too. Each has a part of its own, so that lanes stay in a core's cache, and who is done
+early takes from the end of another's. Plain Python has no helpers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import Any, Final
+
+import numpy as np
+
+from env.simulator.compiled import COMPILED, jit
+from env.simulator.instructions import add_at_once, put_at_once
+from env.simulator.lanes import reset_slice, step_slice
+
+SLICE: Final = 64  # lanes
+LEAST_FOR_A_THREAD: Final = 128  # environments: handing fewer over costs more than playing them
+_SPINS: Final = 20_000  # looks at the board before giving way: some 0.1 ms
+
+# Jobs.
+STEP: Final = 0
+RESET: Final = 1
+
+# The board: what threads tell each other, each on a line of the cache of its own.
+_LINE: Final = 8
+_NUMBER: Final = 0  # of the job that has been laid out last
+_JOB: Final = 1 * _LINE
+_DONE: Final = 2 * _LINE  # slices of it
+_OVER: Final = 3 * _LINE  # 1 where no more jobs will come
+_PARTS: Final = 4 * _LINE
+# For each part, and its player:
+_TAKEN: Final = 0  # slices, and attempts to take one
+_FROM_LEFT: Final = 1  # by its player
+_FROM_RIGHT: Final = 2  # by others
+_SEEN: Final = _LINE + 0  # the number of the job that its player has seen last
+_ASLEEP: Final = _LINE + 1  # 1 where it has to be woken
+_STUCK: Final = _LINE + 2  # the number of a lane that it could not reset, or -1
+_PART: Final = 2 * _LINE
+
+
+@jit
+def _slices(size: int, part: int, parts: int) -> tuple[int, int, int]:
+    """Where a part begins and ends, and how many slices it has."""
+    first, last = size * part // parts, size * (part + 1) // parts
+    return first, last, (last - first + SLICE - 1) // SLICE
+
+
+@jit
+def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
+    """Take slices and play them as long as there are any: one's own from the left, then others' from the right."""
+    shown, autoreset, actions, chosen, g, tables, rewards, terminated, truncated = lanes
+    for turn in range(parts):
+        part = (own + turn) % parts
+        at = _PARTS + part * _PART
+        begins, ends, count = _slices(size, part, parts)
+        while add_at_once(board, at + _TAKEN, 1) < count:
+            if turn == 0:
+                place = board[at + _FROM_LEFT]
+                board[at + _FROM_LEFT] += 1
+            else:
+                place = count - 1 - add_at_once(board, at + _FROM_RIGHT, 1)
+            first = begins + place * SLICE
+            last = min(first + SLICE, ends)
+            w = shown[own]
+            if board[_JOB] == STEP:
+                stuck = step_slice(first, last, w, autoreset, actions, g, tables, rewards, terminated, truncated)
+            else:
+                stuck = reset_slice(first, last, w, chosen, g, tables)
+            if stuck >= 0:
+                board[_PARTS + own * _PART + _STUCK] = stuck
+            add_at_once(board, _DONE, 1)
+
+
+@jit
+def _lead(board: Any, parts: int, size: int, job: int, lanes: Any) -> None:
+    """Lay a job out and play it. Of the last one no slice is left, but a helper may still be looking for some: so that
+    there are any again is told last."""
+    board[_JOB] = job
+    board[_DONE] = 0
+    for part in range(parts):
+        at = _PARTS + part * _PART
+        board[at + _FROM_LEFT] = 0
+        board[at + _FROM_RIGHT] = 0
+        board[at + _STUCK] = -1
+    for part in range(parts):
+        put_at_once(board, _PARTS + part * _PART + _TAKEN, 0)
+    add_at_once(board, _NUMBER, 1)
+    _play(board, 0, parts, size, lanes)
+
+
+@jit
+def _all_done(board: Any, parts: int, size: int) -> bool:
+    """Whether the job is done, be it after a moment."""
+    count = 0
+    for part in range(parts):
+        count += _slices(size, part, parts)[2]
+    for _ in range(_SPINS):
+        if add_at_once(board, _DONE, 0) == count:
+            return True
+    return False
+
+
+@jit
+def _assist(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
+    """Play every job that is laid out, until none has come for a while."""
+    at = _PARTS + own * _PART
+    spins = 0
+    while spins < _SPINS:
+        number = add_at_once(board, _NUMBER, 0)
+        if number == board[at + _SEEN]:
+            spins += 1
+            continue
+        board[at + _SEEN] = number
+        _play(board, own, parts, size, lanes)
+        spins = 0
+    board[at + _ASLEEP] = 1
+
+
+class Team:
+    """As many threads as are worth it for a batch of `size`; `lanes` is what `step_slice` and `reset_slice` take after
+    the slice, in the order of `_play`, with a row of room for each thread in place of the first."""
+
+    def __init__(self, size: int, parts: int, lanes: tuple[Any, ...]) -> None:
+        self._size = size
+        self._parts = parts
+        self._lanes = lanes
+        self._board = np.zeros(_PARTS + parts * _PART, dtype=np.int64)
+        self._gates = [threading.Semaphore(0) for _ in range(parts - 1)]
+        self._begun = False
+
+    @staticmethod
+    def parts(size: int, threads: int) -> int:
+        """How many threads of so many are worth it: plain Python gains nothing from several."""
+        return max(1, min(threads, size // LEAST_FOR_A_THREAD)) if COMPILED else 1
+
+    def play(self, job: int) -> int:
+        """Do a job on every lane; the number of one that is stuck, or -1."""
+        if not self._begun:
+            self._begin()
+        for gate, part in zip(self._gates, range(1, self._parts), strict=True):
+            asleep = _PARTS + part * _PART + _ASLEEP
+            if self._board[asleep]:
+                self._board[asleep] = 0
+                gate.release()
+        _lead(self._board, self._parts, self._size, job, self._lanes)
+        while not _all_done(self._board, self._parts, self._size):
+            time.sleep(0)  # a helper has lost its core in the middle of a slice
+        return int(self._board[_PARTS + _STUCK :: _PART].max())
+
+    def _begin(self) -> None:
+        self._begun = True
+        for part, gate in enumerate(self._gates, start=1):
+            arguments = (self._board, part, self._parts, self._size, self._lanes, gate)
+            threading.Thread(target=_help, args=arguments, name=f"mirr-batch-{part}", daemon=True).start()
+        weakref.finalize(self, _dismiss, self._board, self._gates)
+
+
+def _help(board: Any, own: int, parts: int, size: int, lanes: Any, gate: threading.Semaphore) -> None:
+    while not board[_OVER]:
+        _assist(board, own, parts, size, lanes)
+        gate.acquire()
+
+
+def _dismiss(board: Any, gates: list[threading.Semaphore]) -> None:
+    board[_OVER] = 1
+    for gate in gates:
+        gate.release()

@@ -1,0 +1,75 @@
+"""Threads that play a batch together: whoever plays a lane, and whenever they come, the episodes are the same."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from env.simulator.batch import Autoreset, BatchedSimulator
+from env.simulator.compiled import COMPILED
+from env.simulator.team import LEAST_FOR_A_THREAD, Team
+from env.vocabulary import ACTIONS
+
+SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]
+
+
+def told(batch: BatchedSimulator, step: tuple[np.ndarray, ...]) -> list[bytes]:
+    return [batch.features.tobytes(), *(array.tobytes() for array in step)]
+
+
+def helpers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("mirr-batch-")]
+
+
+@pytest.mark.parametrize(("size", "threads"), SIZES)
+def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a_step(size: int, threads: int) -> None:
+    alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
+    together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
+    rng = np.random.default_rng(size)
+    for batch in (alone, together):
+        batch.reset(range(size))
+    for step in range(120):
+        actions = rng.integers(len(ACTIONS), size=size)
+        assert told(alone, alone.step(actions)) == told(together, together.step(actions))
+        if step % 10 == 0:
+            some = rng.random(size) < 0.5
+            assert alone.reset(mask=some).tobytes() == together.reset(mask=some).tobytes()
+        # Now less, now more than a helper stays awake without a job.
+        time.sleep(rng.random() * 0.0005)
+
+
+@pytest.mark.skipif(not COMPILED, reason="plain Python has no helpers")
+def test_helpers_end_with_their_batch() -> None:
+    before = helpers()
+    batch = BatchedSimulator(1000, threads=3)
+    batch.reset(range(1000))
+    ours = [helper for helper in helpers() if helper not in before]
+    assert len(ours) == 2
+    del batch
+    gc.collect()
+    for helper in ours:
+        helper.join(timeout=10.0)
+    assert not any(helper.is_alive() for helper in ours)
+
+
+@pytest.mark.skipif(not COMPILED or not hasattr(os, "fork"), reason="plain Python has no helpers")
+def test_a_forked_process_has_no_helpers_and_plays_on() -> None:
+    batch = BatchedSimulator(1000, threads=2)
+    batch.reset(range(1000))
+    batch.step(np.zeros(1000, dtype=np.int64))
+    child = os.fork()
+    if child == 0:
+        batch.step(np.zeros(1000, dtype=np.int64))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_thread_is_worth_it_from_so_many_environments_on() -> None:
+    assert Team.parts(LEAST_FOR_A_THREAD * 2 - 1, 2) == 1
+    assert Team.parts(LEAST_FOR_A_THREAD * 2, 2) == (2 if COMPILED else 1)
+    assert Team.parts(1, 8) == 1
