@@ -11,7 +11,7 @@ from typing import assert_never
 from env.vocabulary import UnknownName
 from env.world import World
 
-COMPILING = "compiling the simulator, once for this version: up to half a minute; MIRR_COMPILED=0 does without, slowly"
+COMPILING = "compiling the simulator, once for this version: up to a minute; MIRR_COMPILED=0 does without, slowly"
 
 
 class WorldName(StrEnum):

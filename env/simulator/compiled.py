@@ -48,13 +48,15 @@ if COMPILED:
     _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
-    def _compiled(function: Function, **options: bool) -> Function:
+    def _compiled(function: Function, **options: Any) -> Function:
         # Without `_nrt`, references to arrays are not counted: whoever calls holds them, and nothing here makes one.
         # Counting took half of a step's time, and threads had to wait for each other's counts.
         # numba reads the place of its cache from its own configuration, when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
-            compiler = _numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)
+            compiler = _numba.njit(
+                cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options
+            )
             compiled: Function = compiler(function)
         finally:
             _config.CACHE_DIR = before
@@ -68,6 +70,11 @@ if COMPILED:
         """The same, as a part of whoever calls it: for what is called many times a step."""
         return _compiled(function, forceinline=True)
 
+    def merged(function: Function) -> Function:
+        """Written into whoever calls it, before that is compiled. Compiling a function means all that it calls, too, so
+        the large ones at the top, which one other calls, would take as long again each."""
+        return _compiled(function, inline="always")
+
     def to_be_compiled() -> bool:
         """Whether nothing has been compiled and kept for these sources yet: the first episode takes long then."""
         return not any(Path(_CACHE).rglob("*.nbi"))
@@ -78,7 +85,7 @@ else:
         """As it is."""
         return function
 
-    inlined = jit
+    inlined = merged = jit
 
     def to_be_compiled() -> bool:
         """Nothing ever is."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from env.simulator import layout as k
 from env.simulator import operations as ops
-from env.simulator.compiled import Numbers, constants, i64, inlined, jit
+from env.simulator.compiled import Numbers, constants, i64, inlined, jit, merged
 from env.simulator.gauges import noisy
 from env.simulator.stretches import advance
 from env.simulator.windows import observe
@@ -36,7 +36,7 @@ def open_ledger(s: Numbers, mode: int, i: int) -> None:
     s[k.ACTION] = -1.0
 
 
-@jit
+@merged
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:
@@ -50,7 +50,7 @@ def begin_episode(
     return True
 
 
-@inlined
+@merged
 def play_step(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
 ) -> float:

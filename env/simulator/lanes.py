@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from env import dice
 from env.simulator import layout as k
-from env.simulator.compiled import Numbers, i64, inlined, jit, u64
+from env.simulator.compiled import Numbers, i64, inlined, jit, merged, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
 from env.simulator.instructions import fetch_ahead
@@ -75,7 +75,7 @@ def reset_lane(e: int, w: Numbers, g: Numbers, tables: Tables) -> bool:
     return begin_episode(rows[e], parameters[which[e]], w, g, whole[WORLD_KEY], whole[NOISE_KEY], features, e)
 
 
-@jit
+@merged
 def reset_slice(first: int, last: int, w: Numbers, begun: Any, g: Numbers, tables: Tables) -> int:
     """Reset the lanes of `begun`; the number of one whose fault never shows, or -1."""
     for e in range(first, last):
@@ -102,7 +102,7 @@ def _fetch_lane(e: int, rows: Any, features: Any) -> None:
         fetch_ahead(features, e, line)
 
 
-@jit
+@merged
 def step_slice(
     first: int,
     last: int,

@@ -2,8 +2,8 @@
 
 Whoever calls leads: it lays a job out, plays, and returns when all of it is done. Helpers look out for the next job for
 a while before they sleep, since to be woken takes longer than many a step. Nothing waits for a helper that does not
-come: the leader takes its slices, too. Each has a part of its own, so that lanes stay in a core's cache, and who is done
-early takes from the end of another's. Plain Python has no helpers.
+come: the leader takes its slices, too. Each has a part of its own, so that lanes stay in a core's cache, and who is
+done early takes from the end of another's. Plain Python has no helpers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from env.simulator.compiled import COMPILED, jit
+from env.simulator.compiled import COMPILED, jit, merged
 from env.simulator.instructions import add_at_once, put_at_once
 from env.simulator.lanes import reset_slice, step_slice
 
@@ -52,6 +52,22 @@ def _slices(size: int, part: int, parts: int) -> tuple[int, int, int]:
 
 
 @jit
+def _lay_out(board: Any, parts: int, job: int) -> None:
+    """Of the last job no slice is left, but a helper may still be looking for some: so that there are any again is told
+    last."""
+    board[_JOB] = job
+    board[_DONE] = 0
+    for part in range(parts):
+        at = _PARTS + part * _PART
+        board[at + _FROM_LEFT] = 0
+        board[at + _FROM_RIGHT] = 0
+        board[at + _STUCK] = -1
+    for part in range(parts):
+        put_at_once(board, _PARTS + part * _PART + _TAKEN, 0)
+    add_at_once(board, _NUMBER, 1)
+
+
+@merged
 def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
     """Take slices and play them as long as there are any: one's own from the left, then others' from the right."""
     shown, autoreset, actions, chosen, g, tables, rewards, terminated, truncated = lanes
@@ -78,20 +94,22 @@ def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
 
 
 @jit
-def _lead(board: Any, parts: int, size: int, job: int, lanes: Any) -> None:
-    """Lay a job out and play it. Of the last one no slice is left, but a helper may still be looking for some: so that
-    there are any again is told last."""
-    board[_JOB] = job
-    board[_DONE] = 0
-    for part in range(parts):
-        at = _PARTS + part * _PART
-        board[at + _FROM_LEFT] = 0
-        board[at + _FROM_RIGHT] = 0
-        board[at + _STUCK] = -1
-    for part in range(parts):
-        put_at_once(board, _PARTS + part * _PART + _TAKEN, 0)
-    add_at_once(board, _NUMBER, 1)
-    _play(board, 0, parts, size, lanes)
+def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any) -> None:
+    """The leader, who has the first part: lay a job out, and play it. A helper: play every job that is laid out, until
+    none has come for a while."""
+    if own == 0:
+        _lay_out(board, parts, job)
+    at = _PARTS + own * _PART
+    spins = 0
+    while spins < _SPINS:
+        number = add_at_once(board, _NUMBER, 0)
+        if number == board[at + _SEEN]:
+            spins += 1
+        else:
+            board[at + _SEEN] = number
+            _play(board, own, parts, size, lanes)
+            spins = _SPINS if own == 0 else 0
+    board[at + _ASLEEP] = 1
 
 
 @jit
@@ -100,26 +118,10 @@ def _all_done(board: Any, parts: int, size: int) -> bool:
     count = 0
     for part in range(parts):
         count += _slices(size, part, parts)[2]
-    for _ in range(_SPINS):
-        if add_at_once(board, _DONE, 0) == count:
-            return True
-    return False
-
-
-@jit
-def _assist(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
-    """Play every job that is laid out, until none has come for a while."""
-    at = _PARTS + own * _PART
     spins = 0
-    while spins < _SPINS:
-        number = add_at_once(board, _NUMBER, 0)
-        if number == board[at + _SEEN]:
-            spins += 1
-            continue
-        board[at + _SEEN] = number
-        _play(board, own, parts, size, lanes)
-        spins = 0
-    board[at + _ASLEEP] = 1
+    while spins < _SPINS and add_at_once(board, _DONE, 0) < count:
+        spins += 1
+    return spins < _SPINS
 
 
 class Team:
@@ -148,7 +150,7 @@ class Team:
             if self._board[asleep]:
                 self._board[asleep] = 0
                 gate.release()
-        _lead(self._board, self._parts, self._size, job, self._lanes)
+        _take_part(self._board, 0, self._parts, self._size, job, self._lanes)
         while not _all_done(self._board, self._parts, self._size):
             time.sleep(0)  # a helper has lost its core in the middle of a slice
         return int(self._board[_PARTS + _STUCK :: _PART].max())
@@ -163,7 +165,7 @@ class Team:
 
 def _help(board: Any, own: int, parts: int, size: int, lanes: Any, gate: threading.Semaphore) -> None:
     while not board[_OVER]:
-        _assist(board, own, parts, size, lanes)
+        _take_part(board, own, parts, size, STEP, lanes)
         gate.acquire()
 
 
