@@ -15,8 +15,8 @@ import typer
 from cli.options import JsonOption, LabOption
 from cli.worlds import COMPILING
 
-ROUNDS = 5
-ROUND_S = 0.5
+ROUNDS = 9
+ROUND_S = 0.4
 STEPS_A_LOOK = 50  # at the clock
 
 

@@ -13,7 +13,7 @@ from env.simulator.compiled import COMPILED
 from env.simulator.world import SimulatedWorld
 from env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 
-BATCH_SIZES = (1, 64, 1024, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
+BATCH_SIZES = (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
 _PREPARED = 32  # steps whose actions are drawn beforehand
 
 
