@@ -95,8 +95,8 @@ def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
 
 @jit
 def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any) -> None:
-    """The leader, who has the first part: lay a job out, and play it. A helper: play every job that is laid out, until
-    none has come for a while."""
+    """The leader, who has the first part: lay a job out, and play it. A helper: play every job that is laid out, and
+    sleep when none has come for a while."""
     if own == 0:
         _lay_out(board, parts, job)
     at = _PARTS + own * _PART
@@ -135,6 +135,7 @@ class Team:
         self._board = np.zeros(_PARTS + parts * _PART, dtype=np.int64)
         self._gates = [threading.Semaphore(0) for _ in range(parts - 1)]
         self._begun = False
+        self._playing = False
 
     @staticmethod
     def parts(size: int, threads: int) -> int:
@@ -145,15 +146,22 @@ class Team:
         """Do a job on every lane; the number of one that is stuck, or -1."""
         if not self._begun:
             self._begin()
+        if self._playing:
+            self._wait()  # an interrupt, in the middle of the last job, has come before this was done
+        self._playing = True
         for gate, part in zip(self._gates, range(1, self._parts), strict=True):
             asleep = _PARTS + part * _PART + _ASLEEP
             if self._board[asleep]:
                 self._board[asleep] = 0
                 gate.release()
         _take_part(self._board, 0, self._parts, self._size, job, self._lanes)
+        self._wait()
+        self._playing = False
+        return int(self._board[_PARTS + _STUCK :: _PART].max())
+
+    def _wait(self) -> None:
         while not _all_done(self._board, self._parts, self._size):
             time.sleep(0)  # a helper has lost its core in the middle of a slice
-        return int(self._board[_PARTS + _STUCK :: _PART].max())
 
     def _begin(self) -> None:
         self._begun = True

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from env.vocabulary import ACTIONS, Diagnose, Feature, Rollback, ScaleUp
+from env.vocabulary import ACTIONS, Action, Diagnose, Feature, Rollback, ScaleUp
 from env.world import FEATURES_SHAPE
 
 NO_ACTION: Final = len(ACTIONS)  # the last action, before the first
@@ -37,9 +37,6 @@ USUAL: Final[dict[Feature, float]] = {
 
 _MOST = np.array([MOST[feature] for feature in Feature], dtype=np.float32)
 _USUAL = np.array([USUAL[feature] for feature in Feature], dtype=np.float32)
-_DIAGNOSES = np.array([isinstance(action, Diagnose) for action in ACTIONS])
-_ROLLBACKS = np.array([isinstance(action, Rollback) for action in ACTIONS])
-_SCALE_UPS = np.array([isinstance(action, ScaleUp) for action in ACTIONS])
 _KINDS = len(ACTIONS) + 1
 FLAT_SIZE: Final = 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + _KINDS + 2
 
@@ -68,9 +65,26 @@ def observation_space(max_steps: int) -> spaces.Dict:
 def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
     """Features with 0 for what could not be scraped, and which could; fresh arrays."""
     known = features == features
-    values = np.zeros_like(features)
-    np.minimum(features, _MOST, out=values, where=known)
-    return values, known.view(np.int8)
+    return np.where(known, np.minimum(features, _MOST), np.float32(0.0)), known.view(np.int8)
+
+
+def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
+    """Whether an action may be of use once another was taken, as far as its agent was told."""
+    match taken:
+        case Diagnose():
+            return not isinstance(other, Diagnose)  # the first one counts
+        case Rollback():
+            return other != taken  # nothing earlier is left
+        case ScaleUp():
+            return other != taken or not accepted
+        case _:
+            return True
+
+
+_LEFT = np.array(  # (accepted, taken, other)
+    [[[_still_of_use(taken, accepted, other) for other in ACTIONS] for taken in ACTIONS] for accepted in (False, True)],
+    dtype=np.int8,
+)
 
 
 def flat(observation: Seen, max_steps: int) -> NDArray[np.float32]:  # (..., FLAT_SIZE)
@@ -103,10 +117,7 @@ def fresh_mask(size: int) -> NDArray[np.int8]:  # (size, actions)
 
 
 def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
-    """Take out what each agent's own last action has made pointless, as far as it was told: a second diagnosis (the
-    first one counts), going back where there is nothing earlier, scaling up what has been. Any action may be taken
-    nevertheless. Nothing goes in here but what the agent did and read, so nothing of the truth comes out."""
-    mask[np.ix_(_DIAGNOSES[actions], _DIAGNOSES)] = 0
-    spent = _ROLLBACKS[actions] | (_SCALE_UPS[actions] & accepted)
-    (rows,) = np.nonzero(spent)
-    mask[rows, actions[rows]] = 0
+    """Take out what each agent's own last action has made pointless, as far as it was told: a second diagnosis, going
+    back where there is nothing earlier, scaling up what has been. Any action may be taken nevertheless. Nothing goes in
+    here but what the agent did and read, so nothing of the truth comes out."""
+    mask &= _LEFT[accepted.astype(np.int64), actions]

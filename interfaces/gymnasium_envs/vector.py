@@ -107,14 +107,8 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             infos = self._told(done, taken)
         begun = resetting | done if self._mode is AutoresetMode.SAME_STEP else resetting
         accepted = self.batch.column(k.RESULT) == k.ACCEPTED
-        if begun.any():
-            self._mask[begun] = 1
-            played = np.flatnonzero(~begun)
-            mask = self._mask[played]
-            spaces.narrow_mask(mask, taken[played], accepted[played])
-            self._mask[played] = mask
-        else:
-            spaces.narrow_mask(self._mask, taken, accepted)
+        spaces.narrow_mask(self._mask, taken, accepted)
+        self._mask[begun] = 1
         infos.update(self._infos(np.ones(self.num_envs, dtype=np.bool_)))
         return self._observations(), rewards.copy(), terminated.copy(), truncated.copy(), infos
 
