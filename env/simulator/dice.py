@@ -43,15 +43,22 @@ def draw(key: Any, counter: int) -> Any:
 
 
 @inlined
-def arrivals(p: Numbers, journey: int, bits: Any) -> float:
-    """A Poisson number of users of a journey in a tick, from 21 bits."""
-    return _looked_up(p, k.GUIDE + journey * k.GUIDES, k.STEPS + journey * k.MOST_ARRIVALS, i64(bits))
+def arrivals(p: Numbers, journey: int, drawn: Any) -> float:
+    """A Poisson number of users of a journey in a tick, from its bits of a `users_draw`."""
+    return _looked_up(p, k.GUIDE + journey * k.GUIDES, k.STEPS + journey * k.MOST_ARRIVALS, _bits_of(drawn, journey))
 
 
 @inlined
-def arrivals_in_block(p: Numbers, journey: int, bits: Any) -> float:
+def arrivals_in_block(p: Numbers, journey: int, drawn: Any) -> float:
     """The same of a whole block of ticks."""
-    return _looked_up(p, k.BLOCK_GUIDE + journey * k.GUIDES, k.BLOCK_STEPS + journey * k.MOST_IN_BLOCK, i64(bits))
+    guide, steps = k.BLOCK_GUIDE + journey * k.GUIDES, k.BLOCK_STEPS + journey * k.MOST_IN_BLOCK
+    return _looked_up(p, guide, steps, _bits_of(drawn, journey))
+
+
+@inlined
+def _bits_of(drawn: Any, journey: int) -> int:
+    """The 21 bits of a draw that are a journey's."""
+    return int(i64((drawn >> (k.ARRIVAL_BITS * journey)) & ((1 << k.ARRIVAL_BITS) - 1)))
 
 
 @inlined

@@ -14,7 +14,6 @@ from env.simulator.compiled import Numbers, inlined, jit
 from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.layout import (
     ACCEPT,
-    ARRIVAL_BITS,
     BOOT_LEFT,
     BOOTING,
     BROWSE,
@@ -51,8 +50,6 @@ from env.simulator.layout import (
     WAIT,
 )
 
-_ARRIVAL_MASK = (1 << ARRIVAL_BITS) - 1
-
 
 @inlined
 def tick(s: Numbers, p: Numbers, key: Any) -> None:
@@ -64,9 +61,9 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     if s[STALE] != 0.0:
         follow(s, p)
     drawn = users_draw(key, s[NOW])
-    browse = arrivals(p, BROWSE, drawn & _ARRIVAL_MASK)
-    sign_in = arrivals(p, SIGN_IN, (drawn >> ARRIVAL_BITS) & _ARRIVAL_MASK)
-    check_out = arrivals(p, CHECK_OUT, (drawn >> (2 * ARRIVAL_BITS)) & _ARRIVAL_MASK)
+    browse = arrivals(p, BROWSE, drawn)
+    sign_in = arrivals(p, SIGN_IN, drawn)
+    check_out = arrivals(p, CHECK_OUT, drawn)
     offer(s, LOAD, browse, sign_in, check_out)
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]

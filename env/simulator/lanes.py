@@ -12,7 +12,7 @@ from env.simulator import layout as k
 from env.simulator.compiled import Numbers, i64, inlined, jit, merged, u64
 from env.simulator.dice import draw, mix
 from env.simulator.episode import begin_episode, open_ledger, play_step
-from env.simulator.instructions import fetch_ahead
+from env.simulator.instructions import LINE, fetch_ahead
 from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.
@@ -37,7 +37,6 @@ FAULTS: Final = k.MODES * k.SERVICES
 _PARAMETERS: Final = 1 << 48  # the counter at which a world's key decides which parameters it has
 
 _AHEAD: Final = 3  # lanes
-_LINE: Final = 8  # numbers of 64 bits in a line of a cache
 
 Tables = Any
 """In order: rows, parameters, whole numbers, features, ended windows with their ledgers, final features, forced faults,
@@ -96,9 +95,9 @@ def first_refused(actions: Any, autoreset: int, over: Any) -> int:
 @inlined
 def _fetch_lane(e: int, rows: Any, features: Any) -> None:
     """Many lanes are too many for a core's cache: what each step reads of one is asked for before it is its turn."""
-    for line in range(0, k.HOT, _LINE):
+    for line in range(0, k.HOT, LINE):
         fetch_ahead(rows, e, line)
-    for line in range(0, k.CELLS, 2 * _LINE):
+    for line in range(0, k.CELLS, 2 * LINE):
         fetch_ahead(features, e, line)
 
 

@@ -17,8 +17,6 @@ from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
 from env.simulator.kernel import tick
 from env.simulator.windows import draw_window, foresee
 
-_ARRIVAL_MASK = (1 << k.ARRIVAL_BITS) - 1
-
 
 @inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
@@ -84,13 +82,13 @@ def _glide(s: Numbers, p: Numbers, key: Any, ticks: int) -> bool:
     most_browse = most_sign_in = most_check_out = 0.0
     for place in range(ticks):
         drawn = users_draw(key, now + place)
-        users = arrivals(p, k.BROWSE, drawn & _ARRIVAL_MASK)
+        users = arrivals(p, k.BROWSE, drawn)
         browse += users
         most_browse = max(most_browse, users)
-        users = arrivals(p, k.SIGN_IN, (drawn >> k.ARRIVAL_BITS) & _ARRIVAL_MASK)
+        users = arrivals(p, k.SIGN_IN, drawn)
         sign_in += users
         most_sign_in = max(most_sign_in, users)
-        users = arrivals(p, k.CHECK_OUT, (drawn >> (2 * k.ARRIVAL_BITS)) & _ARRIVAL_MASK)
+        users = arrivals(p, k.CHECK_OUT, drawn)
         check_out += users
         most_check_out = max(most_check_out, users)
     offer(s, k.LOAD, most_browse, most_sign_in, most_check_out)

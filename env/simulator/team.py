@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from env.simulator.compiled import COMPILED, jit, merged
-from env.simulator.instructions import add_at_once, put_at_once
+from env.simulator.instructions import LINE, add_at_once, put_at_once
 from env.simulator.lanes import reset_slice, step_slice
 
 SLICE: Final = 64  # lanes
@@ -28,20 +28,19 @@ STEP: Final = 0
 RESET: Final = 1
 
 # The board: what threads tell each other, each on a line of the cache of its own.
-_LINE: Final = 8
 _NUMBER: Final = 0  # of the job that has been laid out last
-_JOB: Final = 1 * _LINE
-_DONE: Final = 2 * _LINE  # slices of it
-_OVER: Final = 3 * _LINE  # 1 where no more jobs will come
-_PARTS: Final = 4 * _LINE
+_JOB: Final = 1 * LINE
+_DONE: Final = 2 * LINE  # slices of it
+_OVER: Final = 3 * LINE  # 1 where no more jobs will come
+_PARTS: Final = 4 * LINE
 # For each part, and its player:
 _TAKEN: Final = 0  # slices, and attempts to take one
 _FROM_LEFT: Final = 1  # by its player
 _FROM_RIGHT: Final = 2  # by others
-_SEEN: Final = _LINE + 0  # the number of the job that its player has seen last
-_ASLEEP: Final = _LINE + 1  # 1 where it has to be woken
-_STUCK: Final = _LINE + 2  # the number of a lane that it could not reset, or -1
-_PART: Final = 2 * _LINE
+_SEEN: Final = LINE + 0  # the number of the job that its player has seen last
+_ASLEEP: Final = LINE + 1  # 1 where it has to be woken
+_STUCK: Final = LINE + 2  # the number of a lane that it could not reset, or -1
+_PART: Final = 2 * LINE
 
 
 @jit

@@ -27,7 +27,6 @@ from env.simulator.compiled import Numbers, i64, inlined, jit
 from env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
 from env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
 
-_ARRIVAL_MASK = (1 << k.ARRIVAL_BITS) - 1
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
 _MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
@@ -58,9 +57,9 @@ def foresee(s: Numbers, p: Numbers) -> bool:
 def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
     """Draw what happens in a block of ticks. False, and nothing has happened, where a tick may matter after all."""
     drawn = users_draw(key, s[k.NOW])
-    s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn & _ARRIVAL_MASK)
-    s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, (drawn >> k.ARRIVAL_BITS) & _ARRIVAL_MASK)
-    s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, (drawn >> (2 * k.ARRIVAL_BITS)) & _ARRIVAL_MASK)
+    s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn)
+    s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
+    s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, drawn)
     s[k.DRAWN_SURGE] = 0.0
     if s[k.INVADED] >= 0.0 and not _draw_campaign(s, p, key):
         return False
