@@ -17,7 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
-CODE := agents bridge chaos cli env interfaces lab scenarios services tests traffic
+ROOMS := agents bridge chaos cli env interfaces lab scenarios
+CODE := mirr/__init__.py mirr/__main__.py $(ROOMS) services tests traffic
 
 $(READY): pyproject.toml lab/venv.sh
 	@lab/venv.sh $(PYTHON) $(VENV)
@@ -76,7 +77,7 @@ test: $(READY_DEV) ## the whole test suite, the real lab included
 check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
-	@$(BIN)/mypy --strict $(CODE)
+	@$(BIN)/mypy
 	@if command -v promtool >/dev/null; then \
 		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
 	else echo "promtool is not installed: Prometheus' rules are not checked"; fi

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.reading import Reading
-from env.environment import Observation
-from env.objectives import OBJECTIVES
-from env.vocabulary import (
+from mirr.agents.reading import Reading
+from mirr.env.environment import Observation
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.vocabulary import (
     ALL_FAULTS,
     REMEDY,
     Action,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.reading import Reading
-from env.environment import Observation
-from env.scenario import Scenario
-from env.vocabulary import (
+from mirr.agents.reading import Reading
+from mirr.env.environment import Observation
+from mirr.env.scenario import Scenario
+from mirr.env.vocabulary import (
     ACTIONS,
     REMEDY,
     Action,

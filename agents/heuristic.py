@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agents.reading import DEEPEST_FIRST, Reading
-from env.environment import Observation
-from env.vocabulary import (
+from mirr.agents.reading import DEEPEST_FIRST, Reading
+from mirr.env.environment import Observation
+from mirr.env.vocabulary import (
     CALLS,
     REMEDY,
     STEADY_RELEASE,
@@ -23,7 +23,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from env.world import Level, LogLine
+from mirr.env.world import Level, LogLine
 
 PATIENCE_STEPS = 6  # a fix that has not helped by then was not it
 CALM_STEPS = 2  # without anything that stands out, before an alarm is called false

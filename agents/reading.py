@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.vocabulary import CALLS, Feature, Service
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.vocabulary import CALLS, Feature, Service
 
 DEEPEST_FIRST = (Service.PAYMENTS, Service.INVENTORY, Service.AUTH, Service.ORDERS, Service.GATEWAY)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
-from agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
-from agents.heuristic import HeuristicPolicy
-from agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
-from env.rollout import Policy
-from env.scenario import Scenario
-from env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
+from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
+from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
+from mirr.agents.heuristic import HeuristicPolicy
+from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
+from mirr.env.rollout import Policy
+from mirr.env.scenario import Scenario
+from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
 
 
 class PolicyName(StrEnum):

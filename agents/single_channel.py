@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.reading import DEEPEST_FIRST
-from env.environment import Observation
-from env.vocabulary import REMEDY, Action, CheckLogs, Diagnose, Fault, FaultMode, Feature, Service, Wait
+from mirr.agents.reading import DEEPEST_FIRST
+from mirr.env.environment import Observation
+from mirr.env.vocabulary import REMEDY, Action, CheckLogs, Diagnose, Fault, FaultMode, Feature, Service, Wait
 
 
 @dataclass(frozen=True, kw_only=True)

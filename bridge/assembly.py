@@ -10,25 +10,25 @@ from functools import cache, partial
 
 import requests
 
-from bridge.docker_world import DockerWorld, Patience
-from bridge.load import LoadMeter
-from bridge.prometheus import PrometheusReader
-from bridge.telemetry import Telemetry
-from chaos import reaper
-from chaos.campaigns import Heartbeat, HttpCampaigns
-from chaos.chaos import Chaos
-from chaos.docker_fleet import DockerFleet
-from chaos.errors import FleetError
-from chaos.healer import Healer
-from chaos.healing import open_healer
-from chaos.journal import Journal
-from chaos.leases import LeaseFile
-from chaos.limits import Limits
-from env.vocabulary import Service
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.lock import hold
-from lab.state import state_dir
+from mirr.bridge.docker_world import DockerWorld, Patience
+from mirr.bridge.load import LoadMeter
+from mirr.bridge.prometheus import PrometheusReader
+from mirr.bridge.telemetry import Telemetry
+from mirr.chaos import reaper
+from mirr.chaos.campaigns import Heartbeat, HttpCampaigns
+from mirr.chaos.chaos import Chaos
+from mirr.chaos.docker_fleet import DockerFleet
+from mirr.chaos.errors import FleetError
+from mirr.chaos.healer import Healer
+from mirr.chaos.healing import open_healer
+from mirr.chaos.journal import Journal
+from mirr.chaos.leases import LeaseFile
+from mirr.chaos.limits import Limits
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from mirr.lab.lock import hold
+from mirr.lab.state import state_dir
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bridge.docker_world import DockerWorld
-from env.vocabulary import ALL_FAULTS, Fault, Wait
-from lab.containers import LabContainers
+from mirr.bridge.docker_world import DockerWorld
+from mirr.env.vocabulary import ALL_FAULTS, Fault, Wait
+from mirr.lab.containers import LabContainers
 
 
 @dataclass(frozen=True, kw_only=True)

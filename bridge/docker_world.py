@@ -10,15 +10,15 @@ from typing import assert_never
 
 import numpy as np
 
-from bridge.logs import parse_line
-from bridge.steady import wait_until_steady
-from bridge.telemetry import Measures, Window
-from chaos.chaos import Chaos
-from chaos.errors import ChaosError
-from chaos.fleet import Fleet
-from env.logs import digest
-from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
-from env.vocabulary import (
+from mirr.bridge.logs import parse_line
+from mirr.bridge.steady import wait_until_steady
+from mirr.bridge.telemetry import Measures, Window
+from mirr.chaos.chaos import Chaos
+from mirr.chaos.errors import ChaosError
+from mirr.chaos.fleet import Fleet
+from mirr.env.logs import digest
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
+from mirr.env.vocabulary import (
     STEADY_RELEASE,
     Action,
     Breaks,
@@ -37,7 +37,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from env.world import ActionResult, LogLine, Snapshot, WorldError
+from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
 
 _LOG_LINES_READ = 400  # per check; the digest keeps the telling ones
 

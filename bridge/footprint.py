@@ -6,9 +6,9 @@ import requests
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from bridge.assembly import Parts
-from env.world import WorldError
-from lab.footprint import LAB, Footprint, flat, look
+from mirr.bridge.assembly import Parts
+from mirr.env.world import WorldError
+from mirr.lab.footprint import LAB, Footprint, flat, look
 
 _TIMEOUT_S = 3.0
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from env.objectives import breaches, service_breaches
-from env.vocabulary import (
+from mirr.env.objectives import breaches, service_breaches
+from mirr.env.vocabulary import (
     CALLS,
     REMEDY,
     Action,
@@ -30,8 +30,8 @@ from env.vocabulary import (
     Wait,
     action_text,
 )
-from env.world import ActionResult, Snapshot, World, WorldError
-from lab.footprint import Footprint, differences
+from mirr.env.world import ActionResult, Snapshot, World, WorldError
+from mirr.lab.footprint import Footprint, differences
 
 KINDS_OF_FIX: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bridge.telemetry import Telemetry
-from chaos.errors import FleetError
-from chaos.faults import Load
-from env.vocabulary import Service
+from mirr.bridge.telemetry import Telemetry
+from mirr.chaos.errors import FleetError
+from mirr.chaos.faults import Load
+from mirr.env.vocabulary import Service
 
 SETTLING_S = 0.5  # what was queued when a crowd went home is served by then
 

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from env.world import Level, LogLine
+from mirr.env.world import Level, LogLine
 
 _SHOWN_ELSEWHERE = frozenset({"timestamp", "level", "service", "event", "trace_id", "traceback"})
 

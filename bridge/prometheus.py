@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from env.world import WorldError
+from mirr.env.world import WorldError
 
 TRAFFIC = "traffic"
 """The name under which the load generator's samples are filed, beside the services' names."""

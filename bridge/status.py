@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bridge.telemetry import Telemetry
-from chaos.fleet import Fleet
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
-from env.vocabulary import Fault, Feature, Service
-from env.world import Snapshot
+from mirr.bridge.telemetry import Telemetry
+from mirr.chaos.fleet import Fleet
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
+from mirr.env.vocabulary import Fault, Feature, Service
+from mirr.env.world import Snapshot
 
 _STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHARE, Feature.MEMORY_SHARE)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bridge.telemetry import Measures
-from env.objectives import breaches
-from env.world import Snapshot, WorldError
+from mirr.bridge.telemetry import Measures
+from mirr.env.objectives import breaches
+from mirr.env.world import Snapshot, WorldError
 
 
 def wait_until_steady(

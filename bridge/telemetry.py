@@ -13,11 +13,11 @@ from typing import Protocol
 
 import numpy as np
 
-from bridge.prometheus import TRAFFIC, Labels, Sample
-from chaos.faults import Load
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
-from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
+from mirr.bridge.prometheus import TRAFFIC, Labels, Sample
+from mirr.chaos.faults import Load
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
+from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
 _BOOT_S = 2.5  # of a process's life, not counted as load

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import requests
 
-from chaos.errors import CampaignError, GeneratorAway
-from chaos.leases import LEASE_S, LeaseFile
-from env.vocabulary import Service
+from mirr.chaos.errors import CampaignError, GeneratorAway
+from mirr.chaos.leases import LEASE_S, LeaseFile
+from mirr.env.vocabulary import Service
 
 _NOT_FOUND = 404
 

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
-from chaos.campaigns import Campaign, Campaigns, Heartbeat
-from chaos.errors import FleetError, JournalError, Refused
-from chaos.faults import FAULTS, Meter, Tools, deploy_over
-from chaos.fleet import Fleet
-from chaos.healer import TURN_FILE, Healer
-from chaos.journal import Journal
-from chaos.limits import Limits
-from chaos.turns import turn
-from env.vocabulary import Fault, Service
-from lab.names import SOUND_RELEASE
+from mirr.chaos.campaigns import Campaign, Campaigns, Heartbeat
+from mirr.chaos.errors import FleetError, JournalError, Refused
+from mirr.chaos.faults import FAULTS, Meter, Tools, deploy_over
+from mirr.chaos.fleet import Fleet
+from mirr.chaos.healer import TURN_FILE, Healer
+from mirr.chaos.journal import Journal
+from mirr.chaos.limits import Limits
+from mirr.chaos.turns import turn
+from mirr.env.vocabulary import Fault, Service
+from mirr.lab.names import SOUND_RELEASE
 
 INJECT_TURN_S = 10.0
 """How long an injection waits for somebody else's heal or injection before it is refused."""

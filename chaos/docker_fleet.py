@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
-from chaos import blueprints
-from chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEPLOYED_LABEL, Blueprint
-from chaos.errors import FleetError
-from chaos.fleet import Part, ServiceState
-from chaos.journal import Journal
-from env.vocabulary import Service
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
-from lab.ownership import COMPOSE_PROJECT, COMPOSE_VOLUME, compose_name, sorted_out, volume_not_ours
+from mirr.chaos import blueprints
+from mirr.chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEPLOYED_LABEL, Blueprint
+from mirr.chaos.errors import FleetError
+from mirr.chaos.fleet import Part, ServiceState
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Service
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from mirr.lab.ownership import COMPOSE_PROJECT, COMPOSE_VOLUME, compose_name, sorted_out, volume_not_ours
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
-from chaos.campaigns import Campaign, CampaignKind, campaign_id
-from chaos.errors import FleetError
-from chaos.fleet import Fleet
-from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
+from mirr.chaos.campaigns import Campaign, CampaignKind, campaign_id
+from mirr.chaos.errors import FleetError
+from mirr.chaos.fleet import Fleet
+from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Service
 
 LEAK_RATES_PER_S: dict[Service, float] = {
     Service.GATEWAY: 8.0,  # which keeps each body twice: as it came, and as it was answered

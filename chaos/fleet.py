@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from env.vocabulary import Service
-from lab.names import Role
+from mirr.env.vocabulary import Service
+from mirr.lab.names import Role
 
 
 @dataclass(frozen=True, kw_only=True)

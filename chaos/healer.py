@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from chaos.campaigns import CampaignKind, Campaigns, campaign_id
-from chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, Unhealed
-from chaos.faults import FAULTS, Mend
-from chaos.fleet import Fleet, Part, ServiceState
-from chaos.journal import Journal, OpenAct
-from chaos.turns import turn
-from env.vocabulary import STEADY_RELEASE, Service
-from lab.names import Role
+from mirr.chaos.campaigns import CampaignKind, Campaigns, campaign_id
+from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, Unhealed
+from mirr.chaos.faults import FAULTS, Mend
+from mirr.chaos.fleet import Fleet, Part, ServiceState
+from mirr.chaos.journal import Journal, OpenAct
+from mirr.chaos.turns import turn
+from mirr.env.vocabulary import STEADY_RELEASE, Service
+from mirr.lab.names import Role
 
 TURN_S = 3.0
 """How long a heal waits for whoever injects or heals. Then it goes on without: a process that hangs with the turn must

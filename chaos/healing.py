@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from chaos.campaigns import Campaign, Campaigns, HttpCampaigns
-from chaos.docker_fleet import DockerFleet
-from chaos.errors import GeneratorAway
-from chaos.healer import Healer
-from chaos.journal import Journal
-from lab.containers import LabContainers
-from lab.errors import LabNotUp
-from lab.names import make_target
-from lab.state import state_dir
+from mirr.chaos.campaigns import Campaign, Campaigns, HttpCampaigns
+from mirr.chaos.docker_fleet import DockerFleet
+from mirr.chaos.errors import GeneratorAway
+from mirr.chaos.healer import Healer
+from mirr.chaos.journal import Journal
+from mirr.lab.containers import LabContainers
+from mirr.lab.errors import LabNotUp
+from mirr.lab.names import make_target
+from mirr.lab.state import state_dir
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.errors import JournalError
-from chaos.leases import MAX_LEASE_S, leased_until
-from env.vocabulary import Fault, Service, UnknownName, parse_service
+from mirr.chaos.errors import JournalError
+from mirr.chaos.leases import MAX_LEASE_S, leased_until
+from mirr.env.vocabulary import Fault, Service, UnknownName, parse_service
 
 _BLUEPRINT_KEYS = ("Name", "Config", "HostConfig", "Mounts", "NetworkSettings")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chaos.errors import Refused
-from env.vocabulary import Fault
+from mirr.chaos.errors import Refused
+from mirr.env.vocabulary import Fault
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
 """The reaper of one lab: a small process of its own that heals what outlives its time to live, whoever injected it and
-however that one died. `python -m chaos.reaper LAB FOLDER`; one a lab, started by whoever injects.
+however that one died. `python -m mirr.chaos.reaper LAB FOLDER`; one a lab, started by whoever injects.
 
 While it only watches the journal it needs the standard library alone: what talks to the engine is imported to heal.
 """
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.errors import ChaosError, JournalError
-from chaos.journal import Journal
-from chaos.turns import turn
+from mirr.chaos.errors import ChaosError, JournalError
+from mirr.chaos.journal import Journal
+from mirr.chaos.turns import turn
 
-ROOT = Path(__file__).resolve().parent.parent
+IMPORTED_FROM = Path(__file__).parents[2]  # the folder that holds the package, so that a child finds the same one
 LOCK_FILE = "reaper.lock"
 LOG_FILE = "reaper.log"
 
@@ -44,15 +44,17 @@ def ensure(lab: str, folder: Path) -> None:
     with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
         if not nobody_watches:
             return
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(IMPORTED_FROM), os.environ.get("PYTHONPATH")]))
+    }
     try:
         with (folder / LOG_FILE).open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "chaos.reaper", lab, str(folder)],
+                [sys.executable, "-m", "mirr.chaos.reaper", lab, str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
+                cwd=IMPORTED_FROM,
                 env=environment,
                 start_new_session=True,  # so that what ends its parent, Ctrl-C included, leaves it alone
             )
@@ -106,9 +108,9 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
 
 def _heal(lab: str) -> list[str]:
     """Put back what has outlived its time, with an engine and containers found anew. Raises ChaosError."""
-    from chaos.healing import open_healer
-    from lab.engine import connect
-    from lab.errors import LabError
+    from mirr.chaos.healing import open_healer
+    from mirr.lab.engine import connect
+    from mirr.lab.errors import LabError
 
     try:
         return open_healer(connect(), lab).heal_expired()

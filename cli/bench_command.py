@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import JsonOption, LabOption
-from cli.worlds import COMPILING
+from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.worlds import COMPILING
 
 ROUNDS = 9
 ROUND_S = 0.4
@@ -58,8 +58,8 @@ def _print_rows(rows: dict[str, Any], indent: str) -> None:
 def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     """Medians over the rounds, each of which measures everything once: what else the machine does at a moment is then
     shared out over all the figures. `spread` has the least and the most of each."""
-    from env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
-    from env.simulator.compiled import COMPILED, to_be_compiled
+    from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
+    from mirr.env.simulator.compiled import COMPILED, to_be_compiled
 
     if to_be_compiled():
         typer.echo(COMPILING, err=True)
@@ -93,7 +93,7 @@ def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], 
     from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
     from gymnasium.vector import SyncVectorEnv
 
-    from interfaces.gymnasium_envs.vector import SimVectorEnv
+    from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 
     def single(name: str) -> float:
         env = gymnasium.make(name)
@@ -116,7 +116,7 @@ def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], 
         "CartPole-v1 single": lambda: single("CartPole-v1"),
         "SyncVectorEnv 64": lambda: vector(SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 64), 64),
         "CartPoleVectorEnv 1024": lambda: vector(CartPoleVectorEnv(1024), 1024),
-        "mirr/Sim-v0 single": lambda: single("interfaces.gymnasium_envs:mirr/Sim-v0"),
+        "mirr/Sim-v0 single": lambda: single("mirr:mirr/Sim-v0"),
         "SimVectorEnv 1024": lambda: vector(SimVectorEnv(1024, threads=threads), 1024),
     }
 
@@ -134,11 +134,11 @@ def _calls_per_s(call: Callable[[], Any], seconds: float, at_once: int) -> float
 
 def _lab_figures(lab: str, quick: bool) -> dict[str, Any] | None:
     """What a lab that is up comes to; None, and why on stderr, where there is none."""
-    from bridge.assembly import assemble, open_docker_world
-    from bridge.bench import measure_lab
-    from env.vocabulary import ALL_FAULTS, Service
-    from lab.errors import LabError
-    from lab.figures import last_up
+    from mirr.bridge.assembly import assemble, open_docker_world
+    from mirr.bridge.bench import measure_lab
+    from mirr.env.vocabulary import ALL_FAULTS, Service
+    from mirr.lab.errors import LabError
+    from mirr.lab.figures import last_up
 
     faults = tuple(fault for fault in ALL_FAULTS if not quick or fault.service is Service.ORDERS)
     try:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chaos.leases import MAX_LEASE_S
-from cli.options import DryRunOption, JsonOption, LabOption
+from mirr.chaos.leases import MAX_LEASE_S
+from mirr.cli.options import DryRunOption, JsonOption, LabOption
 
 if TYPE_CHECKING:
-    from bridge.status import Status
-    from chaos.chaos import Plan
-    from chaos.healer import Step
-    from env.vocabulary import Fault
+    from mirr.bridge.status import Status
+    from mirr.chaos.chaos import Plan
+    from mirr.chaos.healer import Step
+    from mirr.env.vocabulary import Fault
 
 REVERT_ANSWER_S = 5
 """How long the kill switch waits for any one answer of the engine: it has 10 s for everything."""
@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
     """How the lab stands: services, users, open faults. Exits 1 where it is not in steady state."""
-    from bridge.assembly import assemble
-    from bridge.status import status as measure
+    from mirr.bridge.assembly import assemble
+    from mirr.bridge.status import status as measure
 
     parts = assemble(lab)
     found = measure(lab, telemetry=parts.telemetry, fleet=parts.fleet, faults=parts.chaos.open_faults())
@@ -46,7 +46,7 @@ def _print_status(found: Status) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from env.vocabulary import Service
+    from mirr.env.vocabulary import Service
 
     console = Console()
     table = Table(title=f"lab {found.lab}, the last 10 s")
@@ -83,9 +83,9 @@ def inject(
     as_json: JsonOption = False,
 ) -> None:
     """Break a service of a lab that is up. `mirr revert` puts it back, and so does the end of its lease."""
-    from bridge.assembly import assemble
-    from chaos.limits import Limits
-    from lab.lock import hold
+    from mirr.bridge.assembly import assemble
+    from mirr.chaos.limits import Limits
+    from mirr.lab.lock import hold
 
     fault = _parse(mode, service)
     limits = Limits(max_broken=max_broken)
@@ -100,7 +100,7 @@ def inject(
 
 
 def _parse(mode: str, service: str) -> Fault:
-    from env.vocabulary import Fault, Service, UnknownName, parse_mode, parse_service
+    from mirr.env.vocabulary import Fault, Service, UnknownName, parse_mode, parse_service
 
     parsed = parse_mode(mode)
     try:
@@ -113,7 +113,7 @@ def _parse(mode: str, service: str) -> Fault:
 
 
 def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) -> None:
-    from chaos.faults import FAULTS
+    from mirr.chaos.faults import FAULTS
 
     if as_json:
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
@@ -146,8 +146,8 @@ def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
 
 def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Put everything back, whoever broke it: the kill switch. Takes no turn, so it works in mid-episode too."""
-    from bridge.assembly import assemble_healer
-    from chaos.errors import Unhealed
+    from mirr.bridge.assembly import assemble_healer
+    from mirr.chaos.errors import Unhealed
 
     healer = assemble_healer(lab, answer_s=REVERT_ANSWER_S)
     if dry_run:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import JsonOption, LabOption
-from cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.worlds import WorldName, open_world, parse_world
 
 if TYPE_CHECKING:
-    from agents.registry import PolicyName
-    from env.environment import Observation
-    from env.record import RolloutWriter
-    from env.rollout import EpisodeResult, Move, OnStep
-    from env.scenario import Scenario
-    from env.world import World
-    from scenarios.packs import Pack
+    from mirr.agents.registry import PolicyName
+    from mirr.env.environment import Observation
+    from mirr.env.record import RolloutWriter
+    from mirr.env.rollout import EpisodeResult, Move, OnStep
+    from mirr.env.scenario import Scenario
+    from mirr.env.world import World
+    from mirr.scenarios.packs import Pack
 
 WORLD_FAILED = 3
 DEMO_SEEDS = 1000
@@ -78,13 +78,13 @@ class Player:
         on_step: OnStep | None = None,
     ) -> EpisodeResult:
         """One episode in an open world; one of a pack has a pack's actions."""
-        from agents.registry import make_policy
-        from env.environment import Environment
-        from env.rollout import play
+        from mirr.agents.registry import make_policy
+        from mirr.env.environment import Environment
+        from mirr.env.rollout import play
 
         config = None
         if scenario.name:
-            from scenarios.packs import PACK_CONFIG
+            from mirr.scenarios.packs import PACK_CONFIG
 
             config = PACK_CONFIG
         return play(
@@ -110,28 +110,28 @@ class Player:
 
 
 def _player(world: str, policy: str) -> Player:
-    from agents.registry import parse_policy
+    from mirr.agents.registry import parse_policy
 
     return Player(parse_world(world), parse_policy(policy))
 
 
 def _scenario(seed: int, fault: str | None) -> Scenario:
     """What the seed stands for, or the fault asked for; raises where one is none, before anything is opened."""
-    from env.scenario import draw
-    from env.vocabulary import Fault
+    from mirr.env.scenario import draw
+    from mirr.env.vocabulary import Fault
 
     return draw(seed, None if fault is None else Fault.parse(fault))
 
 
 def _pack(path: Path) -> Pack:
-    from scenarios.packs import load_pack
+    from mirr.scenarios.packs import load_pack
 
     return load_pack(path)
 
 
 def _asked_for(path: Path | None, seed: int | None, fault: str | None) -> Scenario:
     """The scenario of a pack, or of a seed and a fault."""
-    from env.scenario import checked_seed
+    from mirr.env.scenario import checked_seed
 
     if path is None:
         return _scenario(0 if seed is None else seed, fault)
@@ -151,7 +151,7 @@ def episode(
     as_json: JsonOption = False,
 ) -> None:
     """Play one episode and tell how it ended."""
-    from env.record import RolloutWriter
+    from mirr.env.record import RolloutWriter
 
     player, wanted = _player(world, policy), _asked_for(scenario, seed, fault)
     if record is not None and not record.absolute().parent.is_dir():
@@ -164,7 +164,7 @@ def episode(
     if as_json:
         print(json.dumps(result.to_json(), indent=2))
     else:
-        from cli.watching import trajectory_text
+        from mirr.cli.watching import trajectory_text
 
         print(trajectory_text(result))
     _exit_if_void([result])
@@ -181,7 +181,7 @@ def evaluate(
 ) -> None:
     """Play many episodes and tell how often, how fast and at what cost they were resolved. With a scenario pack, each
     seed plays that one, with other users and other noise."""
-    from env.evaluation import evaluation
+    from mirr.env.evaluation import evaluation
 
     player = _player(world, policy)
     scenarios = _many(seed, episodes, None if scenario is None else _pack(scenario))
@@ -197,7 +197,7 @@ def evaluate(
 
 def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
     """The scenarios of the seeds from `seed` on."""
-    from env.scenario import checked_seed
+    from mirr.env.scenario import checked_seed
 
     seeds = range(checked_seed(seed), seed + episodes)
     return [_scenario(each, None) if pack is None else pack.scenario(each) for each in seeds]
@@ -211,7 +211,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Play the same episodes in both worlds, and tell how far they are apart."""
-    from env.evaluation import comparison
+    from mirr.env.evaluation import comparison
 
     scenarios = _many(seed, episodes)
     players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
@@ -240,7 +240,7 @@ def demo(
     lab: LabOption = "mirr",
 ) -> None:
     """Watch one episode in the terminal."""
-    from cli.watching import Watcher
+    from mirr.cli.watching import Watcher
 
     player = _player(world, policy)
     chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
@@ -257,7 +257,7 @@ def demo(
 
 def _exit_if_void(results: list[EpisodeResult]) -> None:
     """Where no episode says anything about a policy, the world has failed, not the command."""
-    from env.evaluation import valid
+    from mirr.env.evaluation import valid
 
     if results and not valid(results):
         print(f"mirr: void: {results[0].report.reason}", file=sys.stderr)
@@ -265,7 +265,7 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
 
 
 def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
-    from cli.watching import faults_text
+    from mirr.cli.watching import faults_text
 
     report = result.report
     print(
@@ -280,7 +280,7 @@ def _step_teller(world: WorldName) -> OnStep | None:
     """Real seconds pass on the lab, so each step is told on stderr as it ends."""
     if world is not WorldName.DOCKER:
         return None
-    from env.vocabulary import action_text
+    from mirr.env.vocabulary import action_text
 
     print("bringing the lab to steady state, then breaking it ...", file=sys.stderr, flush=True)
 

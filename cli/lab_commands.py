@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from cli.options import DryRunOption, JsonOption, LabOption
-from env.vocabulary import parse_service
-from lab.errors import LabError
-from lab.names import DEFAULT_LAB, make_target, parse_lab
-from lab.progress import Progress, progress
+from mirr.cli.options import DryRunOption, JsonOption, LabOption
+from mirr.env.vocabulary import parse_service
+from mirr.lab.errors import LabError
+from mirr.lab.names import DEFAULT_LAB, make_target, parse_lab
+from mirr.lab.progress import Progress, progress
 
 BAD_NEWS = 1
 STEADY_WINDOW_S = 2.0
@@ -23,8 +23,8 @@ STEADY_WINDOW_S = 2.0
 
 def heal(lab: str) -> None:
     """Put back whatever is broken in a lab that is up."""
-    from bridge.assembly import assemble_healer
-    from chaos.errors import ChaosError
+    from mirr.bridge.assembly import assemble_healer
+    from mirr.chaos.errors import ChaosError
 
     try:
         assemble_healer(lab).heal()
@@ -34,11 +34,11 @@ def heal(lab: str) -> None:
 
 def remember(lab: str) -> None:
     """Keep what every container of a lab that is as it was made is made of, so that it can be made again."""
-    from chaos.docker_fleet import DockerFleet
-    from chaos.errors import ChaosError
-    from chaos.journal import Journal
-    from lab.engine import connect
-    from lab.state import state_dir
+    from mirr.chaos.docker_fleet import DockerFleet
+    from mirr.chaos.errors import ChaosError
+    from mirr.chaos.journal import Journal
+    from mirr.lab.engine import connect
+    from mirr.lab.state import state_dir
 
     try:
         DockerFleet(connect().api, lab, Journal(state_dir(lab))).remember_anew()
@@ -48,8 +48,8 @@ def remember(lab: str) -> None:
 
 def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
     """Return once the lab is in steady state."""
-    from bridge.assembly import assemble
-    from bridge.steady import wait_until_steady as wait
+    from mirr.bridge.assembly import assemble
+    from mirr.bridge.steady import wait_until_steady as wait
 
     def tell(problems: list[str]) -> None:
         if problems:
@@ -60,8 +60,8 @@ def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
 
 def steady_problems(lab: str) -> list[str]:
     """In words, what keeps the lab from steady state."""
-    from bridge.assembly import assemble
-    from bridge.steady import steady_problems as problems
+    from mirr.bridge.assembly import assemble
+    from mirr.bridge.steady import steady_problems as problems
 
     try:
         return problems(assemble(lab).telemetry, STEADY_WINDOW_S)
@@ -71,9 +71,9 @@ def steady_problems(lab: str) -> list[str]:
 
 def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Build what is not built, start the lab, and wait until it is in steady state."""
-    from lab.figures import keep_up
-    from lab.lab import bring_up
-    from lab.lock import hold
+    from mirr.lab.figures import keep_up
+    from mirr.lab.lab import bring_up
+    from mirr.lab.lock import hold
 
     began_s = time.monotonic()
     with hold(parse_lab(lab), "mirr up"), progress() as report:
@@ -106,13 +106,13 @@ def _lab_flag(lab: str) -> str:
 
 def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Remove the lab's containers, networks and volumes, and nothing else."""
-    from chaos.healer import TURN_FILE, TURN_S
-    from chaos.turns import turn
-    from lab.engine import connect
-    from lab.lab import take_down
-    from lab.lock import hold
-    from lab.progress import timed
-    from lab.state import state_dir
+    from mirr.chaos.healer import TURN_FILE, TURN_S
+    from mirr.chaos.turns import turn
+    from mirr.lab.engine import connect
+    from mirr.lab.lab import take_down
+    from mirr.lab.lock import hold
+    from mirr.lab.progress import timed
+    from mirr.lab.state import state_dir
 
     if dry_run:
         _print_removals(parse_lab(lab), as_json=as_json)
@@ -134,8 +134,8 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
 
 
 def _print_removals(lab: str, *, as_json: bool) -> None:
-    from lab.engine import connect
-    from lab.ownership import holdings, name_of
+    from mirr.lab.engine import connect
+    from mirr.lab.ownership import holdings, name_of
 
     found = holdings(connect().api, lab)
     removals = [
@@ -160,8 +160,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
 ) -> None:
     """Print a service's log lines."""
-    from lab.containers import LabContainers
-    from lab.engine import connect
+    from mirr.lab.containers import LabContainers
+    from mirr.lab.engine import connect
 
     container = LabContainers(connect(), parse_lab(lab)).service(parse_service(service))
     try:
@@ -178,7 +178,7 @@ def logs(
 
 def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Check every precondition; for each that fails, the command that mends it."""
-    from lab.doctor import Verdict, blocked, examine
+    from mirr.lab.doctor import Verdict, blocked, examine
 
     checks = examine(parse_lab(lab), steady_problems)
     if as_json:

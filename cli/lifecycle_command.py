@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import JsonOption, LabOption
-from cli.worlds import WorldName, parse_world
+from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.worlds import WorldName, parse_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.lifecycle import Lifecycle, Row
+    from mirr.bridge.lifecycle import Lifecycle, Row
 
 BAD_NEWS, WORLD_FAILED = 1, 3
 
@@ -43,8 +43,8 @@ def lifecycle(
 
     Takes about 40 s a fault on a lab. Exits 1 where a row is red, 3 where the world failed in all of them.
     """
-    from bridge.lifecycle import faults_of
-    from env.vocabulary import parse_mode, parse_service
+    from mirr.bridge.lifecycle import faults_of
+    from mirr.env.vocabulary import parse_mode, parse_service
 
     faults = faults_of(
         None if mode is None else parse_mode(mode),
@@ -67,15 +67,15 @@ def lifecycle(
 
 @contextmanager
 def _opened(world: WorldName, lab: str) -> Iterator[Lifecycle]:
-    from bridge.lifecycle import Lifecycle
-    from cli.worlds import open_world
+    from mirr.bridge.lifecycle import Lifecycle
+    from mirr.cli.worlds import open_world
 
     with open_world(world, lab, what="mirr lifecycle") as opened:
         if world is WorldName.SIM:
             yield Lifecycle(opened, footprint=dict)
             return
-        from bridge.assembly import assemble
-        from bridge.footprint import footprint
+        from mirr.bridge.assembly import assemble
+        from mirr.bridge.footprint import footprint
 
         parts = assemble(lab)
         yield Lifecycle(opened, footprint=lambda: footprint(parts))
@@ -110,7 +110,7 @@ def _matrix(answer: dict[str, Any], rows: list[Row]) -> str:
 
 
 def _tried(fix: Any) -> str:
-    from env.vocabulary import action_text
+    from mirr.env.vocabulary import action_text
 
     return action_text(fix.action) if fix.lost else f"{action_text(fix.action)} HELPED"
 

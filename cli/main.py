@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from chaos.errors import ChaosError
-from cli import (
+from mirr.chaos.errors import ChaosError
+from mirr.cli import (
     bench_command,
     chaos_commands,
     episode_commands,
@@ -20,11 +20,11 @@ from cli import (
     openenv_command,
     records_command,
 )
-from env.record import RecordError
-from env.scenario import BadScenario
-from env.vocabulary import UnknownName
-from env.world import WorldError
-from lab.errors import BadLabName, LabError
+from mirr.env.record import RecordError
+from mirr.env.scenario import BadScenario
+from mirr.env.vocabulary import UnknownName
+from mirr.env.world import WorldError
+from mirr.lab.errors import BadLabName, LabError
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from cli.options import JsonOption, LabOption
-from cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.worlds import WorldName, open_world, parse_world
 
 if TYPE_CHECKING:
-    from interfaces.mcp_server.exam import Exam, ExamConfig, Question
+    from mirr.interfaces.mcp_server.exam import Exam, ExamConfig, Question
 
 WRONG_USAGE = 2
 SYMPTOM = "Users complain, and the dashboards show that something is wrong."
@@ -71,7 +71,7 @@ def mcp(
 ) -> None:
     """Hold an exam for MCP clients: the lab's tools, and episodes that are begun by their first call."""
     _need_fastmcp()
-    from interfaces.mcp_server.exam import Exam
+    from mirr.interfaces.mcp_server.exam import Exam
 
     where = parse_world(world)
     questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
@@ -106,9 +106,9 @@ def _set_exam(
     where: WorldName, seed: int | None, episodes: int, scenario: Path | None, record: Path | None, idle_limit_s: float
 ) -> tuple[list[Question], ExamConfig]:
     """The questions, in order, and how they are put."""
-    from env.scenario import EpisodeConfig, checked_seed, draw
-    from interfaces.mcp_server.exam import ExamConfig, Question
-    from scenarios.packs import PACK_CONFIG, load_pack
+    from mirr.env.scenario import EpisodeConfig, checked_seed, draw
+    from mirr.interfaces.mcp_server.exam import ExamConfig, Question
+    from mirr.scenarios.packs import PACK_CONFIG, load_pack
 
     if record is not None and not record.is_dir():
         raise typer.BadParameter(f"--record {record}: there is no such directory.")
@@ -132,9 +132,9 @@ def _set_exam(
 
 def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json: bool) -> None:
     """Serve until the client leaves, or a signal; then mend what is broken."""
-    from interfaces.mcp_server.desk import Desk
-    from interfaces.mcp_server.server import build_server
-    from interfaces.mcp_server.transports import PortTaken, listen, run_http, run_stdio, url
+    from mirr.interfaces.mcp_server.desk import Desk
+    from mirr.interfaces.mcp_server.server import build_server
+    from mirr.interfaces.mcp_server.transports import PortTaken, listen, run_http, run_stdio, url
 
     desk = Desk()
     server = build_server(exam, desk, lists_episodes=listed)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import LabOption
-from cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.options import LabOption
+from mirr.cli.worlds import WorldName, open_world, parse_world
 
 _PORT_OF_OPENENV = 8000
 
@@ -38,8 +38,8 @@ def openenv(
         raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
     if importlib.util.find_spec("openenv") is None:
         raise typer.BadParameter("this needs openenv; next: pip install 'mirr-lab[openenv]'.")
-    from interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
-    from interfaces.openenv.server.exclusive import in_turns
+    from mirr.interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
+    from mirr.interfaces.openenv.server.exclusive import in_turns
 
     source = partial(open_world, name, lab, what="mirr openenv")
     most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)

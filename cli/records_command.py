@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import JsonOption
+from mirr.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from env.record import RecordedStep, Rollout
+    from mirr.env.record import RecordedStep, Rollout
 
 BAD_NEWS = 1
 DIFFERENCES_TOLD = 10
@@ -37,8 +37,8 @@ def register(app: typer.Typer) -> None:
 @records.command()
 def check(files: FilesArgument, as_json: JsonOption = False) -> None:
     """Play records back, and say whether observations, rewards and report come out the same; exit 1 where not."""
-    from env.record import RecordError, read_rollout
-    from env.recorded import play_back
+    from mirr.env.record import RecordError, read_rollout
+    from mirr.env.recorded import play_back
 
     answers: list[dict[str, object]] = []
     for path in files:
@@ -72,7 +72,7 @@ def _checked(answer: dict[str, object]) -> str:
 @records.command()
 def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> None:
     """Make a Parquet table of records, one row a step; needs the extra `records`."""
-    from interfaces.parquet import export as export_table
+    from mirr.interfaces.parquet import export as export_table
 
     if to.suffix != ".parquet":
         raise typer.BadParameter(f"--to {to}: the name of the table has to end in .parquet.")
@@ -88,7 +88,7 @@ def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> N
 @records.command()
 def show(file: FileArgument) -> None:
     """Print a record: what was seen, what was done, how it ended."""
-    from env.record import read_rollout
+    from mirr.env.record import read_rollout
 
     rollout = read_rollout(file)
     print(_heading(rollout))
@@ -98,7 +98,7 @@ def show(file: FileArgument) -> None:
 
 
 def _heading(rollout: Rollout) -> str:
-    from cli.watching import faults_text
+    from mirr.cli.watching import faults_text
 
     header = rollout.header
     named = f", scenario {rollout.scenario.name}" if rollout.scenario.name else ""
@@ -109,7 +109,7 @@ def _heading(rollout: Rollout) -> str:
 
 
 def _step_text(step: RecordedStep, max_steps: int) -> str:
-    from env.rendering import render
+    from mirr.env.rendering import render
 
     reward = "" if step.action is None else f"\nreward {step.reward:+.1f}"
     return render(step.seen(max_steps)) + reward

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from env.environment import Observation
-from env.objectives import FEATURE_COLUMN, OBJECTIVES
-from env.rendering import COLUMNS, cell, log_text
-from env.reward import Outcome
-from env.rollout import EpisodeResult, Move
-from env.scenario import Scenario
-from env.vocabulary import (
+from mirr.env.environment import Observation
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES
+from mirr.env.rendering import COLUMNS, cell, log_text
+from mirr.env.reward import Outcome
+from mirr.env.rollout import EpisodeResult, Move
+from mirr.env.scenario import Scenario
+from mirr.env.vocabulary import (
     Breaks,
     Deploys,
     Diagnose,
@@ -26,7 +26,7 @@ from env.vocabulary import (
     Service,
     action_text,
 )
-from env.world import Level
+from mirr.env.world import Level
 
 LOG_LINES_SHOWN = 6
 LEVEL_COLOURS = {Level.INFO: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}

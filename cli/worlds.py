@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import assert_never
 
-from env.vocabulary import UnknownName
-from env.world import World
+from mirr.env.vocabulary import UnknownName
+from mirr.env.world import World
 
 COMPILING = "compiling the simulator, once for this version: up to a minute; MIRR_COMPILED=0 does without, slowly"
 
@@ -42,14 +42,14 @@ def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iter
 def _opened(name: WorldName, lab: str, what: str) -> World:
     match name:
         case WorldName.SIM:
-            from env.simulator.compiled import to_be_compiled
-            from env.simulator.world import SimulatedWorld
+            from mirr.env.simulator.compiled import to_be_compiled
+            from mirr.env.simulator.world import SimulatedWorld
 
             if to_be_compiled():
                 print(COMPILING, file=sys.stderr)
             return SimulatedWorld()
         case WorldName.DOCKER:
-            from bridge.assembly import open_docker_world
+            from mirr.bridge.assembly import open_docker_world
 
             return open_docker_world(lab, what=what)
         case _:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from env.world import FEATURES_SHAPE
+from mirr.env.world import FEATURES_SHAPE
 
 MASK: Final = 0xFFFFFFFFFFFFFFFF  # Python's whole numbers have no 64 bits to overflow
 GOLDEN: Final = 0x9E3779B97F4A7C15

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from env.dice import key_of, noise_factors
-from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
-from env.reward import NEEDLESS, Judge, Merit, Outcome
-from env.scenario import EpisodeConfig, Scenario, draw, streams
-from env.vocabulary import (
+from mirr.env.dice import key_of, noise_factors
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
+from mirr.env.reward import NEEDLESS, Judge, Merit, Outcome
+from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
+from mirr.env.vocabulary import (
     ACTIONS,
     PACK_ACTIONS,
     Action,
@@ -29,7 +29,7 @@ from env.vocabulary import (
     Service,
     action_text,
 )
-from env.world import LogLine, Snapshot, World, WorldError
+from mirr.env.world import LogLine, Snapshot, World, WorldError
 
 Info = dict[str, object]
 

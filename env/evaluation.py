@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from env.reward import Outcome
-from env.rollout import EpisodeResult
-from env.vocabulary import FaultMode
+from mirr.env.reward import Outcome
+from mirr.env.rollout import EpisodeResult
+from mirr.env.vocabulary import FaultMode
 
 Z_95 = 1.959963984540054  # two-sided 95% of the normal distribution
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from env.world import Level, LogLine
+from mirr.env.world import Level, LogLine
 
 MAX_LINES = 20
 KEPT_STARTS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.vocabulary import Feature, Service
-from env.world import Snapshot
+from mirr.env.vocabulary import Feature, Service
+from mirr.env.world import Snapshot
 
 FEATURE_COLUMN: dict[Feature, int] = {feature: column for column, feature in enumerate(Feature)}
 SERVICE_ROW: dict[Service, int] = {service: row for row, service in enumerate(Service)}

@@ -13,9 +13,9 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from env.environment import Observation
-from env.objectives import OBJECTIVES, Objectives
-from env.record_fields import (
+from mirr.env.environment import Observation
+from mirr.env.objectives import OBJECTIVES, Objectives
+from mirr.env.record_fields import (
     READABLE_VERSIONS,
     SCHEMA,
     SCHEMA_VERSION,
@@ -25,9 +25,9 @@ from env.record_fields import (
     event_json,
     read_fields,
 )
-from env.scenario import EpisodeConfig, Scenario
-from env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Service, action_text
-from env.world import JourneyCount, LogLine, Snapshot
+from mirr.env.scenario import EpisodeConfig, Scenario
+from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Service, action_text
+from mirr.env.world import JourneyCount, LogLine, Snapshot
 
 
 class RecordError(ValueError):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from env.objectives import Objectives
-from env.reward import Outcome
-from env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
-from env.vocabulary import (
+from mirr.env.objectives import Objectives
+from mirr.env.reward import Outcome
+from mirr.env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
+from mirr.env.vocabulary import (
     Action,
     Breaks,
     Deploys,
@@ -27,7 +27,7 @@ from env.vocabulary import (
     parse_action,
     parse_service,
 )
-from env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
+from mirr.env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
 
 SCHEMA = "mirr-rollout"
 SCHEMA_VERSION = 2

@@ -8,14 +8,14 @@ from typing import NoReturn
 
 import numpy as np
 
-from env.environment import Environment, EpisodeReport, Observation
-from env.objectives import OBJECTIVES
-from env.record import RecordedStep, RecordError, Rollout
-from env.record_fields import Line
-from env.rollout import Move, OnStep, Sitting
-from env.scenario import streams
-from env.vocabulary import Action, Breaks, Event, Fault, action_text
-from env.world import ActionResult, Snapshot, WorldError
+from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.record import RecordedStep, RecordError, Rollout
+from mirr.env.record_fields import Line
+from mirr.env.rollout import Move, OnStep, Sitting
+from mirr.env.scenario import streams
+from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
+from mirr.env.world import ActionResult, Snapshot, WorldError
 
 _PLAYABLE_SINCE = 2  # version 1 rounds what was measured, and lacks what the judge needs beside it
 

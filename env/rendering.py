@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from env.environment import Observation
-from env.objectives import FEATURE_COLUMN
-from env.vocabulary import Feature, Service, action_text
-from env.world import LogLine
+from mirr.env.environment import Observation
+from mirr.env.objectives import FEATURE_COLUMN
+from mirr.env.vocabulary import Feature, Service, action_text
+from mirr.env.world import LogLine
 
 COLUMNS: dict[Feature, tuple[str, int, str]] = {
     Feature.UP: ("up", 4, "{:.0f}"),

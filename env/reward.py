@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from env.vocabulary import REMEDY, Action, Diagnose, DiagnoseNone, Diagnosis, Fault, Restart, Rollback, ScaleUp
+from mirr.env.vocabulary import REMEDY, Action, Diagnose, DiagnoseNone, Diagnosis, Fault, Restart, Rollback, ScaleUp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from env.environment import Environment, EpisodeError, EpisodeReport, Observation
-from env.record import RolloutWriter
-from env.reward import Outcome
-from env.scenario import Scenario, draw, policy_rng
-from env.vocabulary import Action, Diagnose, Diagnosis, Fault, action_text
-from env.world import WorldError
+from mirr.env.environment import Environment, EpisodeError, EpisodeReport, Observation
+from mirr.env.record import RolloutWriter
+from mirr.env.reward import Outcome
+from mirr.env.scenario import Scenario, draw, policy_rng
+from mirr.env.vocabulary import Action, Diagnose, Diagnosis, Fault, action_text
+from mirr.env.world import WorldError
 
 
 class Policy(Protocol):

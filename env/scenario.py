@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
 
 STREAMS = 3  # scenario, world, observation noise
 

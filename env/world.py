@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from env.vocabulary import Action, Event, Fault, Feature, Journey, Service
+from mirr.env.vocabulary import Action, Event, Fault, Feature, Journey, Service
 
 FEATURES_SHAPE = (len(Service), len(Feature))
 

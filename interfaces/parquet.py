@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from env.record import RecordedStep, RecordError, Rollout, read_rollout
-from env.reward import Outcome
-from env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
+from mirr.env.record import RecordedStep, RecordError, Rollout, read_rollout
+from mirr.env.reward import Outcome
+from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types

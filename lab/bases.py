@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import debian
-from lab.errors import ImageError, LabError
-from lab.progress import Progress, timed
-from lab.sources import tar
+from mirr.lab import debian
+from mirr.lab.errors import ImageError, LabError
+from mirr.lab.progress import Progress, timed
+from mirr.lab.sources import tar
 
 if TYPE_CHECKING:
     from docker import DockerClient

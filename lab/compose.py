@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab import debian, engine
-from lab.containers import Ports
-from lab.errors import ComposeError
-from lab.names import ROOT, make_target
-from lab.progress import Progress
+from mirr.lab import debian, engine
+from mirr.lab.containers import Ports
+from mirr.lab.errors import ComposeError
+from mirr.lab.names import ROOT, make_target
+from mirr.lab.progress import Progress
 
 UP_TIMEOUT_S = 180
 VERSION_TIMEOUT_S = 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from env.vocabulary import Service
-from lab.errors import LabNotUp
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
-from lab.ownership import not_ours
+from mirr.env.vocabulary import Service
+from mirr.lab.errors import LabNotUp
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+from mirr.lab.ownership import not_ours
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
-from lab.progress import Progress, timed
+from mirr.lab.errors import LabError
+from mirr.lab.progress import Progress, timed
 
 APT_TIMEOUT_S = 900.0
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from lab import audit, bases, compose, debian, engine, images, ports
-from lab.containers import LabContainers
-from lab.errors import LabError
-from lab.names import ROOT, make_target, parse_lab
-from lab.ownership import holdings
+from mirr.lab import audit, bases, compose, debian, engine, images, ports
+from mirr.lab.containers import LabContainers
+from mirr.lab.errors import LabError
+from mirr.lab.names import ROOT, make_target, parse_lab
+from mirr.lab.ownership import holdings
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -13,10 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import debian
-from lab.errors import EngineError
-from lab.progress import Progress, timed
-from lab.state import state_root
+from mirr.lab import debian
+from mirr.lab.errors import EngineError
+from mirr.lab.progress import Progress, timed
+from mirr.lab.state import state_root
 
 if TYPE_CHECKING:
     from docker import DockerClient

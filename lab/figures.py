@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab.state import state_dir
+from mirr.lab.state import state_dir
 
 _FILE = "up.json"
 

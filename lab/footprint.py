@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 
 if TYPE_CHECKING:
     from docker import DockerClient

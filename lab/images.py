@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from env.vocabulary import Service
-from lab import bases
-from lab.errors import ImageError
-from lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, RELEASES, ROOT, TRAFFIC_IMAGE
-from lab.progress import Progress, timed
-from lab.sources import Build, read_tree, service_build
+from mirr.env.vocabulary import Service
+from mirr.lab import bases
+from mirr.lab.errors import ImageError
+from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, RELEASES, ROOT, TRAFFIC_IMAGE
+from mirr.lab.progress import Progress, timed
+from mirr.lab.sources import Build, read_tree, service_build
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -165,7 +165,7 @@ def _build_all(client: DockerClient, todo: list[Build], report: Progress) -> Non
 def _build(client: DockerClient, build: Build, more_files: dict[str, bytes] | None = None) -> str:
     from docker.errors import APIError, BuildError
 
-    from lab.sources import tar
+    from mirr.lab.sources import tar
 
     context = tar({**more_files, "Dockerfile": build.dockerfile.encode()}) if more_files else build.context()
     replaced = {str(image["Id"]) for image in client.api.images(name=build.tag)}

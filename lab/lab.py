@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from env.vocabulary import Service
-from lab import compose, engine, images, ports
-from lab.containers import LabContainers, Ports
-from lab.errors import LabError
-from lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
-from lab.ownership import holdings, refuse_foreign_project
-from lab.progress import Progress, timed
-from lab.state import remove_state
+from mirr.env.vocabulary import Service
+from mirr.lab import compose, engine, images, ports
+from mirr.lab.containers import LabContainers, Ports
+from mirr.lab.errors import LabError
+from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
+from mirr.lab.ownership import holdings, refuse_foreign_project
+from mirr.lab.progress import Progress, timed
+from mirr.lab.state import remove_state
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lab.errors import LabInUse
-from lab.names import parse_lab
-from lab.state import state_root
+from mirr.lab.errors import LabInUse
+from mirr.lab.names import parse_lab
+from mirr.lab.state import state_root
 
 
 def _paths(lab: str) -> tuple[Path, Path]:

@@ -6,11 +6,12 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
-from lab.errors import BadLabName
+from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
+from mirr.lab.errors import BadLabName
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout: where docker-compose.yml and the Dockerfiles are."""
+ROOT = Path(__file__).parents[1]
+"""The package `mirr`: where docker-compose.yml, the Dockerfiles and all that images are built from are, as links in a
+checkout and as files where it is installed."""
 
 DEFAULT_LAB = "mirr"
 LABEL_LAB = "mirr.lab"

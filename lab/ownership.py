@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from env.vocabulary import Service
-from lab.errors import ForeignProject
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+from mirr.env.vocabulary import Service
+from mirr.lab.errors import ForeignProject
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
 
 if TYPE_CHECKING:
     from docker import DockerClient

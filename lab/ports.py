@@ -7,11 +7,11 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from env.vocabulary import Service
-from lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
-from lab.errors import LabError, LabNotUp, PortTaken
-from lab.names import DEFAULT_LAB, LABEL_LAB, Role, make_target
-from lab.ownership import sorted_out
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
+from mirr.lab.errors import LabError, LabNotUp, PortTaken
+from mirr.lab.names import DEFAULT_LAB, LABEL_LAB, Role, make_target
+from mirr.lab.ownership import sorted_out
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from env.vocabulary import Service
-from lab.names import ROOT, service_image
+from mirr.env.vocabulary import Service
+from mirr.lab.names import ROOT, service_image
 
 _LEFT_OUT = ("__pycache__", "releases")
 _LEFT_OUT_SUFFIXES = (".pyc", ".db", ".Dockerfile")

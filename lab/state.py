@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from lab.names import parse_lab
+from mirr.lab.names import parse_lab
 
 
 def state_root() -> Path:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
-from env.vocabulary import Breaks, Deploys, Fault, Heals, Service, parse_service
+from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
+from mirr.env.vocabulary import Breaks, Deploys, Fault, Heals, Service, parse_service
 
 PACKS = Path(__file__).parent
 """Where the packs that come with the project are."""

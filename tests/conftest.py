@@ -26,11 +26,11 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
     """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
-    from cli.lab_commands import heal, remember, wait_until_steady
-    from lab.engine import connect
-    from lab.lab import bring_up, take_down
-    from lab.lock import hold
-    from lab.progress import PlainProgress
+    from mirr.cli.lab_commands import heal, remember, wait_until_steady
+    from mirr.lab.engine import connect
+    from mirr.lab.lab import bring_up, take_down
+    from mirr.lab.lock import hold
+    from mirr.lab.progress import PlainProgress
 
     report = PlainProgress()
     with hold(REAL_LAB, "pytest"):

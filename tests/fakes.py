@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bridge.docker_world import DockerWorld
-from bridge.telemetry import Window
-from chaos.campaigns import Campaign, CampaignKind, Heartbeat
-from chaos.chaos import Chaos
-from chaos.errors import CampaignError, FleetError, GeneratorAway
-from chaos.faults import Load
-from chaos.fleet import Part, ServiceState
-from chaos.journal import Journal
-from chaos.limits import Limits
-from env.objectives import SERVICE_ROW
-from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
-from env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
-from lab.names import Role
+from mirr.bridge.docker_world import DockerWorld
+from mirr.bridge.telemetry import Window
+from mirr.chaos.campaigns import Campaign, CampaignKind, Heartbeat
+from mirr.chaos.chaos import Chaos
+from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway
+from mirr.chaos.faults import Load
+from mirr.chaos.fleet import Part, ServiceState
+from mirr.chaos.journal import Journal
+from mirr.chaos.limits import Limits
+from mirr.env.objectives import SERVICE_ROW
+from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
+from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
+from mirr.lab.names import Role
 
 QUOTA_US = 15_000
 BOOT_S = 2.0

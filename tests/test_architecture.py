@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
+GROUND = {"services", "traffic"}
+"""The system under test: under these names inside their images, and nowhere else."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "services": set(),
@@ -26,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interfaces": {"agents", "bridge", "chaos", "env", "lab", "scenarios"},
     "cli": {"agents", "bridge", "chaos", "env", "interfaces", "lab", "scenarios"},
 }
-"""The arrows between our packages; they point down, and nothing imports the top floor."""
+"""The arrows between our rooms; they point down, and nothing imports the top floor."""
 
 ENV_NEEDS = {"numpy"}
 """Third-party packages of `env`: it has to run where nothing else is installed."""
@@ -49,13 +52,20 @@ class Import:
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
 
+    @property
+    def room(self) -> str:
+        """The room of ours that it reaches into, be it by its full name or by its bare one; else the package."""
+        first, *rest = self.module.split(".")
+        return rest[0] if first == "mirr" and rest else first
+
 
 def _modules(package: str) -> list[Path]:
+    # Links are not followed: a room's own folder has its modules.
     return sorted((ROOT / package).rglob("*.py"))
 
 
 def _our_modules() -> list[Path]:
-    return [path for package in (*MAY_IMPORT, "tests") for path in _modules(package)]
+    return [path for package in (*MAY_IMPORT, "mirr", "tests") for path in _modules(package)]
 
 
 def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
@@ -94,31 +104,57 @@ def _imports_of(package: str) -> list[Import]:
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_a_package_imports_only_the_floors_below_it(package: str) -> None:
     allowed = {package} | MAY_IMPORT[package]
-    forbidden = {*MAY_IMPORT, "tests", UNKNOWN} - allowed
-    assert [str(found) for found in _imports_of(package) if found.module.split(".")[0] in forbidden] == []
+    forbidden = {*MAY_IMPORT, "mirr", "tests", UNKNOWN} - allowed
+    assert [str(found) for found in _imports_of(package) if found.room in forbidden] == []
+
+
+def test_a_room_is_imported_as_a_part_of_mirr() -> None:
+    rooms = MAY_IMPORT.keys() - GROUND
+    modules = [found for package in (*MAY_IMPORT, "mirr", "tests") for found in _imports_of(package)]
+    assert [str(found) for found in modules if found.module.split(".")[0] in rooms] == []
 
 
 def test_env_needs_numpy_and_the_standard_library_alone() -> None:
     allowed = {"env"} | ENV_NEEDS | sys.stdlib_module_names
-    needed = [found for found in _imports_of("env") if found.module.split(".")[0] not in allowed]
-    taken = {(str(found.path.relative_to(ROOT)), found.module.split(".")[0]) for found in needed}
+    needed = [found for found in _imports_of("env") if found.room not in allowed]
+    taken = {(str(found.path.relative_to(ROOT)), found.room) for found in needed}
     assert taken == set(ENV_TAKES.items())
 
 
-def test_every_package_of_ours_has_its_arrows_listed() -> None:
+def test_every_room_has_its_arrows_listed() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert packages - {"tests"} == set(MAY_IMPORT)
+    assert packages - {"mirr", "tests"} == set(MAY_IMPORT)
 
 
-def test_every_package_of_ours_is_installed() -> None:
+def test_the_package_mirr_holds_every_room_and_what_images_are_built_from() -> None:
+    links = {path.name: path for path in (ROOT / "mirr").iterdir() if path.is_symlink()}
+    assert set(links) == {*MAY_IMPORT, "prometheus", "docker-compose.yml"}
+    assert {name: str(path.readlink()) for name, path in links.items()} == {name: f"../{name}" for name in links}
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT.keys() - GROUND))
+def test_no_room_can_be_imported_under_a_second_name(room: str) -> None:
+    # In a checkout the folder itself is on the path of whoever works there.
+    found = _fails_to_import(room)
+    assert found == f"ImportError: {room} is a part of mirr: import mirr.{room}"
+
+
+@pytest.mark.parametrize("name", sorted(GROUND))
+def test_the_system_under_test_has_no_second_name_either(name: str) -> None:
+    assert _fails_to_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs inside its image alone, as {name}"
+
+
+def _fails_to_import(module: str) -> str:
+    """The last line of what Python says when somebody in the checkout imports `module`."""
+    command = [sys.executable, "-c", f"import {module}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_everything_of_ours_is_type_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
-    assert [name for name in MAY_IMPORT if not any(fnmatch(name, pattern) for pattern in patterns)] == []
-
-
-def test_every_package_of_ours_is_type_checked() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert {*MAY_IMPORT, "tests"} <= set(project["tool"]["mypy"]["files"])
+    assert {*GROUND, "mirr", "tests"} <= set(project["tool"]["mypy"]["files"])
 
 
 def test_every_module_opens_with_a_sentence_on_what_it_is() -> None:

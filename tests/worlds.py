@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from env.vocabulary import Action, Event, Fault
-from env.world import ActionResult, Snapshot, World
+from mirr.env.vocabulary import Action, Event, Fault
+from mirr.env.world import ActionResult, Snapshot, World
 
 
 class Altered:

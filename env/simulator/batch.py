@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
-from env.logs import digest
-from env.objectives import OBJECTIVES, Objectives
-from env.reward import REWARDS, Outcome, RewardTable
-from env.scenario import EpisodeConfig, Scenario, checked_seed, draw
-from env.simulator import lanes, team
-from env.simulator import layout as k
-from env.simulator.chronicle import lines, log_state
-from env.simulator.compiled import numbers, table, whole_numbers
-from env.simulator.parameters import Parameters
-from env.simulator.randomisation import ParameterSets, fixed_parameters
-from env.simulator.world import result_text, snapshot_of
-from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
-from env.world import FEATURES_SHAPE, LogLine, WorldError
+from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
+from mirr.env.logs import digest
+from mirr.env.objectives import OBJECTIVES, Objectives
+from mirr.env.reward import REWARDS, Outcome, RewardTable
+from mirr.env.scenario import EpisodeConfig, Scenario, checked_seed, draw
+from mirr.env.simulator import lanes, team
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.chronicle import lines, log_state
+from mirr.env.simulator.compiled import numbers, table, whole_numbers
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
+from mirr.env.simulator.world import result_text, snapshot_of
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
+from mirr.env.world import FEATURES_SHAPE, LogLine, WorldError
 
 
 class Autoreset(Enum):
@@ -65,7 +65,9 @@ class BatchedSimulator:
         self.autoreset = autoreset
         self.parameters = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
         if self.config.none_diagnosis:
-            raise ValueError("a batch plays the base task of 41 actions; play packs with env.environment.Environment")
+            raise ValueError(
+                "a batch plays the base task of 41 actions; play packs with mirr.env.environment.Environment"
+            )
         self._g = numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s)))
         self._rows = table(size, k.ROW)
         self._ended = table(size, lanes.ENDED)

@@ -7,11 +7,11 @@ import tracemalloc
 
 import numpy as np
 
-from env.environment import Environment
-from env.simulator.batch import Autoreset, BatchedSimulator
-from env.simulator.compiled import COMPILED
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTION_INDEX, ACTIONS, Wait
+from mirr.env.environment import Environment
+from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.compiled import COMPILED
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 
 BATCH_SIZES = (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
 _PREPARED = 32  # steps whose actions are drawn beforehand

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from env.simulator.compiled import Numbers, constants, inlined, jit
-from env.simulator.layout import (
+from mirr.env.simulator.compiled import Numbers, constants, inlined, jit
+from mirr.env.simulator.layout import (
     ACCEPT,
     ANSWERS,
     AUTH,

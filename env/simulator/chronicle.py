@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.simulator import layout as k
-from env.simulator.compiled import Numbers
-from env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
-from env.world import Level, LogLine
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.compiled import Numbers
+from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
+from mirr.env.world import Level, LogLine
 
 WELL = 0.99  # below it, some calls in a step's time have failed
 

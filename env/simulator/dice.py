@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from env import dice
-from env.simulator import layout as k
-from env.simulator.compiled import Numbers, constants, i64, inlined, u64
+from mirr.env import dice
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.compiled import Numbers, constants, i64, inlined, u64
 
 _GAUGES: Final = 1 << 40  # the counters above it are for what is shown, those below for the ticks
 _DRAWS_A_WINDOW: Final = 8  # one for each journey, one for each service

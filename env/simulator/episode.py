@@ -1,21 +1,21 @@
 """The base task's episode in flat rows: the drawn fault, actions by number, the judge. As `Environment` plays it.
 
-`env.environment` and `env.reward` say what an episode is; this says it again in a form that compiles, and the parity
-tests hold it to them bit for bit. `s` is a row with state and ledger, `p` its parameters, `w` what the last window
-shows, `g` how the episode is played. What an agent sees goes into row `e` of `features`.
+`mirr.env.environment` and `mirr.env.reward` say what an episode is; this says it again in a form that compiles, and the
+parity tests hold it to them bit for bit. `s` is a row with state and ledger, `p` its parameters, `w` what the last
+window shows, `g` how the episode is played. What an agent sees goes into row `e` of `features`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from env.simulator import layout as k
-from env.simulator import operations as ops
-from env.simulator.compiled import Numbers, constants, i64, inlined, jit, merged
-from env.simulator.gauges import noisy
-from env.simulator.stretches import advance
-from env.simulator.windows import observe
-from env.vocabulary import REMEDY, FaultMode, Restart, Rollback
+from mirr.env.simulator import layout as k
+from mirr.env.simulator import operations as ops
+from mirr.env.simulator.compiled import Numbers, constants, i64, inlined, jit, merged
+from mirr.env.simulator.gauges import noisy
+from mirr.env.simulator.stretches import advance
+from mirr.env.simulator.windows import observe
+from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback
 
 _REMEDY_BEGINS = constants(
     k.RESTART if REMEDY[mode] is Restart else k.ROLLBACK if REMEDY[mode] is Rollback else k.SCALE_UP

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env import dice
-from env.simulator import layout as k
-from env.simulator.callgraph import BUCKET_BOUNDS
-from env.simulator.compiled import Numbers, i64, inlined, jit
-from env.simulator.dice import draw, gauge_draw, normal, uniform
+from mirr.env import dice
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.callgraph import BUCKET_BOUNDS
+from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.dice import draw, gauge_draw, normal, uniform
 
 _UNSEEN = float("nan")
 P95_SCATTER = 0.05  # a quantile of some hundred requests at most
@@ -88,7 +88,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
 
 @inlined
 def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) -> None:
-    """What an agent sees of the window at that step, into row `e` of `features`: as `env.dice.noise_factors` has it."""
+    """What an agent sees of the window at that step, into row `e` of `features`; see `mirr.env.dice.noise_factors`."""
     first = i64(step) * dice.DRAWS_A_STEP
     low = g[k.NOISE_FROM]
     span = g[k.NOISE_SPAN]

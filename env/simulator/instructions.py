@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final
 
-from env.simulator.compiled import COMPILED
+from mirr.env.simulator.compiled import COMPILED
 
 LINE: Final = 8  # numbers of 64 bits in a line of a cache
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator.callgraph import follow, offer, settle
-from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
-from env.simulator.layout import (
+from mirr.env.simulator.callgraph import follow, offer, settle
+from mirr.env.simulator.compiled import Numbers, inlined, jit
+from mirr.env.simulator.dice import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.layout import (
     ACCEPT,
     BOOT_LEFT,
     BOOTING,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from env import dice
-from env.simulator import layout as k
-from env.simulator.compiled import Numbers, i64, inlined, jit, merged, u64
-from env.simulator.dice import draw, mix
-from env.simulator.episode import begin_episode, open_ledger, play_step
-from env.simulator.instructions import LINE, fetch_ahead
-from env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
+from mirr.env import dice
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.compiled import Numbers, i64, inlined, jit, merged, u64
+from mirr.env.simulator.dice import draw, mix
+from mirr.env.simulator.episode import begin_episode, open_ledger, play_step
+from mirr.env.simulator.instructions import LINE, fetch_ahead
+from mirr.env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.
 START: Final = 0  # the seed given at the last reset that had one
@@ -51,7 +51,7 @@ def which_parameters(world_key: Any, choices: int) -> int:
 
 @jit
 def _seed(whole: Any) -> Any:
-    """As `env.dice.following_seed`."""
+    """As `mirr.env.dice.following_seed`."""
     if whole[NUMBER] == u64(0):
         return whole[START]
     return mix((whole[START] + whole[NUMBER] * dice.GOLDEN) & dice.MASK) >> 1

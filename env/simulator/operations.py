@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from env.simulator import layout as k
-from env.simulator.callgraph import follow
-from env.simulator.compiled import Numbers, inlined, jit
-from env.simulator.kernel import stop, tick
-from env.simulator.stretches import find_pace
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.callgraph import follow
+from mirr.env.simulator.compiled import Numbers, inlined, jit
+from mirr.env.simulator.kernel import stop, tick
+from mirr.env.simulator.stretches import find_pace
 
 
 @inlined

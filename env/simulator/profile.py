@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 
-from env.objectives import OBJECTIVES
-from env.simulator import layout as k
-from env.simulator.dice import arrival_tables
-from env.simulator.layout import BOUNDS
-from env.simulator.parameters import Parameters
-from env.vocabulary import Journey, Service
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.dice import arrival_tables
+from mirr.env.simulator.layout import BOUNDS
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.vocabulary import Journey, Service
 
 NOT_LANDED_S = 30.0  # a fault that does not show by then never will
 

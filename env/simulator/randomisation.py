@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from env.objectives import OBJECTIVES
-from env.simulator import layout as k
-from env.simulator import operations as ops
-from env.simulator.compiled import numbers, table, u64
-from env.simulator.parameters import (
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.simulator import layout as k
+from mirr.env.simulator import operations as ops
+from mirr.env.simulator.compiled import numbers, table, u64
+from mirr.env.simulator.parameters import (
     ParameterError,
     Parameters,
     ServiceParameters,
     load_parameters,
     parse_parameters,
 )
-from env.simulator.profile import rules
-from env.simulator.stretches import advance
-from env.simulator.windows import observe
-from env.vocabulary import ALL_FAULTS, Journey, Service
+from mirr.env.simulator.profile import rules
+from mirr.env.simulator.stretches import advance
+from mirr.env.simulator.windows import observe
+from mirr.env.vocabulary import ALL_FAULTS, Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
 PROOF_WINDOWS = 5

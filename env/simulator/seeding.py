@@ -1,4 +1,4 @@
-"""What `env.scenario.streams(seed)` gives, worked out for thousands of seeds at once: keys, and the fault drawn.
+"""What `mirr.env.scenario.streams(seed)` gives, worked out for thousands of seeds at once: keys, and the fault drawn.
 
 numpy's SeedSequence and the beginning of its PCG64, whose streams it promises never to change. Whole numbers of 64 bits
 throughout: those of 32 are kept in the lower half, those of 128 in two.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from env.simulator.compiled import i64, inlined, jit, u64
+from mirr.env.simulator.compiled import i64, inlined, jit, u64
 
 SCENARIO: Final = 0
 WORLD: Final = 1

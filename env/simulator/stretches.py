@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator import layout as k
-from env.simulator.callgraph import offer, settle
-from env.simulator.compiled import Numbers, i64, inlined, jit
-from env.simulator.dice import arrivals, campaign_draw, normal, users_draw
-from env.simulator.kernel import tick
-from env.simulator.windows import draw_window, foresee
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.callgraph import offer, settle
+from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.dice import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.kernel import tick
+from mirr.env.simulator.windows import draw_window, foresee
 
 
 @inlined

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from env.simulator.compiled import COMPILED, jit, merged
-from env.simulator.instructions import LINE, add_at_once, put_at_once
-from env.simulator.lanes import reset_slice, step_slice
+from mirr.env.simulator.compiled import COMPILED, jit, merged
+from mirr.env.simulator.instructions import LINE, add_at_once, put_at_once
+from mirr.env.simulator.lanes import reset_slice, step_slice
 
 SLICE: Final = 64  # lanes
 LEAST_FOR_A_THREAD: Final = 128  # environments: handing fewer over costs more than playing them

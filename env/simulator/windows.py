@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from env.simulator import layout as k
-from env.simulator.callgraph import (
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.callgraph import (
     BUCKET_BOUNDS,
     bucket_of,
     enter,
@@ -23,9 +23,9 @@ from env.simulator.callgraph import (
     tail_of,
     undisturbed,
 )
-from env.simulator.compiled import Numbers, i64, inlined, jit
-from env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
-from env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
+from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
+from mirr.env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
 
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below

@@ -6,20 +6,20 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from env.dice import key_of
-from env.logs import digest
-from env.objectives import SERVICE_ROW
-from env.simulator import layout as k
-from env.simulator import operations as ops
-from env.simulator.chronicle import lines, log_state
-from env.simulator.compiled import numbers, u64
-from env.simulator.lanes import which_parameters
-from env.simulator.parameters import Parameters
-from env.simulator.profile import NOT_LANDED_S
-from env.simulator.randomisation import ParameterSets, fixed_parameters
-from env.simulator.stretches import advance, take_back
-from env.simulator.windows import observe
-from env.vocabulary import (
+from mirr.env.dice import key_of
+from mirr.env.logs import digest
+from mirr.env.objectives import SERVICE_ROW
+from mirr.env.simulator import layout as k
+from mirr.env.simulator import operations as ops
+from mirr.env.simulator.chronicle import lines, log_state
+from mirr.env.simulator.compiled import numbers, u64
+from mirr.env.simulator.lanes import which_parameters
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.profile import NOT_LANDED_S
+from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
+from mirr.env.simulator.stretches import advance, take_back
+from mirr.env.simulator.windows import observe
+from mirr.env.vocabulary import (
     NEXT_RELEASE,
     STEADY_RELEASE,
     Action,
@@ -39,7 +39,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
+from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
 _BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # each looked up once: that costs more than making a dict of them
 _MODE = {mode: number for number, mode in enumerate(FaultMode)}

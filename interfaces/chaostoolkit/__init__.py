@@ -19,6 +19,6 @@ def discover(discover_system: bool = True) -> Discovery:
     """Everything that an experiment can do to a lab or ask of it. There is no system to discover before a lab is
     named."""
     found = initialize_discovery_result("mirr-lab", version("mirr-lab"), "mirr-lab")
-    found["activities"] += discover_actions("interfaces.chaostoolkit.actions")
-    found["activities"] += discover_probes("interfaces.chaostoolkit.probes")
+    found["activities"] += discover_actions("mirr.interfaces.chaostoolkit.actions")
+    found["activities"] += discover_probes("mirr.interfaces.chaostoolkit.probes")
     return found

@@ -7,8 +7,8 @@ import numpy as np
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
-from env.vocabulary import Fault, Fix, Restart, Rollback, ScaleUp, parse_mode, parse_service
-from interfaces.chaostoolkit.connection import CLOCK, Clock, acting, lab_name, told, world_of
+from mirr.env.vocabulary import Fault, Fix, Restart, Rollback, ScaleUp, parse_mode, parse_service
+from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, acting, lab_name, told, world_of
 
 __all__ = ["end_fault", "inject", "restart", "revert", "rollback", "scale_up"]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
 from chaoslib.types import Configuration  # type: ignore[import-untyped]
 
-from bridge.assembly import Parts, assemble
-from bridge.docker_world import DockerWorld
-from chaos.errors import ChaosError
-from env.vocabulary import UnknownName
-from env.world import WorldError
-from lab.errors import LabError
-from lab.lock import hold
-from lab.names import DEFAULT_LAB, parse_lab
+from mirr.bridge.assembly import Parts, assemble
+from mirr.bridge.docker_world import DockerWorld
+from mirr.chaos.errors import ChaosError
+from mirr.env.vocabulary import UnknownName
+from mirr.env.world import WorldError
+from mirr.lab.errors import LabError
+from mirr.lab.lock import hold
+from mirr.lab.names import DEFAULT_LAB, parse_lab
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Writes the experiments of `chaos/experiments`, one a fault: what each says is here, in words and in one table.
 
-Run `python -m interfaces.chaostoolkit.experiments` after a change; a test compares the files with what this makes.
+Run `python -m mirr.interfaces.chaostoolkit.experiments` after a change; a test compares the files with what this makes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from env.objectives import OBJECTIVES
-from env.vocabulary import ALL_FAULTS, CALLS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
-from lab.names import DEFAULT_LAB, ROOT
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.vocabulary import (
+    ALL_FAULTS,
+    CALLS,
+    REMEDY,
+    Fault,
+    FaultMode,
+    Journey,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+)
+from mirr.lab.names import DEFAULT_LAB, ROOT
 
 FOLDER = ROOT / "chaos" / "experiments"
 
@@ -130,7 +141,7 @@ configuration:
 # The toolkit by itself would go on after a step that failed; this ends the run there.
 controls:
   - name: the method has to hold
-    provider: {{type: python, module: interfaces.chaostoolkit.control}}
+    provider: {{type: python, module: mirr.interfaces.chaostoolkit.control}}
 
 runtime:
   rollbacks: {{strategy: always}}"""
@@ -142,11 +153,11 @@ steady-state-hypothesis:
     - type: probe
       name: every objective is met, on the steady releases and limits
       tolerance: true
-      provider: {{type: python, module: interfaces.chaostoolkit.probes, func: steady}}
+      provider: {{type: python, module: mirr.interfaces.chaostoolkit.probes, func: steady}}
     - type: probe
       name: the share of users' requests that go well
       tolerance: {{type: range, range: [{user_sli}, 1.0]}}
-      provider: {{type: python, module: interfaces.chaostoolkit.probes, func: user_sli}}"""
+      provider: {{type: python, module: mirr.interfaces.chaostoolkit.probes, func: user_sli}}"""
 
 
 def _method(fault: Fault, story: Story) -> Iterator[str]:
@@ -172,7 +183,7 @@ def _activity(kind: str, name: str, func: str, **arguments: object) -> Iterator[
     yield f'    name: "{name}"'
     yield "    provider:"
     yield "      type: python"
-    yield f"      module: interfaces.chaostoolkit.{kind}s"
+    yield f"      module: mirr.interfaces.chaostoolkit.{kind}s"
     yield f"      func: {func}"
     if arguments:
         written = ", ".join(f"{key}: {_value(value)}" for key, value in arguments.items())

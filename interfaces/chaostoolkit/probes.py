@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
-from bridge.assembly import Parts
-from bridge.steady import wait_until_steady
-from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
-from env.vocabulary import Feature, Journey, Service, parse_service
-from env.world import JourneyCount, Snapshot, WorldError
-from interfaces.chaostoolkit.connection import CLOCK, Clock, looking, told
+from mirr.bridge.assembly import Parts
+from mirr.bridge.steady import wait_until_steady
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
+from mirr.env.vocabulary import Feature, Journey, Service, parse_service
+from mirr.env.world import JourneyCount, Snapshot, WorldError
+from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, looking, told
 
 __all__ = [
     "blast_radius",

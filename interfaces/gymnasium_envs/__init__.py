@@ -1,6 +1,6 @@
 """Gymnasium environments: `mirr/Sim-v0`, the simulator, and `mirr/Lab-v0`, a lab of real containers.
 
-Importing this registers both: `gymnasium.make("interfaces.gymnasium_envs:mirr/Sim-v0")` imports it by itself.
+Importing this registers both: `gymnasium.make("mirr:mirr/Sim-v0")` imports it by itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ LAB_ID = "mirr/Lab-v0"
 def register() -> None:
     """Make both known to Gymnasium; twice does no harm."""
     for name, entry, vector in (
-        (SIM_ID, "interfaces.gymnasium_envs.single:sim_env", "interfaces.gymnasium_envs.vector:SimVectorEnv"),
-        (LAB_ID, "interfaces.gymnasium_envs.single:lab_env", None),
+        (SIM_ID, "mirr.interfaces.gymnasium_envs.single:sim_env", "mirr.interfaces.gymnasium_envs.vector:SimVectorEnv"),
+        (LAB_ID, "mirr.interfaces.gymnasium_envs.single:lab_env", None),
     ):
         if name not in gymnasium.registry:
             # The same seed is the same incident in both; only the simulator measures the same to the last bit.

@@ -7,10 +7,10 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from env.environment import Observation
-from env.objectives import FEATURE_COLUMN
-from env.rendering import COLUMNS, cell
-from env.vocabulary import Feature, Service, action_text
+from mirr.env.environment import Observation
+from mirr.env.objectives import FEATURE_COLUMN
+from mirr.env.rendering import COLUMNS, cell
+from mirr.env.vocabulary import Feature, Service, action_text
 
 WIDTH = 560
 HEIGHT = 176

@@ -10,18 +10,18 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from env.dice import following_seed
-from env.environment import Environment, EpisodeReport, Observation
-from env.rendering import render
-from env.reward import Outcome
-from env.scenario import EpisodeConfig
-from env.simulator.parameters import Parameters
-from env.simulator.randomisation import ParameterSets, Randomisation
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTION_INDEX, Fault
-from env.world import World
-from interfaces.gymnasium_envs import spaces
-from interfaces.gymnasium_envs.picture import picture
+from mirr.env.dice import following_seed
+from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.rendering import render
+from mirr.env.reward import Outcome
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.randomisation import ParameterSets, Randomisation
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTION_INDEX, Fault
+from mirr.env.world import World
+from mirr.interfaces.gymnasium_envs import spaces
+from mirr.interfaces.gymnasium_envs.picture import picture
 
 SEEDS = 2**63  # a seed that is drawn is below it
 
@@ -167,7 +167,7 @@ def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode:
     another environment of the same process is reset on that lab: then this one has to be reset again."""
 
     def opened() -> World:
-        from bridge.assembly import open_docker_world
+        from mirr.bridge.assembly import open_docker_world
 
         holder = _HOLDERS.pop(lab, None)
         if holder is not None:

@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from env.vocabulary import ACTIONS, Action, Diagnose, Feature, Rollback, ScaleUp
-from env.world import FEATURES_SHAPE
+from mirr.env.vocabulary import ACTIONS, Action, Diagnose, Feature, Rollback, ScaleUp
+from mirr.env.world import FEATURES_SHAPE
 
 NO_ACTION: Final = len(ACTIONS)  # the last action, before the first
 

@@ -11,17 +11,17 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from env.environment import EpisodeReport, Observation
-from env.rendering import render
-from env.scenario import EpisodeConfig
-from env.simulator import layout as k
-from env.simulator.batch import Autoreset, BatchedSimulator
-from env.simulator.parameters import Parameters
-from env.simulator.randomisation import Randomisation
-from env.vocabulary import Fault
-from interfaces.gymnasium_envs import spaces
-from interfaces.gymnasium_envs.picture import picture
-from interfaces.gymnasium_envs.single import SEEDS, checked_options, parameter_sets
+from mirr.env.environment import EpisodeReport, Observation
+from mirr.env.rendering import render
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.simulator import layout as k
+from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.randomisation import Randomisation
+from mirr.env.vocabulary import Fault
+from mirr.interfaces.gymnasium_envs import spaces
+from mirr.interfaces.gymnasium_envs.picture import picture
+from mirr.interfaces.gymnasium_envs.single import SEEDS, checked_options, parameter_sets
 
 _AUTORESET = {
     AutoresetMode.NEXT_STEP: Autoreset.NEXT_STEP,

@@ -13,10 +13,10 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import FrameStackObservation
 from numpy.typing import NDArray
 
-from env.rendering import render
-from interfaces.gymnasium_envs import spaces
-from interfaces.gymnasium_envs.single import MirrEnv
-from interfaces.gymnasium_envs.vector import SimVectorEnv
+from mirr.env.rendering import render
+from mirr.interfaces.gymnasium_envs import spaces
+from mirr.interfaces.gymnasium_envs.single import MirrEnv
+from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 
 LONGEST_TEXT = 20_000
 

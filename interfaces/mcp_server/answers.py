@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from env.environment import EpisodeReport, Observation
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.rendering import render
-from env.reward import Outcome
-from env.vocabulary import Feature, Service, action_text
-from interfaces.mcp_server.exam import Sight, State
+from mirr.env.environment import EpisodeReport, Observation
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.rendering import render
+from mirr.env.reward import Outcome
+from mirr.env.vocabulary import Feature, Service, action_text
+from mirr.interfaces.mcp_server.exam import Sight, State
 
 DIGITS = 5  # significant ones: the noise leaves one or two that mean something
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from interfaces.mcp_server.exam import ExamError
+from mirr.interfaces.mcp_server.exam import ExamError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from chaos.errors import ChaosError
-from env.environment import Environment, EpisodeReport, Observation
-from env.record import RecordError, RolloutWriter
-from env.reward import Outcome
-from env.rollout import EpisodeResult, Sitting
-from env.scenario import EpisodeConfig, Scenario
-from env.vocabulary import Action
-from env.world import World, WorldError
-from lab.errors import LabError
+from mirr.chaos.errors import ChaosError
+from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.record import RecordError, RolloutWriter
+from mirr.env.reward import Outcome
+from mirr.env.rollout import EpisodeResult, Sitting
+from mirr.env.scenario import EpisodeConfig, Scenario
+from mirr.env.vocabulary import Action
+from mirr.env.world import World, WorldError
+from mirr.lab.errors import LabError
 
 POLICY_NAME = "mcp"  # who plays, in records
 

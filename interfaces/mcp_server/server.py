@@ -14,9 +14,9 @@ from mcp.types import CallToolRequestParams, ToolAnnotations
 from pydantic import Field
 from pydantic import ValidationError as ArgumentErrors
 
-from env.objectives import OBJECTIVES
-from env.scenario import EpisodeConfig
-from env.vocabulary import (
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import (
     Action,
     CheckLogs,
     Diagnose,
@@ -28,9 +28,9 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from interfaces.mcp_server.answers import Answer, Episode, Episodes, answer, as_text, schema
-from interfaces.mcp_server.desk import Desk
-from interfaces.mcp_server.exam import Exam, ExamError, Sight
+from mirr.interfaces.mcp_server.answers import Answer, Episode, Episodes, answer, as_text, schema
+from mirr.interfaces.mcp_server.desk import Desk
+from mirr.interfaces.mcp_server.exam import Exam, ExamError, Sight
 
 NAME = "mirr-lab"
 

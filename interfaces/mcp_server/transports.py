@@ -12,7 +12,7 @@ from fastmcp import FastMCP
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interfaces.mcp_server.stdin import stdin_until_told
+from mirr.interfaces.mcp_server.stdin import stdin_until_told
 
 HOST = "127.0.0.1"
 PATH = "/mcp"

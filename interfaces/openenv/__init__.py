@@ -4,7 +4,7 @@ An extra: `pip install 'mirr-lab[openenv]'`. Importing this imports openenv, whi
 outside this folder imports it before it is needed.
 """
 
-from interfaces.openenv.client import MirrEnv
-from interfaces.openenv.models import MirrAction, MirrObservation, MirrState
+from mirr.interfaces.openenv.client import MirrEnv
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
 
 __all__ = ["MirrAction", "MirrEnv", "MirrObservation", "MirrState"]

@@ -8,7 +8,7 @@ from typing import Any
 from openenv.core import EnvClient  # type: ignore[import-untyped]
 from openenv.core.client_types import StepResult  # type: ignore[import-untyped]
 
-from interfaces.openenv.models import MirrAction, MirrObservation, MirrState
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
 
 RESET_TIMEOUT_S = 180.0
 """Resetting real containers waits until steady state is measured, and that takes longer than OpenEnv's usual minute

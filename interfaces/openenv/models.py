@@ -12,13 +12,13 @@ from openenv.core.env_server.types import Action, Observation, State  # type: ig
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from env import environment as episode
-from env.environment import EpisodeReport
-from env.rendering import render
-from env.rollout import EpisodeResult
-from env.vocabulary import ACTION_BY_TEXT, PACK_ACTIONS, Feature, Service, action_text, parse_action, parse_service
-from env.vocabulary import Action as EpisodeAction
-from env.world import Level, LogLine
+from mirr.env import environment as episode
+from mirr.env.environment import EpisodeReport
+from mirr.env.rendering import render
+from mirr.env.rollout import EpisodeResult
+from mirr.env.vocabulary import ACTION_BY_TEXT, PACK_ACTIONS, Feature, Service, action_text, parse_action, parse_service
+from mirr.env.vocabulary import Action as EpisodeAction
+from mirr.env.world import Level, LogLine
 
 Report = dict[str, Any]
 """The truth about an episode that is over, in the fields of `mirr episode --json`."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 # openenv ships no types.
 from openenv.core.rubrics.base import Rubric  # type: ignore[import-untyped]
 
-from env.reward import REWARDS, Outcome, RewardTable
-from env.vocabulary import Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp
-from interfaces.openenv.models import MirrAction, MirrObservation
+from mirr.env.reward import REWARDS, Outcome, RewardTable
+from mirr.env.vocabulary import Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation
 
 
 def _recovery(observation: MirrObservation, rewards: RewardTable) -> float:

@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from env.scenario import BadScenario, EpisodeConfig, Scenario, draw
-from env.vocabulary import ALL_FAULTS
-from scenarios.packs import PACK_CONFIG, all_packs
+from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, draw
+from mirr.env.vocabulary import ALL_FAULTS
+from mirr.scenarios.packs import PACK_CONFIG, all_packs
 
 
 class Split(StrEnum):

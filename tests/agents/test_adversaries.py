@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.evaluation import wilson_interval
-from env.rollout import EpisodeResult, play
-from env.scenario import draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTIONS, ALL_FAULTS, Action
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.evaluation import wilson_interval
+from mirr.env.rollout import EpisodeResult, play
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action
 
 SEEDS = range(10)
 EPISODES = len(ALL_FAULTS) * len(SEEDS)

@@ -8,14 +8,14 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from agents.registry import POLICIES, PolicyName, make_policy
-from env.environment import Environment, Observation
-from env.evaluation import evaluation
-from env.rollout import EpisodeResult, Policy, play
-from env.scenario import Scenario, draw
-from env.simulator.parameters import Parameters, load_parameters
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.agents.registry import POLICIES, PolicyName, make_policy
+from mirr.env.environment import Environment, Observation
+from mirr.env.evaluation import evaluation
+from mirr.env.rollout import EpisodeResult, Policy, play
+from mirr.env.scenario import Scenario, draw
+from mirr.env.simulator.parameters import Parameters, load_parameters
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ALL_FAULTS,
     REMEDY,
     Action,
@@ -139,7 +139,7 @@ def test_the_oracle_resolves_every_fault(fault: Fault) -> None:
 
 
 def test_every_policy_has_its_row_and_an_unknown_one_is_told_what_there_is() -> None:
-    from agents.registry import parse_policy
+    from mirr.agents.registry import parse_policy
 
     assert set(POLICIES) == set(PolicyName)
     with pytest.raises(UnknownName) as caught:

@@ -10,10 +10,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from env.environment import Observation
-from env.rendering import render
-from env.vocabulary import Action, CheckLogs, Diagnosis, FaultMode, Feature, action_text
-from env.world import FEATURES_SHAPE, LogLine
+from mirr.env.environment import Observation
+from mirr.env.rendering import render
+from mirr.env.vocabulary import Action, CheckLogs, Diagnosis, FaultMode, Feature, action_text
+from mirr.env.world import FEATURES_SHAPE, LogLine
 from tests.audit.lines import kind_problem
 from tests.audit.results import result_problem
 from tests.audit.transcript import Seen, Transcript

@@ -9,8 +9,8 @@ from functools import cache
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from env.vocabulary import Service
-from env.world import Level, LogLine
+from mirr.env.vocabulary import Service
+from mirr.env.world import Level, LogLine
 
 Kind = tuple[str, Level]
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from env.environment import Environment, Info, Observation
-from env.scenario import Scenario
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import Action, Fault
-from env.world import ActionResult, LogLine, Snapshot
+from mirr.env.environment import Environment, Info, Observation
+from mirr.env.scenario import Scenario
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Action, Fault
+from mirr.env.world import ActionResult, LogLine, Snapshot
 
 
 class LeakyWorld(SimulatedWorld):

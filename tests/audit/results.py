@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from env.vocabulary import STEADY_RELEASE, Action, CheckLogs, Diagnose, DiagnoseNone, Restart, Rollback, ScaleUp, Wait
+from mirr.env.vocabulary import (
+    STEADY_RELEASE,
+    Action,
+    CheckLogs,
+    Diagnose,
+    DiagnoseNone,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Wait,
+)
 from tests.audit.transcript import Seen
 
 REFUSALS = ("has no earlier release", "is already at its largest size", "is not running, nothing to scale")

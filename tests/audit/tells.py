@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from env.evaluation import wilson_interval
-from env.vocabulary import ALL_FAULTS, Diagnosis, Wait
+from mirr.env.evaluation import wilson_interval
+from mirr.env.vocabulary import ALL_FAULTS, Diagnosis, Wait
 from tests.audit.transcript import NO_FAULT, Seen, Transcript
 
 ALPHA = 0.001  # so seldom is an honest channel accused

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.journal import Journal
-from env.scenario import Scenario, draw
-from env.vocabulary import ACTIONS, ALL_FAULTS, PACK_ACTIONS, REMEDY, CheckLogs, Service
+from mirr.chaos.journal import Journal
+from mirr.env.scenario import Scenario, draw
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, PACK_ACTIONS, REMEDY, CheckLogs, Service
 from tests.audit.auditor import findings
 from tests.audit.tells import odd_shapes
 from tests.audit.transcript import Transcript, record, without_fault

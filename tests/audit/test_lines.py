@@ -8,23 +8,23 @@ import logging
 import random
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from env.scenario import draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Service
-from env.world import Level
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Service
+from mirr.env.world import Level
 from services.kit.logs import LOGGER, JsonFormatter
 from tests.audit.lines import TEXTS, Kind, kind_of, service_routes
 from tests.audit.transcript import record
+from tests.paths import ROOT
 from traffic.campaigns import REQUESTS, Target
 from traffic.campaigns import Kind as CampaignKind
 
-SERVICES = Path(__file__).parents[2] / "services"
+SERVICES = ROOT / "services"
 
 LAB_ONLY: dict[Kind, str] = {
     ("stopped", Level.INFO): "only a process that is given time to end writes it; whatever ends one here gives it none",

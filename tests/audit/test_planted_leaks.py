@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from env.environment import Environment, Info, Observation
-from env.scenario import draw
-from env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
-from env.world import Level, LogLine
+from mirr.env.environment import Environment, Info, Observation
+from mirr.env.scenario import draw
+from mirr.env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
+from mirr.env.world import Level, LogLine
 from tests.audit.auditor import findings
 from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
 from tests.audit.tells import odd_shapes, probe, tells

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bridge.assembly import open_docker_world
-from env.scenario import EpisodeConfig, Scenario, draw
-from env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
+from mirr.bridge.assembly import open_docker_world
+from mirr.env.scenario import EpisodeConfig, Scenario, draw
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
 from tests.audit.auditor import findings
 from tests.audit.tells import odd_shapes, tells
 from tests.audit.transcript import Transcript, record, without_fault

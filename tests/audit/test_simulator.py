@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from env.rendering import render
-from env.scenario import Scenario, Scheduled, draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.env.rendering import render
+from mirr.env.scenario import Scenario, Scheduled, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTIONS,
     ALL_FAULTS,
     PACK_ACTIONS,
@@ -22,7 +22,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from scenarios.packs import Pack, all_packs
+from mirr.scenarios.packs import Pack, all_packs
 from tests.audit.auditor import findings
 from tests.audit.tells import odd_shapes, probe, tells
 from tests.audit.transcript import Transcript, record, without_fault

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from env.environment import Environment, Observation
-from env.objectives import Objectives
-from env.scenario import EpisodeConfig, Scenario
-from env.vocabulary import Action, Event, Fault
-from env.world import ActionResult, Snapshot, World
+from mirr.env.environment import Environment, Observation
+from mirr.env.objectives import Objectives
+from mirr.env.scenario import EpisodeConfig, Scenario
+from mirr.env.vocabulary import Action, Event, Fault
+from mirr.env.world import ActionResult, Snapshot, World
 
 NO_FAULT = "no fault"
 PLAYED_ON = Objectives(collapse_sli=-1.0)  # an audit reads on where users have nothing left

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.docker_world import DockerWorld
-from bridge.logs import parse_line
-from chaos.journal import Journal
-from env.objectives import breaches
-from env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
-from env.world import Level, LogLine, Snapshot, WorldError
+from mirr.bridge.docker_world import DockerWorld
+from mirr.bridge.logs import parse_line
+from mirr.chaos.journal import Journal
+from mirr.env.objectives import breaches
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
+from mirr.env.world import Level, LogLine, Snapshot, WorldError
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
 RNG = np.random.default_rng(0)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.lifecycle import Lifecycle, Pace, WrongFix, another_service, faults_of, wrong_fixes
-from chaos.journal import Journal
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ALL_FAULTS, Action, Fault, FaultMode, Restart, Rollback, ScaleUp, Service, Wait
-from env.world import ActionResult, World
-from lab.footprint import LAB, Footprint, flat
+from mirr.bridge.lifecycle import Lifecycle, Pace, WrongFix, another_service, faults_of, wrong_fixes
+from mirr.chaos.journal import Journal
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ALL_FAULTS, Action, Fault, FaultMode, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.world import ActionResult, World
+from mirr.lab.footprint import LAB, Footprint, flat
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 from tests.worlds import Altered
 

@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
-from bridge.load import LoadMeter
-from bridge.telemetry import Telemetry
-from chaos.errors import FleetError
-from chaos.faults import Load
-from env.vocabulary import Service
+from mirr.bridge.load import LoadMeter
+from mirr.bridge.telemetry import Telemetry
+from mirr.chaos.errors import FleetError
+from mirr.chaos.faults import Load
+from mirr.env.vocabulary import Service
 from tests.fakes import FakeClock
 
 LOAD = Load(cpu_cores=0.2, served_rate=50.0, quota_cores=0.3)

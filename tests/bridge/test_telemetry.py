@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import requests
 
-from bridge.load import LoadMeter
-from bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
-from bridge.telemetry import Telemetry, Window, quantile
-from chaos.errors import FleetError
-from env.objectives import breaches
-from env.vocabulary import Feature, Journey, Service
-from env.world import WorldError
+from mirr.bridge.load import LoadMeter
+from mirr.bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from mirr.bridge.telemetry import Telemetry, Window, quantile
+from mirr.chaos.errors import FleetError
+from mirr.env.objectives import breaches
+from mirr.env.vocabulary import Feature, Journey, Service
+from mirr.env.world import WorldError
 from tests.fakes import FakeClock
 
 OK: Labels = (("code", "200"), ("method", "GET"), ("route", "/search"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.journal import Journal
+from mirr.chaos.journal import Journal
 from tests.fakes import FakeClock, FakeLab
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos.campaigns import Campaign, CampaignKind
-from chaos.errors import FleetError
-from chaos.faults import ENOUGH, FAULTS, LEAK_RATES_PER_S
-from chaos.journal import Journal
-from env.vocabulary import Fault, FaultMode, Service
+from mirr.chaos.campaigns import Campaign, CampaignKind
+from mirr.chaos.errors import FleetError
+from mirr.chaos.faults import ENOUGH, FAULTS, LEAK_RATES_PER_S
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeLab, fake_chaos
 
 

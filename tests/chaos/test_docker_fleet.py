@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chaos import blueprints
-from chaos.docker_fleet import DockerFleet
-from chaos.errors import FleetError
-from chaos.journal import Journal
-from env.vocabulary import Service
+from mirr.chaos import blueprints
+from mirr.chaos.docker_fleet import DockerFleet
+from mirr.chaos.errors import FleetError
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Service
 
 OURS = {
     "mirr.lab": "mirr",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from chaos.campaigns import HttpCampaigns
-from chaos.errors import CampaignError, GeneratorAway, Unhealed
-from chaos.healer import Healer
-from chaos.journal import Journal
-from env.vocabulary import Fault, FaultMode, Service
+from mirr.chaos.campaigns import HttpCampaigns
+from mirr.chaos.errors import CampaignError, GeneratorAway, Unhealed
+from mirr.chaos.healer import Healer
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)

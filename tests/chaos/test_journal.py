@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.errors import JournalError
-from chaos.journal import Journal
-from chaos.leases import LeaseFile
-from env.vocabulary import Fault, FaultMode, Service
+from mirr.chaos.errors import JournalError
+from mirr.chaos.journal import Journal
+from mirr.chaos.leases import LeaseFile
+from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)

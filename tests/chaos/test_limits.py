@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.errors import Refused
-from chaos.journal import Journal
-from chaos.limits import Limits
-from env.vocabulary import Fault, FaultMode, Service
+from mirr.chaos.errors import Refused
+from mirr.chaos.journal import Journal
+from mirr.chaos.limits import Limits
+from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)

@@ -15,16 +15,16 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from chaos.journal import Journal
-from chaos.leases import LEASE_S
-from cli.lab_commands import wait_until_steady
-from env.vocabulary import STEADY_RELEASE, FaultMode, Service
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.footprint import differences
-from lab.names import service_image
-from lab.progress import SilentProgress
-from lab.state import state_dir
+from mirr.chaos.journal import Journal
+from mirr.chaos.leases import LEASE_S
+from mirr.cli.lab_commands import wait_until_steady
+from mirr.env.vocabulary import STEADY_RELEASE, FaultMode, Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from mirr.lab.footprint import differences
+from mirr.lab.names import service_image
+from mirr.lab.progress import SilentProgress
+from mirr.lab.state import state_dir
 from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker

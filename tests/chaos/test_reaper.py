@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos import reaper
-from chaos.errors import FleetError
-from chaos.healer import TURN_FILE, Healer
-from chaos.journal import Journal
-from chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
-from chaos.turns import turn
-from env.vocabulary import Fault, FaultMode, Service
+from mirr.chaos import reaper
+from mirr.chaos.errors import FleetError
+from mirr.chaos.healer import TURN_FILE, Healer
+from mirr.chaos.journal import Journal
+from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
+from mirr.chaos.turns import turn
+from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
@@ -129,9 +129,8 @@ def test_one_lives_a_lab_however_often_it_is_asked_for_and_it_ends_with_the_lab(
 
 
 def test_it_needs_the_standard_library_alone_while_it_watches() -> None:
-    program = (
-        "import sys, chaos.reaper; print([m for m in ('docker', 'requests', 'numpy', 'filelock') if m in sys.modules])"
-    )
+    heavy = ("docker", "requests", "numpy", "filelock")
+    program = f"import sys, mirr.chaos.reaper; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -153,7 +152,7 @@ def test_a_turn_makes_no_folder(tmp_path: Path) -> None:
 def test_a_turn_is_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / TURN_FILE
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom chaos.turns import turn\n"
+        "import sys, time\nfrom pathlib import Path\nfrom mirr.chaos.turns import turn\n"
         "with turn(Path(sys.argv[1]), timeout_s=5):\n    print('taken', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chaos.campaigns import Campaign, Heartbeat
-from chaos.chaos import Chaos
-from chaos.errors import ChaosError
-from chaos.healer import Healer
-from chaos.journal import Journal
-from chaos.leases import LeaseFile
-from chaos.limits import Limits
-from env.vocabulary import ALL_FAULTS, Service
+from mirr.chaos.campaigns import Campaign, Heartbeat
+from mirr.chaos.chaos import Chaos
+from mirr.chaos.errors import ChaosError
+from mirr.chaos.healer import Healer
+from mirr.chaos.journal import Journal
+from mirr.chaos.leases import LeaseFile
+from mirr.chaos.limits import Limits
+from mirr.env.vocabulary import ALL_FAULTS, Service
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, FakeMeter
 
 BEAT_S = 2.0

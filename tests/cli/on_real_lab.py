@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.assembly import assemble
-from bridge.footprint import footprint
-from cli.lab_commands import steady_problems
-from env.world import WorldError
-from lab.doctor import Verdict, examine
-from lab.footprint import Footprint, differences
+from mirr.bridge.assembly import assemble
+from mirr.bridge.footprint import footprint
+from mirr.cli.lab_commands import steady_problems
+from mirr.env.world import WorldError
+from mirr.lab.doctor import Verdict, examine
+from mirr.lab.footprint import Footprint, differences
 
 MIRR = str(Path(sys.executable).with_name("mirr"))
 SEED = int(os.environ.get("MIRR_SEED", "1"))

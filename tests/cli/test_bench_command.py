@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cli.bench_command import simulator_figures
-from env.simulator.bench import BATCH_SIZES, batch_memory_mb
+from mirr.cli.bench_command import simulator_figures
+from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb
 
 
 def test_every_figure_is_measured_in_the_same_run_and_told_with_its_spread() -> None:

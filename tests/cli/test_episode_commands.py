@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agents.registry import PolicyName
-from cli import episode_commands
-from cli.main import run
-from cli.worlds import COMPILING, WorldName, open_world
-from env.record import read_rollout
-from env.simulator import compiled
-from env.world import World
+from mirr.agents.registry import PolicyName
+from mirr.cli import episode_commands
+from mirr.cli.main import run
+from mirr.cli.worlds import COMPILING, WorldName, open_world
+from mirr.env.record import read_rollout
+from mirr.env.simulator import compiled
+from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
 

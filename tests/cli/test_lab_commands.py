@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge import assembly
-from chaos import leases
-from cli.main import run
-from env.vocabulary import Service
-from lab import engine, lock
-from lab.names import Role
+from mirr.bridge import assembly
+from mirr.chaos import leases
+from mirr.cli.main import run
+from mirr.env.vocabulary import Service
+from mirr.lab import engine, lock
+from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 from traffic import control
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cli import worlds
-from cli.main import run
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import Fault, FaultMode, Service
-from env.world import World, WorldError
+from mirr.cli import worlds
+from mirr.cli.main import run
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.env.world import World, WorldError
 from tests.worlds import Altered
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import run
+from mirr.cli.main import run
 
 Printed = pytest.CaptureFixture[str]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bridge.assembly import Parts, assemble
-from env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW
-from env.vocabulary import Feature, Service
-from lab.footprint import differences
+from mirr.bridge.assembly import Parts, assemble
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW
+from mirr.env.vocabulary import Feature, Service
+from mirr.lab.footprint import differences
 from tests.cli.on_real_lab import MIRR, assert_steady, made_of, revert, wait_until
 
 pytestmark = pytest.mark.docker

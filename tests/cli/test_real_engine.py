@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.journal import Journal
-from env.vocabulary import Fault, FaultMode, Service
-from lab.engine import Machine, connect
-from lab.footprint import differences
-from lab.names import LABEL_LAB
-from lab.state import state_dir
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab.engine import Machine, connect
+from mirr.lab.footprint import differences
+from mirr.lab.names import LABEL_LAB
+from mirr.lab.state import state_dir
 from tests.cli.on_real_lab import MIRR, assert_steady, made_of, start, wait_until
 
 PID_FILE = Path("/var/run/docker.pid")

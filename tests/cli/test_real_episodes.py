@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import requests
 
-from chaos.journal import Journal
-from env.vocabulary import Fault, FaultMode, Service
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.footprint import differences
-from lab.state import state_dir
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from mirr.lab.footprint import differences
+from mirr.lab.state import state_dir
 from tests.cli.fields import EPISODE_FIELDS
 from tests.cli.on_real_lab import MIRR, made_of, wait_until
 

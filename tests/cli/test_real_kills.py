@@ -12,12 +12,12 @@ import subprocess
 
 import pytest
 
-from chaos.journal import Journal
-from env.vocabulary import ALL_FAULTS, FaultMode, Service
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.names import Role
-from lab.state import state_dir
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import ALL_FAULTS, FaultMode, Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from mirr.lab.names import Role
+from mirr.lab.state import state_dir
 from tests.cli.on_real_lab import drawn, kill_after, left_as_found, start, wait_until
 
 pytestmark = pytest.mark.docker

@@ -18,13 +18,13 @@ from typing import assert_never
 import pytest
 from docker.errors import APIError
 
-from bridge.assembly import Parts, assemble
-from bridge.docker_world import DockerWorld
-from chaos.errors import ChaosError
-from env.vocabulary import Fault, FaultMode, Restart, Rollback, ScaleUp, Service
-from env.world import WorldError
-from lab.errors import LabNotUp
-from lab.footprint import Footprint, differences
+from mirr.bridge.assembly import Parts, assemble
+from mirr.bridge.docker_world import DockerWorld
+from mirr.chaos.errors import ChaosError
+from mirr.env.vocabulary import Fault, FaultMode, Restart, Rollback, ScaleUp, Service
+from mirr.env.world import WorldError
+from mirr.lab.errors import LabNotUp
+from mirr.lab.footprint import Footprint, differences
 from tests.cli.on_real_lab import MIRR, REVERT_S, assert_steady, drawn, kill_after, made_of, start
 
 SEQUENCES = range(int(os.environ.get("MIRR_SEQUENCES", "4")))

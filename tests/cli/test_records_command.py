@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
 
-from cli.main import run
-from env.record import read_rollout
-from env.vocabulary import ACTIONS, Feature, Service, parse_action
-from interfaces.parquet import COLUMNS, table_schema
+from mirr.cli.main import run
+from mirr.env.record import read_rollout
+from mirr.env.vocabulary import ACTIONS, Feature, Service, parse_action
+from mirr.interfaces.parquet import COLUMNS, table_schema
 from tests.env.fakes import write_version_1
+from tests.paths import ROOT
 
 Printed = pytest.CaptureFixture[str]
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

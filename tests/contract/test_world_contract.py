@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.assembly import open_docker_world
-from chaos.journal import Journal
-from env.objectives import OBJECTIVES, breaches, service_breaches
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.bridge.assembly import open_docker_world
+from mirr.chaos.journal import Journal
+from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTIONS,
     REMEDY,
     Breaks,
@@ -31,7 +31,7 @@ from env.vocabulary import (
     Wait,
     action_text,
 )
-from env.world import FEATURES_SHAPE, ActionResult, Snapshot, World
+from mirr.env.world import FEATURES_SHAPE, ActionResult, Snapshot, World
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)

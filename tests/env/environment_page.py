@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from pathlib import Path
 
-from env.objectives import OBJECTIVES, Objectives
-from env.reward import REWARDS, Outcome, RewardTable
-from env.scenario import EpisodeConfig
-from env.vocabulary import (
+from mirr.env.objectives import OBJECTIVES, Objectives
+from mirr.env.reward import REWARDS, Outcome, RewardTable
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import (
     PACK_ACTIONS,
     REMEDY,
     Action,
@@ -26,9 +25,10 @@ from env.vocabulary import (
     Wait,
     action_text,
 )
-from interfaces.gymnasium_envs.spaces import MOST
+from mirr.interfaces.gymnasium_envs.spaces import MOST
+from tests.paths import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "environment.md"
+PAGE = ROOT / "docs" / "environment.md"
 
 FEATURE_WORDS: dict[Feature, tuple[str, str]] = {
     Feature.UP: ("1", "1 if the last scrape succeeded, else 0; exact, and never missing"),

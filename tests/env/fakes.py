@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.vocabulary import REMEDY, Action, Breaks, Event, Fault, Feature, Heals, Journey, Service, Wait
-from env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot, WorldError
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.vocabulary import REMEDY, Action, Breaks, Event, Fault, Feature, Heals, Journey, Service, Wait
+from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot, WorldError
 
 HEALTHY_ROW = (1.0, 10.0, 0.0, 0.02, 0.3, 0.27, 1.0)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment, Observation
-from env.rollout import Policy
-from env.scenario import draw, policy_rng
-from env.simulator.batch import Autoreset, BatchedSimulator
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ACTION_INDEX, Wait
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment, Observation
+from mirr.env.rollout import Policy
+from mirr.env.scenario import draw, policy_rng
+from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTION_INDEX, Wait
 
 FILE = Path(__file__).with_name("golden") / "trajectories.json"
 SEEDS = range(100)

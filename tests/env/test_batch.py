@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from env.dice import following_seed, key_of
-from env.environment import Environment, EpisodeError, Observation
-from env.reward import Outcome
-from env.scenario import BadSeed, EpisodeConfig, policy_rng, streams
-from env.simulator import layout as k
-from env.simulator import operations, seeding
-from env.simulator.batch import Autoreset, BatchedSimulator
-from env.simulator.compiled import COMPILED, u64
-from env.simulator.randomisation import ParameterSets, Randomisation
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.env.dice import following_seed, key_of
+from mirr.env.environment import Environment, EpisodeError, Observation
+from mirr.env.reward import Outcome
+from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng, streams
+from mirr.env.simulator import layout as k
+from mirr.env.simulator import operations, seeding
+from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.compiled import COMPILED, u64
+from mirr.env.simulator.randomisation import ParameterSets, Randomisation
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTION_INDEX,
     ACTIONS,
     ALL_FAULTS,

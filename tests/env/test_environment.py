@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from env.environment import Environment, EpisodeError, EpisodeReport
-from env.objectives import FEATURE_COLUMN, service_breaches, services_healthy
-from env.reward import Outcome
-from env.scenario import BadSeed, EpisodeConfig
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.env.environment import Environment, EpisodeError, EpisodeReport
+from mirr.env.objectives import FEATURE_COLUMN, service_breaches, services_healthy
+from mirr.env.reward import Outcome
+from mirr.env.scenario import BadSeed, EpisodeConfig
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTIONS,
     ALL_FAULTS,
     REMEDY,
@@ -25,7 +25,7 @@ from env.vocabulary import (
     Service,
     Wait,
 )
-from env.world import World, WorldError
+from mirr.env.world import World, WorldError
 from tests.env.fakes import FakeWorld
 
 CRASHED_PAYMENTS = Fault(FaultMode.CRASHED, Service.PAYMENTS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 
-from env.scenario import EpisodeConfig
-from env.vocabulary import ACTIONS
-from interfaces.gymnasium_envs import LAB_ID, SIM_ID, spaces
-from interfaces.gymnasium_envs.single import lab_env, sim_env
-from interfaces.gymnasium_envs.vector import SimVectorEnv
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import ACTIONS
+from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID, spaces
+from mirr.interfaces.gymnasium_envs.single import lab_env, sim_env
+from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 from tests.env.environment_page import PAGE, filled
 
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.evaluation import comparison, evaluation, wilson_interval
-from env.rollout import EpisodeResult, play
-from env.scenario import draw
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.evaluation import comparison, evaluation, wilson_interval
+from mirr.env.rollout import EpisodeResult, play
+from mirr.env.scenario import draw
 from tests.env.fakes import FakeWorld
 
 FIELDS = {

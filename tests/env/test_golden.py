@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from agents.registry import PolicyName
+from mirr.agents.registry import PolicyName
 from tests.env.golden import POLICIES, kept, played_alone, played_together
 
 

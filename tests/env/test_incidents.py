@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from env.environment import Environment, EpisodeError, EpisodeReport
-from env.reward import Outcome
-from env.scenario import EpisodeConfig, Scenario, Scheduled, draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.env.environment import Environment, EpisodeError, EpisodeReport
+from mirr.env.reward import Outcome
+from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTIONS,
     PACK_ACTIONS,
     Action,
@@ -28,7 +28,7 @@ from env.vocabulary import (
     action_text,
     parse_action,
 )
-from env.world import Snapshot, World
+from mirr.env.world import Snapshot, World
 from tests.env.fakes import FakeWorld, snapshot, with_down
 
 AUTH_CRASHED = Fault(FaultMode.CRASHED, Service.AUTH)

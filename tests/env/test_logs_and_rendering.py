@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from env.environment import Observation
-from env.logs import digest
-from env.rendering import render
-from env.vocabulary import CheckLogs, Service
-from env.world import Level, LogLine
+from mirr.env.environment import Observation
+from mirr.env.logs import digest
+from mirr.env.rendering import render
+from mirr.env.vocabulary import CheckLogs, Service
+from mirr.env.world import Level, LogLine
 from tests.env.fakes import snapshot, with_down
 
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.objectives import OBJECTIVES
-from env.record import RecordError, RolloutWriter, read_rollout
-from env.record_fields import FIELDS, Line, LineKind
-from env.rollout import play
-from env.scenario import EpisodeConfig, Scenario, Scheduled, draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import Breaks, Deploys, Diagnose, Fault, FaultMode, Heals, Journey, Restart, Service
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.record import RecordError, RolloutWriter, read_rollout
+from mirr.env.record_fields import FIELDS, Line, LineKind
+from mirr.env.rollout import play
+from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Fault, FaultMode, Heals, Journey, Restart, Service
 from tests.env.fakes import FakeWorld, write_version_1
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 FAULT = Fault.parse("crashed:payments")
 
 

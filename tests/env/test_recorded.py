@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.registry import PolicyName, make_policy
-from bridge.assembly import open_docker_world
-from chaos.journal import Journal
-from env.environment import Environment, EpisodeReport, Observation
-from env.record import RecordError, Rollout, RolloutWriter, read_rollout
-from env.recorded import NotRecorded, RecordedWorld, play_back
-from env.rollout import EpisodeResult, Sitting, play
-from env.scenario import EpisodeConfig, Scenario, draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.bridge.assembly import open_docker_world
+from mirr.chaos.journal import Journal
+from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.record import RecordError, Rollout, RolloutWriter, read_rollout
+from mirr.env.recorded import NotRecorded, RecordedWorld, play_back
+from mirr.env.rollout import EpisodeResult, Sitting, play
+from mirr.env.scenario import EpisodeConfig, Scenario, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ACTIONS,
     PACK_ACTIONS,
     Action,
@@ -32,8 +32,8 @@ from env.vocabulary import (
     Wait,
     action_text,
 )
-from env.world import World, WorldError
-from scenarios.packs import PACK_CONFIG, Pack, all_packs
+from mirr.env.world import World, WorldError
+from mirr.scenarios.packs import PACK_CONFIG, Pack, all_packs
 from tests.env.fakes import FakeWorld, write_version_1
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 

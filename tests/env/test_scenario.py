@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from env.scenario import draw, policy_rng, streams
-from env.vocabulary import ALL_FAULTS, Fault
+from mirr.env.scenario import draw, policy_rng, streams
+from mirr.env.vocabulary import ALL_FAULTS, Fault
 
 
 def test_a_seed_stands_for_one_scenario() -> None:

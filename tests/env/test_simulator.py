@@ -7,16 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
-from env.rollout import play
-from env.scenario import draw
-from env.simulator.bench import single_steps_per_s
-from env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
-from env.simulator.profile import quantile
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import (
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
+from mirr.env.rollout import play
+from mirr.env.scenario import draw
+from mirr.env.simulator.bench import single_steps_per_s
+from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
+from mirr.env.simulator.profile import quantile
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import (
     ALL_FAULTS,
     REMEDY,
     CheckLogs,
@@ -29,7 +29,7 @@ from env.vocabulary import (
     ScaleUp,
     Service,
 )
-from env.world import FEATURES_SHAPE, ActionResult, Snapshot
+from mirr.env.world import FEATURES_SHAPE, ActionResult, Snapshot
 
 STEP_S = 2.0
 WRONG_FIXES: list[tuple[Fault, Fix]] = [

@@ -8,15 +8,15 @@ import statistics
 import numpy as np
 import pytest
 
-from env.dice import following_seed, noise_factors
-from env.environment import Environment
-from env.simulator import dice
-from env.simulator.compiled import numbers, u64
-from env.simulator.parameters import ParameterError
-from env.simulator.profile import rules
-from env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import Service
+from mirr.env.dice import following_seed, noise_factors
+from mirr.env.environment import Environment
+from mirr.env.simulator import dice
+from mirr.env.simulator.compiled import numbers, u64
+from mirr.env.simulator.parameters import ParameterError
+from mirr.env.simulator.profile import rules
+from mirr.env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Service
 
 
 def test_off_by_default_and_then_every_episode_has_the_files_parameters() -> None:

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from docker import DockerClient
 
-from env.vocabulary import Service
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
-from lab.ownership import COMPOSE_PROJECT, COMPOSE_SERVICE, compose_name
+from mirr.env.vocabulary import Service
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from mirr.lab.ownership import COMPOSE_PROJECT, COMPOSE_SERVICE, compose_name
 
 
 @dataclass

@@ -9,9 +9,9 @@ import pytest
 from docker import DockerClient
 from docker.errors import APIError
 
-from lab import bases, debian
-from lab.errors import ImageError
-from lab.progress import SilentProgress
+from mirr.lab import bases, debian
+from mirr.lab.errors import ImageError
+from mirr.lab.progress import SilentProgress
 
 NO_SUCH_HOST = "dial tcp: lookup registry: no such host"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lab import compose
-from lab.compose import Compose
-from lab.containers import Ports
-from lab.errors import ComposeError
+from mirr.lab import compose
+from mirr.lab.compose import Compose
+from mirr.lab.containers import Ports
+from mirr.lab.errors import ComposeError
 
 
 class FakeRun:

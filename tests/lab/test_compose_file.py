@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from env.vocabulary import CALLS, Service
-from lab.names import PROMETHEUS_IMAGE, ROOT, TRAFFIC_IMAGE, Role, service_image
+from mirr.env.vocabulary import CALLS, Service
+from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from tests.paths import ROOT
 
 DOCUMENT = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PARTS: dict[str, dict[str, Any]] = DOCUMENT["services"]

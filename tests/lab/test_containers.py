@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from env.vocabulary import Service
-from lab.containers import LabContainers
-from lab.errors import LabNotUp
-from lab.lab import Removed, is_whole, take_down
-from lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
-from lab.state import state_dir
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.errors import LabNotUp
+from mirr.lab.lab import Removed, is_whole, take_down
+from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.state import state_dir
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 

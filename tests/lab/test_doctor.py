@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab import compose, engine
-from lab.doctor import Check, Verdict, _strangers, blocked, examine
-from lab.names import Role
+from mirr.lab import compose, engine
+from mirr.lab.doctor import Check, Verdict, _strangers, blocked, examine
+from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 ABSENT = engine.Diagnosis(

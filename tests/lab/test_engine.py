@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from lab import debian, engine
-from lab.engine import SIMULATOR_HINT, Diagnosis, Machine, Trouble, diagnose
-from lab.errors import EngineError
-from lab.progress import SilentProgress
+from mirr.lab import debian, engine
+from mirr.lab.engine import SIMULATOR_HINT, Diagnosis, Machine, Trouble, diagnose
+from mirr.lab.errors import EngineError
+from mirr.lab.progress import SilentProgress
 
 
 def machine(**changes: object) -> Machine:

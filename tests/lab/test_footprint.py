@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from env.vocabulary import Service
-from lab.footprint import differences, made_of
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
+from mirr.env.vocabulary import Service
+from mirr.lab.footprint import differences, made_of
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 
 SANDBOX_ID, SERVICE_ID = "a" * 64, "b" * 64
 

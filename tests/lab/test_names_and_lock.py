@@ -11,14 +11,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from lab.errors import BadLabName, LabInUse
-from lab.lock import hold
-from lab.names import make_target, parse_lab
-from lab.state import state_dir
+from mirr.lab.errors import BadLabName, LabInUse
+from mirr.lab.lock import hold
+from mirr.lab.names import make_target, parse_lab
+from mirr.lab.state import state_dir
 
 HOLD_AND_SAY = """
-import sys, lab.lock
-with lab.lock.hold("mirr", "mirr episode"):
+import sys, mirr.lab.lock
+with mirr.lab.lock.hold("mirr", "mirr episode"):
     print("held", flush=True)
     sys.stdin.read()
 """

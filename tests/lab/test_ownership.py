@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from env.vocabulary import Service
-from lab.containers import LabContainers
-from lab.errors import ForeignProject, LabNotUp
-from lab.names import Role
-from lab.ownership import holdings, network_not_ours, not_ours, refuse_foreign_project, volume_not_ours
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.errors import ForeignProject, LabNotUp
+from mirr.lab.names import Role
+from mirr.lab.ownership import holdings, network_not_ours, not_ours, refuse_foreign_project, volume_not_ours
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 OURS = {

@@ -6,11 +6,11 @@ from itertools import count
 
 import pytest
 
-from env.vocabulary import Service
-from lab.containers import LabContainers, Ports
-from lab.errors import LabError, PortTaken
-from lab.names import Role
-from lab.ports import choose, held_by_lab, holder_among_labs
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers, Ports
+from mirr.lab.errors import LabError, PortTaken
+from mirr.lab.names import Role
+from mirr.lab.ports import choose, held_by_lab, holder_among_labs
 from tests.lab.fakes import FakeEngine, container
 
 

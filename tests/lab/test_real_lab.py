@@ -15,12 +15,12 @@ import pytest
 import requests
 from docker import DockerClient
 
-from env.vocabulary import STEADY_RELEASE, Service
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.lab import take_down
-from lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
-from lab.ownership import COMPOSE_PROJECT
+from mirr.env.vocabulary import STEADY_RELEASE, Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from mirr.lab.lab import take_down
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
+from mirr.lab.ownership import COMPOSE_PROJECT
 from tests.conftest import REAL_LAB
 
 pytestmark = pytest.mark.docker

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from env.vocabulary import Service
-from lab.images import lab_builds, pip_command, runtime_build, stale
-from lab.names import RELEASES, ROOT
-from lab.sources import Build, read_tree, release_tree, service_build
+from mirr.env.vocabulary import Service
+from mirr.lab.images import lab_builds, pip_command, runtime_build, stale
+from mirr.lab.names import RELEASES
+from mirr.lab.sources import Build, read_tree, release_tree, service_build
+from tests.paths import ROOT
 
 
 @pytest.fixture

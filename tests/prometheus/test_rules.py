@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.prometheus import TRAFFIC
-from env.objectives import OBJECTIVES
-from env.vocabulary import FaultMode, Service
-from lab.names import PROMETHEUS_IMAGE, ROOT
+from mirr.bridge.prometheus import TRAFFIC
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.vocabulary import FaultMode, Service
+from mirr.lab.names import PROMETHEUS_IMAGE
+from tests.paths import ROOT
 
 PROMETHEUS = ROOT / "prometheus"
 CONFIG = PROMETHEUS / "prometheus.yml"
@@ -130,8 +131,8 @@ def _archive() -> bytes:
 @pytest.mark.docker
 @pytest.mark.parametrize("what", PROMTOOL_COMMANDS)
 def test_promtool_of_the_labs_image_accepts(what: str) -> None:
-    from lab import engine, images
-    from lab.progress import PlainProgress
+    from mirr.lab import engine, images
+    from mirr.lab.progress import PlainProgress
 
     client = engine.connect()
     images.ensure(client, PlainProgress())

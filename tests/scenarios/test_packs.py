@@ -7,11 +7,11 @@ from statistics import mean
 
 import pytest
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.rollout import EpisodeResult, play
-from env.simulator.world import SimulatedWorld
-from scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.rollout import EpisodeResult, play
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
 
 SEEDS = range(20)
 

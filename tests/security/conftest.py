@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import pytest
 from docker import DockerClient
 
-from env.vocabulary import Service
-from lab.containers import LabContainers
-from lab.engine import connect
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
 from tests.services.conftest import app_of, client_of, data, seeded, upstreams
 
 __all__ = ["app_of", "client_of", "data", "seeded", "upstreams"]

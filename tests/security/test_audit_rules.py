@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.audit import container_findings, image_findings, process_findings, secret_texts
+from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
 
 Plant = Callable[[dict[str, Any]], object]
 

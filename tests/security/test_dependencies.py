@@ -9,9 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lab.containers import LabContainers
-from lab.engine import connect
-from lab.names import ROOT
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
+from tests.paths import ROOT
 
 LOCK = (ROOT / "services" / "requirements.txt").read_text()
 PINNED = dict(re.findall(r"(?m)^([a-z0-9.-]+)==(\S+) \\$", LOCK))

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
-from bridge.assembly import assemble
-from bridge.steady import wait_until_steady
-from env.vocabulary import Service
-from lab.containers import LabContainers
+from mirr.bridge.assembly import assemble
+from mirr.bridge.steady import wait_until_steady
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
 from tests.security.conftest import Address
 from tests.security.fuzz import from_address, fuzz
 

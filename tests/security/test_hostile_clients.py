@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 import pytest
 import requests
 
-from bridge.assembly import assemble
-from bridge.steady import wait_until_steady
-from bridge.telemetry import Telemetry
-from env.vocabulary import Service
-from lab.containers import LabContainers
+from mirr.bridge.assembly import assemble
+from mirr.bridge.steady import wait_until_steady
+from mirr.bridge.telemetry import Telemetry
+from mirr.env.vocabulary import Service
+from mirr.lab.containers import LabContainers
 from services.kit.connections import HEAD_TIMEOUT_S
 from services.kit.edge import BODY_TIMEOUT_S
 from tests.security.wire import Address, close_all, open_many, post, say, status

@@ -13,11 +13,11 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
-from env.vocabulary import Service
-from lab.audit import container_findings, image_findings, process_findings, secret_texts
-from lab.containers import LabContainers
-from lab.doctor import Check, Verdict, examine
-from lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
+from mirr.env.vocabulary import Service
+from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
+from mirr.lab.containers import LabContainers
+from mirr.lab.doctor import Check, Verdict, examine
+from mirr.lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
 
 pytestmark = pytest.mark.docker
 

@@ -1,7 +1,7 @@
 """The server: OpenEnv's HTTP and WebSocket API over sessions of this project's episodes.
 
-`mirr openenv` serves either world. This module alone, `python -m interfaces.openenv.server.app`, serves the simulator,
-for where nothing but a simulator can run, as in a container.
+`mirr openenv` serves either world. This module alone, `python -m mirr.interfaces.openenv.server.app`, serves the
+simulator: for places where nothing but a simulator can run, such as a container.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chaos.errors import ChaosError
-from env.environment import EpisodeError
-from env.scenario import BadScenario
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import UnknownName
-from env.world import World, WorldError
-from interfaces.openenv.models import MirrAction, MirrObservation, MirrState
-from interfaces.openenv.server.environment import NAME, README, IncidentEnvironment, WorldSource
-from interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
-from lab.errors import LabError
+from mirr.chaos.errors import ChaosError
+from mirr.env.environment import EpisodeError
+from mirr.env.scenario import BadScenario
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import UnknownName
+from mirr.env.world import World, WorldError
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
+from mirr.interfaces.openenv.server.environment import NAME, README, IncidentEnvironment, WorldSource
+from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
+from mirr.lab.errors import LabError
 
 MAX_SESSIONS = 64
 _GRACE_S = 90  # what a lab needs to be healed when the server is told to end

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from interfaces.openenv.server.app import ServerConfig, build_app, simulated
+from mirr.interfaces.openenv.server.app import ServerConfig, build_app, simulated
 
 app = build_app(simulated, ServerConfig())

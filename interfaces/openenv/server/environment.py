@@ -16,13 +16,13 @@ from typing import Any
 from openenv.core.env_server.interfaces import Environment as OpenEnvEnvironment  # type: ignore[import-untyped]
 from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[import-untyped]
 
-from env.environment import Environment, EpisodeError
-from env.scenario import EpisodeConfig, Scenario, draw
-from env.vocabulary import ACTIONS, PACK_ACTIONS
-from env.world import World, WorldError
-from interfaces.openenv.models import MirrAction, MirrObservation, MirrState, report_json, to_wire
-from interfaces.openenv.rubric import IncidentRubric
-from interfaces.openenv.tasks import DRAWN_SITUATION, Split, parse_split, task_at, tasks_of
+from mirr.env.environment import Environment, EpisodeError
+from mirr.env.scenario import EpisodeConfig, Scenario, draw
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS
+from mirr.env.world import World, WorldError
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState, report_json, to_wire
+from mirr.interfaces.openenv.rubric import IncidentRubric
+from mirr.interfaces.openenv.tasks import DRAWN_SITUATION, Split, parse_split, task_at, tasks_of
 
 WorldSource = Callable[[], AbstractContextManager[World]]
 """Opens a world, and closes it at the end; whoever serves decides which."""

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from env.world import World
-from lab.errors import LabInUse
+from mirr.env.world import World
+from mirr.lab.errors import LabInUse
 
 TURN_WITHIN_S = 60.0
 """A session that has ended is healed after its place is free already; the next one waits for that."""

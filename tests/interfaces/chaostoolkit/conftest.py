@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from bridge.assembly import Parts
-from chaos.chaos import Chaos
-from chaos.journal import Journal
-from interfaces.chaostoolkit import connection
-from interfaces.chaostoolkit.connection import Clock
+from mirr.bridge.assembly import Parts
+from mirr.chaos.chaos import Chaos
+from mirr.chaos.journal import Journal
+from mirr.interfaces.chaostoolkit import connection
+from mirr.interfaces.chaostoolkit.connection import Clock
 from tests.fakes import FakeClock, FakeLab, fake_chaos
 
 

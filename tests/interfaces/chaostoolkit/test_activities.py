@@ -12,11 +12,11 @@ import pytest
 # chaostoolkit-lib ships no types.
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
 
-from bridge.docker_world import DockerWorld
-from env.vocabulary import REMEDY, Fault, FaultMode, Restart, Rollback, ScaleUp, Service
-from interfaces.chaostoolkit import connection, discover
-from interfaces.chaostoolkit.actions import end_fault, inject, restart, revert, rollback, scale_up
-from interfaces.chaostoolkit.probes import (
+from mirr.bridge.docker_world import DockerWorld
+from mirr.env.vocabulary import REMEDY, Fault, FaultMode, Restart, Rollback, ScaleUp, Service
+from mirr.interfaces.chaostoolkit import connection, discover
+from mirr.interfaces.chaostoolkit.actions import end_fault, inject, restart, revert, rollback, scale_up
+from mirr.interfaces.chaostoolkit.probes import (
     blast_radius,
     objective_lost,
     objectives_met,
@@ -27,8 +27,8 @@ from interfaces.chaostoolkit.probes import (
     steady,
     user_sli,
 )
-from lab.errors import LabNotUp
-from lab.lock import hold
+from mirr.lab.errors import LabNotUp
+from mirr.lab.lock import hold
 from tests.fakes import QUOTA_US, FakeCampaigns
 from tests.interfaces.chaostoolkit.conftest import Toolkit
 

@@ -7,7 +7,7 @@ from typing import Any
 # chaostoolkit-lib ships no types.
 from chaoslib.experiment import run_experiment  # type: ignore[import-untyped]
 
-CONTROL = {"name": "holds", "provider": {"type": "python", "module": "interfaces.chaostoolkit.control"}}
+CONTROL = {"name": "holds", "provider": {"type": "python", "module": "mirr.interfaces.chaostoolkit.control"}}
 ALWAYS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
 

@@ -12,10 +12,10 @@ import yaml
 # chaostoolkit-lib ships no types.
 from chaoslib.experiment import ensure_experiment_is_valid  # type: ignore[import-untyped]
 
-from env.objectives import OBJECTIVES
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ALL_FAULTS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
-from interfaces.chaostoolkit.experiments import FOLDER, STORIES, experiment, file_name, spared, write_all
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ALL_FAULTS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
+from mirr.interfaces.chaostoolkit.experiments import FOLDER, STORIES, experiment, file_name, spared, write_all
 
 FUNC = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
 
@@ -31,7 +31,7 @@ def calls(activities: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """What activities call, with which arguments."""
     providers = [one["provider"] for one in activities]
     return [
-        (f"{one['module'].removeprefix('interfaces.chaostoolkit.')}.{one['func']}", one.get("arguments", {}))
+        (f"{one['module'].removeprefix('mirr.interfaces.chaostoolkit.')}.{one['func']}", one.get("arguments", {}))
         for one in providers
     ]
 
@@ -47,7 +47,7 @@ def test_every_fault_mode_has_a_story() -> None:
 
 @every_fault
 def test_the_file_is_what_is_written_of_the_fault(fault: Fault) -> None:
-    # Where this fails: python -m interfaces.chaostoolkit.experiments
+    # Where this fails: python -m mirr.interfaces.chaostoolkit.experiments
     assert (FOLDER / file_name(fault)).read_text() == experiment(fault)
 
 
@@ -94,7 +94,7 @@ def test_whatever_happens_everything_is_put_back_in_the_lab_that_was_asked_for(f
     found = read(fault)
     assert found["configuration"] == {"lab": {"type": "env", "key": "LAB", "default": "mirr"}}
     assert found["runtime"] == {"rollbacks": {"strategy": "always"}}
-    assert [one["provider"]["module"] for one in found["controls"]] == ["interfaces.chaostoolkit.control"]
+    assert [one["provider"]["module"] for one in found["controls"]] == ["mirr.interfaces.chaostoolkit.control"]
     assert calls(found["rollbacks"]) == [("actions.revert", {})]
     # Waiting is for probes that know what for.
     assert not any("pauses" in one for one in [*found["method"], *found["rollbacks"]])

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from bridge.assembly import assemble
-from bridge.steady import wait_until_steady
-from chaos.journal import Journal
-from env.vocabulary import Fault
-from interfaces.chaostoolkit.experiments import FOLDER, file_name
-from lab.names import ROOT
-from lab.state import state_dir
+from mirr.bridge.assembly import assemble
+from mirr.bridge.steady import wait_until_steady
+from mirr.chaos.journal import Journal
+from mirr.env.vocabulary import Fault
+from mirr.interfaces.chaostoolkit.experiments import FOLDER, file_name
+from mirr.lab.state import state_dir
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

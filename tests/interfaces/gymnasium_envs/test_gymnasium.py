@@ -12,15 +12,15 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from bridge import assembly
-from bridge.docker_world import Patience
-from env.scenario import EpisodeConfig
-from env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
-from interfaces.gymnasium_envs import LAB_ID, SIM_ID
-from interfaces.gymnasium_envs.single import MirrEnv, sim_env
-from interfaces.gymnasium_envs.spaces import flat
-from interfaces.gymnasium_envs.vector import SimVectorEnv
-from interfaces.gymnasium_envs.wrappers import (
+from mirr.bridge import assembly
+from mirr.bridge.docker_world import Patience
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
+from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID
+from mirr.interfaces.gymnasium_envs.single import MirrEnv, sim_env
+from mirr.interfaces.gymnasium_envs.spaces import flat
+from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
+from mirr.interfaces.gymnasium_envs.wrappers import (
     FlatObservation,
     TextObservation,
     VectorFlatObservation,
@@ -58,7 +58,7 @@ def without_reports(infos: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.parametrize("name", [SIM_ID, f"interfaces.gymnasium_envs:{SIM_ID}"])
+@pytest.mark.parametrize("name", [SIM_ID, f"mirr.interfaces.gymnasium_envs:{SIM_ID}"])
 def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

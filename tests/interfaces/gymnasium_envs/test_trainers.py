@@ -8,8 +8,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from interfaces.gymnasium_envs import SIM_ID
-from interfaces.gymnasium_envs.wrappers import FlatObservation
+from mirr.interfaces.gymnasium_envs import SIM_ID
+from mirr.interfaces.gymnasium_envs.wrappers import FlatObservation
 
 ENVS = 64
 STEPS = 64

@@ -19,11 +19,11 @@ from fastmcp import Client
 from fastmcp.client.client import CallToolResult
 from mcp.types import TextContent
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Observation
-from env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from env.scenario import draw, policy_rng
-from env.vocabulary import (
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Observation
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.scenario import draw, policy_rng
+from mirr.env.vocabulary import (
     Action,
     CheckLogs,
     Diagnose,
@@ -36,10 +36,10 @@ from env.vocabulary import (
     Wait,
     parse_action,
 )
-from env.world import FEATURES_SHAPE, Level, LogLine
+from mirr.env.world import FEATURES_SHAPE, Level, LogLine
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
-MIRR = [sys.executable, "-c", "from cli.main import main; main()"]
+MIRR = [sys.executable, "-c", "from mirr.cli.main import main; main()"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 Json = dict[str, Any]

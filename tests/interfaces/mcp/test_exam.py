@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from env.record import read_rollout
-from env.recorded import play_back
-from env.reward import Outcome
-from env.scenario import draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
-from env.world import World, WorldError
-from interfaces.mcp_server.answers import answer, as_text
-from interfaces.mcp_server.exam import VOID_TOLD, Exam, ExamConfig, ExamError, Question, State
-from lab.errors import LabInUse
+from mirr.env.record import read_rollout
+from mirr.env.recorded import play_back
+from mirr.env.reward import Outcome
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
+from mirr.env.world import World, WorldError
+from mirr.interfaces.mcp_server.answers import answer, as_text
+from mirr.interfaces.mcp_server.exam import VOID_TOLD, Exam, ExamConfig, ExamError, Question, State
+from mirr.lab.errors import LabInUse
 from tests.env.fakes import FakeWorld
 from tests.fakes import FakeClock
 

@@ -9,13 +9,14 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
-from chaos.journal import Journal
-from env.record import read_rollout
-from env.recorded import play_back
-from env.scenario import draw
-from env.vocabulary import FaultMode
-from lab.state import state_dir
-from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, ROOT, call, play_by_tools, refused, served
+from mirr.chaos.journal import Journal
+from mirr.env.record import read_rollout
+from mirr.env.recorded import play_back
+from mirr.env.scenario import draw
+from mirr.env.vocabulary import FaultMode
+from mirr.lab.state import state_dir
+from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, call, play_by_tools, refused, served
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -13,18 +13,19 @@ from fastmcp import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.rollout import play
-from env.scenario import Scenario, draw
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import ALL_FAULTS, Fault, action_text
-from env.world import World
-from interfaces.mcp_server.desk import Desk
-from interfaces.mcp_server.exam import Exam, ExamConfig, Question
-from interfaces.mcp_server.server import build_server
-from scenarios.packs import PACK_CONFIG, all_packs
-from tests.interfaces.mcp.player import ROOT, call, play_by_tools, refused, structured, text_of
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.rollout import play
+from mirr.env.scenario import Scenario, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ALL_FAULTS, Fault, action_text
+from mirr.env.world import World
+from mirr.interfaces.mcp_server.desk import Desk
+from mirr.interfaces.mcp_server.exam import Exam, ExamConfig, Question
+from mirr.interfaces.mcp_server.server import build_server
+from mirr.scenarios.packs import PACK_CONFIG, all_packs
+from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
+from tests.paths import ROOT
 
 FAULT = Fault.parse("bad_deploy:orders")
 

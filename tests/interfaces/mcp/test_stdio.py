@@ -15,9 +15,10 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
-from env.record import read_rollout
-from env.recorded import play_back
-from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, ROOT, call, play_by_tools, wait_for_exit
+from mirr.env.record import read_rollout
+from mirr.env.recorded import play_back
+from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, call, play_by_tools, wait_for_exit
+from tests.paths import ROOT
 
 Printed = pytest.CaptureFixture[str]
 Process = subprocess.Popen[str]

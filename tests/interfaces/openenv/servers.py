@@ -16,13 +16,13 @@ from typing import Any
 
 import httpx
 
-from env.rollout import Policy
-from env.scenario import policy_rng
-from interfaces.openenv import MirrAction, MirrEnv, MirrObservation
-from interfaces.openenv.models import from_wire
+from mirr.env.rollout import Policy
+from mirr.env.scenario import policy_rng
+from mirr.interfaces.openenv import MirrAction, MirrEnv, MirrObservation
+from mirr.interfaces.openenv.models import from_wire
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
-MODULE = (sys.executable, "-m", "interfaces.openenv.server.app")
+MODULE = (sys.executable, "-m", "mirr.interfaces.openenv.server.app")
 COMMAND = (str(Path(sys.executable).with_name("mirr")), "openenv")
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0

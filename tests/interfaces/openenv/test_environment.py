@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment, EpisodeError
-from env.rendering import render
-from env.rollout import play
-from env.scenario import BadScenario, draw, policy_rng
-from env.simulator.world import SimulatedWorld
-from env.vocabulary import parse_action
-from env.world import World, WorldError
-from interfaces.openenv.models import MirrAction, MirrObservation, from_wire
-from interfaces.openenv.server.app import simulated
-from interfaces.openenv.server.environment import IncidentEnvironment
-from interfaces.openenv.server.exclusive import in_turns
-from interfaces.openenv.tasks import Split, tasks_of
-from lab.errors import LabInUse
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment, EpisodeError
+from mirr.env.rendering import render
+from mirr.env.rollout import play
+from mirr.env.scenario import BadScenario, draw, policy_rng
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import parse_action
+from mirr.env.world import World, WorldError
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, from_wire
+from mirr.interfaces.openenv.server.app import simulated
+from mirr.interfaces.openenv.server.environment import IncidentEnvironment
+from mirr.interfaces.openenv.server.exclusive import in_turns
+from mirr.interfaces.openenv.tasks import Split, tasks_of
+from mirr.lab.errors import LabInUse
 
 WAIT = MirrAction(action="wait")
 

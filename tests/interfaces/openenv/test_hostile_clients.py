@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from interfaces.openenv.server.guard import MAX_MESSAGE_BYTES
+from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES
 from tests.interfaces.openenv.servers import Served
 
 MALFORMED: list[tuple[str | bytes, str]] = [

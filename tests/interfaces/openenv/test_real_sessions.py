@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from agents.baselines import OraclePolicy
-from chaos.journal import Journal
-from env.scenario import draw
-from env.vocabulary import FaultMode
-from interfaces.openenv import MirrAction, MirrEnv
-from lab.footprint import differences
-from lab.state import state_dir
+from mirr.agents.baselines import OraclePolicy
+from mirr.chaos.journal import Journal
+from mirr.env.scenario import draw
+from mirr.env.vocabulary import FaultMode
+from mirr.interfaces.openenv import MirrAction, MirrEnv
+from mirr.lab.footprint import differences
+from mirr.lab.state import state_dir
 from tests.cli.on_real_lab import made_of
 from tests.interfaces.openenv.servers import COMMAND, Played, Served, play, served
 

@@ -24,15 +24,16 @@ from openenv.validation.types import CheckStatus, ProviderCapability  # type: ig
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from agents.registry import PolicyName, make_policy
-from env.environment import Environment
-from env.rollout import EpisodeResult
-from env.rollout import play as play_directly
-from env.scenario import Scenario, draw
-from env.simulator.world import SimulatedWorld
-from interfaces.openenv import MirrAction, MirrEnv
-from interfaces.openenv.tasks import task_at
-from tests.interfaces.openenv.servers import COMMAND, ROOT, STARTS_WITHIN_S, Played, Served, play, served
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.rollout import EpisodeResult
+from mirr.env.rollout import play as play_directly
+from mirr.env.scenario import Scenario, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.interfaces.openenv import MirrAction, MirrEnv
+from mirr.interfaces.openenv.tasks import task_at
+from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served
+from tests.paths import ROOT
 
 
 def heuristic_directly(scenario: Scenario, **options: Any) -> EpisodeResult:
@@ -294,8 +295,9 @@ def test_a_port_that_is_taken_is_named_with_a_way_out(server: Served) -> None:
 
 
 def test_nothing_but_its_own_folder_imports_openenv_before_it_is_needed() -> None:
-    code = "import sys, cli.main, cli.openenv_command; print([name for name in sys.modules if 'openenv' in name])"
+    modules = "sys, mirr.cli.main, mirr.cli.openenv_command"
+    code = f"import {modules}; print([name for name in sys.modules if 'openenv' in name])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert loaded.stdout == "['cli.openenv_command']\n"
+    assert loaded.stdout == "['mirr.cli.openenv_command']\n"

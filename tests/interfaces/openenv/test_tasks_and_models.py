@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +12,15 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from env.environment import Observation
-from env.vocabulary import ALL_FAULTS, PACK_ACTIONS, CheckLogs, Feature, Service, action_text
-from env.world import Level, LogLine
-from interfaces.openenv.models import MirrAction, MirrObservation, from_wire, to_wire
-from interfaces.openenv.rubric import IncidentRubric
-from interfaces.openenv.tasks import NoSuchTask, Split, UnknownSplit, task_at, tasks_of
-from scenarios.packs import all_packs
-
-ROOT = Path(__file__).parents[3]
+import mirr
+from mirr.env.environment import Observation
+from mirr.env.vocabulary import ALL_FAULTS, PACK_ACTIONS, CheckLogs, Feature, Service, action_text
+from mirr.env.world import Level, LogLine
+from mirr.interfaces.openenv.models import MirrAction, MirrObservation, from_wire, to_wire
+from mirr.interfaces.openenv.rubric import IncidentRubric
+from mirr.interfaces.openenv.tasks import NoSuchTask, Split, UnknownSplit, task_at, tasks_of
+from mirr.scenarios.packs import all_packs
+from tests.paths import ROOT
 
 
 def openenv_yaml() -> dict[str, Any]:
@@ -129,9 +127,7 @@ def test_the_manifest_declares_as_many_tasks_as_there_are() -> None:
 
 
 def test_the_manifest_has_the_project_s_version() -> None:
-    version = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version is not None
-    assert openenv_yaml()["version"] == version[1]
+    assert openenv_yaml()["version"] == mirr.__version__
 
 
 def test_the_page_on_the_environment_says_what_the_code_does() -> None:

@@ -1,0 +1,104 @@
+"""MIRR Lab: one incident, two worlds, one score. This is the public face; everything else is inside.
+
+```python
+import mirr
+
+environment = mirr.Environment(mirr.SimulatedWorld())
+observation, info = environment.reset(seed=7)
+observation, reward, terminated, truncated, info = environment.step(mirr.parse_action("check_logs(auth)"))
+```
+
+The rooms of the package (`mirr.env`, `mirr.chaos`, `mirr.bridge`, ...) are the folders at the top of the repository.
+In a checkout this folder links to them; a wheel holds them as folders.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirr.bridge.docker_world import DockerWorld
+
+    # `as` the same name: that is how a type checker is told that a name is public.
+    from mirr.chaos.errors import ChaosError as ChaosError
+    from mirr.env.environment import Environment as Environment
+    from mirr.env.environment import EpisodeError as EpisodeError
+    from mirr.env.record import RecordError as RecordError
+    from mirr.env.scenario import BadScenario as BadScenario
+    from mirr.env.scenario import EpisodeConfig as EpisodeConfig
+    from mirr.env.simulator.batch import BatchedSimulator as BatchedSimulator
+    from mirr.env.simulator.parameters import ParameterError as ParameterError
+    from mirr.env.simulator.world import SimulatedWorld as SimulatedWorld
+    from mirr.env.vocabulary import Fault as Fault
+    from mirr.env.vocabulary import UnknownName as UnknownName
+    from mirr.env.vocabulary import parse_action as parse_action
+    from mirr.env.world import WorldError as WorldError
+    from mirr.lab.errors import LabError as LabError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BatchedSimulator": "mirr.env.simulator.batch",
+    "Environment": "mirr.env.environment",
+    "EpisodeConfig": "mirr.env.scenario",
+    "Fault": "mirr.env.vocabulary",
+    "SimulatedWorld": "mirr.env.simulator.world",
+    "parse_action": "mirr.env.vocabulary",
+    # The errors: one for each decision that a caller can take.
+    "BadScenario": "mirr.env.scenario",
+    "ChaosError": "mirr.chaos.errors",
+    "EpisodeError": "mirr.env.environment",
+    "LabError": "mirr.lab.errors",
+    "ParameterError": "mirr.env.simulator.parameters",
+    "RecordError": "mirr.env.record",
+    "UnknownName": "mirr.env.vocabulary",
+    "WorldError": "mirr.env.world",
+}
+"""Where each public name is defined. It is imported when it is first asked for, so that `mirr --help` stays quick."""
+
+__all__ = [
+    "BadScenario",
+    "BatchedSimulator",
+    "ChaosError",
+    "Environment",
+    "EpisodeConfig",
+    "EpisodeError",
+    "Fault",
+    "LabError",
+    "ParameterError",
+    "RecordError",
+    "SimulatedWorld",
+    "UnknownName",
+    "WorldError",
+    "__version__",
+    "open_lab",
+    "parse_action",
+]
+
+
+def open_lab(lab: str = "mirr") -> DockerWorld:
+    """The lab of that name as a World, for `Environment`. It has to be up (`mirr up`).
+
+    Nobody else can use the lab until the world is closed: `with contextlib.closing(mirr.open_lab()) as world`.
+
+    Raises:
+        LabError: no Docker engine answers, the lab is not up, or another command works on it.
+    """
+    from mirr.bridge.assembly import open_docker_world
+
+    return open_docker_world(lab, what="mirr.open_lab")
+
+
+if not TYPE_CHECKING:  # a type checker that saw this would take any name for a public one
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'mirr' has no attribute {name!r}; it has: {', '.join(__all__)}")
+        value = vars(import_module(_HOME[name]))[name]
+        globals()[name] = value  # the next time it is found at once
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

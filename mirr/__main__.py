@@ -1,0 +1,6 @@
+"""`python -m mirr`: the command line, where `mirr` is not on the PATH."""
+
+from mirr.cli.main import main
+
+if __name__ == "__main__":
+    main()

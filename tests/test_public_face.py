@@ -1,0 +1,87 @@
+"""What `import mirr` offers: small, and the same for people, type checkers and `from mirr import *`."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import mirr
+from mirr.env.simulator.batch import BatchedSimulator
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Fault
+
+SOURCE = Path(mirr.__file__)
+
+
+def _told_to_type_checkers() -> dict[str, str]:
+    """The public names that stand under TYPE_CHECKING, with the module of each."""
+    tree = ast.parse(SOURCE.read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    return {
+        name.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for name in node.names
+        if name.asname is not None
+    }
+
+
+def test_the_public_names_are_these() -> None:
+    assert mirr.__all__ == [
+        "BadScenario",
+        "BatchedSimulator",
+        "ChaosError",
+        "Environment",
+        "EpisodeConfig",
+        "EpisodeError",
+        "Fault",
+        "LabError",
+        "ParameterError",
+        "RecordError",
+        "SimulatedWorld",
+        "UnknownName",
+        "WorldError",
+        "__version__",
+        "open_lab",
+        "parse_action",
+    ]
+
+
+def test_a_type_checker_finds_each_name_where_python_does() -> None:
+    assert _told_to_type_checkers() == mirr._HOME
+    assert {*mirr._HOME, "__version__", "open_lab"} == set(mirr.__all__)
+
+
+@pytest.mark.parametrize("name", mirr.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
+    value = getattr(mirr, name)
+    assert name == "__version__" or value.__doc__
+    assert name in dir(mirr)
+
+
+def test_the_face_plays_an_episode() -> None:
+    environment = mirr.Environment(mirr.SimulatedWorld())
+    environment.reset(seed=7, fault=mirr.Fault.parse("crashed:auth"))
+    observation, *_ = environment.step(mirr.parse_action("check_logs(auth)"))
+    assert observation.step == 1
+    assert (mirr.SimulatedWorld, mirr.BatchedSimulator, mirr.Fault) == (SimulatedWorld, BatchedSimulator, Fault)
+
+
+def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'mirr' has no attribute 'Enviroment'; it has: BadScenario, "):
+        mirr.Enviroment  # type: ignore[attr-defined]  # noqa: B018 - that it is refused is what is tested
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, mirr; print(sorted({'numpy', 'numba', 'docker', 'gymnasium', 'typer'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert version("mirr-lab") == mirr.__version__
