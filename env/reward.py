@@ -135,7 +135,11 @@ class Judge:
     def _is_true(self, action: Diagnosis) -> bool:
         if isinstance(action, DiagnoseNone):
             return not self._cases
-        case = self._cases.get(Fault(action.mode, action.service))
+        # Mode and service are the answer; a fault's form is not asked for.
+        named = (
+            case for fault, case in self._cases.items() if (fault.mode, fault.service) == (action.mode, action.service)
+        )
+        case = next(named, None)
         if case is None or not case.begun or case.fixed or case.diagnosed:
             return False
         case.diagnosed = True

@@ -83,21 +83,29 @@ def parse_mode(name: str) -> FaultMode:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is broken: a mode on a service. Written `MODE:SERVICE`."""
+    """One thing that is broken: a mode on a service, in one of the mode's forms.
+
+    Written `MODE:SERVICE`, or `MODE/FORM:SERVICE` where the form is not the mode's first.
+    """
 
     mode: FaultMode
     service: Service
+    form: str = ""  # empty: the mode's first form, which is the base task's; see env/forms.py
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """`bad_deploy:payments` as a Fault, or UnknownName."""
-        mode, colon, service = text.partition(":")
+        """`bad_deploy:payments` or `bad_deploy/errors:payments` as a Fault. Raises UnknownName."""
+        from mirr.env.forms import parse_form  # forms are found in modules that need this one
+
+        kind, colon, service_name = text.partition(":")
+        mode_name, slash, form = kind.partition("/")
         if not colon:
             raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {text!r}")
-        return cls(parse_mode(mode), parse_service(service))
+        mode, service = parse_mode(mode_name), parse_service(service_name)
+        return cls(mode, service, parse_form(mode, form) if slash else "")
 
     def __str__(self) -> str:
-        return f"{self.mode}:{self.service}"
+        return f"{self.mode}/{self.form}:{self.service}" if self.form else f"{self.mode}:{self.service}"
 
 
 ALL_FAULTS: tuple[Fault, ...] = tuple(Fault(mode, service) for mode in FaultMode for service in Service)

@@ -1,0 +1,42 @@
+"""The forms in which each fault mode comes. They are found by looking: one module a form, and no list of them.
+
+An agent names the mode and the service. The form is how the fault happens, and no agent has to name it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from mirr.env.simulator.physics import forms
+from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.vocabulary import FaultMode, UnknownName
+
+
+@cache
+def all_forms() -> dict[FaultMode, dict[str, Form]]:
+    """Every form by its name, for each mode. A mode's first form is the one that the base task plays."""
+    named = [(name, _form(name)) for _, name, _ in pkgutil.iter_modules(forms.__path__) if name != "form"]
+    named.sort(key=lambda each: each[1].place)
+    return {mode: {name: form for name, form in named if form.mode is mode} for mode in FaultMode}
+
+
+def _form(name: str) -> Form:
+    found = vars(import_module(f"mirr.env.simulator.physics.forms.{name}")).get("FORM")
+    if not isinstance(found, Form):
+        raise TypeError(f"{forms.__name__}.{name} has no FORM that is a Form; see CONTRIBUTING.md")
+    return found
+
+
+def parse_form(mode: FaultMode, name: str) -> str:
+    """The form of that name, as `Fault.form` has it: empty for the mode's first. Raises UnknownName."""
+    known = list(all_forms()[mode])
+    if name not in known:
+        raise UnknownName(f"unknown form {name!r} of {mode}; one of: {', '.join(known)}")
+    return "" if name == known[0] else name
+
+
+def form_name(mode: FaultMode, form: str) -> str:
+    """The name of a form, also where `form` is empty, which is the mode's first."""
+    return form or next(iter(all_forms()[mode]))
