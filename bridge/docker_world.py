@@ -18,6 +18,7 @@ from mirr.chaos.errors import ChaosError
 from mirr.chaos.fleet import Fleet
 from mirr.env.logs import digest
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
+from mirr.env.results import result_of
 from mirr.env.vocabulary import (
     STEADY_RELEASE,
     Action,
@@ -26,11 +27,12 @@ from mirr.env.vocabulary import (
     Deploys,
     Diagnose,
     DiagnoseNone,
+    Ends,
     Event,
     Fault,
     FaultMode,
     Feature,
-    Heals,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -130,7 +132,7 @@ class DockerWorld:
                 case Breaks(fault):
                     self._stages.append(Stage(fault, self._now(), self._chaos.begin(fault)))
                     self._run_stages()
-                case Heals(fault):
+                case Ends(fault):
                     self._stages = [stage for stage in self._stages if stage.fault != fault]
                     self._chaos.end(fault)
                 case Deploys(service):
@@ -211,40 +213,35 @@ class DockerWorld:
 
     def _apply(self, action: Action) -> ActionResult:
         match action:
-            case Wait():
-                return ActionResult(accepted=True, text="waited")
-            case Diagnose(service, mode):
-                return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
-            case DiagnoseNone():
-                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
+            case Wait() | Diagnose() | DiagnoseNone():
+                return result_of(action)
             case CheckLogs(service):
-                lines = self._logs(service)
-                return ActionResult(accepted=True, text=f"{len(lines)} lines of {service}'s log", logs=lines)
+                return result_of(action, logs=self._logs(service))
             case Restart(service):
                 self._fleet.restart(service)
-                return ActionResult(accepted=True, text=f"{service} is restarting")
-            case Rollback(service):
-                return self._roll_back(service)
-            case ScaleUp(service):
-                return self._scale_up(service)
+                return result_of(action)
+            case Rollback():
+                return self._roll_back(action)
+            case ScaleUp():
+                return self._scale_up(action)
             case _:
                 assert_never(action)
 
-    def _roll_back(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _roll_back(self, action: Rollback) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or state.previous_release is None:
-            return ActionResult(accepted=False, text=f"{service} has no earlier release")
-        self._fleet.deploy(service, state.previous_release, previous=None)
-        return ActionResult(accepted=True, text=f"{service} is going back to release {state.previous_release}")
+            return result_of(action, Reason.NO_EARLIER_RELEASE)
+        self._fleet.deploy(action.service, state.previous_release, previous=None)
+        return result_of(action, release=state.previous_release)
 
-    def _scale_up(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _scale_up(self, action: ScaleUp) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or not state.running:
-            return ActionResult(accepted=False, text=f"{service} is not running, nothing to scale")
+            return result_of(action, Reason.NOT_RUNNING)
         if state.cpu_quota_us > state.steady_cpu_quota_us:
-            return ActionResult(accepted=False, text=f"{service} is already at its largest size")
-        self._fleet.resize(service, 2 * state.steady_cpu_quota_us)
-        return ActionResult(accepted=True, text=f"{service} has twice the CPU quota now")
+            return result_of(action, Reason.LARGEST_SIZE)
+        self._fleet.resize(action.service, 2 * state.steady_cpu_quota_us)
+        return result_of(action)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         now = self._wall_clock()

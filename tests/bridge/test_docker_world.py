@@ -11,7 +11,7 @@ from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.logs import parse_line
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import breaches
-from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Event, Fault, FaultMode, Restart, Service, Wait
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
@@ -106,7 +106,7 @@ def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
 def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLab) -> None:
     crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
     step(world, Breaks(crowd))
-    step(world, Heals(crowd))
+    step(world, Ends(crowd))
     step(world)
     assert not lab.running_campaigns
 
