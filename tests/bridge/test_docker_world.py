@@ -59,7 +59,7 @@ def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, l
     assert lab.services[Service.AUTH].kept_share == 0.0
 
 
-def test_restoring_renews_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
+def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     lab.services[Service.PAYMENTS].full_disk = True
