@@ -220,9 +220,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
     version = header.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
-        raise RecordError(
-            f"{path} has schema version {version!r}; this reads {' and '.join(map(str, READABLE_VERSIONS))}"
-        )
+        raise RecordError(f"{path} has schema version {version!r}; this reads {', '.join(map(str, READABLE_VERSIONS))}")
     head = _fields(path, 1, LineKind.HEADER, header, version)
     steps: list[RecordedStep] = []
     end: Line | None = None

@@ -17,7 +17,12 @@ from mirr.env.scenario import streams
 from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
 from mirr.env.world import ActionResult, Snapshot, WorldError
 
-_PLAYABLE_SINCE = 2  # version 1 rounds what was measured, and lacks what the judge needs beside it
+_PLAYABLE_SINCE = 3
+_WHY_NOT_PLAYABLE = {
+    1: "it does not hold what the world accepted, nor exact numbers",
+    2: "its seed stands for other noise than the same seed today",
+}
+"""Why records of the versions before that cannot be played back."""
 
 
 class NotRecorded(RecordError):
@@ -30,17 +35,17 @@ class RecordedWorld:
     def __init__(self, rollout: Rollout) -> None:
         if rollout.version < _PLAYABLE_SINCE:
             raise RecordError(
-                f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: it does "
-                "not hold what the world accepted, nor exact numbers; next: record the episode again"
+                f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: "
+                f"{_WHY_NOT_PLAYABLE[rollout.version]}; next: record the episode again"
             )
         self.rollout = rollout
         self._step = 0
         self._injected: list[Fault] = []
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Back to the beginning. The noise comes from the seed, so only the recording's own will do."""
+    def restore(self, key: int) -> None:
+        """Back to the beginning. The noise comes from the seed, so only the recording's own seed will do."""
         seed = self.rollout.scenario.seed
-        if rng.bit_generator.state != streams(seed).world.bit_generator.state:
+        if key != streams(seed).world:
             raise NotRecorded(f"{self.rollout.path} is the episode of seed {seed}; play it with its own scenario")
         self._step = 0
         self._injected = []

@@ -102,7 +102,7 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whol
         ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is no JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
-            "{path} has schema version 9; this reads 1 and 2",
+            "{path} has schema version 9; this reads 1, 2, 3",
         ),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 1}\n',
