@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-import numpy as np
-
 from mirr.bridge.logs import parse_line
 from mirr.bridge.steady import wait_until_steady
 from mirr.bridge.telemetry import Measures, Window
@@ -103,8 +101,8 @@ class DockerWorld:
         self._stages: list[Stage] = []
         self._sound: set[Service] = set()  # run the next release, and there is nothing wrong with it
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `rng` is
+    def restore(self, key: int) -> None:
+        """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `key` is
         not drawn from."""
         self._stages.clear()
         self._sound.clear()
