@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-import numpy as np
-
 from mirr.bridge.logs import parse_line
 from mirr.bridge.steady import wait_until_steady
 from mirr.bridge.telemetry import Measures, Window
@@ -50,7 +48,7 @@ class Patience:
 
     steady_timeout_s: float = 30.0
     steady_window_s: float = 1.5  # steady state has to hold for this long
-    renew_after_s: float = 12.0  # what is not steady by then gets a new container with fresh data
+    recreate_after_s: float = 12.0  # what is not steady by then gets a new container with fresh data
     poll_s: float = 0.2
     landed_timeout_s: float = 15.0
     landed_window_s: float = 1.0
@@ -103,13 +101,13 @@ class DockerWorld:
         self._stages: list[Stage] = []
         self._sound: set[Service] = set()  # run the next release, and there is nothing wrong with it
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `rng` is
+    def restore(self, key: int) -> None:
+        """Steady state from whatever the lab was left in. The load generator has a seed of its own, so `key` is
         not drawn from."""
         self._stages.clear()
         self._sound.clear()
         try:
-            done = self._chaos.heal()
+            done = self._chaos.revert()
             self._await_steady(hold_s=self._patience.steady_window_s if done else 0.0)
         except ChaosError as error:
             raise WorldError(str(error)) from error
@@ -198,9 +196,9 @@ class DockerWorld:
             return
         self._closed = True
         try:
-            self._chaos.heal()
+            self._chaos.revert()
         except ChaosError:
-            pass  # the journal keeps what is open, and the next `up`, `reset` or `revert` heals from it
+            pass  # the journal keeps what is open, and the next `up`, `reset` or `revert` starts from it
         finally:
             self._chaos.close()
             self._held.__exit__(None, None, None)
@@ -257,7 +255,7 @@ class DockerWorld:
         began = self._now()
         not_before = began + hold_s
         restarted: set[Service] = set()
-        renewed: set[Service] = set()
+        recreated: set[Service] = set()
 
         def problems(snapshot: Snapshot) -> list[str]:
             nonlocal not_before
@@ -266,11 +264,11 @@ class DockerWorld:
                 self._chaos.restart(service)
             restarted.update(swollen)
             stuck = set()
-            if not renewed and self._now() - began > patience.renew_after_s:
+            if not recreated and self._now() - began > patience.recreate_after_s:
                 stuck = {service for service in Service if service_breaches(snapshot, service)}
             for service in stuck:
-                self._fleet.renew(service, STEADY_RELEASE)
-            renewed.update(stuck)
+                self._fleet.recreate(service, STEADY_RELEASE)
+            recreated.update(stuck)
             if swollen or stuck:
                 not_before = self._now() + patience.steady_window_s
             found = breaches(snapshot)

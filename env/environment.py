@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mirr.env.dice import key_of, noise_factors
+from mirr.env.dice import noise_factors
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
@@ -133,18 +133,16 @@ class Environment:
         """Steady state, then the incident of `seed` (or `fault` in its place, or a whole `scenario`, which has a seed
         of its own), then one window to see it in."""
         if scenario is None:
-            rngs = streams(seed)  # type: ignore[arg-type]  # None is refused there, with the words for it
-            scenario = draw(seed, fault, rngs.scenario)  # type: ignore[arg-type]
+            scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with a message
         elif seed is not None or fault is not None:
             raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
-        else:
-            rngs = streams(scenario.seed)
+        keys = streams(scenario.seed)
         self._scenario = scenario
         self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
-        self._begin(rngs.noise)
+        self._begin(keys.noise)
         judge = Judge(scenario.faults, self.rewards)
         try:
-            self.world.restore(rngs.world)
+            self.world.restore(keys.world)
             self._open(scenario, judge)
             self.world.advance(self.config.step_s)
             self.last_snapshot = snapshot = self.world.observe()
@@ -177,9 +175,9 @@ class Environment:
             self.world.inject(fault)
             judge.begin(fault)
 
-    def _begin(self, noise_rng: np.random.Generator) -> None:
+    def _begin(self, noise_key: int) -> None:
         # For the whole episode at once: one call, and every step's noise is fixed whatever is played.
-        self._noise = noise_factors(key_of(noise_rng), self.config.max_steps + 1, self.config.noise)
+        self._noise = noise_factors(noise_key, self.config.max_steps + 1, self.config.noise)
         self.report = None
         self.last_snapshot = None
         self.last_reason = None

@@ -87,9 +87,9 @@ class Snapshot:
 class World(Protocol):
     """Something that can be broken and mended. One episode at a time."""
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Bring everything to steady state, whatever state it was left in; `rng` is this episode's
-        world randomness. Raises WorldError if steady state is not reached."""
+    def restore(self, key: int) -> None:
+        """Bring everything to steady state, whatever state it was left in. `key` is the key of this episode's
+        random numbers in the world, 64 bits. Raises WorldError if steady state is not reached."""
 
     def inject(self, fault: Fault) -> None:
         """Break something; returns once the fault has landed, raises WorldError if it did not."""

@@ -6,7 +6,6 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from mirr.env.dice import key_of
 from mirr.env.logs import digest
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.results import result_of
@@ -54,11 +53,11 @@ class SimulatedWorld:
         self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
         self._s = numbers([0.0] * k.STATE)
         self._shown = numbers([0.0] * k.SHOWN_ROW)
-        self.restore(np.random.default_rng(0))
+        self.restore(0)
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Everything new: a simulated world is never left in a state that could not be mended."""
-        self._key = u64(key_of(rng))
+    def restore(self, key: int) -> None:
+        """Start from a fresh steady state. This never fails."""
+        self._key = u64(key)
         which = which_parameters(self._key, len(self._sets.sets))
         self.parameters, self._p = self._sets.sets[which], self._sets.rows[which]
         ops.steady(self._s, self._p)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mirr.bridge.lifecycle import Lifecycle, Pace, WrongFix, another_service, faults_of, wrong_fixes
@@ -99,7 +98,7 @@ def test_a_wrong_fix_that_helps_makes_the_row_red() -> None:
 
     def apply(action: Action) -> ActionResult:
         if action == Restart(Service.AUTH):
-            inner.restore(np.random.default_rng(1))
+            inner.restore(1)
             return ActionResult(text="all is well")
         return inner.apply(action)
 

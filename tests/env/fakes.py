@@ -42,11 +42,11 @@ class FakeWorld:
         self.fault: Fault | None = None
         self.applied: list[Action] = []
         self.happened: list[Event] = []
-        self.restored_with: float | None = None
+        self.restored_with: int | None = None
 
-    def restore(self, rng: np.random.Generator) -> None:
+    def restore(self, key: int) -> None:
         """As new."""
-        self.restored_with = float(rng.random())
+        self.restored_with = key
         self.windows_since_fix = None
         self.applied = []
         self.happened = []
