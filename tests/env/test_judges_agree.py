@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mirr.env.environment import Environment
+from mirr.env.environment import Environment, EpisodeReport
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives
 from mirr.env.reward import REWARDS, Judge, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled
@@ -48,7 +48,7 @@ class ScriptedWorld:
         self.snapshot = Snapshot(features=np.zeros(FEATURES_SHAPE), journeys=counts([0, 0, 0], [0, 0, 0]))
         self.accepts = True
 
-    def restore(self, rng: np.random.Generator) -> None:
+    def restore(self, key: int) -> None:
         """Nothing to restore."""
 
     def inject(self, fault: Fault) -> None:
@@ -216,12 +216,13 @@ def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> li
         )
         batch.reset(range(len(games)), faults=[fault for fault, _ in games])
         paid = np.zeros((SHORT.max_steps, len(games)))
-        running = np.ones(len(games), dtype=bool)
+        reports: dict[int, EpisodeReport] = {}
         for step in range(SHORT.max_steps):
             _, now, terminated, truncated = batch.step([script[step] for script in numbers])
-            paid[step] = np.where(running, now, 0.0)
-            running &= ~(terminated | truncated)
-        return [(paid[:, e].tolist(), batch.report(e)) for e in range(len(games))]
+            running = [e for e in range(len(games)) if e not in reports]  # the others play their next episode
+            paid[step, running] = now[running]
+            reports |= {e: batch.report(e) for e in running if terminated[e] or truncated[e]}
+        return [(paid[:, e].tolist(), reports[e]) for e in range(len(games))]
     found: list[tuple[object, ...]] = []
     environment = Environment(SimulatedWorld(), SHORT, objectives, rewards)
     for seed, ((fault, _), script) in enumerate(zip(games, numbers, strict=True)):
