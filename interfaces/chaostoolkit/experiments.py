@@ -106,9 +106,7 @@ def _method(fault: Fault, texts: Texts) -> list[dict[str, Any]]:
     unharmed = [journey.value for journey in spared(fault.service)]
     method = [
         _activity("action", texts.strikes, "inject", **named),
-        _activity(
-            "probe", f"{service} misses an objective", "objective_lost", service=service, within_s=_LANDS_WITHIN_S
-        ),
+        _activity("probe", f"{service} misses an objective", "objective_lost", service=service, within_s=_LOST_S),
         _activity("probe", _felt(fault.service), "blast_radius", spared=unharmed),
         _activity("action", f"the fix: {fix} of {service}".replace("_", " "), fix, service=service),
         _activity("probe", "every objective is met again", "objectives_restored", within_s=_RESTORED_S),
