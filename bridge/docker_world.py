@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-import numpy as np
-
 from mirr.bridge.landing import Landing, LandingPatience
 from mirr.bridge.logs import read_log
 from mirr.bridge.restoring import Restoring, SteadyPatience
@@ -19,6 +17,7 @@ from mirr.bridge.telemetry import Measures, Window
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import ChaosError
 from mirr.chaos.fleet import Fleet
+from mirr.env.results import result_of
 from mirr.env.vocabulary import (
     Action,
     Breaks,
@@ -26,9 +25,10 @@ from mirr.env.vocabulary import (
     Deploys,
     Diagnose,
     DiagnoseNone,
+    Ends,
     Event,
     Fault,
-    Heals,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -89,9 +89,9 @@ class DockerWorld:
         """When the last advance was to end."""
         return self._clock.deadline
 
-    def restore(self, rng: np.random.Generator) -> None:
+    def restore(self, key: int) -> None:
         """Bring the lab to steady state, whatever it was left in. The load generator has a seed of its own, so
-        nothing is drawn from `rng`."""
+        nothing is drawn from `key`."""
         self._stages.clear()
         self._sound.clear()
         with _as_world_errors():
@@ -114,7 +114,7 @@ class DockerWorld:
                 case Breaks(fault):
                     self._stages.add(fault, self._chaos.begin(fault))
                     self._stages.run()
-                case Heals(fault):
+                case Ends(fault):
                     self._stages.drop(fault)
                     self._chaos.end(fault)
                 case Deploys(service):
@@ -167,40 +167,35 @@ class DockerWorld:
 
     def _apply(self, action: Action) -> ActionResult:
         match action:
-            case Wait():
-                return ActionResult(accepted=True, text="waited")
-            case Diagnose(service, mode):
-                return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
-            case DiagnoseNone():
-                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
+            case Wait() | Diagnose() | DiagnoseNone():
+                return result_of(action)
             case CheckLogs(service):
-                lines = self._logs(service)
-                return ActionResult(accepted=True, text=f"{len(lines)} lines of {service}'s log", logs=lines)
+                return result_of(action, logs=self._logs(service))
             case Restart(service):
                 self._fleet.restart(service)
-                return ActionResult(accepted=True, text=f"{service} is restarting")
-            case Rollback(service):
-                return self._roll_back(service)
-            case ScaleUp(service):
-                return self._scale_up(service)
+                return result_of(action)
+            case Rollback():
+                return self._roll_back(action)
+            case ScaleUp():
+                return self._scale_up(action)
             case _:
                 assert_never(action)
 
-    def _roll_back(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _roll_back(self, action: Rollback) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or state.previous_release is None:
-            return ActionResult(accepted=False, text=f"{service} has no earlier release")
-        self._fleet.deploy(service, state.previous_release, previous=None)
-        return ActionResult(accepted=True, text=f"{service} is going back to release {state.previous_release}")
+            return result_of(action, Reason.NO_EARLIER_RELEASE)
+        self._fleet.deploy(action.service, state.previous_release, previous=None)
+        return result_of(action, release=state.previous_release)
 
-    def _scale_up(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _scale_up(self, action: ScaleUp) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or not state.running:
-            return ActionResult(accepted=False, text=f"{service} is not running, nothing to scale")
+            return result_of(action, Reason.NOT_RUNNING)
         if state.cpu_quota_us > state.steady_cpu_quota_us:
-            return ActionResult(accepted=False, text=f"{service} is already at its largest size")
-        self._fleet.resize(service, 2 * state.steady_cpu_quota_us)
-        return ActionResult(accepted=True, text=f"{service} has twice the CPU quota now")
+            return result_of(action, Reason.LARGEST_SIZE)
+        self._fleet.resize(action.service, 2 * state.steady_cpu_quota_us)
+        return result_of(action)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         # From a little before the episode on, so that the length of the log does not show when a fault began.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -105,7 +104,7 @@ def test_everything_is_reverted_in_the_named_lab_whatever_happens(fault: Fault) 
 @pytest.mark.parametrize("service", Service)
 def test_the_journeys_that_are_spared_are_those_that_go_well_without_the_service(service: Service) -> None:
     world = SimulatedWorld()
-    world.restore(np.random.default_rng(1))
+    world.restore(1)
     world.inject(Fault(FaultMode.CRASHED, service))
     for _ in range(3):
         world.advance(2.0)
