@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from mirr.chaos.campaigns import Campaign, Campaigns, HttpCampaigns
+from mirr.chaos.campaigns import CampaignRequest, Campaigns, HttpCampaigns
 from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import GeneratorAway
 from mirr.chaos.journal import Journal
@@ -26,10 +26,10 @@ class FoundCampaigns:
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self._now().start(campaign, lease_s)
 
-    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         return self._now().renew(campaign, lease_s)
 
     def stop(self, campaign_id: str) -> None:
