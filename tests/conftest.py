@@ -6,14 +6,37 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores it, and so would every command that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the group behind the test's name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put every test that needs the real lab into one group, for `make test` to run apart."""
+    for item in items:
+        if item.get_closest_marker("docker") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """With `-n N --dist loadgroup`: the unmarked tests on all workers, and then the lab's on one alone."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.lab_last import LabLast
+
+    return LabLast(config, log)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from traffic.metrics import Metrics
 
 CROWD = json.dumps({"kind": "flash_crowd", "service": "auth", "rate_per_s": 1.0, "lease_s": 30.0}).encode()
 JSON = {"Content-Type": "application/json"}
-HOSTS = "this is reached as one of: 127.0.0.1, [::1], localhost, traffic"
+HOSTS = "the Host header must be one of: 127.0.0.1, [::1], localhost, traffic"
 
 Ask = tuple[str, str, bytes, Mapping[str, str]]
 
@@ -58,7 +58,7 @@ def test_a_name_that_somebody_pointed_here_is_refused(host: str, method: str, pa
 )
 def test_what_a_browser_sends_for_a_page_is_refused(sent: dict[str, str]) -> None:
     answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | sent))
-    assert answers == [(403, {"error": "PUT /campaigns/c: web pages have no business here"})]
+    assert answers == [(403, {"error": "PUT /campaigns/c: requests from web pages are refused"})]
     assert running == 0
 
 
@@ -99,5 +99,5 @@ def test_no_more_campaigns_run_than_anybody_needs() -> None:
     orders: list[Ask] = [("PUT", f"/campaigns/c{n}", CROWD, JSON) for n in range(MAX_CAMPAIGNS + 1)]
     answers, running = ask(*orders, ("PUT", "/campaigns/c0", CROWD, JSON))
     assert running == MAX_CAMPAIGNS
-    wrong = f"{MAX_CAMPAIGNS} campaigns run already; end one of them first"
+    wrong = f"{MAX_CAMPAIGNS} campaigns are running already; end one of them first"
     assert answers[-2:] == [(422, {"error": wrong}), (200, {"id": "c0", "lease_s": 30.0})]

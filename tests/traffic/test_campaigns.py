@@ -86,9 +86,9 @@ def test_a_campaign_ends_by_itself_when_nobody_renews_its_lease() -> None:
         await generator.none_left()
         assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 1}) == (
             404,
-            {"error": "no campaign 'c' runs"},
+            {"error": "no campaign 'c' is running"},
         )
-        assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' runs"})
+        assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' is running"})
 
     _with(then)
 
