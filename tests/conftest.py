@@ -1,4 +1,4 @@
-"""What tests of every tier share: a state directory of their own, and the one real lab of a session."""
+"""What tests of every tier share: a state directory for each test, and one real lab for the session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell's background job ignores it, and so would every command that the tests start and interrupt.
+    # A background job of a shell ignores SIGINT. Commands that tests start and interrupt would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -48,7 +48,7 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
-    """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
+    """The name of a lab that is up and in steady state. A missing engine is installed, missing images are built."""
     from mirr.cli.lab_commands import heal, remember, wait_until_steady
     from mirr.lab.engine import connect
     from mirr.lab.lab import bring_up, take_down

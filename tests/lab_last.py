@@ -22,7 +22,7 @@ AT_HAND = 2
 
 
 class LabLast(LoadScheduling):
-    """Gives each worker a run of neighbours, which share fixtures. A worker that is done takes half of another's rest."""
+    """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)

@@ -50,7 +50,7 @@ class Context:
     settings: Settings
     store: sqlite3.Connection
     upstreams: Upstreams
-    # CPU work is done one piece at a time, in order of arrival. So requests wait in this queue, where waiting is measured.
+    # CPU work is done one piece at a time, in order of arrival. Requests wait in this queue, where waiting is measured.
     turn: Turn = field(default_factory=Turn)
     busy_keys: set[str] = field(default_factory=set)  # idempotency keys of requests that are being worked on now
 
