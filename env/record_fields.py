@@ -276,7 +276,8 @@ def _rewards(value: Json) -> object:
     if 0 in counts.values():
         raise Misfit("recovery_steps and collapse_steps are at least 1")
     pays = {each.name: _number(_part(value, each.name)) for each in fields(RewardTable) if each.name not in counts}
-    return RewardTable(**pays, **counts)
+    table: dict[str, Any] = {**pays, **counts}  # floats and counts, each for a field of its own type
+    return RewardTable(**table)
 
 
 def _report(value: Json) -> Line:

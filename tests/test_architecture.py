@@ -144,7 +144,7 @@ def test_no_room_can_be_imported_under_a_second_name(room: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(GROUND))
 def test_the_system_under_test_has_no_second_name_either(name: str) -> None:
-    assert _fails_to_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs inside its image alone, as {name}"
+    assert _fails_to_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs only inside its image, as {name}"
 
 
 def _fails_to_import(module: str) -> str:

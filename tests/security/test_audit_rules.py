@@ -1,4 +1,4 @@
-"""Each weakness, planted in what an engine or a kernel says, is found; and nothing else is."""
+"""Each weakness that is planted in the output of the engine or the kernel is found, and nothing else is."""
 
 from __future__ import annotations
 
@@ -99,12 +99,12 @@ PLANTED: list[tuple[Plant, str]] = [
 ]
 
 
-def test_a_container_as_the_lab_makes_it_has_no_finding() -> None:
+def test_a_container_made_by_the_lab_has_no_finding() -> None:
     assert container_findings(CLOSED) == []
 
 
 @pytest.mark.parametrize(("plant", "finding"), PLANTED)
-def test_a_planted_weakness_is_the_one_finding(plant: Plant, finding: str) -> None:
+def test_a_planted_weakness_is_the_only_finding(plant: Plant, finding: str) -> None:
     inspected = copy.deepcopy(CLOSED)
     plant(inspected)
     assert container_findings(inspected) == [f"mirr_auth_1: {finding}"]
@@ -116,7 +116,7 @@ def status(**changes: str) -> str:
     return "".join(f"{key}:\t{value}\n" for key, value in (fields | changes).items())
 
 
-def test_a_process_that_the_kernel_keeps_small_has_no_finding() -> None:
+def test_a_process_with_no_rights_has_no_finding() -> None:
     assert process_findings("auth", status() + status(Name="docker-init")) == []
 
 
@@ -130,7 +130,7 @@ def test_a_process_that_the_kernel_keeps_small_has_no_finding() -> None:
         ({"Seccomp": "0"}, "may make any system call"),
     ],
 )
-def test_a_process_that_may_do_more_is_found_among_those_that_may_not(change: dict[str, str], finding: str) -> None:
+def test_a_process_with_more_rights_is_found_among_others_without(change: dict[str, str], finding: str) -> None:
     assert process_findings("auth", status() + status(Name="sly", **change)) == [f"auth: process sly {finding}"]
 
 
