@@ -25,8 +25,9 @@ from mirr.env.record_fields import (
     event_json,
     read_fields,
 )
+from mirr.env.reward import REWARDS, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
-from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Service, action_text
+from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text
 from mirr.env.world import JourneyCount, LogLine, Snapshot
 
 
@@ -50,7 +51,14 @@ class RolloutWriter:
             raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
 
     def header(
-        self, *, world: str, policy: str, scenario: Scenario, config: EpisodeConfig, objectives: Objectives = OBJECTIVES
+        self,
+        *,
+        world: str,
+        policy: str,
+        scenario: Scenario,
+        config: EpisodeConfig,
+        objectives: Objectives = OBJECTIVES,
+        rewards: RewardTable = REWARDS,
     ) -> None:
         """The first line: what is played, where, by whom, and how it is judged."""
         self._write(
@@ -65,6 +73,7 @@ class RolloutWriter:
                 "config": asdict(config),
                 "timeline": [event_json(entry) for entry in scenario.timeline],
                 "objectives": asdict(objectives),
+                "rewards": asdict(rewards),
             }
         )
 
@@ -75,7 +84,7 @@ class RolloutWriter:
         action: Action | None,
         reward: float,
         snapshot: Snapshot,
-        accepted: bool | None,
+        reason: Reason | None,
     ) -> None:
         """A step; the one without an action is what was seen before the first."""
         self._write(
@@ -96,7 +105,8 @@ class RolloutWriter:
                     {"age_s": line.age_s, "level": str(line.level), "event": line.event, "text": line.text}
                     for line in observation.logs
                 ],
-                "accepted": accepted,
+                "accepted": None if reason is None else reason is Reason.DONE,
+                "reason": reason,
                 "degraded": {str(service): why for service, why in snapshot.degraded.items()},
             }
         )
@@ -143,6 +153,7 @@ class RecordedStep:
     logs: tuple[LogLine, ...]
     accepted: bool | None = None  # also None in version 1
     degraded: dict[Service, str] | None = None  # None in version 1
+    reason: Reason | None = None  # also None in versions 1 and 2
 
     def seen(self, max_steps: int) -> Observation:
         """What whoever played was shown after this step."""
@@ -152,6 +163,7 @@ class RecordedStep:
             steps_left=max_steps - self.step,
             last_action=self.action,
             last_result=self.result,
+            last_reason=self.reason,
             logs=self.logs,
             logs_of=self.action.service if isinstance(self.action, CheckLogs) else None,
         )
@@ -167,6 +179,7 @@ class Rollout:
     scenario: Scenario
     config: EpisodeConfig
     objectives: Objectives | None  # None in version 1
+    rewards: RewardTable | None  # None in versions 1 and 2
     steps: tuple[RecordedStep, ...]
     end: Line | None  # as written; None where the recording was cut off
     attempted: Action | None  # the action in which the world failed
@@ -220,9 +233,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
     version = header.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
-        raise RecordError(
-            f"{path} has schema version {version!r}; this reads {' and '.join(map(str, READABLE_VERSIONS))}"
-        )
+        raise RecordError(f"{path} has schema version {version!r}; this reads {_listed(READABLE_VERSIONS)}")
     head = _fields(path, 1, LineKind.HEADER, header, version)
     steps: list[RecordedStep] = []
     end: Line | None = None
@@ -244,10 +255,16 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         scenario=scenario,
         config=head["config"],
         objectives=head.get("objectives"),
+        rewards=head.get("rewards"),
         steps=tuple(steps),
         end=end,
         attempted=None if end is None else end.get("attempted"),
     )
+
+
+def _listed(versions: tuple[int, ...]) -> str:
+    *others, last = map(str, versions)
+    return f"{', '.join(others)} and {last}"
 
 
 def _step(path: Path, number: int, line: Line, version: int, due: int, config: EpisodeConfig) -> RecordedStep:
@@ -262,6 +279,8 @@ def _step(path: Path, number: int, line: Line, version: int, due: int, config: E
         raise RecordError(f"{path}, line {number}: step 0 has no action, and every other one has one")
     if version > 1 and (step.accepted is None) != (step.step == 0):
         raise RecordError(f"{path}, line {number}: step 0 accepts nothing, and every other one says whether it did")
+    if version > 2 and step.accepted != (None if step.reason is None else step.reason is Reason.DONE):
+        raise RecordError(f"{path}, line {number}: accepted is {step.accepted}, and reason is {step.reason}")
     return step
 
 

@@ -73,14 +73,14 @@ def bring_up(
     lab: str,
     report: Progress,
     *,
-    heal: Callable[[str], None],
+    revert: Callable[[str], None],
     wait_until_steady: Callable[[str, float], None],
     remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
     """Bring the lab to steady state: engine, images, containers. What is there already stays. Hold the lab's lock.
 
-    `heal` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
+    `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
     in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` then notes how
     the containers were made. Raises LabError.
     """
@@ -95,7 +95,7 @@ def bring_up(
     if is_whole(containers):
         # Before Compose runs: it would keep a container that somebody replaced by hand.
         with timed(report, "reverting what was left injected"):
-            heal(lab)
+            revert(lab)
     elif containers.all():
         # The data on the volumes comes from older images, or from a deploy that was interrupted.
         report.say(f"lab {lab} is incomplete or made from older images: recreating it")
