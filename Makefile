@@ -30,7 +30,7 @@ $(READY_DEV): pyproject.toml lab/venv.sh
 
 .PHONY: help
 help: ## say what there is (this)
-	@echo "MIRR Lab: five services under real traffic; break one, and let an agent repair it."
+	@echo "MIRR Lab: five services under real traffic; break one, and let an agent fix it."
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
@@ -53,7 +53,7 @@ logs: $(READY) ## a service's log lines (SERVICE=name)
 	@$(BIN)/mirr logs $(SERVICE)
 
 .PHONY: doctor
-doctor: $(READY) ## check every precondition, with the command that mends what fails
+doctor: $(READY) ## check every precondition, with the command that fixes what fails
 	@$(BIN)/mirr doctor
 
 .PHONY: demo
@@ -81,6 +81,13 @@ check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
 	@if command -v promtool >/dev/null; then \
 		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
 	else echo "promtool is not installed: Prometheus' rules are not checked"; fi
+
+.PHONY: package
+package: $(READY_DEV) ## build the source distribution and the wheel into dist/, the former unpacked in dist/source
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+	@mkdir dist/source
+	@tar -xzf dist/mirr_lab-*.tar.gz -C dist/source --strip-components 1
 
 .PHONY: audit
 audit: $(READY_DEV) ## ask for known vulnerabilities in the packages of the images
