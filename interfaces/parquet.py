@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mirr.env.record import RecordedStep, RecordError, Rollout, read_rollout
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
+from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
@@ -73,7 +74,7 @@ def _pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise RecordError("Parquet needs pyarrow; next: pip install 'mirr-lab[records]'") from error
+        raise RecordError(f"Parquet needs pyarrow; next: {HERE.add_extra('records')}") from error
     return pyarrow
 
 
