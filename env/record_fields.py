@@ -272,11 +272,21 @@ def _objectives(value: Json) -> object:
 
 
 def _rewards(value: Json) -> object:
-    counts = {name: _whole(_part(value, name)) for name in ("recovery_steps", "collapse_steps")}
-    if 0 in counts.values():
+    recovery_steps, collapse_steps = (_whole(_part(value, name)) for name in ("recovery_steps", "collapse_steps"))
+    if recovery_steps == 0 or collapse_steps == 0:
         raise Misfit("recovery_steps and collapse_steps are at least 1")
-    pays = {each.name: _number(_part(value, each.name)) for each in fields(RewardTable) if each.name not in counts}
-    return RewardTable(**pays, **counts)
+    return RewardTable(
+        correct_diagnosis=_number(_part(value, "correct_diagnosis")),
+        wrong_diagnosis=_number(_part(value, "wrong_diagnosis")),
+        fix_diagnosed=_number(_part(value, "fix_diagnosed")),
+        fix_undiagnosed=_number(_part(value, "fix_undiagnosed")),
+        wrong_fix=_number(_part(value, "wrong_fix")),
+        recovery=_number(_part(value, "recovery")),
+        recovery_per_step_left=_number(_part(value, "recovery_per_step_left")),
+        collapse=_number(_part(value, "collapse")),
+        recovery_steps=recovery_steps,
+        collapse_steps=collapse_steps,
+    )
 
 
 def _report(value: Json) -> Line:

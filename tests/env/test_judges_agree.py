@@ -229,8 +229,8 @@ def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> li
         environment.reset(seed=seed, fault=fault)
         each = [0.0] * SHORT.max_steps
         for step in range(SHORT.max_steps):
-            _, each[step], terminated, truncated, _ = environment.step(script[step])
-            if terminated or truncated:
+            _, each[step], is_resolved_or_collapsed, is_exhausted, _ = environment.step(script[step])
+            if is_resolved_or_collapsed or is_exhausted:
                 break
         found.append((each, environment.report))
     return found
