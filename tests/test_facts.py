@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mirr.bridge.docker_world import Patience
-from mirr.chaos.faults import LEAK_RATES_PER_S, OVERLOAD
+from mirr.chaos.faults.crowd import OVERLOAD
+from mirr.chaos.faults.leak import LANDED_SHARE, LEAK_RATES_PER_S
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import USER_LATENCY_S
 from mirr.env.simulator import layout as k
@@ -91,11 +91,11 @@ FACTS: dict[str, Twice] = {
         simulator=("env/objectives.py: USER_LATENCY_S", USER_LATENCY_S),
     ),
     "the load of a crowd": Twice(
-        lab=("chaos/faults: OVERLOAD", OVERLOAD),
+        lab=("chaos/faults/crowd.py: OVERLOAD", OVERLOAD),
         simulator=_parameter("overload_factor"),
     ),
     "the rise at which a leak has landed": Twice(
-        lab=("bridge/docker_world.py: Patience.leak_landed_share", Patience().leak_landed_share),
+        lab=("chaos/faults/leak.py: LANDED_SHARE", LANDED_SHARE),
         simulator=_parameter("leak_landed_share"),
     ),
     "the body of a leaking request": Twice(
@@ -128,7 +128,7 @@ FACTS: dict[str, Twice] = {
     },
     **{
         f"the leak on {service}": Twice(
-            lab=(f"chaos/faults: LEAK_RATES_PER_S[{service}]", LEAK_RATES_PER_S[service]),
+            lab=(f"chaos/faults/leak.py: LEAK_RATES_PER_S[{service}]", LEAK_RATES_PER_S[service]),
             simulator=_parameter("leak_requests_per_s"),
         )
         for service in Service
@@ -139,10 +139,10 @@ FACTS: dict[str, Twice] = {
 # A rate for each service changes what seeds mean, so it waits for the calibration against recordings of the lab.
 KNOWN_DIFFERENCES = {
     "the leak on gateway": (
-        "chaos/faults: LEAK_RATES_PER_S[gateway] is 8.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
+        "chaos/faults/leak.py: LEAK_RATES_PER_S[gateway] is 8.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
     ),
     "the leak on orders": (
-        "chaos/faults: LEAK_RATES_PER_S[orders] is 11.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
+        "chaos/faults/leak.py: LEAK_RATES_PER_S[orders] is 11.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
     ),
 }
 
