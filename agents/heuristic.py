@@ -137,7 +137,7 @@ class HeuristicPolicy:
 
     def _suspect(self, observation: Observation, reading: Reading) -> Fault | Action:
         """What is most likely broken, or what to do to find out."""
-        for fault in (*self._clear_cases(observation, reading), *self._told_by_logs(reading)):
+        for fault in (*self._clear_cases(observation, reading), *self._named_by_logs(reading)):
             if fault not in self._evidence.excluded:
                 return fault
         failing = reading.failing()
@@ -187,7 +187,7 @@ class HeuristicPolicy:
             return False
         return observation.step > 0 and self._evidence.down_steps[service] < 2
 
-    def _told_by_logs(self, reading: Reading) -> list[Fault]:
+    def _named_by_logs(self, reading: Reading) -> list[Fault]:
         told = self._evidence.redeployed
         # A new release is guilty only where the service does something wrong.
         guilty = {service for service in told if service in self._evidence.raising or not reading.is_well(service)}

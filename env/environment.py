@@ -155,7 +155,7 @@ class Environment:
             step=0,
             steps_left=self.config.max_steps,
         )
-        return observation, {"step": 0, "overrun_s": _told_overrun_s(snapshot)}
+        return observation, {"step": 0, "overrun_s": _shown_overrun_s(snapshot)}
 
     def _open(self, scenario: Scenario, judge: Judge) -> None:
         """What happens before the first observation; a fault is waited for until it shows."""
@@ -224,7 +224,7 @@ class Environment:
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )
-        info: Info = {"step": step, "overrun_s": _told_overrun_s(snapshot)}
+        info: Info = {"step": step, "overrun_s": _shown_overrun_s(snapshot)}
         if judge.outcome is None:
             return observation, reward, False, False, info
         missing = breaches_left(snapshot, self.config, self.objectives) if judge.outcome is Outcome.EXHAUSTED else []
@@ -302,7 +302,7 @@ class Environment:
         return self.report
 
 
-def _told_overrun_s(snapshot: Snapshot) -> float:
+def _shown_overrun_s(snapshot: Snapshot) -> float:
     """What an agent is told of it: whether it was too slow, not the jitter of real clocks."""
     return round(snapshot.overrun_s, 1)
 

@@ -51,9 +51,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="observation", type=_SEEN, says="what was seen: measured, with noise"),
     Column(name="measured", type=_MEASURED, says="services by features, row by row, no noise"),
     *(
-        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {told}")
+        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {which}")
         for journey in Journey
-        for what, told in (("requests", "finished"), ("failed", "of these, failed"))
+        for what, which in (("requests", "finished"), ("failed", "of these, failed"))
     ),
     Column(name="overrun_s", type="double", unit="s", says="how much too long the step took"),
     Column(name="result", type="string", says="what the world answered"),
@@ -98,11 +98,12 @@ def table_schema() -> pa.Schema:
         "mirr.features": json.dumps(list(Feature)),
     }
     return arrow.schema(
-        [arrow.field(column.name, named[column.type], metadata=_told(column)) for column in COLUMNS], metadata=metadata
+        [arrow.field(column.name, named[column.type], metadata=_metadata(column)) for column in COLUMNS],
+        metadata=metadata,
     )
 
 
-def _told(column: Column) -> dict[str, str]:
+def _metadata(column: Column) -> dict[str, str]:
     return {"says": column.says} | ({"unit": column.unit} if column.unit else {})
 
 
@@ -157,10 +158,10 @@ def _end_row(rollout: Rollout) -> Row:
         return {}
     report = rollout.end["report"]
     outcome = Outcome(report["outcome"])
-    told = {name: value for name, value in report.items() if name not in ("trajectory", "outcome")}
+    rest = {name: value for name, value in report.items() if name not in ("trajectory", "outcome")}
     return {
         "outcome": str(outcome),
-        "report": json.dumps(told),
+        "report": json.dumps(rest),
         "terminated": outcome in (Outcome.RESOLVED, Outcome.COLLAPSED),
         "truncated": outcome is Outcome.EXHAUSTED,
     }

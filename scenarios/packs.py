@@ -125,7 +125,7 @@ def load_pack(path: Path) -> Pack:
     try:
         pack = Pack.model_validate(content)
     except ValidationError as error:
-        raise PackError(f"{path}: {'; '.join(_told(one) for one in error.errors())}; {_HOW}") from error
+        raise PackError(f"{path}: {'; '.join(_message(one) for one in error.errors())}; {_HOW}") from error
     if pack.id != path.stem:
         raise PackError(f"{path}: id is {pack.id!r}; it has to be the file's name, {path.stem!r}; {_HOW}")
     return pack
@@ -143,7 +143,7 @@ def _where(error: yaml.YAMLError) -> str:
     return str(error)
 
 
-def _told(error: Any) -> str:  # pydantic_core.ErrorDetails
+def _message(error: Any) -> str:  # pydantic_core.ErrorDetails
     place = ""
     for part in error["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)

@@ -137,13 +137,10 @@ FACTS: dict[str, Twice] = {
 
 # The simulator has one leak rate. On the lab, gateway and orders keep more of each body, so the lab sends fewer.
 # A rate for each service changes what seeds mean, so it waits for the calibration against recordings of the lab.
+_SIMULATED_LEAK = "env/simulator/parameters.json: leak_requests_per_s is 13.0"
 KNOWN_DIFFERENCES = {
-    "the leak on gateway": (
-        "chaos/faults/leak.py: LEAK_RATES_PER_S[gateway] is 8.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
-    ),
-    "the leak on orders": (
-        "chaos/faults/leak.py: LEAK_RATES_PER_S[orders] is 11.0; env/simulator/parameters.json: leak_requests_per_s is 13.0"
-    ),
+    "the leak on gateway": f"chaos/faults/leak.py: LEAK_RATES_PER_S[gateway] is 8.0; {_SIMULATED_LEAK}",
+    "the leak on orders": f"chaos/faults/leak.py: LEAK_RATES_PER_S[orders] is 11.0; {_SIMULATED_LEAK}",
 }
 
 

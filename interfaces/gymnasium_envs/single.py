@@ -28,7 +28,7 @@ SEEDS = 2**63  # a seed that is drawn is below it
 OpenWorld = Callable[[], World]
 
 
-class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
+class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
     """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the
     one that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
 
@@ -81,7 +81,7 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
         info["action_mask"] = self._mask[0].copy()
         if terminated or truncated:
             assert environment.report is not None
-            info.update(told(environment.report))
+            info.update(end_info(environment.report))
         return seen(observation), reward, terminated, truncated, info
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -110,7 +110,7 @@ def seen(observation: Observation) -> spaces.Seen:
     }
 
 
-def told(report: EpisodeReport) -> dict[str, Any]:
+def end_info(report: EpisodeReport) -> dict[str, Any]:
     """What `info` has of an episode that is over, beside its whole report."""
     return {
         "resolved": report.outcome is Outcome.RESOLVED,
@@ -141,10 +141,10 @@ def sim_env(
     parameters: Parameters | None = None,
     randomisation: Randomisation | dict[str, Any] | None = None,
     render_mode: str | None = None,
-) -> MirrEnv:
+) -> EpisodeEnv:
     """`mirr/Sim-v0`."""
     sets = parameter_sets(parameters, randomisation)
-    return MirrEnv(lambda: SimulatedWorld(sets), config, render_mode)
+    return EpisodeEnv(lambda: SimulatedWorld(sets), config, render_mode)
 
 
 def parameter_sets(
@@ -158,11 +158,11 @@ def parameter_sets(
     return randomisation.draw(parameters)
 
 
-_HOLDERS: WeakValueDictionary[str, MirrEnv] = WeakValueDictionary()
+_HOLDERS: WeakValueDictionary[str, EpisodeEnv] = WeakValueDictionary()
 """Of each lab, the environment of this process that holds it: the one that began an episode there last."""
 
 
-def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> MirrEnv:
+def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> EpisodeEnv:
     """`mirr/Lab-v0`: the lab of that name, which has to be up. Held from the first reset until it is closed, or until
     another environment of the same process is reset on that lab: then this one has to be reset again."""
 
@@ -176,5 +176,5 @@ def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode:
         _HOLDERS[lab] = env
         return world
 
-    env = MirrEnv(opened, config, render_mode)
+    env = EpisodeEnv(opened, config, render_mode)
     return env

@@ -104,7 +104,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
-            infos = self._told(done, taken)
+            infos = self._end_infos(done, taken)
         begun = resetting | done if self._mode is AutoresetMode.SAME_STEP else resetting
         accepted = self.batch.column(k.RESULT) == k.ACCEPTED
         spaces.narrow_mask(self._mask, taken, accepted)
@@ -150,14 +150,14 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         }
         return _masked(found, present)
 
-    def _told(self, done: NDArray[np.bool_], actions: Actions) -> dict[str, Any]:
+    def _end_infos(self, done: NDArray[np.bool_], actions: Actions) -> dict[str, Any]:
         """What is told at the end of an episode: at once, or, where the next has begun, as the final info."""
 
         def of(place: int) -> NDArray[np.float64]:
             return np.where(done, self.batch.column(place, ended=True), 0.0)
 
         outcome = of(k.OUTCOME)
-        told = {
+        found = {
             "resolved": outcome == k.RESOLVED,
             "collapsed": outcome == k.COLLAPSED,
             "diagnosis_correct": of(k.DIAGNOSED) == 1.0,
@@ -166,7 +166,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             "failed_requests": of(k.FAILED_REQUESTS).astype(np.int64),
         }
         if self._mode is not AutoresetMode.SAME_STEP:
-            return _masked(told, done)
+            return _masked(found, done)
         final = self._seen(self.batch.final_features, ended=True)
         observations = np.full(self.num_envs, None, dtype=object)
         for e in np.flatnonzero(done):
@@ -178,8 +178,8 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         spaces.narrow_mask(narrowed, actions[ended], accepted[ended])
         mask[:] = 0
         mask[ended] = narrowed
-        told |= {"step": told["steps"], "overrun_s": np.zeros(self.num_envs), "action_mask": mask}
-        return _masked({"final_obs": observations, "final_info": _masked(told, done)}, done)
+        found |= {"step": found["steps"], "overrun_s": np.zeros(self.num_envs), "action_mask": mask}
+        return _masked({"final_obs": observations, "final_info": _masked(found, done)}, done)
 
 
 def _masked(found: dict[str, Any], present: NDArray[np.bool_]) -> dict[str, Any]:

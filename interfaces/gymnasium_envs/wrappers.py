@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mirr.env.rendering import render
 from mirr.interfaces.gymnasium_envs import spaces
-from mirr.interfaces.gymnasium_envs.single import MirrEnv
+from mirr.interfaces.gymnasium_envs.single import EpisodeEnv
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 
 LONGEST_TEXT = 20_000
@@ -58,7 +58,7 @@ class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
     def observation(self, observation: spaces.Seen) -> str:
         """The whole observation, not only what is in the arrays."""
         environment = self.unwrapped
-        assert isinstance(environment, MirrEnv)
+        assert isinstance(environment, EpisodeEnv)
         assert environment.last_observation is not None
         return render(environment.last_observation)
 

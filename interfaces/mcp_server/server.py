@@ -111,14 +111,14 @@ class PlainErrors(Middleware):
         except NotFoundError as error:
             raise _refusal(f"there is no tool {name[:64]!r}; the tools are {', '.join(self._tools)}") from error
         except ValidationError as error:
-            raise _refusal(f"{name}: {_told(error)}") from error
+            raise _refusal(f"{name}: {_message(error)}") from error
 
 
 def _refusal(message: str) -> ToolError:
     return ToolError(message, log_level=logging.DEBUG)  # the client's affair, nothing for the server's log
 
 
-def _told(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     cause = error.__cause__
     if not isinstance(cause, ArgumentErrors):
         return str(error)

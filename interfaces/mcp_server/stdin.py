@@ -16,7 +16,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 @contextmanager
-def stdin_until_told() -> Iterator[None]:
+def stdin_until_signal() -> Iterator[None]:
     """Within, `sys.stdin` ends when the client ends it, or when a signal tells this process to end.
 
     Whoever waits for a line waits in a thread that nothing can interrupt, and a server that was told to end would wait
@@ -25,7 +25,7 @@ def stdin_until_told() -> Iterator[None]:
     """
     ours, theirs = socket.socketpair()
     source = sys.stdin.fileno()
-    told: list[int] = []
+    signals: list[int] = []
 
     def end() -> None:
         with suppress(OSError):  # the other side has closed already
@@ -38,7 +38,7 @@ def stdin_until_told() -> Iterator[None]:
         end()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
         end()
 
     before = sys.stdin
@@ -52,5 +52,5 @@ def stdin_until_told() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         theirs.close()
-    if told:
+    if signals:
         raise KeyboardInterrupt

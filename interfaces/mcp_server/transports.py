@@ -12,7 +12,7 @@ from fastmcp import FastMCP
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirr.interfaces.mcp_server.stdin import stdin_until_told
+from mirr.interfaces.mcp_server.stdin import stdin_until_signal
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
@@ -21,7 +21,7 @@ _BACKLOG = 1024
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600  # of JSON-RPC
 
 
-class PortTaken(OSError):
+class AddressTaken(OSError):
     """Somebody else listens there; the message says what next."""
 
 
@@ -81,7 +81,7 @@ def keep_quiet() -> None:
 def run_stdio(server: FastMCP) -> None:
     """Serve the client on stdin and stdout until it closes stdin; KeyboardInterrupt where a signal came first."""
     keep_quiet()
-    with stdin_until_told():
+    with stdin_until_signal():
         anyio.run(lambda: server.run_stdio_async(show_banner=False, log_level="ERROR"))
 
 
@@ -94,7 +94,9 @@ def listen(port: int) -> socket.socket:
         found.listen(_BACKLOG)
     except OSError as error:
         found.close()
-        raise PortTaken(f"cannot listen on {HOST}:{port}: {error.strerror}; next: --port 0 takes a free one") from error
+        raise AddressTaken(
+            f"cannot listen on {HOST}:{port}: {error.strerror}; next: --port 0 takes a free one"
+        ) from error
     return found
 
 

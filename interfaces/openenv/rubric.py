@@ -38,10 +38,10 @@ def _for_the_action(observation: MirrObservation, rewards: RewardTable) -> float
 class Component(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv ships no types
     """One component of the reward, and how it is paid, in words."""
 
-    def __init__(self, rewards: RewardTable, words: str) -> None:
+    def __init__(self, rewards: RewardTable, description: str) -> None:
         super().__init__()
         self.rewards = rewards
-        self.words = words
+        self.description = description
 
 
 class DiagnosisComponent(Component):
@@ -119,6 +119,6 @@ class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv sh
             self.earned[name] = 0.0
             component.last_score = None
 
-    def in_words(self) -> dict[str, str]:
+    def descriptions(self) -> dict[str, str]:
         """How each component is paid."""
-        return {name: component.words for name, component in self.named_children()}
+        return {name: component.description for name, component in self.named_children()}

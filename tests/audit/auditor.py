@@ -65,7 +65,7 @@ def findings(transcript: Transcript) -> list[str]:
     found = []
     for number, seen in enumerate(transcript.seen):
         problems = [
-            *_words(seen),
+            *_injector_terms(seen),
             *_structure(seen, number, transcript.config.max_steps),
             *_info(seen, number),
             *_logs(seen),
@@ -77,7 +77,7 @@ def findings(transcript: Transcript) -> list[str]:
     return found
 
 
-def _words(seen: Seen) -> Iterator[str]:
+def _injector_terms(seen: Seen) -> Iterator[str]:
     for place, text in _texts(seen):
         for match in INJECTOR.finditer(text):
             yield f"{place} holds {match.group()!r}, a word of the injector's: {text.strip()[:160]!r}"

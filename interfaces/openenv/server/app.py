@@ -76,9 +76,9 @@ def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
         sessions, MirrAction, MirrObservation, env_name=NAME, concurrency_config=limits, state_cls=MirrState
     )
     for kind, status in _STATUS.items():
-        app.add_exception_handler(kind, functools.partial(_told, status=status))
-    app.add_exception_handler(ValidationError, _told_what_is_wrong)
-    app.add_exception_handler(RequestValidationError, _told_what_is_wrong)
+        app.add_exception_handler(kind, functools.partial(_refused, status=status))
+    app.add_exception_handler(ValidationError, _invalid_input)
+    app.add_exception_handler(RequestValidationError, _invalid_input)
     app.add_middleware(Guard)
     return app
 
@@ -93,11 +93,11 @@ def _create_with_web(sessions: Callable[[], IncidentEnvironment], *models: objec
     return app
 
 
-async def _told(_: Request, error: Exception, *, status: int) -> Response:
+async def _refused(_: Request, error: Exception, *, status: int) -> Response:
     return _json(status, str(error))
 
 
-async def _told_what_is_wrong(_: Request, error: Exception) -> Response:
+async def _invalid_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError | RequestValidationError)
     # Without what was sent: it need not be what can be written.
     return _json(422, [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()])
