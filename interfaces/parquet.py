@@ -65,8 +65,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="report", type="string", says="the rest of the report, as JSON; beside outcome"),
     Column(name="record_version", type="int16", says="of the record's schema"),
 )
-"""Every column. Features are lists of a fixed size and no columns of their own: a model takes them as they lie in
-memory, and 70 columns would say no more than the order that stands in the schema's metadata."""
+"""Every column. The features are lists of a fixed size, not 70 columns: a model reads them directly, and the schema's
+metadata give their order."""
 
 
 def _pyarrow() -> Any:
@@ -78,7 +78,7 @@ def _pyarrow() -> Any:
 
 
 def table_schema() -> pa.Schema:
-    """The table's schema; its metadata say which version it is, and what the features are, in order."""
+    """The table's schema. Its metadata have the version and the features in their order."""
     arrow = _pyarrow()
     named = {
         "string": arrow.string(),
@@ -108,7 +108,7 @@ def _metadata(column: Column) -> dict[str, str]:
 
 
 def episode_id(path: Path) -> str:
-    """A name for the episode in `path` that depends on its content alone."""
+    """A name for the episode in `path`, made from its content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
@@ -169,15 +169,15 @@ def _end_row(rollout: Rollout) -> Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What went into a table."""
+    """The size of a table."""
 
     episodes: int
     rows: int
 
 
 def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Exported:
-    """Write the records in `paths` as one table; nothing is left at `to` where one of them cannot be read.
-    An episode that comes twice goes in once, and `say` is told."""
+    """Write the records in `paths` as one table. If one cannot be read, nothing is written to `to`. An episode that
+    comes twice is written once, and `say` gets a sentence about it."""
     arrow = _pyarrow()
     from pyarrow import parquet
 

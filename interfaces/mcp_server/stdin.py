@@ -17,11 +17,11 @@ _CHUNK_BYTES = 1 << 16
 
 @contextmanager
 def stdin_until_signal() -> Iterator[None]:
-    """Within, `sys.stdin` ends when the client ends it, or when a signal tells this process to end.
+    """Inside this context, `sys.stdin` ends when the client ends it or when a signal asks this process to end.
 
-    Whoever waits for a line waits in a thread that nothing can interrupt, and a server that was told to end would wait
-    with it. So a thread that need not be waited for reads, and passes on through a socket that can be shut. Raises
-    KeyboardInterrupt afterwards where it was a signal.
+    The library reads lines in a thread that cannot be interrupted, so a server would wait for it when it should end.
+    Therefore a daemon thread reads the real input and passes it on through a socket that this side can close. Raises
+    KeyboardInterrupt afterwards if a signal came.
     """
     ours, theirs = socket.socketpair()
     source = sys.stdin.fileno()
@@ -32,7 +32,7 @@ def stdin_until_signal() -> Iterator[None]:
             ours.shutdown(socket.SHUT_WR)
 
     def pass_on() -> None:
-        with suppress(OSError):  # was told to end
+        with suppress(OSError):  # the socket is closed
             while chunk := os.read(source, _CHUNK_BYTES):
                 ours.sendall(chunk)
         end()

@@ -16,7 +16,7 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
 from mirr.env.world import World, WorldError
 from mirr.interfaces.mcp_server.answers import answer, as_text
-from mirr.interfaces.mcp_server.exam import VOID_TOLD, Exam, ExamConfig, ExamError, Question, State
+from mirr.interfaces.mcp_server.exam import VOID_MESSAGE, Exam, ExamConfig, ExamError, Question, State
 from mirr.lab.errors import LabInUse
 from tests.env.fakes import FakeWorld
 from tests.fakes import FakeClock
@@ -124,7 +124,7 @@ def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -
     world.fails_with = "crashed:payments did not hold"
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
-    assert message(refusal) == VOID_TOLD
+    assert message(refusal) == VOID_MESSAGE
     assert room.said == ["episode a void: crashed:payments did not hold"]
     assert (exam.status("a").state, room.closed) == (State.OVER, 1)
     ending = answer(exam.status("a")).ending
@@ -140,7 +140,7 @@ def test_a_world_that_fails_at_the_beginning_is_void_too() -> None:
     room = Room(world)
     with pytest.raises(ExamError) as refusal:
         room.exam().look("a")
-    assert (message(refusal), room.closed) == (VOID_TOLD, 1)
+    assert (message(refusal), room.closed) == (VOID_MESSAGE, 1)
 
 
 @pytest.mark.parametrize("why", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
@@ -214,7 +214,7 @@ def test_a_record_that_cannot_be_written_ends_the_episode_and_is_told_to_the_exa
     exam = room.exam(ExamConfig(record_dir=tmp_path / "gone"))
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
-    assert message(refusal) == VOID_TOLD
+    assert message(refusal) == VOID_MESSAGE
     assert room.said == [
         f"episode a void: cannot write the record {tmp_path / 'gone' / 'a.jsonl'}: No such file or directory"
     ]
