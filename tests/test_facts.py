@@ -157,7 +157,8 @@ def test_a_difference_names_both_places() -> None:
 @pytest.mark.parametrize("service", Service)
 def test_a_faulty_release_raises_what_the_simulator_says_it_raises(service: Service) -> None:
     kind, text = ERRORS[service]
-    kinds = {kind, *kind.__subclasses__()}
+    assert isinstance(kind, type)
+    kinds: list[type] = [kind, *kind.__subclasses__()]
     simulated_kind, _, simulated_text = EXCEPTIONS[service].partition(": ")
     places = "tests/services/test_releases.py: ERRORS and env/simulator/chronicle.py: EXCEPTIONS differ"
     assert simulated_kind in {each.__name__ for each in kinds}, places

@@ -160,7 +160,7 @@ class Exam:
             return self._papers[episode_id]
         except KeyError as error:
             raise ExamError(
-                f"there is no episode {episode_id!r}; next: use an id that whoever runs the exam gave you"
+                f"there is no episode {episode_id!r}; next: use an id that the person who runs the exam gave you"
             ) from error
 
     def _sight(self, episode_id: str, paper: Paper) -> Sight:
@@ -184,7 +184,7 @@ class Exam:
             self._say(f"episode {episode_id} could not begin: {error}")
             raise ExamError(
                 "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
-                "or tell whoever runs the exam"
+                "or tell the person who runs the exam"
             ) from error
         paper.state = State.RUNNING
         paper.environment = Environment(world, self.config.episode)

@@ -1,4 +1,4 @@
-"""The auditor: reads a transcript as an agent could, and says in words where it shows the truth."""
+"""The auditor: it reads a transcript as an agent could, and names every place that reveals the truth."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ INJECTOR = re.compile(
     ),
     re.IGNORECASE,
 )
-"""What only whoever breaks things would write."""
+"""Terms that only the injector would write."""
 
 _PLAIN = (bool, int, float, str, type(None))
 

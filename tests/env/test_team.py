@@ -1,4 +1,4 @@
-"""Threads that play a batch together: whoever plays a lane, and whenever they come, the episodes are the same."""
+"""Threads that play a batch together: the episodes do not depend on which thread plays a lane, or when."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_no_reward_is_told_before_the_end() -> None:
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(ExamError) as refusal:
         Room().exam().look("z")
-    assert message(refusal) == "there is no episode 'z'; next: use an id that whoever runs the exam gave you"
+    assert message(refusal) == "there is no episode 'z'; next: use an id that the person who runs the exam gave you"
 
 
 def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -> None:
@@ -152,7 +152,7 @@ def test_a_world_that_cannot_be_had_leaves_the_episode_waiting(why: Exception) -
         exam.look("a")
     assert message(refusal) == (
         "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
-        "or tell whoever runs the exam"
+        "or tell the person who runs the exam"
     )
     assert room.said == [f"episode a could not begin: {why}"]
     room.refuses = None
