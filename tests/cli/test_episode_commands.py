@@ -145,7 +145,7 @@ def test_evaluate_in_words_is_a_table(capsys: Printed) -> None:
 def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     @contextmanager
     def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:
-        yield FakeWorld(heals_after=1 if name == "sim" else 2)
+        yield FakeWorld(recovers_after=1 if name == "sim" else 2)
 
     monkeypatch.setattr(episode_commands, "open_world", worlds)
     assert run(["compare", "--policy", "oracle", "--policy", "wait", "--episodes", "4", "--json"]) == 0

@@ -1,4 +1,4 @@
-"""`mirr mcp`, as typed by whoever runs the exam; the server itself is in tests/interfaces/mcp."""
+"""`mirr mcp`, as typed by the person who runs the exam; the server itself is in tests/interfaces/mcp."""
 
 from __future__ import annotations
 

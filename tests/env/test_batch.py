@@ -35,7 +35,7 @@ from mirr.env.vocabulary import (
 )
 
 
-def told(observation: Observation) -> tuple[object, ...]:
+def everything_shown(observation: Observation) -> tuple[object, ...]:
     """All of an observation, for comparing to the last bit."""
     return (
         observation.features.tobytes(),
@@ -55,7 +55,7 @@ def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: 
     dice = [policy_rng(seed) for seed in seeds]
     batch.reset(seeds)
     for e, (world, seed) in enumerate(zip(worlds, seeds, strict=True)):
-        assert told(batch.observation(e)) == told(world.reset(seed=seed)[0])
+        assert everything_shown(batch.observation(e)) == everything_shown(world.reset(seed=seed)[0])
     playing = set(range(len(seeds)))
     while playing:
         actions = [int(rng.integers(len(ACTIONS))) for rng in dice]
@@ -63,7 +63,7 @@ def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: 
         for e in sorted(playing):
             observation, reward, is_terminated, is_truncated, _ = worlds[e].step(actions[e])
             shown = batch.final_observation(e) if is_terminated or is_truncated else batch.observation(e)
-            assert told(shown) == told(observation)
+            assert everything_shown(shown) == everything_shown(observation)
             assert (rewards[e], terminated[e], truncated[e]) == (reward, is_terminated, is_truncated)
             if is_terminated or is_truncated:
                 assert batch.report(e) == worlds[e].report
@@ -105,7 +105,7 @@ def test_where_an_episode_is_in_the_batch_and_beside_what_changes_nothing() -> N
     for action in (0, 3, 12, 27, 0, 33, 0):
         alone.step([action])
         among.step(np.full(50, action))
-        assert told(alone.observation(0)) == told(among.observation(30))
+        assert everything_shown(alone.observation(0)) == everything_shown(among.observation(30))
 
 
 def test_another_configuration_is_kept_to() -> None:
@@ -163,7 +163,7 @@ def test_in_the_step_after_the_last_the_next_episode_begins() -> None:
     environment = Environment(SimulatedWorld(), batch.config)
     environment.reset(seed=following_seed(5, 1))
     observation, _, _, _, _ = environment.step(0)
-    assert told(batch.observation(0)) == told(observation)
+    assert everything_shown(batch.observation(0)) == everything_shown(observation)
     assert batch.report(0).scenario.seed == 5
     assert batch.report(0).outcome is Outcome.EXHAUSTED
 
@@ -241,5 +241,5 @@ def test_a_seed_that_is_refused_leaves_the_batch_as_it_was() -> None:
     batch.step([0, 0])
     single = Environment(SimulatedWorld())
     single.reset(seed=1)
-    assert told(batch.observation(0)) == told(single.step(0)[0])
+    assert everything_shown(batch.observation(0)) == everything_shown(single.step(0)[0])
     assert isinstance(batch.scenario(0).faults[0], Fault)

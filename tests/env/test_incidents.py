@@ -130,7 +130,7 @@ def test_one_of_two_faults_named_is_not_the_recovery_of_both() -> None:
     assert (report.total_reward, report.diagnosis_correct) == (24.0, False)
 
 
-def test_one_of_two_faults_mended_is_no_recovery() -> None:
+def test_one_of_two_faults_fixed_is_no_recovery() -> None:
     report, _ = played(BOTH, NAME_AUTH, MEND_AUTH, max_steps=8)
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason.startswith("no recovery within 8 steps: user SLI is ")
@@ -144,7 +144,7 @@ def test_an_incident_is_not_over_before_all_of_it_has_begun() -> None:
     assert report.diagnosis_correct
 
 
-def test_what_has_not_begun_cannot_be_named_or_mended() -> None:
+def test_what_has_not_begun_cannot_be_named_or_fixed() -> None:
     _, rewards = played(IN_TURN, NAME_PAYMENTS, MEND_PAYMENTS, max_steps=4)
     assert rewards[:2] == [-2.0, -2.0]
 
@@ -189,13 +189,13 @@ def test_a_harmless_deploy_shows_in_the_log_and_nowhere_in_the_verdict() -> None
 def test_events_happen_while_their_step_is_played() -> None:
     world = FakeWorld()
     environment = Environment(world, EpisodeConfig())
-    heals = Ends(AUTH_CRASHED)
-    environment.reset(scenario=scenario(Breaks(AUTH_CRASHED), (2, heals)))
+    ends = Ends(AUTH_CRASHED)
+    environment.reset(scenario=scenario(Breaks(AUTH_CRASHED), (2, ends)))
     assert world.fault == AUTH_CRASHED
     environment.step(Wait())
     assert world.happened == []
     environment.step(Wait())
-    assert world.happened == [heals]
+    assert world.happened == [ends]
 
 
 def test_a_scenario_has_its_own_seed_and_fault() -> None:

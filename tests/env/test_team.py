@@ -1,4 +1,4 @@
-"""Threads that play a batch together: whoever plays a lane, and whenever they come, the episodes are the same."""
+"""Threads that play a batch together: the episodes do not depend on which thread plays a lane, or when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mirr.env.vocabulary import ACTIONS
 SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]
 
 
-def told(batch: BatchedSimulator, step: tuple[np.ndarray, ...]) -> list[bytes]:
+def everything_shown(batch: BatchedSimulator, step: tuple[np.ndarray, ...]) -> list[bytes]:
     return [batch.features.tobytes(), *(array.tobytes() for array in step)]
 
 
@@ -35,7 +35,7 @@ def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a
     for step in range(120):
         actions = rng.integers(len(ACTIONS), size=size)
         # As long as one thread takes, helpers wait: awake at the smaller sizes, asleep by then at the larger ones.
-        assert told(alone, alone.step(actions)) == told(together, together.step(actions))
+        assert everything_shown(alone, alone.step(actions)) == everything_shown(together, together.step(actions))
         if step % 10 == 0:
             some = rng.random(size) < 0.5
             assert alone.reset(mask=some).tobytes() == together.reset(mask=some).tobytes()
