@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from mirr.env.objectives import breaches, service_breaches
+from mirr.env.scenario import streams
 from mirr.env.vocabulary import (
     CALLS,
     REMEDY,
@@ -153,14 +152,14 @@ class Lifecycle:
         """One fault's lifecycle."""
         row = Row(fault=fault)
         began = self._now()
-        rng = np.random.default_rng(self._seed)
+        key = streams(self._seed).world
         try:
-            self._world.restore(rng)
+            self._world.restore(key)
             before = self._footprint()
             try:
                 self._break_and_mend(row)
             finally:
-                self._put_back(row, before, rng)
+                self._put_back(row, before, key)
         except WorldError as error:
             row.void = True
             row.problems.append(f"the world failed: {error}")
@@ -227,8 +226,8 @@ class Lifecycle:
             f"not restored {self._seconds(pace.steps_to_restore)} after {action_text(remedy)}: {'; '.join(last)}"
         )
 
-    def _put_back(self, row: Row, before: Footprint, rng: np.random.Generator) -> None:
-        self._world.restore(rng)
+    def _put_back(self, row: Row, before: Footprint, key: int) -> None:
+        self._world.restore(key)
         missed = self._missed_at_steady_state()
         if missed:
             row.problems.append(f"no steady state after everything was put back: {'; '.join(missed)}")

@@ -1,12 +1,13 @@
-"""Random numbers by counting: the n-th draw of a stream is a function of its key and n, and of nothing else.
+"""Random numbers by counting: draw n of a stream is a function of the stream's key and n, and of nothing else.
 
-So a draw is the same alone or in a batch of thousands, whatever was drawn before it. A key is the first 64 bits of one
-of the seed's generators; draws are SplitMix64's. The functions take whole numbers or arrays of them (uint64).
+A draw is therefore the same alone and in a batch of thousands, whatever was drawn before it. A seed has one key
+for each stream (`Stream`). Draws are SplitMix64's. `mirr.env.simulator.dice` has the same functions, compiled.
 """
 
 from __future__ import annotations
 
 import functools
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -14,27 +15,65 @@ from numpy.typing import NDArray
 
 from mirr.env.world import FEATURES_SHAPE
 
-MASK: Final = 0xFFFFFFFFFFFFFFFF  # Python's whole numbers have no 64 bits to overflow
+MASK: Final = 0xFFFFFFFFFFFFFFFF  # Python's whole numbers do not overflow at 64 bits
 GOLDEN: Final = 0x9E3779B97F4A7C15
 _FIRST: Final = 0xBF58476D1CE4E5B9
 _SECOND: Final = 0x94D049BB133111EB
 
-HALF: Final = 0xFFFFFFFF  # two uniform numbers of 32 bits in each draw are plenty for what is shown as float32
+HALF: Final = 0xFFFFFFFF  # each draw gives two uniform numbers of 32 bits: enough for what is shown as float32
 HALF_UNIT: Final = 2.0**-32
+UNIT_SHIFT: Final = 11  # a float has 53 bits
+UNIT: Final = 2.0**-53
 CELLS: Final = FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
 DRAWS_A_STEP: Final = (CELLS + 1) // 2
 
 
+class Stream(IntEnum):
+    """What a seed is used for. Each stream has a key of its own, so no stream disturbs another."""
+
+    SCENARIO = 0
+    WORLD = 1
+    NOISE = 2
+    POLICY = 3
+
+
 def mix(z: Any) -> Any:
-    """Every bit of `z` spread over all 64."""
+    """Spread every bit of `z` over all 64. Takes whole numbers or arrays of them (uint64)."""
     z = (z ^ (z >> 30)) * _FIRST & MASK
     z = (z ^ (z >> 27)) * _SECOND & MASK
     return z ^ (z >> 31)
 
 
-def key_of(rng: np.random.Generator) -> int:
-    """The key of a stream, drawn from its generator."""
-    return int(rng.integers(0, 2**64, dtype=np.uint64))
+def draw(key: int, counter: int) -> int:
+    """Draw number `counter` of a key: 64 bits."""
+    return int(mix((key + counter * GOLDEN) & MASK))
+
+
+def below(key: int, counter: int, limit: int) -> int:
+    """A whole number from 0 up to `limit` - 1, from draw `counter`. `limit` is small, so the bias is below 2**-27."""
+    return (draw(key, counter) >> 32) * limit >> 32
+
+
+def uniform(key: int, counter: int) -> float:
+    """A number from 0 up to 1, 1 excluded, from draw `counter`."""
+    return (draw(key, counter) >> UNIT_SHIFT) * UNIT
+
+
+def root_of(seed: int) -> int:
+    """What all keys of a seed are made from. A seed of more than 64 bits is folded, its highest 64 bits first."""
+    words = [seed & MASK]
+    while seed := seed >> 64:
+        words.append(seed & MASK)
+    root = 0
+    for word in reversed(words):
+        root = int(mix((root + GOLDEN & MASK) ^ word))
+    return root
+
+
+def stream_key(root: int, stream: int) -> int:
+    """The key of a stream. `mix` can be undone, `z ^ mix(z)` cannot: a key does not lead to the root or another key."""
+    z = draw(root, stream + 1)
+    return z ^ int(mix(z))
 
 
 def following_seed(seed: int, number: int) -> int:
@@ -51,9 +90,9 @@ def _strides(steps: int) -> NDArray[np.uint64]:  # (steps, draws a step)
 
 
 def noise_factors(key: int, steps: int, noise: float) -> NDArray[np.float64]:  # (steps, services, features)
-    """What observations are multiplied by: even between 1 - noise and 1 + noise, one for each step whatever is played.
+    """The factors of the observation noise, even between 1 - noise and 1 + noise. They do not depend on the actions.
 
-    The first feature, whether a service is up, is what it is.
+    The first feature, whether a service is up, has no noise.
     """
     drawn = mix(_strides(steps) + np.uint64(key))
     halves = np.empty((steps, DRAWS_A_STEP, 2))

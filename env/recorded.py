@@ -17,7 +17,7 @@ from mirr.env.scenario import streams
 from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
 from mirr.env.world import ActionResult, Snapshot, WorldError
 
-_PLAYABLE_SINCE = 2  # version 1 rounds what was measured, and lacks what the judge needs beside it
+_PLAYABLE_SINCE = 3  # before version 3 a seed meant another episode, and version 1 also rounds what was measured
 
 
 class NotRecorded(RecordError):
@@ -30,17 +30,17 @@ class RecordedWorld:
     def __init__(self, rollout: Rollout) -> None:
         if rollout.version < _PLAYABLE_SINCE:
             raise RecordError(
-                f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: it does "
-                "not hold what the world accepted, nor exact numbers; next: record the episode again"
+                f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: "
+                "before version 3 a seed meant another episode; next: record the episode again"
             )
         self.rollout = rollout
         self._step = 0
         self._injected: list[Fault] = []
 
-    def restore(self, rng: np.random.Generator) -> None:
-        """Back to the beginning. The noise comes from the seed, so only the recording's own will do."""
+    def restore(self, key: int) -> None:
+        """Back to the beginning. The noise comes from the seed, so only the recording's own seed will do."""
         seed = self.rollout.scenario.seed
-        if rng.bit_generator.state != streams(seed).world.bit_generator.state:
+        if key != streams(seed).world:
             raise NotRecorded(f"{self.rollout.path} is the episode of seed {seed}; play it with its own scenario")
         self._step = 0
         self._injected = []
@@ -66,7 +66,8 @@ class RecordedWorld:
             self._refuse_opening()
         step = self._next(action)
         self._step += 1
-        return ActionResult(accepted=step.accepted is not False, text=step.result, logs=step.logs)
+        assert step.reason is not None  # the reader has checked it: only step 0 has none
+        return ActionResult(reason=step.reason, text=step.result, logs=step.logs)
 
     def advance(self, seconds: float) -> None:
         """Nothing passes: each step holds what its time had brought."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
+from mirr.env.dice import Stream, below, root_of, stream_key
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault
 
-STREAMS = 3  # scenario, world, observation noise
+DRAW_OF_THE_FAULT = 0
+"""The draw of the scenario's key that chooses the fault."""
 
 
 class BadScenario(ValueError):
@@ -57,7 +59,7 @@ class Scenario:
 
     def to_json(self) -> dict[str, object]:
         """As `mirr episode --json` prints it; what a drawn scenario never has is left out there."""
-        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Heals)}
+        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
         faults: list[dict[str, object]] = []
         deploys: list[dict[str, object]] = []
         for entry in self.timeline:
@@ -68,7 +70,7 @@ class Scenario:
                     faults.append({"mode": str(fault.mode), "service": str(fault.service)} | later | healing)
                 case Deploys(service):
                     deploys.append({"service": str(service)} | later)
-                case Heals():
+                case Ends():
                     pass  # told with the fault that it ends
         named: dict[str, object] = {"name": self.name} if self.name else {}
         return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})
@@ -76,11 +78,11 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Streams:
-    """A generator each for what must not disturb the others."""
+    """The keys of a seed: one for each stream of draws, so that no stream disturbs another."""
 
-    scenario: np.random.Generator
-    world: np.random.Generator
-    noise: np.random.Generator
+    scenario: int
+    world: int
+    noise: int
 
 
 def checked_seed(seed: object) -> int:
@@ -95,30 +97,27 @@ def checked_seed(seed: object) -> int:
 
 
 def streams(seed: int) -> Streams:
-    """The three generators of a seed."""
-    number = checked_seed(seed)
-    # As `default_rng(seed).spawn(3)`, without the generator that nobody draws from.
+    """The keys of a seed, 64 bits each. Raises BadSeed."""
+    root = root_of(checked_seed(seed))
     return Streams(
-        *(
-            np.random.Generator(np.random.PCG64(np.random.SeedSequence(number, spawn_key=(place,))))
-            for place in range(STREAMS)
-        )
+        scenario=stream_key(root, Stream.SCENARIO),
+        world=stream_key(root, Stream.WORLD),
+        noise=stream_key(root, Stream.NOISE),
     )
 
 
 def policy_rng(seed: int) -> np.random.Generator:
-    """The dice of whoever plays, a fourth stream: a policy that draws does not change what it meets.
+    """The random numbers of the policy: a stream of its own, so a policy that draws does not change what it meets.
 
-    A generator shows what it was seeded with (`bit_generator.seed_seq.entropy`), and from the episode's seed whoever
-    plays could draw the scenario. So it is seeded with numbers made from the seed, and not with the seed."""
-    stream = np.random.SeedSequence(checked_seed(seed), spawn_key=(STREAMS,))
-    return np.random.default_rng([int(word) for word in stream.generate_state(8)])
+    A generator shows what it was seeded with (`bit_generator.seed_seq.entropy`). From the episode's seed, the policy
+    could draw the scenario. So the generator gets the key of its stream, which does not lead back to the seed.
+    """
+    return np.random.default_rng(stream_key(root_of(checked_seed(seed)), Stream.POLICY))
 
 
-def draw(seed: int, fault: Fault | None = None, rng: np.random.Generator | None = None) -> Scenario:
-    """The scenario of a seed: one fault, there from the beginning. `fault` takes the place of the drawn one, and
-    shifts no other stream."""
+def draw(seed: int, fault: Fault | None = None) -> Scenario:
+    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadSeed."""
     number = checked_seed(seed)
-    rng = streams(number).scenario if rng is None else rng
-    drawn = ALL_FAULTS[int(rng.integers(len(ALL_FAULTS)))]
-    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(drawn if fault is None else fault)),))
+    if fault is None:
+        fault = ALL_FAULTS[below(streams(number).scenario, DRAW_OF_THE_FAULT, len(ALL_FAULTS))]
+    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(fault)),))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from mirr.env.vocabulary import Action, Event, Fault
 from mirr.env.world import ActionResult, Snapshot, World
 
@@ -26,8 +24,8 @@ class Altered:
         self._applies = applies or inner.apply
         self._after_restore = after_restore
 
-    def restore(self, rng: np.random.Generator) -> None:
-        self._inner.restore(rng)
+    def restore(self, key: int) -> None:
+        self._inner.restore(key)
         self._after_restore()
 
     def inject(self, fault: Fault) -> None:

@@ -38,8 +38,33 @@ mix = inlined(dice.mix)
 
 @inlined
 def draw(key: Any, counter: int) -> Any:
-    """The 64 bits of a key that stand at `counter`."""
-    return mix((key + u64(counter) * dice.GOLDEN) & dice.MASK)
+    """As `mirr.env.dice.draw`."""
+    return mix((key + u64(counter) * u64(dice.GOLDEN)) & u64(dice.MASK))
+
+
+@inlined
+def below(key: Any, counter: int, limit: int) -> int:
+    """As `mirr.env.dice.below`."""
+    return int(i64((draw(key, counter) >> 32) * u64(limit) >> 32))
+
+
+@inlined
+def uniform_at(key: Any, counter: int) -> float:
+    """As `mirr.env.dice.uniform`."""
+    return float(i64(draw(key, counter) >> dice.UNIT_SHIFT)) * dice.UNIT
+
+
+@inlined
+def root_of(seed: Any) -> Any:
+    """As `mirr.env.dice.root_of`, for a seed of 64 bits."""
+    return mix(u64(dice.GOLDEN) ^ seed)
+
+
+@inlined
+def stream_key(root: Any, stream: int) -> Any:
+    """As `mirr.env.dice.stream_key`."""
+    z = draw(root, stream + 1)
+    return z ^ mix(z)
 
 
 @inlined

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mirr.env import dice
+from mirr.env.scenario import DRAW_OF_THE_FAULT
 from mirr.env.simulator import layout as k
 from mirr.env.simulator.compiled import Numbers, i64, inlined, jit, merged, u64
-from mirr.env.simulator.dice import draw, mix
+from mirr.env.simulator.dice import below, draw, mix, root_of, stream_key
 from mirr.env.simulator.episode import begin_episode, open_ledger, play_step
 from mirr.env.simulator.instructions import LINE, fetch_ahead
-from mirr.env.simulator.seeding import NOISE, SCENARIO, WORLD, below, entropy, output
 
 # Columns of a lane's whole numbers.
 START: Final = 0  # the seed given at the last reset that had one
@@ -34,6 +34,9 @@ SAME_STEP: Final = 1  # the last step does
 DISABLED: Final = 2  # only reset does
 
 FAULTS: Final = k.MODES * k.SERVICES
+SCENARIO: Final = int(dice.Stream.SCENARIO)
+WORLD: Final = int(dice.Stream.WORLD)
+NOISE: Final = int(dice.Stream.NOISE)
 _PARAMETERS: Final = 1 << 48  # the counter at which a world's key decides which parameters it has
 
 _AHEAD: Final = 3  # lanes
@@ -64,10 +67,10 @@ def reset_lane(e: int, w: Numbers, g: Numbers, tables: Tables) -> bool:
     whole = wholes[e]
     seed = _seed(whole)
     whole[SEED] = seed
-    common = entropy(seed)
-    whole[WORLD_KEY] = output(common, WORLD, 0)
-    whole[NOISE_KEY] = output(common, NOISE, 0)
-    fault = forced[e] if forced[e] >= 0 else below(common, SCENARIO, FAULTS)
+    root = root_of(seed)
+    whole[WORLD_KEY] = stream_key(root, WORLD)
+    whole[NOISE_KEY] = stream_key(root, NOISE)
+    fault = forced[e] if forced[e] >= 0 else below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, FAULTS)
     which[e] = which_parameters(whole[WORLD_KEY], len(parameters))
     open_ledger(rows[e], fault // k.SERVICES, fault % k.SERVICES)
     over[e] = False

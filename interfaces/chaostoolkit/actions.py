@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: the toolkit's discovery reads types, not their names. It leaves out what is
 # keyword-only, so clocks do not show.
 
-import numpy as np
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
@@ -70,7 +69,7 @@ def revert(configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
     """
     with acting(configuration, "revert") as parts:
         # The load generator has a seed of its own, so a World of containers draws nothing from this one.
-        world_of(parts, clock).restore(np.random.default_rng())
+        world_of(parts, clock).restore(key=0)
         return f"lab {lab_name(configuration)} is in steady state"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from mirr.env.environment import Environment, Info, Observation
 from mirr.env.scenario import Scenario
 from mirr.env.simulator.world import SimulatedWorld
@@ -30,8 +28,8 @@ class LeakyWorld(SimulatedWorld):
         self._told_overrun_s = overrun_s
         self._broken: Fault | None = None
 
-    def restore(self, rng: np.random.Generator) -> None:
-        super().restore(rng)
+    def restore(self, key: int) -> None:
+        super().restore(key)
         self._broken = None
 
     def inject(self, fault: Fault) -> None:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from mirr.env.environment import Environment, Observation
 from mirr.env.objectives import Objectives
 from mirr.env.scenario import EpisodeConfig, Scenario
@@ -57,8 +55,8 @@ class Watched:
         self._now = now
         self.restored_at = now()
 
-    def restore(self, rng: np.random.Generator) -> None:
-        self._world.restore(rng)
+    def restore(self, key: int) -> None:
+        self._world.restore(key)
         self.restored_at = self._now()
 
     def inject(self, fault: Fault) -> None:

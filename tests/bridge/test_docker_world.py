@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.logs import parse_line
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import breaches
-from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Event, Fault, FaultMode, Restart, Service, Wait
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
-RNG = np.random.default_rng(0)
+KEY = 0
 
 
 @pytest.fixture
@@ -36,35 +35,35 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 def world(lab: FakeLab, journal: Journal) -> DockerWorld:
     made = fake_docker_world(lab, journal)
-    made.restore(RNG)
+    made.restore(KEY)
     return made
 
 
 def test_restoring_a_steady_lab_does_not_wait(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:
     before = clock.now()
-    fake_docker_world(lab, journal).restore(RNG)
+    fake_docker_world(lab, journal).restore(KEY)
     assert clock.now() == before
 
 
 def test_restoring_waits_until_what_was_mended_serves_again(world: DockerWorld, lab: FakeLab, clock: FakeClock) -> None:
     lab.kill(Service.AUTH)
     before = clock.now()
-    world.restore(RNG)
+    world.restore(KEY)
     assert 2.0 <= clock.now() - before < 8.0
 
 
 def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, lab: FakeLab) -> None:
     lab.services[Service.AUTH].kept_share = 0.5  # of a leak that nobody has written down
-    world.restore(RNG)
+    world.restore(KEY)
     assert lab.services[Service.AUTH].kept_share == 0.0
 
 
-def test_restoring_renews_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
+def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     lab.services[Service.PAYMENTS].full_disk = True
     before = clock.now()
-    world.restore(RNG)
+    world.restore(KEY)
     assert not lab.services[Service.PAYMENTS].full_disk
     assert 12.0 < clock.now() - before < 20.0
 
@@ -73,7 +72,7 @@ def test_restoring_renews_what_fails_for_a_reason_that_neither_labels_nor_journa
 def test_how_long_an_opening_takes_tells_nothing_of_the_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:
-    world.restore(RNG)
+    world.restore(KEY)
     before = clock.now()
     if fault is not None:
         world.inject(fault)
@@ -106,7 +105,7 @@ def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
 def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLab) -> None:
     crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
     step(world, Breaks(crowd))
-    step(world, Heals(crowd))
+    step(world, Ends(crowd))
     step(world)
     assert not lab.running_campaigns
 
@@ -118,7 +117,7 @@ def test_a_harmless_deploy_is_no_degradation_and_is_put_back_for_the_next_episod
     step(world)
     assert breaches(step(world)) == []
     assert lab.services[Service.AUTH].release == "1.5.0-sound"
-    world.restore(RNG)
+    world.restore(KEY)
     assert lab.services[Service.AUTH].release == "1.4.0"
 
 
@@ -131,7 +130,7 @@ def test_an_event_that_cannot_be_makes_the_episode_void(world: DockerWorld, lab:
 def test_a_lab_that_does_not_get_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
     lab.prometheus_gone = True
     with pytest.raises(WorldError) as caught:
-        fake_docker_world(lab, journal).restore(RNG)
+        fake_docker_world(lab, journal).restore(KEY)
     assert str(caught.value) == (
         "the lab is not in steady state after 30 s: Prometheus at http://fake does not answer: gone; "
         "next: mirr up; next: mirr logs SERVICE, or mirr down and mirr up"

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mirr.env.dice import following_seed, key_of
+from mirr.env import dice
+from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeError, Observation
 from mirr.env.reward import Outcome
-from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng, streams
+from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng
+from mirr.env.simulator import dice as compiled_dice
 from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations, seeding
+from mirr.env.simulator import operations
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.compiled import COMPILED, u64
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation
@@ -41,7 +43,7 @@ def told(observation: Observation) -> tuple[object, ...]:
         observation.steps_left,
         observation.last_action,
         observation.last_result,
-        observation.last_accepted,
+        observation.last_reason,
         observation.logs,
         observation.logs_of,
     )
@@ -117,16 +119,17 @@ def test_parameters_that_vary_vary_alike_alone_and_in_a_batch() -> None:
     assert_same_episodes(batch, list(range(60)), sets)
 
 
-def test_keys_and_faults_are_those_of_numpys_generators() -> None:
+def test_compiled_keys_and_draws_are_those_of_the_pure_ones() -> None:
     others = [int(seed) for seed in np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)]
     for seed in [*range(200), 2**32 - 1, 2**32, 2**63, 2**64 - 1, *others]:
-        of = streams(seed)
-        common = tuple(u64(word) for word in seeding.entropy(u64(seed)))
-        assert int(of.scenario.integers(len(ALL_FAULTS))) == seeding.below(common, seeding.SCENARIO, len(ALL_FAULTS))
-        assert key_of(of.world) == int(seeding.output(common, seeding.WORLD, 0))
-        assert key_of(of.noise) == int(seeding.output(common, seeding.NOISE, 0))
-    ours, numpys = streams(99), np.random.default_rng(99).spawn(3)
-    assert ours.noise.random() == numpys[2].random()
+        root = dice.root_of(seed)
+        assert int(compiled_dice.root_of(u64(seed))) == root
+        for stream in dice.Stream:
+            key = dice.stream_key(root, stream)
+            assert int(compiled_dice.stream_key(u64(root), int(stream))) == key
+            assert int(compiled_dice.draw(u64(key), 5)) == dice.draw(key, 5)
+            assert compiled_dice.below(u64(key), 5, 20) == dice.below(key, 5, 20)
+            assert compiled_dice.uniform_at(u64(key), 5) == dice.uniform(key, 5)
 
 
 def test_actions_lie_where_the_vocabulary_has_them() -> None:

@@ -263,8 +263,8 @@ def test_version_1_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as caught:
         play_back(read_rollout(path))
     assert str(caught.value) == (
-        f"{path} has schema version 1, which can be read but not played back: it does not hold what the world "
-        "accepted, nor exact numbers; next: record the episode again"
+        f"{path} has schema version 1, which can be read but not played back: before version 3 a seed meant "
+        "another episode; next: record the episode again"
     )
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import astuple
 
 import numpy as np
 
+from mirr.env.dice import GOLDEN, Stream, below, mix, root_of, uniform
+from mirr.env.environment import Environment
 from mirr.env.scenario import draw, policy_rng, streams
+from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ALL_FAULTS, Fault
+from tests.env.fakes import FakeWorld
 
 
 def test_a_seed_stands_for_one_scenario() -> None:
@@ -27,24 +32,66 @@ def test_a_given_fault_takes_the_place_of_the_drawn_one() -> None:
 
 
 def test_a_given_fault_shifts_no_other_stream() -> None:
-    one, other = streams(7), streams(7)
-    draw(7, None, one.scenario)
-    draw(7, Fault.parse("crashed:auth"), other.scenario)
-    assert one.scenario.random() == other.scenario.random()
-    assert one.world.random() == other.world.random()
-    assert one.noise.random() == other.noise.random()
+    worlds = [FakeWorld(), FakeWorld()]
+    observations = [
+        Environment(world).reset(seed=7, fault=fault)[0]
+        for world, fault in zip(worlds, (None, Fault.parse("crashed:auth")), strict=True)
+    ]
+    assert worlds[0].restored_with == worlds[1].restored_with == streams(7).world
+    assert np.array_equal(observations[0].features, observations[1].features)
 
 
-def test_the_policys_dice_are_a_stream_of_their_own() -> None:
-    drawn = streams(7)
-    values = {rng.random() for rng in (drawn.scenario, drawn.world, drawn.noise, policy_rng(7))}
-    assert len(values) == 4
+def test_the_streams_of_a_seed_and_of_its_neighbours_have_different_keys() -> None:
+    keys = [key for seed in range(1000) for key in astuple(streams(seed))]
+    assert len(set(keys)) == 3000
+    assert all(0 <= key < 2**64 for key in keys)
 
 
-def test_the_policys_dice_do_not_show_the_seed() -> None:
+def test_a_seed_of_any_size_is_an_episode_of_its_own() -> None:
+    seeds = [0, 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 2**128, 2**128 + 2**64, 10**50]
+    assert len({streams(seed) for seed in seeds}) == len(seeds)
+    for seed in seeds:
+        environment = Environment(SimulatedWorld())
+        environment.reset(seed=seed)
+        assert draw(seed).seed == seed
+
+
+def unmixed(value: int) -> int:
+    """What `mix` made `value` from."""
+    value = undo_shift(value, 31) * pow(0x94D049BB133111EB, -1, 2**64) % 2**64
+    value = undo_shift(value, 27) * pow(0xBF58476D1CE4E5B9, -1, 2**64) % 2**64
+    return undo_shift(value, 30)
+
+
+def undo_shift(value: int, bits: int) -> int:
+    """The `z` of which `z ^ (z >> bits)` is `value`."""
+    found = value
+    for _ in range(64 // bits):
+        found = value ^ (found >> bits)
+    return found
+
+
+def test_the_policys_dice_do_not_lead_to_the_seed_or_to_another_stream() -> None:
     rng = policy_rng(7)
     sown = rng.bit_generator.seed_seq
     assert isinstance(sown, np.random.SeedSequence)
-    assert isinstance(sown.entropy, list)
-    assert 7 not in sown.entropy
     assert sown.spawn_key == ()
+    assert isinstance(sown.entropy, int)
+    root = root_of(7)
+    secrets = {7, root, *astuple(streams(7))}
+    # `mix` is public and can be undone, so the obvious ways back are tried.
+    assert unmixed(mix(sown.entropy)) == sown.entropy
+    found = {sown.entropy, unmixed(sown.entropy), unmixed(unmixed(sown.entropy))}
+    found |= {(each - (Stream.POLICY + 1) * GOLDEN) % 2**64 for each in found}
+    assert not found & secrets
+
+
+def test_draws_below_a_limit_are_even_and_uniform_ones_fill_their_range() -> None:
+    key = streams(1).scenario
+    counts = Counter(below(key, counter, 7) for counter in range(7000))
+    assert set(counts) == set(range(7))
+    assert 880 < min(counts.values()) <= max(counts.values()) < 1120
+    drawn = [uniform(key, counter) for counter in range(5000)]
+    assert 0.0 <= min(drawn) < 0.001
+    assert 0.999 < max(drawn) < 1.0
+    assert abs(sum(drawn) / 5000 - 0.5) < 0.02

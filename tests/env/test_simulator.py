@@ -11,7 +11,7 @@ from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.rollout import play
-from mirr.env.scenario import draw
+from mirr.env.scenario import draw, streams
 from mirr.env.simulator.bench import single_steps_per_s
 from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
 from mirr.env.simulator.profile import quantile
@@ -24,6 +24,7 @@ from mirr.env.vocabulary import (
     FaultMode,
     Feature,
     Fix,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -44,7 +45,7 @@ WRONG_FIXES: list[tuple[Fault, Fix]] = [
 def broken(fault: Fault | None, seed: int = 1) -> SimulatedWorld:
     """A simulated world with `fault` in it."""
     world = SimulatedWorld()
-    world.restore(np.random.default_rng(seed))
+    world.restore(streams(seed).world)
     if fault is not None:
         world.inject(fault)
     return world
@@ -146,9 +147,9 @@ def test_what_cannot_be_done_is_refused_in_words() -> None:
         (world.apply(ScaleUp(Service.ORDERS)), world.apply(ScaleUp(Service.ORDERS)))[1],
     ]
     assert refused == [
-        ActionResult(accepted=False, text="auth is not running, nothing to scale"),
-        ActionResult(accepted=False, text="auth has no earlier release"),
-        ActionResult(accepted=False, text="orders is already at its largest size"),
+        ActionResult(reason=Reason.NOT_RUNNING, text="auth is not running, nothing to scale"),
+        ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="auth has no earlier release"),
+        ActionResult(reason=Reason.LARGEST_SIZE, text="orders is already at its largest size"),
     ]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 
-import numpy as np
 import pytest
 
 from mirr.env.dice import following_seed, noise_factors
 from mirr.env.environment import Environment
+from mirr.env.scenario import streams
 from mirr.env.simulator import dice
 from mirr.env.simulator.compiled import numbers, u64
 from mirr.env.simulator.parameters import ParameterError
@@ -22,7 +22,7 @@ from mirr.env.vocabulary import Service
 def test_off_by_default_and_then_every_episode_has_the_files_parameters() -> None:
     world = SimulatedWorld()
     for seed in range(5):
-        world.restore(np.random.default_rng(seed))
+        world.restore(streams(seed).world)
         assert world.parameters == default_parameters()
 
 

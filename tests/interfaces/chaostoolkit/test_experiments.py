@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -103,7 +102,7 @@ def test_whatever_happens_everything_is_put_back_in_the_lab_that_was_asked_for(f
 @pytest.mark.parametrize("service", Service)
 def test_the_journeys_that_are_spared_are_those_that_go_well_without_the_service(service: Service) -> None:
     world = SimulatedWorld()
-    world.restore(np.random.default_rng(1))
+    world.restore(1)
     world.inject(Fault(FaultMode.CRASHED, service))
     for _ in range(3):
         world.advance(2.0)
