@@ -281,6 +281,29 @@ def tail_of(place: int, latency: float) -> int:
 
 
 @jit
+def latency_beyond(histogram: Numbers, at: int, top: int, answers: float, share: float) -> float:
+    """The latency in seconds that `share` of the answers exceed, as Prometheus' histogram_quantile works it out.
+
+    The histogram of `answers` requests begins at `at`, and nothing is above its bucket `top`. Within a bucket, answers
+    are spread evenly. The bucket above the last bound stands for that bound. 0 where there are no answers.
+    """
+    if answers <= 0.0:
+        return 0.0
+    rest = share * answers
+    bucket = top
+    above = 0.0
+    while bucket > 0 and above + histogram[at + bucket] < rest:
+        above += histogram[at + bucket]
+        bucket -= 1
+    if bucket == BUCKETS - 1:
+        return float(BUCKET_BOUNDS[BUCKETS - 2])
+    count = histogram[at + bucket]
+    inside = min(1.0, (rest - above) / count) if count > 0.0 else 0.0
+    lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
+    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * inside)
+
+
+@jit
 def enter(into: Numbers, histogram: int, count: float, accept: float, latency: float) -> None:
     """Enter the latencies of `count` requests into a histogram: those turned away are answered at once."""
     served = count * accept

@@ -10,7 +10,7 @@ from typing import Any
 
 from mirr.env import dice
 from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import BUCKET_BOUNDS
+from mirr.env.simulator.callgraph import latency_beyond
 from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
 from mirr.env.simulator.dice import draw, gauge_draw, normal, uniform
 
@@ -69,7 +69,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
         errors = s[k.ERRORS + i]
         error_ratio = errors / answers if errors > 0.0 else 0.0
         calm = s[k.CALM + i] == answers
-        p95_s = (p[k.UNLOADED_P95 + i] if calm else _p95_s(s, p, i)) * (1.0 + P95_SCATTER * normal(drawn))
+        p95_s = (p[k.UNLOADED_P95 + i] if calm else _p95_of_counted(s, p, w, i)) * (1.0 + P95_SCATTER * normal(drawn))
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
     w[row + k.COLUMN_ERRORS] = error_ratio
@@ -104,26 +104,21 @@ def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) 
 
 
 @jit
-def _p95_s(s: Numbers, p: Numbers, i: int) -> float:
-    """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it. Looked for from above,
-    since it is near there; what was counted is done with."""
-    answers = s[k.ANSWERS + i]
+def p95_of(w: Numbers, top: int, answers: float) -> float:
+    """The p95 in seconds of the histogram in `w`, which has nothing above bucket `top`. Leaves the histogram empty."""
+    found = latency_beyond(w, k.HISTOGRAM, top, answers, 0.05)
+    for bucket in range(k.BUCKETS):
+        w[k.HISTOGRAM + bucket] = 0.0
+    return float(found)
+
+
+@jit
+def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int) -> float:
+    """The p95 in seconds of what service `i` answered in this window. Its late answers are then forgotten."""
     calm = s[k.CALM + i]
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS
-    rest = 0.05 * answers
-    found = BUCKET_BOUNDS[k.BUCKETS - 2]
-    above = s[late + k.BUCKETS - 1] + p[unloaded + k.BUCKETS - 1] * calm
-    if above < rest:
-        for place in range(k.BUCKETS - 1):
-            bucket = k.BUCKETS - 2 - place
-            count = s[late + bucket] + p[unloaded + bucket] * calm
-            if above + count >= rest or bucket == 0:
-                lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
-                inside = min(1.0, (rest - above) / count) if count > 0.0 else 0.0
-                found = BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * inside
-                break
-            above += count
     for bucket in range(k.BUCKETS):
+        w[k.HISTOGRAM + bucket] = s[late + bucket] + p[unloaded + bucket] * calm
         s[late + bucket] = 0.0
-    return float(found)
+    return float(p95_of(w, k.BUCKETS - 1, s[k.ANSWERS + i]))

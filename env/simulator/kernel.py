@@ -45,7 +45,7 @@ from mirr.env.simulator.layout import (
     SURGE,
     SURGE_SUM,
     TICK_S,
-    UNEVEN,
+    UNKNOWN,
     UP,
     WAIT,
 )
@@ -119,7 +119,7 @@ def stop(s: Numbers, i: int) -> None:
     s[WAIT + i] = 0.0
     s[SHED + i] = 0.0
     s[SURGE + i] = 0.0
-    s[PACE] = UNEVEN
+    s[PACE] = UNKNOWN
 
 
 @inlined

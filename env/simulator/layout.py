@@ -134,9 +134,9 @@ SCATTER: Final = 224  # their variance
 LATE: Final = 227  # a histogram per service, of answers whose latencies are not those of an unloaded service
 
 # Values of PACE.
-UNEVEN: Final = 0.0
-EVEN: Final = 1.0  # nothing boots, waits or has changed since the shares were worked out
-ROOMY: Final = 2.0  # even, and the quotas have room for any tick that is to be expected
+UNKNOWN: Final = 0.0
+TICKS: Final = 1.0
+ROOMY: Final = 2.0  # nothing boots, waits or has changed, and the quotas have room for any tick that is to be expected
 FULL: Final = 3.0  # roomy but for the service that a campaign is on: its queue is full
 
 # What a process that has ended would have written last: so many numbers per service.

@@ -11,7 +11,6 @@ from mirr.env.simulator import layout as k
 from mirr.env.simulator.callgraph import follow
 from mirr.env.simulator.compiled import Numbers, inlined, jit
 from mirr.env.simulator.kernel import stop, tick
-from mirr.env.simulator.stretches import find_pace
 
 
 @inlined
@@ -36,7 +35,6 @@ def find_steady(s: Numbers, p: Numbers) -> None:
     s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
     follow(s, p)
     forget_window(s)
-    find_pace(s, p)
 
 
 @jit
@@ -105,7 +103,7 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
-    s[k.PACE] = k.UNEVEN
+    s[k.PACE] = k.UNKNOWN
 
 
 @jit
@@ -143,7 +141,6 @@ def inject(s: Numbers, p: Numbers, key: Any, mode: int, i: int) -> bool:
             return False
         tick(s, p, key)
     forget_window(s)
-    find_pace(s, p)
     return True
 
 

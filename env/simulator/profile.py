@@ -7,6 +7,8 @@ import math
 
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.simulator import layout as k
+from mirr.env.simulator.callgraph import latency_beyond
+from mirr.env.simulator.compiled import numbers
 from mirr.env.simulator.dice import arrival_tables
 from mirr.env.simulator.layout import BOUNDS
 from mirr.env.simulator.parameters import Parameters
@@ -51,22 +53,6 @@ def shares(found: Paths, sigma: float) -> list[float]:
     return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
 
 
-def quantile(q: float, counts: list[float]) -> float:
-    """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it; 0 of nothing."""
-    total = sum(counts)
-    if total <= 0.0:
-        return 0.0
-    rank = q * total
-    seen = 0.0
-    lower = 0.0
-    for bound, count in zip(BOUNDS, counts, strict=False):
-        if count > 0.0 and seen + count >= rank:
-            return lower + (bound - lower) * (rank - seen) / count
-        seen += count
-        lower = bound
-    return BOUNDS[-1]
-
-
 def rules(parameters: Parameters) -> list[float]:
     """The parameters as the kernel reads them, in the order of `layout`."""
     q = parameters
@@ -104,7 +90,7 @@ def rules(parameters: Parameters) -> list[float]:
         row[k.REQUEST_CPU + i] = own.request_cpu_s
         row[k.OWN_LATENCY + i] = mean_s([(1.0, own.latency_p50_s)], q.latency_sigma)
         row[k.UNLOADED_MEAN + i] = mean_s(found[service], q.latency_sigma)
-        row[k.UNLOADED_P95 + i] = quantile(0.95, unloaded)
+        row[k.UNLOADED_P95 + i] = latency_beyond(numbers(unloaded), 0, k.BUCKETS - 1, sum(unloaded), 0.05)
         row[k.BASE_MEMORY + i] = own.base_memory_mb
         row[k.CROWD_RATE + i] = q.surge_rate(service)
         row[k.CROWD_CPU + i] = own.surge_request_cpu_s

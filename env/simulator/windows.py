@@ -12,7 +12,6 @@ from typing import Any
 
 from mirr.env.simulator import layout as k
 from mirr.env.simulator.callgraph import (
-    BUCKET_BOUNDS,
     bucket_of,
     enter,
     follow,
@@ -25,7 +24,7 @@ from mirr.env.simulator.callgraph import (
 )
 from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
 from mirr.env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
-from mirr.env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
+from mirr.env.simulator.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
 
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
@@ -148,8 +147,15 @@ def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: floa
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
         return
-    asked = 1.0 if count + campaign[0] > 0.0 else 0.0
-    _show(s, p, key, w, i, count, campaign, asked * s[k.BAD + i], asked * s[k.P95 + i])
+    answers = count + campaign[0]
+    error_ratio = p95_s = 0.0
+    if answers > 0.0:
+        error_ratio = s[k.BAD + i]
+        p95_s = s[k.P95 + i]
+        if p95_s < 0.0:
+            enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers)
+    _show(s, p, key, w, i, count, campaign, error_ratio, p95_s)
 
 
 @inlined
@@ -168,8 +174,9 @@ def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, cam
         if p95_s < 0.0:
             accept = s[k.ACCEPT + k.ORDERS]
             enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
-            enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = _p95_of_histogram(w, k.BUCKETS - 1, answers)
+            if surge > 0.0:
+                enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers)
     _show(s, p, key, w, k.ORDERS, count, campaign, error_ratio, p95_s)
 
 
@@ -272,8 +279,7 @@ def _learn_latencies(s: Numbers, p: Numbers) -> None:
     _learn_hold(s, k.ORDERS)
     s[k.P95 + k.ORDERS] = p[k.UNLOADED_P95 + k.ORDERS]
     if not orders_are_calm(s):
-        alone = s[k.INVADED] != k.ORDERS
-        s[k.P95 + k.ORDERS] = _p95_around(s[k.TOTAL + k.ORDERS], s[k.ACCEPT + k.ORDERS]) if alone else -1.0
+        s[k.P95 + k.ORDERS] = -1.0
     s[k.P95 + k.GATEWAY] = p[k.UNLOADED_P95 + k.GATEWAY]
     if not gateway_is_calm(s):
         s[k.P95 + k.GATEWAY] = -1.0
@@ -286,8 +292,7 @@ def _learn_latencies(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
-    calm = undisturbed(s, i)
-    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if calm else _p95_around(s[k.TOTAL + i], s[k.ACCEPT + i])
+    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if undisturbed(s, i) else -1.0
     _learn_hold(s, i)
 
 
@@ -295,28 +300,6 @@ def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
 def _learn_hold(s: Numbers, i: int) -> None:
     """How many requests are in a service besides its queue is so many seconds' worth of them."""
     s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
-
-
-@jit
-def _p95_around(latency: float, accept: float) -> float:
-    """As of a histogram with answers around one latency, and those that were turned away at once."""
-    place = bucket_of(0.9 * latency)
-    tail = tail_of(place, latency)
-    upper = accept if tail == place else 0.25 * accept
-    if upper >= 0.05:
-        return _within(tail, 0.05 / upper)
-    if accept >= 0.05:
-        return _within(place, (0.05 - upper) / (accept - upper))
-    return _within(0, (0.05 - accept) / (1.0 - accept))
-
-
-@inlined
-def _within(bucket: int, share: float) -> float:
-    """The latency that so large a share of a bucket's answers are beyond; the last bound in the bucket above it."""
-    if bucket == k.BUCKETS - 1:
-        return float(BUCKET_BOUNDS[k.BUCKETS - 2])
-    lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
-    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * share)
 
 
 @jit
@@ -334,19 +317,4 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
     if surge > 0.0:
         enter(w, k.HISTOGRAM, surge, accept, own_s)
         top = k.BUCKETS - 1
-    return float(_p95_of_histogram(w, top, answers))
-
-
-@jit
-def _p95_of_histogram(w: Numbers, top: int, answers: float) -> float:
-    """Of so many answers, none above the bucket `top`; they are taken out again."""
-    rest = 0.05 * answers
-    bucket = top
-    above = 0.0
-    while bucket > 0 and above + w[k.HISTOGRAM + bucket] < rest:
-        above += w[k.HISTOGRAM + bucket]
-        bucket -= 1
-    count = w[k.HISTOGRAM + bucket]
-    for each in range(k.BUCKETS):
-        w[k.HISTOGRAM + each] = 0.0
-    return float(_within(bucket, min(1.0, (rest - above) / count) if count > 0.0 else 0.0))
+    return float(p95_of(w, top, answers))
