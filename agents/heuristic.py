@@ -27,7 +27,6 @@ from mirr.env.world import Level, LogLine
 
 PATIENCE_STEPS = 6  # a fix that has not helped by then was not it
 CALM_STEPS = 2  # without anything that stands out, before an alarm is called false
-REFUSALS = ("no earlier release", "not running", "already at")
 
 _RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
@@ -119,7 +118,7 @@ class HeuristicPolicy:
         assert self._fixed_step is not None
         assert self._committed is not None
         waited = observation.step - self._fixed_step
-        refused = waited == 1 and any(words in observation.last_result for words in REFUSALS)
+        refused = waited == 1 and not observation.last_accepted
         if waited >= 2 and not refused and reading.is_well(self._committed.service):
             self._evidence.forget(self._committed.service)
             self._evidence.mended.add(self._committed)

@@ -19,11 +19,11 @@ from mirr.chaos.campaigns import Heartbeat, HttpCampaigns
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import FleetError
-from mirr.chaos.healer import Healer
-from mirr.chaos.healing import open_healer
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile
 from mirr.chaos.limits import Limits
+from mirr.chaos.open_reverter import open_reverter
+from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
@@ -78,10 +78,10 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
 
 
-def assemble_healer(lab: str, *, answer_s: int | None = None) -> Healer:
+def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
     """What puts the lab back, from whatever is left of it; an engine that takes longer than `answer_s` for an answer
     is one that does not answer. Raises LabError."""
-    return open_healer(connect(answer_s=answer_s), lab)
+    return open_reverter(connect(answer_s=answer_s), lab)
 
 
 def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patience | None = None) -> DockerWorld:

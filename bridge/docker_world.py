@@ -16,6 +16,7 @@ from mirr.chaos.errors import ChaosError
 from mirr.chaos.fleet import Fleet
 from mirr.env.logs import digest
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
+from mirr.env.results import result_of
 from mirr.env.vocabulary import (
     STEADY_RELEASE,
     Action,
@@ -24,11 +25,12 @@ from mirr.env.vocabulary import (
     Deploys,
     Diagnose,
     DiagnoseNone,
+    Ends,
     Event,
     Fault,
     FaultMode,
     Feature,
-    Heals,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -46,7 +48,7 @@ class Patience:
 
     steady_timeout_s: float = 30.0
     steady_window_s: float = 1.5  # steady state has to hold for this long
-    renew_after_s: float = 12.0  # what is not steady by then gets a new container with fresh data
+    recreate_after_s: float = 12.0  # what is not steady by then gets a new container with fresh data
     poll_s: float = 0.2
     landed_timeout_s: float = 15.0
     landed_window_s: float = 1.0
@@ -105,7 +107,7 @@ class DockerWorld:
         self._stages.clear()
         self._sound.clear()
         try:
-            done = self._chaos.heal()
+            done = self._chaos.revert()
             self._await_steady(hold_s=self._patience.steady_window_s if done else 0.0)
         except ChaosError as error:
             raise WorldError(str(error)) from error
@@ -128,7 +130,7 @@ class DockerWorld:
                 case Breaks(fault):
                     self._stages.append(Stage(fault, self._now(), self._chaos.begin(fault)))
                     self._run_stages()
-                case Heals(fault):
+                case Ends(fault):
                     self._stages = [stage for stage in self._stages if stage.fault != fault]
                     self._chaos.end(fault)
                 case Deploys(service):
@@ -194,9 +196,9 @@ class DockerWorld:
             return
         self._closed = True
         try:
-            self._chaos.heal()
+            self._chaos.revert()
         except ChaosError:
-            pass  # the journal keeps what is open, and the next `up`, `reset` or `revert` heals from it
+            pass  # the journal keeps what is open, and the next `up`, `reset` or `revert` starts from it
         finally:
             self._chaos.close()
             self._held.__exit__(None, None, None)
@@ -209,40 +211,35 @@ class DockerWorld:
 
     def _apply(self, action: Action) -> ActionResult:
         match action:
-            case Wait():
-                return ActionResult(accepted=True, text="waited")
-            case Diagnose(service, mode):
-                return ActionResult(accepted=True, text=f"diagnosis noted: {mode} on {service}")
-            case DiagnoseNone():
-                return ActionResult(accepted=True, text="diagnosis noted: nothing is broken")
+            case Wait() | Diagnose() | DiagnoseNone():
+                return result_of(action)
             case CheckLogs(service):
-                lines = self._logs(service)
-                return ActionResult(accepted=True, text=f"{len(lines)} lines of {service}'s log", logs=lines)
+                return result_of(action, logs=self._logs(service))
             case Restart(service):
                 self._fleet.restart(service)
-                return ActionResult(accepted=True, text=f"{service} is restarting")
-            case Rollback(service):
-                return self._roll_back(service)
-            case ScaleUp(service):
-                return self._scale_up(service)
+                return result_of(action)
+            case Rollback():
+                return self._roll_back(action)
+            case ScaleUp():
+                return self._scale_up(action)
             case _:
                 assert_never(action)
 
-    def _roll_back(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _roll_back(self, action: Rollback) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or state.previous_release is None:
-            return ActionResult(accepted=False, text=f"{service} has no earlier release")
-        self._fleet.deploy(service, state.previous_release, previous=None)
-        return ActionResult(accepted=True, text=f"{service} is going back to release {state.previous_release}")
+            return result_of(action, Reason.NO_EARLIER_RELEASE)
+        self._fleet.deploy(action.service, state.previous_release, previous=None)
+        return result_of(action, release=state.previous_release)
 
-    def _scale_up(self, service: Service) -> ActionResult:
-        state = self._fleet.state(service)
+    def _scale_up(self, action: ScaleUp) -> ActionResult:
+        state = self._fleet.state(action.service)
         if state is None or not state.running:
-            return ActionResult(accepted=False, text=f"{service} is not running, nothing to scale")
+            return result_of(action, Reason.NOT_RUNNING)
         if state.cpu_quota_us > state.steady_cpu_quota_us:
-            return ActionResult(accepted=False, text=f"{service} is already at its largest size")
-        self._fleet.resize(service, 2 * state.steady_cpu_quota_us)
-        return ActionResult(accepted=True, text=f"{service} has twice the CPU quota now")
+            return result_of(action, Reason.LARGEST_SIZE)
+        self._fleet.resize(action.service, 2 * state.steady_cpu_quota_us)
+        return result_of(action)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         now = self._wall_clock()
@@ -258,7 +255,7 @@ class DockerWorld:
         began = self._now()
         not_before = began + hold_s
         restarted: set[Service] = set()
-        renewed: set[Service] = set()
+        recreated: set[Service] = set()
 
         def problems(snapshot: Snapshot) -> list[str]:
             nonlocal not_before
@@ -267,11 +264,11 @@ class DockerWorld:
                 self._chaos.restart(service)
             restarted.update(swollen)
             stuck = set()
-            if not renewed and self._now() - began > patience.renew_after_s:
+            if not recreated and self._now() - began > patience.recreate_after_s:
                 stuck = {service for service in Service if service_breaches(snapshot, service)}
             for service in stuck:
-                self._fleet.renew(service, STEADY_RELEASE)
-            renewed.update(stuck)
+                self._fleet.recreate(service, STEADY_RELEASE)
+            recreated.update(stuck)
             if swollen or stuck:
                 not_before = self._now() + patience.steady_window_s
             found = breaches(snapshot)

@@ -12,15 +12,15 @@ from mirr.chaos.campaigns import Campaign, Campaigns, Heartbeat
 from mirr.chaos.errors import FleetError, JournalError, Refused
 from mirr.chaos.faults import FAULTS, Meter, Tools, deploy_over
 from mirr.chaos.fleet import Fleet
-from mirr.chaos.healer import TURN_FILE, Healer
 from mirr.chaos.journal import Journal
 from mirr.chaos.limits import Limits
+from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, Service
 from mirr.lab.names import SOUND_RELEASE
 
 INJECT_TURN_S = 10.0
-"""How long an injection waits for somebody else's heal or injection before it is refused."""
+"""How long an injection waits for somebody else's revert or injection before it is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Plan:
     container_id: str
     act: str
     lasts_s: float
-    undo: str  # how it is put back
+    revert: str  # how it is put back
 
 
 class _Lasting(TypedDict):
@@ -48,7 +48,7 @@ def _nothing() -> None:
 class Chaos:
     """What breaks one lab. Not safe to share between threads; one holder of a lab at a time.
 
-    `watched` sees to it that a reaper lives (chaos/reaper.py), which heals what outlives its time to live.
+    `watched` sees to it that a reaper lives (chaos/reaper.py), which reverts what outlives its time to live.
     """
 
     def __init__(
@@ -72,13 +72,15 @@ class Chaos:
         self._limits = limits or Limits()
         self._sleep = sleep
         self._watched = watched
-        self._healer = Healer(fleet, campaigns, journal, now=now)
-        self._mine: set[Fault] = set()  # injected by this process, and neither ended nor healed by it
+        self._reverter = Reverter(fleet, campaigns, journal, now=now)
+        self._mine: set[Fault] = set()  # injected by this process, and neither ended nor reverted by it
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
-        """Break something, until it is ended or healed. It lasts for as long as this process lives or, with `lease_s`,
-        for that long whoever lives; then the reaper heals it. Raises Refused and JournalError where nothing was done,
-        FleetError or CampaignError where something went wrong; what was begun is in the journal then."""
+        """Inject a fault. It stays until it is ended or reverted.
+
+        Without `lease_s`, it lasts while this process lives. With `lease_s`, it lasts that long, and then the reaper
+        reverts it. Raises Refused or JournalError where nothing was done. Raises FleetError or CampaignError where
+        something went wrong; the journal then holds what was begun."""
         for wait_s in self.begin(fault, lease_s=lease_s):
             self._sleep(wait_s)
 
@@ -110,11 +112,11 @@ class Chaos:
             raise FleetError(f"{fault.service} has no container to break; next: mirr up")
         row = FAULTS[fault.mode]
         return Plan(
-            container=state.name, container_id=state.container_id, act=row.blurb, lasts_s=lease_s, undo=row.undo
+            container=state.name, container_id=state.container_id, act=row.blurb, lasts_s=lease_s, revert=row.revert
         )
 
     def end(self, fault: Fault) -> None:
-        """The fault ends by itself, as incidents do. What it leaves behind is put back by `heal`. Raises FleetError
+        """The fault ends by itself, as incidents do. What it leaves behind is put back by `revert`. Raises FleetError
         or CampaignError; the fault stays in the journal then."""
         with self._turn():
             FAULTS[fault.mode].end(self._tools(None), fault.service)
@@ -122,7 +124,7 @@ class Chaos:
             self._journal.ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
-        """A harmless deploy: the next release as it should have been. `heal` renews it like any deploy."""
+        """A harmless deploy: the next release as it should have been. `revert` renews it like any deploy."""
         with self._turn():
             self._fleet.remember()
             self._journal.deploying(service, SOUND_RELEASE, **self._lasting(None))
@@ -136,24 +138,24 @@ class Chaos:
             self.inject(fault)
             yield
         finally:
-            self.heal()
+            self.revert()
 
     def lost_lease(self) -> str | None:
         """Why a fault that this process injected does not hold any more, or None."""
         if self._heartbeat.lost is not None:
             return self._heartbeat.lost
         gone = self._mine - set(self.open_faults())
-        return f"{min(map(str, gone))} was put back by somebody else" if gone else None
+        return f"{min(map(str, gone))} was reverted by somebody else" if gone else None
 
     def open_faults(self) -> list[Fault]:
         """What is injected and not reverted, as the journal on disk has it."""
         return [entry.fault for entry in self._journal.open_faults()]
 
-    def heal(self) -> list[str]:
-        """Put everything back to how the lab was made, as Healer does. Raises Unhealed."""
+    def revert(self) -> list[str]:
+        """Put everything back to how the lab was made, as Reverter does. Raises NotReverted."""
         self._heartbeat.release()
         self._mine.clear()
-        return self._healer.heal()
+        return self._reverter.revert()
 
     def restart(self, service: Service) -> None:
         """A new process for a service that is in the way of steady state, e.g. one whose memory is full."""
@@ -174,7 +176,7 @@ class Chaos:
             ) from error
         with turn(self._journal.folder / TURN_FILE, timeout_s=INJECT_TURN_S) as got:
             if not got:
-                raise Refused("somebody else is injecting or healing in this lab; next: try again, or mirr revert")
+                raise Refused("somebody else is injecting or reverting in this lab; next: try again, or mirr revert")
             yield
 
     def _lasting(self, lease_s: float | None) -> _Lasting:

@@ -151,7 +151,7 @@ class DockerFleet:
             lambda: self._api.update_container(self._container(service), cpu_quota=cpu_quota_us),
         )
 
-    def regain_limits(self, service: Service) -> None:
+    def reset_limits(self, service: Service) -> None:
         def act() -> None:
             found = self._own(Role.SERVICE, service)
             host = self._api.inspect_container(self._container(service))["HostConfig"]
@@ -172,8 +172,8 @@ class DockerFleet:
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
         self._asked(f"deploy {release} to {service}", lambda: self._replace(service, release, previous, fresh=False))
 
-    def renew(self, service: Service, release: str) -> None:
-        self._asked(f"renew {service}", lambda: self._replace(service, release, None, fresh=True))
+    def recreate(self, service: Service, release: str) -> None:
+        self._asked(f"recreate {service}", lambda: self._replace(service, release, None, fresh=True))
 
     def _replace(self, service: Service, release: str, previous: str | None, *, fresh: bool) -> None:
         rows = self._own(Role.SERVICE, service)
@@ -190,7 +190,7 @@ class DockerFleet:
         for row in rows:
             self._remove(row["Id"])
         if fresh:
-            self._renew_volume(made)
+            self._recreate_volume(made)
         self._create(config, made["Name"])
 
     def _create(self, config: Blueprint, name: str) -> None:
@@ -201,7 +201,7 @@ class DockerFleet:
         with suppress(NotFound):  # somebody else took it away: it is gone, which is what was asked for
             self._api.remove_container(container, force=True)
 
-    def _renew_volume(self, blueprint: Blueprint) -> None:
+    def _recreate_volume(self, blueprint: Blueprint) -> None:
         for mount in blueprint["Mounts"]:
             if mount["Type"] != "volume" or mount["Destination"] != _DATA_PATH:
                 continue
@@ -221,10 +221,10 @@ class DockerFleet:
         project = blueprint["Config"]["Labels"].get(COMPOSE_PROJECT, self.lab)
         return {LABEL_LAB: self.lab, COMPOSE_PROJECT: project, COMPOSE_VOLUME: name.removeprefix(f"{project}_")}
 
-    def revive(self, part: Part) -> None:
-        self._asked(f"revive {part}", lambda: self._revive(part))
+    def mend(self, part: Part) -> None:
+        self._asked(f"mend {part}", lambda: self._mend_part(part))
 
-    def _revive(self, part: Part) -> None:
+    def _mend_part(self, part: Part) -> None:
         name = compose_name(part.role, part.service)
         container = part.container_id
         if container is not None and part.drifted:

@@ -2,7 +2,7 @@
 
 ChaosError
 ├── FleetError      the engine did not do what was asked of a container
-│   └── Unhealed    something could not be put back; the rest was
+│   └── NotReverted    something could not be put back; the rest was
 ├── CampaignError   the load generator did not do what was asked of it
 │   └── GeneratorAway   nobody listens there: it is not there, or still starting, and so has no campaigns
 ├── JournalError    what is about to be done could not be written down, so it was not done
@@ -22,7 +22,7 @@ class FleetError(ChaosError):
     """The engine did not do what was asked of a container."""
 
 
-class Unhealed(FleetError):
+class NotReverted(FleetError):
     """Something could not be put back. The rest was: `done` says what, in words."""
 
     def __init__(self, problems: Sequence[str], done: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ class Mend(IntEnum):
 
     NOTHING = 0
     RESTART = 1  # a new process: it was down, or its memory is full of a leak
-    RENEW = 2  # a new container with fresh data: a release was changed
+    RECREATE = 2  # a new container with fresh data: a release was changed
 
 
 VANGUARD = 0.75
@@ -105,7 +105,7 @@ class FaultPlan:
     end: Callable[[Tools, Service], None]  # as such an incident ends by itself, without anybody's fix
     mend: Mend
     blurb: str  # what happens, for a person who injects it
-    undo: str  # how a heal puts it back, for a person who asks beforehand
+    revert: str  # how it is reverted, for a person who asks beforehand
 
 
 def _kill(tools: Tools, service: Service) -> Iterator[float]:
@@ -183,28 +183,28 @@ FAULTS: dict[FaultMode, FaultPlan] = {
         end=_start,
         mend=Mend.RESTART,
         blurb="SIGKILL to its process; it stays down and callers are refused",
-        undo="the process is started again",
+        revert="the process is started again",
     ),
     FaultMode.MEMORY_LEAK: FaultPlan(
         inject=_leak,
         end=_send_the_leaking_client_away,
         mend=Mend.RESTART,
         blurb="a client sends a new key each time; memory climbs until the OOM killer",
-        undo="the client is sent away and the process restarted",
+        revert="the client is sent away and the process restarted",
     ),
     FaultMode.OVERLOADED: FaultPlan(
         inject=_crowd,
         end=_send_the_crowd_home,
         mend=Mend.NOTHING,
         blurb="a flash crowd offers more work than its CPU quota can do",
-        undo="the crowd is sent home",
+        revert="the crowd is sent home",
     ),
     FaultMode.BAD_DEPLOY: FaultPlan(
         inject=_deploy,
         end=_roll_back,
-        mend=Mend.RENEW,
+        mend=Mend.RECREATE,
         blurb=f"release {NEXT_RELEASE} is deployed over {STEADY_RELEASE}",
-        undo=f"the container is replaced by one of {STEADY_RELEASE} with fresh data",
+        revert=f"the container is replaced by one of {STEADY_RELEASE} with fresh data",
     ),
 }
 

@@ -76,16 +76,16 @@ class Fleet(Protocol):
     def resize(self, service: Service, cpu_quota_us: int) -> None:
         """Give the service another CPU quota, in microseconds a period, while it runs."""
 
-    def regain_limits(self, service: Service) -> None:
+    def reset_limits(self, service: Service) -> None:
         """Give the service the limits back that it was made with, while it runs."""
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
         """Replace the container by one of `release`, data kept; `previous` is what a rollback goes back to."""
 
-    def renew(self, service: Service, release: str) -> None:
+    def recreate(self, service: Service, release: str) -> None:
         """Replace the container by one of `release` with fresh data, and drop what stands beside it."""
 
-    def revive(self, part: Part) -> None:
+    def mend(self, part: Part) -> None:
         """Whatever `part` lacks: make it again, start it, let it go on, end and start it, give it its limits."""
 
     def remember(self) -> None:

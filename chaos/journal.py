@@ -1,4 +1,4 @@
-"""The journal: what is about to be done is on disk before it is done, so a killed run leaves a trace to heal from."""
+"""The journal: what is about to be done is on disk before it is done, so a killed run leaves a trace to revert from."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Journal:
         return max(times, default=0.0)
 
     def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
-        """The line as an act; None where it was written by another version and names nothing that we could heal."""
+        """The line as an act; None where it was written by another version and names nothing that we could revert."""
         try:
             fault = Fault.parse(entry["fault"]) if "fault" in entry else None
             service = parse_service(entry["service"]) if fault is None else fault.service

@@ -1,7 +1,10 @@
-"""The reaper of one lab: a small process of its own that heals what outlives its time to live, whoever injected it and
-however that one died. `python -m mirr.chaos.reaper LAB FOLDER`; one a lab, started by whoever injects.
+"""The reaper of one lab: a small process that reverts a fault when its lease is over.
 
-While it only watches the journal it needs the standard library alone: what talks to the engine is imported to heal.
+It does so even where the process that injected the fault was killed. It runs as
+`python -m mirr.chaos.reaper LAB FOLDER`. A lab has one; the process that injects starts it.
+
+While it only watches the journal, it needs nothing but the standard library. It imports the code that talks to the
+engine when it has something to revert.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ class Rhythm:
 
     poll_s: float = 0.5
     idle_s: float = 30.0  # with nothing open
-    retry_s: float = 2.0  # after a heal that failed, and twice as long after each further one
+    retry_s: float = 2.0  # after a revert that failed, and twice as long after each further one
     longest_retry_s: float = 30.0
-    give_up_s: float = 600.0  # of failing; the next command heals all the same
+    give_up_s: float = 600.0  # of failing; the next command reverts all the same
 
 
 def ensure(lab: str, folder: Path) -> None:
@@ -67,14 +70,14 @@ def ensure(lab: str, folder: Path) -> None:
 
 def watch(
     journal: Journal,
-    heal: Callable[[], list[str]],
+    revert: Callable[[], list[str]],
     *,
     rhythm: Rhythm,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Heal whatever has outlived its time, until nothing has been open for a while or the lab is gone."""
+    """Revert whatever has outlived its time, until nothing has been open for a while or the lab is gone."""
     seen_open = now()
     failing_since: float | None = None
     retry_s = rhythm.retry_s
@@ -87,7 +90,7 @@ def watch(
             sleep(rhythm.poll_s)
             continue
         try:
-            say(f"a fault has outlived its time: {'; '.join(heal()) or 'nothing to put back'}")
+            say(f"a fault has outlived its time: {'; '.join(revert()) or 'nothing to revert'}")
             failing_since, retry_s = None, rhythm.retry_s
         except ChaosError as error:
             say(f"could not put everything back, next try in {retry_s:g} s: {error}")
@@ -106,14 +109,14 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
         return []
 
 
-def _heal(lab: str) -> list[str]:
+def _revert(lab: str) -> list[str]:
     """Put back what has outlived its time, with an engine and containers found anew. Raises ChaosError."""
-    from mirr.chaos.healing import open_healer
+    from mirr.chaos.open_reverter import open_reverter
     from mirr.lab.engine import connect
     from mirr.lab.errors import LabError
 
     try:
-        return open_healer(connect(), lab).heal_expired()
+        return open_reverter(connect(), lab).revert_expired()
     except LabError as error:
         raise ChaosError(str(error)) from error
 
@@ -130,7 +133,7 @@ def main(arguments: list[str]) -> None:
         with turn(folder / LOCK_FILE, timeout_s=0) as alone:
             if not alone:
                 return
-            watch(journal, lambda: _heal(lab), rhythm=Rhythm(), say=_say)
+            watch(journal, lambda: _revert(lab), rhythm=Rhythm(), say=_say)
         # Whoever injected while we were leaving saw the lock held and started nobody.
         if not folder.is_dir() or not _dues(journal, _say):
             return

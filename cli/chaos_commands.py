@@ -13,7 +13,7 @@ from mirr.cli.options import DryRunOption, JsonOption, LabOption
 if TYPE_CHECKING:
     from mirr.bridge.status import Status
     from mirr.chaos.chaos import Plan
-    from mirr.chaos.healer import Step
+    from mirr.chaos.reverter import Step
     from mirr.env.vocabulary import Fault
 
 REVERT_ANSWER_S = 5
@@ -132,7 +132,7 @@ def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
             "id": plan.container_id[:12],
             "act": plan.act,
             "lasts_s": plan.lasts_s,
-            "undo": plan.undo,
+            "revert": plan.revert,
         }
         typer.echo(json.dumps({"lab": lab, "dry_run": True, "fault": str(fault), "plan": [step]}))
         return
@@ -140,25 +140,25 @@ def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
     typer.echo(f"  container  {plan.container} ({plan.container_id[:12]})")
     typer.echo(f"  act        {plan.act}")
     typer.echo(f"  lasts      {plan.lasts_s:g} s at most")
-    typer.echo(f"  undo       {plan.undo}")
+    typer.echo(f"  revert     {plan.revert}")
     typer.echo("nothing was done", err=True)
 
 
 def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Put everything back, whoever broke it: the kill switch. Takes no turn, so it works in mid-episode too."""
-    from mirr.bridge.assembly import assemble_healer
-    from mirr.chaos.errors import Unhealed
+    from mirr.bridge.assembly import assemble_reverter
+    from mirr.chaos.errors import NotReverted
 
-    healer = assemble_healer(lab, answer_s=REVERT_ANSWER_S)
+    reverter = assemble_reverter(lab, answer_s=REVERT_ANSWER_S)
     if dry_run:
-        _print_steps(lab, healer.plan(), as_json=as_json)
+        _print_steps(lab, reverter.plan(), as_json=as_json)
         return
     try:
-        done = healer.heal()
-    except Unhealed as error:
+        done = reverter.revert()
+    except NotReverted as error:
         _print_done(lab, error.done, as_json=as_json)
         raise
-    _print_done(lab, done or ([] if as_json else ["nothing to put back"]), as_json=as_json)
+    _print_done(lab, done or ([] if as_json else ["nothing to revert"]), as_json=as_json)
 
 
 def _print_done(lab: str, done: list[str], *, as_json: bool) -> None:

@@ -21,13 +21,13 @@ BAD_NEWS = 1
 STEADY_WINDOW_S = 2.0
 
 
-def heal(lab: str) -> None:
+def revert(lab: str) -> None:
     """Put back whatever is broken in a lab that is up."""
-    from mirr.bridge.assembly import assemble_healer
+    from mirr.bridge.assembly import assemble_reverter
     from mirr.chaos.errors import ChaosError
 
     try:
-        assemble_healer(lab).heal()
+        assemble_reverter(lab).revert()
     except ChaosError as error:
         raise LabError(f"{error}; or begin anew with: {make_target('down', lab)}") from error
 
@@ -80,7 +80,7 @@ def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
         places = bring_up(
             lab,
             report,
-            heal=heal,
+            revert=revert,
             remember=remember,
             wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report),
         )
@@ -106,7 +106,7 @@ def _lab_flag(lab: str) -> str:
 
 def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Remove the lab's containers, networks and volumes, and nothing else."""
-    from mirr.chaos.healer import TURN_FILE, TURN_S
+    from mirr.chaos.reverter import TURN_FILE, TURN_S
     from mirr.chaos.turns import turn
     from mirr.lab.engine import connect
     from mirr.lab.lab import take_down

@@ -57,7 +57,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (LabError, WorldError, ChaosError) as error:
         return _told(str(error), WORLD_FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _told("interrupted; what is half done is healed by the next mirr command", INTERRUPTED)
+        return _told("interrupted; what is half done is reverted by the next mirr command", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

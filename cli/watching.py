@@ -21,8 +21,8 @@ from mirr.env.vocabulary import (
     Diagnose,
     DiagnoseNone,
     Diagnosis,
+    Ends,
     Feature,
-    Heals,
     Service,
     action_text,
 )
@@ -128,7 +128,7 @@ def faults_text(scenario: Scenario) -> str:
         match entry.event:
             case Breaks(fault):
                 told.append(f"{fault}{when}")
-            case Heals(fault):
+            case Ends(fault):
                 told.append(f"{fault} ends by itself{when}")
             case Deploys(service):
                 told.append(f"harmless deploy of {service}{when}")

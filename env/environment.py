@@ -21,11 +21,12 @@ from mirr.env.vocabulary import (
     CheckLogs,
     Deploys,
     Diagnosis,
+    Ends,
     Event,
     Fault,
     FaultMode,
     Feature,
-    Heals,
+    Reason,
     Service,
     action_text,
 )
@@ -56,9 +57,14 @@ class Observation:
     steps_left: int
     last_action: Action | None = None
     last_result: str = ""
-    last_accepted: bool = True  # whether there was anything to act on, as last_result says in words
+    last_reason: Reason | None = None  # the same as last_result, for programs; None before the first action
     logs: tuple[LogLine, ...] = ()  # oldest first
     logs_of: Service | None = None
+
+    @property
+    def last_accepted(self) -> bool:
+        """Whether the last action had anything to act on; True before the first action."""
+        return self.last_reason in (None, Reason.DONE)
 
     def value(self, service: Service, feature: Feature) -> float:
         """One cell of `features`."""
@@ -109,8 +115,8 @@ class Environment:
         """Of the last episode, once it is over; also where the world failed."""
         self.last_snapshot: Snapshot | None = None
         """What the world measured last, for recordings; an agent is given observations alone."""
-        self.last_accepted: bool | None = None
-        """Whether the world accepted the last action, for recordings; None before the first."""
+        self.last_reason: Reason | None = None
+        """The world's reason for its answer to the last action, for recordings; None before the first action."""
         self._judge: Judge | None = None
         self._scenario: Scenario | None = None
 
@@ -167,7 +173,7 @@ class Environment:
         self._noise = noise_factors(noise_key, self.config.max_steps + 1, self.config.noise)
         self.report = None
         self.last_snapshot = None
-        self.last_accepted = None
+        self.last_reason = None
         self._judge = None
         self._step = 0
         self._total_reward = 0.0
@@ -192,7 +198,7 @@ class Environment:
         except WorldError as error:
             self._end(Outcome.VOID, str(error))
             raise
-        self.last_accepted = result.accepted
+        self.last_reason = result.reason
         reward, merit = judge.judge_action(taken, result.accepted)
         self._account(merit, judge)
         for event in events:
@@ -207,7 +213,7 @@ class Environment:
             steps_left=steps_left,
             last_action=taken,
             last_result=result.text,
-            last_accepted=result.accepted,
+            last_reason=result.reason,
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )
@@ -327,7 +333,7 @@ def _tell(judge: Judge, event: Event) -> None:
     match event:
         case Breaks(fault):
             judge.begin(fault)
-        case Heals(fault):
-            judge.heal(fault)
+        case Ends(fault):
+            judge.end(fault)
         case Deploys():
             pass  # harmless, so there is nothing to judge

@@ -26,7 +26,7 @@ from mirr.env.record_fields import (
     read_fields,
 )
 from mirr.env.scenario import EpisodeConfig, Scenario
-from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Service, action_text
+from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text
 from mirr.env.world import JourneyCount, LogLine, Snapshot
 
 
@@ -75,7 +75,7 @@ class RolloutWriter:
         action: Action | None,
         reward: float,
         snapshot: Snapshot,
-        accepted: bool | None,
+        reason: Reason | None,
     ) -> None:
         """A step; the one without an action is what was seen before the first."""
         self._write(
@@ -96,7 +96,8 @@ class RolloutWriter:
                     {"age_s": line.age_s, "level": str(line.level), "event": line.event, "text": line.text}
                     for line in observation.logs
                 ],
-                "accepted": accepted,
+                "accepted": None if reason is None else reason is Reason.DONE,
+                "reason": reason,
                 "degraded": {str(service): why for service, why in snapshot.degraded.items()},
             }
         )
@@ -143,6 +144,7 @@ class RecordedStep:
     logs: tuple[LogLine, ...]
     accepted: bool | None = None  # also None in version 1
     degraded: dict[Service, str] | None = None  # None in version 1
+    reason: Reason | None = None  # also None in versions 1 and 2
 
     def seen(self, max_steps: int) -> Observation:
         """What whoever played was shown after this step."""
@@ -152,6 +154,7 @@ class RecordedStep:
             steps_left=max_steps - self.step,
             last_action=self.action,
             last_result=self.result,
+            last_reason=self.reason,
             logs=self.logs,
             logs_of=self.action.service if isinstance(self.action, CheckLogs) else None,
         )
@@ -220,7 +223,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
     version = header.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
-        raise RecordError(f"{path} has schema version {version!r}; this reads {', '.join(map(str, READABLE_VERSIONS))}")
+        raise RecordError(f"{path} has schema version {version!r}; this reads {_listed(READABLE_VERSIONS)}")
     head = _fields(path, 1, LineKind.HEADER, header, version)
     steps: list[RecordedStep] = []
     end: Line | None = None
@@ -248,6 +251,11 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
     )
 
 
+def _listed(versions: tuple[int, ...]) -> str:
+    *others, last = map(str, versions)
+    return f"{', '.join(others)} and {last}"
+
+
 def _step(path: Path, number: int, line: Line, version: int, due: int, config: EpisodeConfig) -> RecordedStep:
     step = RecordedStep(**_fields(path, number, LineKind.STEP, line, version))
     if step.step != due:
@@ -260,6 +268,8 @@ def _step(path: Path, number: int, line: Line, version: int, due: int, config: E
         raise RecordError(f"{path}, line {number}: step 0 has no action, and every other one has one")
     if version > 1 and (step.accepted is None) != (step.step == 0):
         raise RecordError(f"{path}, line {number}: step 0 accepts nothing, and every other one says whether it did")
+    if version > 2 and step.accepted != (None if step.reason is None else step.reason is Reason.DONE):
+        raise RecordError(f"{path}, line {number}: accepted is {step.accepted}, and reason is {step.reason}")
     return step
 
 

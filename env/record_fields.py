@@ -18,10 +18,11 @@ from mirr.env.vocabulary import (
     Action,
     Breaks,
     Deploys,
+    Ends,
     Event,
     Fault,
-    Heals,
     Journey,
+    Reason,
     Service,
     UnknownName,
     parse_action,
@@ -99,6 +100,14 @@ def _flag(value: Json) -> bool:
 
 def _flag_or_null(value: Json) -> bool | None:
     return None if value is None else _flag(value)
+
+
+def _reason_or_null(value: Json) -> Reason | None:
+    if value is None:
+        return None
+    if value not in list(Reason):
+        raise Misfit(f"{_short(value)} is no reason; one of: {', '.join(Reason)}")
+    return Reason(value)
 
 
 def _object(value: Json) -> Line:
@@ -196,7 +205,7 @@ def _event(value: Json) -> Event:
         case "breaks":
             return Breaks(_fault(_part(value, "fault")))
         case "heals":
-            return Heals(_fault(_part(value, "fault")))
+            return Ends(_fault(_part(value, "fault")))
         case "deploys":
             return Deploys(_service(_part(value, "service")))
         case other:
@@ -208,7 +217,7 @@ def event_json(entry: Scheduled) -> Line:
     match entry.event:
         case Breaks(fault):
             return {"step": entry.step, "event": "breaks", "fault": str(fault)}
-        case Heals(fault):
+        case Ends(fault):
             return {"step": entry.step, "event": "heals", "fault": str(fault)}
         case Deploys(service):
             return {"step": entry.step, "event": "deploys", "service": str(service)}
@@ -225,7 +234,7 @@ def _in_order(timeline: list[Scheduled]) -> tuple[Scheduled, ...]:
     for entry in in_order:
         if isinstance(entry.event, Breaks):
             begun.add(entry.event.fault)
-        elif isinstance(entry.event, Heals) and entry.event.fault not in begun:
+        elif isinstance(entry.event, Ends) and entry.event.fault not in begun:
             raise Misfit(f"{entry.event.fault} ends at step {entry.step} and has not begun")
     return tuple(in_order)
 
@@ -237,7 +246,7 @@ def _scenario(value: Json) -> object:
         fault = _fault(f"{_part(entry, 'mode')}:{_part(entry, 'service')}")
         timeline.append(Scheduled(_whole(entry.get("at_step", 0)), Breaks(fault)))
         if "heals_at_step" in entry:
-            timeline.append(Scheduled(_whole(entry["heals_at_step"]), Heals(fault)))
+            timeline.append(Scheduled(_whole(entry["heals_at_step"]), Ends(fault)))
     for entry in _list(value.get("deploys", [])):
         timeline.append(Scheduled(_whole(entry.get("at_step", 0)), Deploys(_service(_part(entry, "service")))))
     return _text(value.get("name", "")), _in_order(timeline)
@@ -333,6 +342,13 @@ FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
             read=_flag_or_null,
             since=2,
             says="whether the world had anything to act on; null at step 0",
+        ),
+        RecordField(
+            name="reason",
+            type="text or null",
+            read=_reason_or_null,
+            since=3,
+            says=f"why the world accepted it or not: {', '.join(f'`{reason}`' for reason in Reason)}; null at step 0",
         ),
         RecordField(
             name="degraded",

@@ -17,12 +17,7 @@ from mirr.env.scenario import streams
 from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
 from mirr.env.world import ActionResult, Snapshot, WorldError
 
-_PLAYABLE_SINCE = 3
-_WHY_NOT_PLAYABLE = {
-    1: "it does not hold what the world accepted, nor exact numbers",
-    2: "its seed stands for other noise than the same seed today",
-}
-"""Why records of the versions before that cannot be played back."""
+_PLAYABLE_SINCE = 3  # before version 3 a seed meant another episode, and version 1 also rounds what was measured
 
 
 class NotRecorded(RecordError):
@@ -36,7 +31,7 @@ class RecordedWorld:
         if rollout.version < _PLAYABLE_SINCE:
             raise RecordError(
                 f"{rollout.path} has schema version {rollout.version}, which can be read but not played back: "
-                f"{_WHY_NOT_PLAYABLE[rollout.version]}; next: record the episode again"
+                "before version 3 a seed meant another episode; next: record the episode again"
             )
         self.rollout = rollout
         self._step = 0
@@ -71,7 +66,8 @@ class RecordedWorld:
             self._refuse_opening()
         step = self._next(action)
         self._step += 1
-        return ActionResult(accepted=step.accepted is not False, text=step.result, logs=step.logs)
+        assert step.reason is not None  # the reader has checked it: only step 0 has none
+        return ActionResult(reason=step.reason, text=step.result, logs=step.logs)
 
     def advance(self, seconds: float) -> None:
         """Nothing passes: each step holds what its time had brought."""

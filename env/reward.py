@@ -58,13 +58,13 @@ class Case:
 
     begun: bool = False
     diagnosed: bool = False  # correctly, and before the right fix
-    fixed: bool = False  # by whoever plays
-    healed: bool = False  # by itself
+    fixed: bool = False  # by the agent
+    ended: bool = False  # by itself
 
     @property
     def over(self) -> bool:
         """Whether nothing is left to be done about it."""
-        return self.fixed or self.healed
+        return self.fixed or self.ended
 
 
 class Judge:
@@ -107,9 +107,9 @@ class Judge:
         """The fault is there."""
         self._cases[fault].begun = True
 
-    def heal(self, fault: Fault) -> None:
+    def end(self, fault: Fault) -> None:
         """The fault has ended by itself."""
-        self._cases[fault].healed = True
+        self._cases[fault].ended = True
 
     def judge_action(self, action: Action, accepted: bool) -> tuple[float, Merit]:
         """What taking `action` pays at once."""

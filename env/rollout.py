@@ -156,7 +156,7 @@ class Sitting:
                 action=None if move is None else move.action,
                 reward=0.0 if move is None else move.reward,
                 snapshot=self._environment.last_snapshot,
-                accepted=self._environment.last_accepted,
+                reason=self._environment.last_reason,
             )
         if self._on_step is not None:
             self._on_step(observation, move)

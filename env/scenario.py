@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirr.env.dice import Stream, below, root_of, stream_key
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Event, Fault, Heals
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault
 
 DRAW_OF_THE_FAULT = 0
 """The draw of the scenario's key that chooses the fault."""
@@ -59,7 +59,7 @@ class Scenario:
 
     def to_json(self) -> dict[str, object]:
         """As `mirr episode --json` prints it; what a drawn scenario never has is left out there."""
-        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Heals)}
+        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
         faults: list[dict[str, object]] = []
         deploys: list[dict[str, object]] = []
         for entry in self.timeline:
@@ -70,7 +70,7 @@ class Scenario:
                     faults.append({"mode": str(fault.mode), "service": str(fault.service)} | later | healing)
                 case Deploys(service):
                     deploys.append({"service": str(service)} | later)
-                case Heals():
+                case Ends():
                     pass  # told with the fault that it ends
         named: dict[str, object] = {"name": self.name} if self.name else {}
         return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})

@@ -56,6 +56,19 @@ CALLS: dict[Service, tuple[Service, ...]] = {
 """Who calls whom: `CALLS[caller]` are its upstreams."""
 
 
+class Reason(StrEnum):
+    """Why a world accepted an action, or why it had nothing to act on. The simulator numbers them in this order."""
+
+    DONE = "done"
+    NO_EARLIER_RELEASE = "no_earlier_release"
+    NOT_RUNNING = "not_running"
+    LARGEST_SIZE = "largest_size"
+
+
+REASONS: tuple[Reason, ...] = tuple(Reason)
+"""A reason's place here is its number in the simulator."""
+
+
 STEADY_RELEASE = "1.4.0"  # what every service runs at steady state
 NEXT_RELEASE = "1.5.0"
 
@@ -119,8 +132,8 @@ class Breaks:
 
 
 @dataclass(frozen=True)
-class Heals:
-    """The fault ends by itself: the crowd goes home, a supervisor or another team mends the rest."""
+class Ends:
+    """The fault ends by itself: the crowd goes home, a supervisor or another team fixes the rest."""
 
     fault: Fault
 
@@ -132,7 +145,7 @@ class Deploys:
     service: Service
 
 
-Event = Breaks | Heals | Deploys
+Event = Breaks | Ends | Deploys
 """What the world outside does to the services."""
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mirr.env.vocabulary import Action, Event, Fault, Feature, Journey, Service
+from mirr.env.vocabulary import Action, Event, Fault, Feature, Journey, Reason, Service
 
 FEATURES_SHAPE = (len(Service), len(Feature))
 
@@ -38,11 +38,16 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionResult:
-    """What the world says of an action it just started."""
+    """What the world answers to an action that it has just started. `mirr.env.results` makes them."""
 
-    accepted: bool  # False where there was nothing to act on: "no earlier release", "not running"
+    reason: Reason = Reason.DONE
     text: str
     logs: tuple[LogLine, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there was anything to act on."""
+        return self.reason is Reason.DONE
 
 
 class JourneyCount(NamedTuple):  # three of them a step, and a frozen dataclass costs twice as much to make

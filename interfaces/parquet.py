@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
 
 TABLE_SCHEMA = "mirr-steps"
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 _ROWS_A_GROUP = 20_000
 _CELLS = len(Service) * len(Feature)
 _SEEN = f"list of {_CELLS} float"
@@ -58,6 +58,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="overrun_s", type="double", unit="s", says="how much too long the step took"),
     Column(name="result", type="string", says="what the world answered"),
     Column(name="accepted", type="bool", says="whether there was anything to act on; null at step 0 and in version 1"),
+    Column(name="reason", type="string", says="why it was accepted or not; null at step 0 and before version 3"),
     Column(name="degraded", type="string", says="services worse than at steady state, as JSON; null in version 1"),
     Column(name="logs", type="string", says="the lines that were read, as JSON"),
     Column(name="outcome", type="string", says="how it ended; on the last row alone, null where the record is cut off"),
@@ -144,6 +145,7 @@ def _step_row(step: RecordedStep) -> Row:
         "overrun_s": step.overrun_s,
         "result": step.result,
         "accepted": step.accepted,
+        "reason": step.reason,
         "degraded": None if step.degraded is None else json.dumps(step.degraded),
         "logs": json.dumps(logs),
         **counts,

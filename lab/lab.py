@@ -72,14 +72,14 @@ def bring_up(
     lab: str,
     report: Progress,
     *,
-    heal: Callable[[str], None],
+    revert: Callable[[str], None],
     wait_until_steady: Callable[[str, float], None],
     remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
     """Engine, images, containers, steady state; whatever is there already is kept. Hold the lab's lock around it.
 
-    `heal` reverts what is injected or was left broken in a lab that is up; `wait_until_steady` returns once the
+    `revert` reverts what is injected or was left broken in a lab that is up; `wait_until_steady` returns once the
     lab is in steady state and raises after so many seconds; `remember` then keeps what its containers are made of.
     """
     parse_lab(lab)
@@ -92,7 +92,7 @@ def bring_up(
     if is_whole(containers):
         # Before Compose: it would find a container that was replaced by hand, and leave it be.
         with timed(report, "reverting what was left injected"):
-            heal(lab)
+            revert(lab)
     elif containers.all():
         # The data on the volumes belongs to the images that are gone, or to a redeployment that was cut off.
         report.say(f"lab {lab} is incomplete or made from older images: making it anew")

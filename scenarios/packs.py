@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
-from mirr.env.vocabulary import Breaks, Deploys, Fault, Heals, Service, parse_service
+from mirr.env.vocabulary import Breaks, Deploys, Ends, Fault, Service, parse_service
 
 PACKS = Path(__file__).parent
 """Where the packs that come with the project are."""
@@ -106,7 +106,7 @@ class Pack(_Strict):
         for entry in self.faults:
             timeline.append(Scheduled(entry.at_step, Breaks(entry.fault)))
             if entry.heals_at_step is not None:
-                timeline.append(Scheduled(entry.heals_at_step, Heals(entry.fault)))
+                timeline.append(Scheduled(entry.heals_at_step, Ends(entry.fault)))
         in_order = tuple(sorted(timeline, key=lambda scheduled: scheduled.step))
         return Scenario(seed=self.seed if seed is None else seed, timeline=in_order, name=self.id)
 

@@ -26,7 +26,7 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
     """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
-    from mirr.cli.lab_commands import heal, remember, wait_until_steady
+    from mirr.cli.lab_commands import remember, revert, wait_until_steady
     from mirr.lab.engine import connect
     from mirr.lab.lab import bring_up, take_down
     from mirr.lab.lock import hold
@@ -37,7 +37,7 @@ def real_lab() -> Iterator[str]:
         bring_up(
             REAL_LAB,
             report,
-            heal=heal,
+            revert=revert,
             remember=remember,
             wait_until_steady=lambda lab, limit: wait_until_steady(lab, limit, report),
         )

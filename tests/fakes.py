@@ -140,7 +140,7 @@ class FakeLab:
         own.release, own.previous, own.redeployed = release, previous, True
         self._boot(service)
 
-    def renew(self, service: Service, release: str) -> None:
+    def recreate(self, service: Service, release: str) -> None:
         self._check_engine()
         self.acts += 1
         self.services[service] = FakeService(release=release)
@@ -155,7 +155,7 @@ class FakeLab:
         self.acts += 1
         self.services[service].paused = False
 
-    def regain_limits(self, service: Service) -> None:
+    def reset_limits(self, service: Service) -> None:
         self._check_engine()
         self.acts += 1
         self.services[service].drifted = ()
@@ -164,11 +164,11 @@ class FakeLab:
         self._check_engine()
         return list(self.support.values())
 
-    def revive(self, part: Part) -> None:
+    def mend(self, part: Part) -> None:
         self._check_engine()
         self.acts += 1
         if part.name in self.beyond_repair:
-            raise FleetError(f"could not revive {part}: no such image; next: mirr doctor")
+            raise FleetError(f"could not mend {part}: no such image; next: mirr doctor")
         if part.role is Role.TRAFFIC and not part.paused:
             self.running_campaigns.clear()  # a new process has none
             self.generator_hangs = False

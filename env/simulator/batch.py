@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
 from mirr.env.logs import digest
 from mirr.env.objectives import OBJECTIVES, Objectives
+from mirr.env.results import result_text
 from mirr.env.reward import REWARDS, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, checked_seed, draw
 from mirr.env.simulator import lanes, team
@@ -25,8 +26,8 @@ from mirr.env.simulator.chronicle import lines, log_state
 from mirr.env.simulator.compiled import numbers, table, whole_numbers
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
-from mirr.env.simulator.world import result_text, snapshot_of
-from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, CheckLogs, Diagnose, Fault
+from mirr.env.simulator.world import snapshot_of
+from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, REASONS, CheckLogs, Diagnose, Fault
 from mirr.env.world import FEATURES_SHAPE, LogLine, WorldError
 
 
@@ -240,14 +241,14 @@ class BatchedSimulator:
         if isinstance(action, CheckLogs):
             state = log_state(action.service, b, k.READ)
             logs = digest(lines(state, int(b[k.READ_AT]), self.parameters.tick_s))
-        step = int(b[k.STEP])
+        step, reason = int(b[k.STEP]), REASONS[int(b[k.RESULT])]
         return Observation(
             features=features.reshape(FEATURES_SHAPE).copy(),
             step=step,
             steps_left=self.config.max_steps - step,
             last_action=action,
-            last_result="" if action is None else result_text(action, int(b[k.RESULT]), len(logs)),
-            last_accepted=bool(b[k.RESULT] == k.ACCEPTED),
+            last_result="" if action is None else result_text(action, reason, log_lines=len(logs)),
+            last_reason=None if action is None else reason,
             logs=logs,
             logs_of=action.service if isinstance(action, CheckLogs) else None,
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from mirr.env.logs import digest
 from mirr.env.objectives import SERVICE_ROW
+from mirr.env.results import result_of
 from mirr.env.simulator import layout as k
 from mirr.env.simulator import operations as ops
 from mirr.env.simulator.chronicle import lines, log_state
@@ -20,6 +21,7 @@ from mirr.env.simulator.stretches import advance, take_back
 from mirr.env.simulator.windows import observe
 from mirr.env.vocabulary import (
     NEXT_RELEASE,
+    REASONS,
     STEADY_RELEASE,
     Action,
     Breaks,
@@ -27,10 +29,10 @@ from mirr.env.vocabulary import (
     Deploys,
     Diagnose,
     DiagnoseNone,
+    Ends,
     Event,
     Fault,
     FaultMode,
-    Heals,
     Journey,
     Restart,
     Rollback,
@@ -74,7 +76,7 @@ class SimulatedWorld:
         match event:
             case Breaks(fault):
                 ops.begin(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
-            case Heals(fault):
+            case Ends(fault):
                 ops.heal(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
             case Deploys(service):
                 ops.deploy(s, p, SERVICE_ROW[service], True, True)
@@ -99,8 +101,7 @@ class SimulatedWorld:
                 result = ops.scale_up(s, p, SERVICE_ROW[service])
             case _:
                 assert_never(action)
-        text = result_text(action, result, len(logs))
-        return ActionResult(accepted=result == k.ACCEPTED, text=text, logs=logs)
+        return result_of(action, REASONS[result], logs=logs)
 
     def advance(self, seconds: float) -> None:
         advance(self._s, self._p, self._key, self._sets.ticks(seconds))
@@ -140,30 +141,3 @@ def snapshot_of(w: Any) -> Snapshot:
 def _degraded(bad: list[float]) -> dict[Service, str]:
     text = f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
     return {service: text for service, runs_bad in zip(Service, bad, strict=True) if runs_bad == 1.0}
-
-
-def result_text(action: Action, result: int, log_lines: int) -> str:
-    """In words, what became of an action."""
-    match action:
-        case Wait():
-            return "waited"
-        case Diagnose(service, mode):
-            return f"diagnosis noted: {mode} on {service}"
-        case DiagnoseNone():
-            return "diagnosis noted: nothing is broken"
-        case CheckLogs(service):
-            return f"{log_lines} lines of {service}'s log"
-        case Restart(service):
-            return f"{service} is restarting"
-        case Rollback(service):
-            if result == k.NO_EARLIER_RELEASE:
-                return f"{service} has no earlier release"
-            return f"{service} is going back to release {STEADY_RELEASE}"
-        case ScaleUp(service):
-            if result == k.NOT_RUNNING:
-                return f"{service} is not running, nothing to scale"
-            if result == k.LARGEST:
-                return f"{service} is already at its largest size"
-            return f"{service} has twice the CPU quota now"
-        case _:
-            assert_never(action)

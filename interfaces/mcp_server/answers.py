@@ -11,7 +11,7 @@ from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.rendering import render
 from mirr.env.reward import Outcome
-from mirr.env.vocabulary import Feature, Service, action_text
+from mirr.env.vocabulary import Feature, Reason, Service, action_text
 from mirr.interfaces.mcp_server.exam import Sight, State
 
 DIGITS = 5  # significant ones: the noise leaves one or two that mean something
@@ -76,6 +76,7 @@ class Answer(_Answer):
     time_s: float = Field(description="seconds since the first observation, in the time of the services")
     last_action: str | None = None
     last_result: str | None = Field(default=None, description="what the world answered to the last action")
+    last_reason: Reason | None = Field(default=None, description="the same for programs; done where it was accepted")
     services: dict[Service, Metrics] | None = Field(default=None, description="null where nothing was seen yet")
     logs_of: Service | None = Field(default=None, description="whose log was read with the last action")
     logs: list[LogEntry] = Field(default=[], description="the lines that were read, oldest first")
@@ -142,6 +143,7 @@ def answer(sight: Sight) -> Answer:
         time_s=seen.step * sight.config.step_s,
         last_action=None if seen.last_action is None else action_text(seen.last_action),
         last_result=seen.last_result or None,
+        last_reason=seen.last_reason,
         services={service: _metrics(seen, service) for service in Service},
         logs_of=seen.logs_of,
         logs=[

@@ -16,7 +16,16 @@ from mirr.env import environment as episode
 from mirr.env.environment import EpisodeReport
 from mirr.env.rendering import render
 from mirr.env.rollout import EpisodeResult
-from mirr.env.vocabulary import ACTION_BY_TEXT, PACK_ACTIONS, Feature, Service, action_text, parse_action, parse_service
+from mirr.env.vocabulary import (
+    ACTION_BY_TEXT,
+    PACK_ACTIONS,
+    Feature,
+    Reason,
+    Service,
+    action_text,
+    parse_action,
+    parse_service,
+)
 from mirr.env.vocabulary import Action as EpisodeAction
 from mirr.env.world import Level, LogLine
 
@@ -98,7 +107,8 @@ class MirrObservation(Observation):  # type: ignore[misc]  # Observation is Any:
     choices: int = Field(description="Action numbers go from 0 to one less; 42 where the alarm may be false, else 41.")
     situation: str = Field(default="", description="What whoever is on call is told; of a reset only.")
     last_action: str | None = None
-    result: str = Field(default="", description="What became of the last action.")
+    result: str = Field(default="", description="What became of the last action, for people.")
+    reason: Reason | None = Field(default=None, description="The same for programs; null before the first action.")
     logs: list[MirrLogLine] = Field(default_factory=list, description="Oldest first; where they were asked for.")
     logs_of: str | None = None
     truncated: bool = Field(default=False, description="Whether the episode ended because no steps were left.")
@@ -141,6 +151,7 @@ def to_wire(
         situation=situation,
         last_action=None if seen.last_action is None else action_text(seen.last_action),
         result=seen.last_result,
+        reason=seen.last_reason,
         logs=[
             MirrLogLine(age_s=line.age_s, level=str(line.level), event=line.event, text=line.text) for line in seen.logs
         ],
@@ -161,6 +172,7 @@ def from_wire(received: MirrObservation) -> episode.Observation:
         steps_left=received.steps_left,
         last_action=None if received.last_action is None else parse_action(received.last_action),
         last_result=received.result,
+        last_reason=received.reason,
         logs=tuple(
             LogLine(age_s=line.age_s, level=Level(line.level), event=line.event, text=line.text)
             for line in received.logs

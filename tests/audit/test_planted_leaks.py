@@ -10,7 +10,7 @@ import pytest
 
 from mirr.env.environment import Environment, Info, Observation
 from mirr.env.scenario import draw
-from mirr.env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Service, Wait
+from mirr.env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Reason, Service, Wait
 from mirr.env.world import Level, LogLine
 from tests.audit.auditor import findings
 from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
@@ -144,12 +144,12 @@ def test_a_text_that_carries_more_than_text_is_found() -> None:
     ]
 
 
-def test_a_flag_that_says_other_than_the_words_is_found() -> None:
+def test_a_reason_that_does_not_fit_the_text_is_found() -> None:
     def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
-        return replace(observation, last_accepted=False), info
+        return replace(observation, last_reason=Reason.NOT_RUNNING), info
 
     assert findings(played(change=change, actions=[Wait()]))[-1] == (
-        "sim, overloaded:orders, step 1: last_accepted is False where the result of Wait() is 'waited'"
+        "sim, overloaded:orders, step 1: last_reason is not_running where the result of Wait() is 'waited'"
     )
 
 

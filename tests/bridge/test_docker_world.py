@@ -10,7 +10,7 @@ from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.logs import parse_line
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import breaches
-from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Event, Fault, FaultMode, Heals, Restart, Service, Wait
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Event, Fault, FaultMode, Restart, Service, Wait
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
@@ -58,7 +58,7 @@ def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, l
     assert lab.services[Service.AUTH].kept_share == 0.0
 
 
-def test_restoring_renews_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
+def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     lab.services[Service.PAYMENTS].full_disk = True
@@ -105,7 +105,7 @@ def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
 def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLab) -> None:
     crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
     step(world, Breaks(crowd))
-    step(world, Heals(crowd))
+    step(world, Ends(crowd))
     step(world)
     assert not lab.running_campaigns
 

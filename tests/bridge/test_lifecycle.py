@@ -10,7 +10,7 @@ import pytest
 from mirr.bridge.lifecycle import Lifecycle, Pace, WrongFix, another_service, faults_of, wrong_fixes
 from mirr.chaos.journal import Journal
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ALL_FAULTS, Action, Fault, FaultMode, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.vocabulary import ALL_FAULTS, Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
 from mirr.env.world import ActionResult, World
 from mirr.lab.footprint import LAB, Footprint, flat
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
@@ -99,7 +99,7 @@ def test_a_wrong_fix_that_helps_makes_the_row_red() -> None:
     def apply(action: Action) -> ActionResult:
         if action == Restart(Service.AUTH):
             inner.restore(1)
-            return ActionResult(accepted=True, text="all is well")
+            return ActionResult(text="all is well")
         return inner.apply(action)
 
     row = simulated(Altered(inner, applies=apply)).row(CROWDED_AUTH)
@@ -119,7 +119,7 @@ def test_a_wrong_fix_that_helps_for_as_long_as_a_recovery_lasts_makes_the_row_re
             lab.restart(Service.AUTH)
             lab.services[Service.AUTH].ready_at = lab.clock.now()
             gone_again_at = lab.clock.now() + 4.0
-            return ActionResult(accepted=True, text="done")
+            return ActionResult(text="done")
         if gone_again_at is not None and lab.clock.now() >= gone_again_at:
             lab.kill(Service.AUTH)
             gone_again_at = None
@@ -146,7 +146,11 @@ def test_a_right_fix_that_is_refused_makes_the_row_red() -> None:
     inner = SimulatedWorld()
 
     def apply(action: Action) -> ActionResult:
-        return ActionResult(accepted=False, text="no") if action == Restart(Service.AUTH) else inner.apply(action)
+        return (
+            ActionResult(reason=Reason.NOT_RUNNING, text="no")
+            if action == Restart(Service.AUTH)
+            else inner.apply(action)
+        )
 
     assert simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH).problems == ["restart(auth) was refused: no"]
 

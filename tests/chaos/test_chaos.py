@@ -29,7 +29,7 @@ def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: 
 @pytest.mark.parametrize("mode", FaultMode)
 def test_another_process_heals_what_a_killed_one_left(lab: FakeLab, journal: Journal, mode: FaultMode) -> None:
     fake_chaos(lab, journal).inject(Fault(mode, Service.ORDERS))
-    done = fake_chaos(lab, journal).heal()
+    done = fake_chaos(lab, journal).revert()
     assert done
     assert journal.open_faults() == []
     assert not lab.running_campaigns
@@ -39,30 +39,30 @@ def test_another_process_heals_what_a_killed_one_left(lab: FakeLab, journal: Jou
 
 
 def test_healing_a_steady_lab_does_nothing(lab: FakeLab, journal: Journal) -> None:
-    assert fake_chaos(lab, journal).heal() == []
+    assert fake_chaos(lab, journal).revert() == []
 
 
 def test_healing_does_not_need_the_journal_for_what_the_containers_show(lab: FakeLab, journal: Journal) -> None:
     lab.kill(Service.AUTH)
     lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
     lab.resize(Service.GATEWAY, 2 * QUOTA_US)
-    assert fake_chaos(lab, journal).heal() == [
+    assert fake_chaos(lab, journal).revert() == [
         "gave gateway its steady CPU quota back",
         "restarted auth",
-        "renewed payments at release 1.4.0",
+        "recreated payments at release 1.4.0",
     ]
 
 
-def test_a_rolled_back_service_is_renewed_for_its_data_are_not_fresh(lab: FakeLab, journal: Journal) -> None:
+def test_a_rolled_back_service_is_recreated_for_its_data_are_not_fresh(lab: FakeLab, journal: Journal) -> None:
     lab.deploy(Service.ORDERS, "1.5.0", previous="1.4.0")
     lab.deploy(Service.ORDERS, "1.4.0", previous=None)
-    assert fake_chaos(lab, journal).heal() == ["renewed orders at release 1.4.0"]
+    assert fake_chaos(lab, journal).revert() == ["recreated orders at release 1.4.0"]
 
 
 def test_a_service_whose_sandbox_was_down_is_restarted(lab: FakeLab, journal: Journal) -> None:
     sandbox = lab.support["lab_inventory-net_1"]
     lab.support[sandbox.name] = replace(sandbox, running=False)
-    assert fake_chaos(lab, journal).heal() == ["started inventory's sandbox", "restarted inventory"]
+    assert fake_chaos(lab, journal).revert() == ["started inventory's sandbox", "restarted inventory"]
 
 
 def test_an_injected_fault_reverts_itself_at_the_end_of_its_block(lab: FakeLab, journal: Journal) -> None:
@@ -77,7 +77,7 @@ def test_a_journal_that_cannot_be_healed_keeps_its_faults(lab: FakeLab, journal:
     chaos.inject(Fault(FaultMode.CRASHED, Service.AUTH))
     lab.engine_gone = True
     with pytest.raises(FleetError, match="could not reach the engine: gone; next: mirr doctor"):
-        chaos.heal()
+        chaos.revert()
     assert [str(fault) for fault in chaos.open_faults()] == ["crashed:auth"]
 
 
@@ -138,7 +138,7 @@ def test_a_crowd_comes_in_stages_and_nobody_has_to_wait_for_it(lab: FakeLab, jou
 def test_a_crowd_that_was_put_back_while_it_came_does_not_come(lab: FakeLab, journal: Journal) -> None:
     stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     next(stages)
-    fake_chaos(lab, journal).heal()  # by another process
+    fake_chaos(lab, journal).revert()  # by another process
     assert list(stages) == []
     assert not lab.running_campaigns
 
@@ -155,7 +155,7 @@ def test_a_fault_that_ends_by_itself_ends_for_good_and_leaves_nothing_after_heal
     assert (state.running, state.release) == (True, "1.4.0")
     assert not lab.running_campaigns
     assert chaos.open_faults() == []
-    assert chaos.heal() == (["renewed orders at release 1.4.0"] if mode is FaultMode.BAD_DEPLOY else [])
+    assert chaos.revert() == (["recreated orders at release 1.4.0"] if mode is FaultMode.BAD_DEPLOY else [])
 
 
 @pytest.mark.parametrize("later_cost_s", [0.002, 0.004, 0.008])
@@ -213,4 +213,4 @@ def test_a_harmless_deploy_can_be_rolled_back_and_is_healed(lab: FakeLab, journa
     assert state is not None
     assert (state.release, state.previous_release) == ("1.5.0-sound", "1.4.0")
     assert chaos.open_faults() == []
-    assert chaos.heal() == ["renewed auth at release 1.4.0"]
+    assert chaos.revert() == ["recreated auth at release 1.4.0"]

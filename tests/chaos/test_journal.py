@@ -102,14 +102,14 @@ def test_where_its_folder_cannot_be_made_nothing_is_injected(lab: FakeLab, tmp_p
 def test_a_full_disk_does_not_keep_a_lab_from_being_healed(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     os.symlink("/dev/full", journal.folder / "journal.new")
-    assert fake_chaos(lab, journal).heal() == ["restarted auth"]
+    assert fake_chaos(lab, journal).revert() == ["restarted auth"]
     assert faults(journal) == []
 
 
 def test_where_the_journal_cannot_be_read_every_process_is_made_anew(lab: FakeLab, journal: Journal) -> None:
     (journal.folder / "journal.jsonl").mkdir()
     with pytest.raises(JournalError, match=r"everything was put back, but the journal at .* still says otherwise: "):
-        fake_chaos(lab, journal).heal()
+        fake_chaos(lab, journal).revert()
     assert all(own.ready_at > 0 for own in lab.services.values())  # each was booted
 
 
@@ -121,7 +121,7 @@ def test_no_container_is_taken_away_before_it_is_written_down_how_to_make_it_aga
 
 def test_healing_forgets_the_leases(journal: Journal, lab: FakeLab) -> None:
     LeaseFile(journal.folder, "dead", now=lab.clock.now).renew(6.0)
-    fake_chaos(lab, journal).heal()
+    fake_chaos(lab, journal).revert()
     assert list(journal.folder.glob("lease-*")) == []
 
 

@@ -64,7 +64,7 @@ def test_what_has_ended_or_was_put_back_does_not_count(lab: FakeLab, journal: Jo
     chaos.inject(ORDERS_DOWN)
     chaos.end(AUTH_DOWN)
     chaos.inject(PAYMENTS_DOWN)
-    chaos.heal()
+    chaos.revert()
     chaos.inject(AUTH_DOWN)
     assert chaos.open_faults() == [AUTH_DOWN]
 
@@ -82,7 +82,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(lab: FakeLab, journal: 
     assert (plan.container, plan.container_id[:12]) == ("lab_auth_1", "auth01234567")
     assert plan.act == "release 1.5.0 is deployed over 1.4.0"
     assert plan.lasts_s == 60.0
-    assert plan.undo == "the container is replaced by one of 1.4.0 with fresh data"
+    assert plan.revert == "the container is replaced by one of 1.4.0 with fresh data"
     assert lab.acts == 0
     assert list(journal.folder.iterdir()) == []
 

@@ -1,5 +1,5 @@
 """On the real lab: strangers are untouched, the kill switch works from any state, and what a killed injector left is
-healed although nobody comes."""
+reverted although nobody comes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
 
-HEALED_WITHIN_S = 10.0
+REVERTED_WITHIN_S = 10.0
 REVERT_WITHIN_S = 10.0
 
 
@@ -44,7 +44,7 @@ def _environment() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def healed(real_lab: str) -> Iterator[None]:
+def reverted(real_lab: str) -> Iterator[None]:
     """A test that fails leaves nothing behind that the next would fail by."""
     yield
     mirr(real_lab, "revert")
@@ -156,7 +156,7 @@ def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[L
     assert done.returncode == 0, done.stdout + done.stderr
     assert took_s < REVERT_WITHIN_S
     assert differences(before, made_of(real_lab)) == []
-    assert mirr(real_lab, "revert").stdout == "nothing to put back\n"
+    assert mirr(real_lab, "revert").stdout == "nothing to revert\n"
 
 
 @pytest.mark.parametrize("fault", ["bad_deploy:orders", "memory_leak:payments"])
@@ -178,8 +178,8 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
         process.send_signal(signal.SIGKILL)
         process.wait()
     began = time.monotonic()
-    wait_until(lambda: journal.open_faults() == [], "healing", timeout_s=2 * HEALED_WITHIN_S)
-    assert time.monotonic() - began < HEALED_WITHIN_S
+    wait_until(lambda: journal.open_faults() == [], "reverting", timeout_s=2 * REVERTED_WITHIN_S)
+    assert time.monotonic() - began < REVERTED_WITHIN_S
     assert differences(before, made_of(real_lab)) == []
 
 

@@ -1,4 +1,4 @@
-"""Whatever outlives its time is healed by a process that nobody has to look after."""
+"""Whatever outlives its time is reverted by a process that nobody has to look after."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 
 from mirr.chaos import reaper
 from mirr.chaos.errors import FleetError
-from mirr.chaos.healer import TURN_FILE, Healer
 from mirr.chaos.journal import Journal
 from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
+from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
@@ -23,11 +23,11 @@ from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 
 
-def watch_over(lab: FakeLab, journal: Journal, said: list[str], heal: Callable[[], list[str]] | None = None) -> None:
-    healer = Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+def watch_over(lab: FakeLab, journal: Journal, said: list[str], revert: Callable[[], list[str]] | None = None) -> None:
+    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
     watch(
         journal,
-        heal or healer.heal_expired,
+        revert or reverter.revert_expired,
         rhythm=Rhythm(),
         now=lab.clock.now,
         sleep=lab.clock.sleep,
@@ -59,16 +59,16 @@ def test_it_goes_with_the_lab(lab: FakeLab, tmp_path: Path) -> None:
 
 def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
-    healer = Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
     tries: list[float] = []
 
-    def heal() -> list[str]:
+    def revert() -> list[str]:
         tries.append(lab.clock.now())
         lab.engine_gone = len(tries) < 4
-        return healer.heal_expired()
+        return reverter.revert_expired()
 
     said: list[str] = []
-    watch_over(lab, journal, said, heal)
+    watch_over(lab, journal, said, revert)
     assert [later - sooner for sooner, later in itertools.pairwise(tries)] == [2.0, 4.0, 8.0]
     assert said[0] == (
         "could not put everything back, next try in 2 s: could not reach the engine: gone; next: mirr doctor"
@@ -79,11 +79,11 @@ def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal
 def test_it_gives_up_where_nothing_helps(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
 
-    def heal() -> list[str]:
+    def revert() -> list[str]:
         raise FleetError("no")
 
     before = lab.clock.now()
-    watch_over(lab, journal, [], heal)
+    watch_over(lab, journal, [], revert)
     assert 600.0 <= lab.clock.now() - before < 700.0
 
 
@@ -91,9 +91,9 @@ def test_what_was_injected_anew_while_it_waited_for_its_turn_is_left(lab: FakeLa
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN, lease_s=1.0)
     lab.clock.sleep(2.0)
-    chaos.heal()
+    chaos.revert()
     chaos.inject(AUTH_DOWN, lease_s=60.0)
-    assert Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now).heal_expired() == []
+    assert Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now).revert_expired() == []
     assert not lab.services[Service.AUTH].running
 
 

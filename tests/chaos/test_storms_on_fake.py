@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mirr.chaos.campaigns import Campaign, Heartbeat
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import ChaosError
-from mirr.chaos.healer import Healer
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile
 from mirr.chaos.limits import Limits
+from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import ALL_FAULTS, Service
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, FakeMeter
 
@@ -88,8 +88,8 @@ class Storm(RuleBasedStateMachine):
         )
         self.stages: list[Iterator[float]] = []
 
-    def _healer(self) -> Healer:
-        return Healer(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now)
+    def _reverter(self) -> Reverter:
+        return Reverter(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now)
 
     def _pass(self, seconds: float) -> None:
         """Time passes: the process beats, and the reaper looks."""
@@ -98,7 +98,7 @@ class Storm(RuleBasedStateMachine):
             self.clock.sleep(min(BEAT_S, left_s))
             self.lab.end_leases()
             self.heartbeat.beat()
-            self._try(lambda: self._healer().heal_expired())
+            self._try(lambda: self._reverter().revert_expired())
 
     def _try(self, act: Any) -> None:
         try:
@@ -173,7 +173,7 @@ class Storm(RuleBasedStateMachine):
     @rule()
     def revert(self) -> None:
         try:
-            self._healer().heal()
+            self._reverter().revert()
         except ChaosError:
             assert self.lab.engine_gone
             return
@@ -206,7 +206,7 @@ class Storm(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.lab.engine_gone = False
-        self._healer().heal()
+        self._reverter().revert()
         self._is_as_made()
         self._folder.cleanup()
 

@@ -129,7 +129,7 @@ def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_
     assert (found["steady"], found["faults"]) == (False, ["bad_deploy:payments"])
     assert found["services"]["payments"]["release"] == "1.5.0"
     began = time.monotonic()
-    assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
+    assert mirr(real_lab, "revert").stdout == "recreated payments at release 1.4.0\n"
     assert time.monotonic() - began < 10.0
     assert differences(before, made_of(real_lab)) == []
 
@@ -139,7 +139,7 @@ def test_a_replacement_cut_off_in_the_middle_is_finished_from_disk(real_lab: str
     assert mirr(real_lab, "inject", "bad_deploy", "payments").returncode == 0
     # As if the deploying process had been killed between taking the old container away and making the new one.
     LabContainers(connect(), real_lab).service(Service.PAYMENTS).remove(force=True)
-    assert mirr(real_lab, "revert").stdout == "renewed payments at release 1.4.0\n"
+    assert mirr(real_lab, "revert").stdout == "recreated payments at release 1.4.0\n"
     assert differences(before, made_of(real_lab)) == []
 
 

@@ -125,7 +125,7 @@ class Hands:
             case Kind.PAUSE:
                 containers.service(act.service).pause()
             case Kind.REVERT:
-                return ", ".join(chaos.heal()) or "nothing to put back"
+                return ", ".join(chaos.revert()) or "nothing to revert"
             case _:
                 assert_never(act.kind)
         return "done"
@@ -141,7 +141,7 @@ def timed(act: Callable[[], object]) -> float:
 @pytest.fixture(scope="module")
 def as_made(real_lab: str) -> Footprint:
     """What the lab is made of before anybody has a hand in it."""
-    assemble(real_lab).chaos.heal()
+    assemble(real_lab).chaos.revert()
     assert_steady(real_lab)
     return made_of(real_lab)
 
@@ -165,8 +165,8 @@ def test_whatever_happens_to_a_lab_it_is_put_back(lab: str, as_made: Footprint, 
         hands.do(act)
     parts.chaos.close()
     # Put back by somebody who remembers nothing of it.
-    healer = assemble(lab).chaos
-    took_s = timed(lambda: print("  put back:", healer.heal()))
+    reverter = assemble(lab).chaos
+    took_s = timed(lambda: print("  put back:", reverter.revert()))
     assert took_s <= REVERT_S
     assert differences(as_made, made_of(lab)) == []
     if (number + 1) % STEADY_EVERY == 0 or number == SEQUENCES[-1]:

@@ -66,7 +66,10 @@ def test_a_check_answers_in_json(record: Path, capsys: Printed) -> None:
 
 def test_a_record_that_was_edited_all_over_tells_of_ten_differences(record: Path, capsys: Printed) -> None:
     lines = [json.loads(text) for text in record.read_text().splitlines()]
-    waits = [{**lines[1], "step": step, "action": "wait", "accepted": True, "reward": 5.0} for step in range(1, 21)]
+    waits = [
+        {**lines[1], "step": step, "action": "wait", "accepted": True, "reason": "done", "reward": 5.0}
+        for step in range(1, 21)
+    ]
     record.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:2], *waits, lines[-1]]))
     assert run(["records", "check", str(record)]) == 1
     told = capsys.readouterr().out.splitlines()
@@ -128,7 +131,7 @@ def test_a_table_says_which_version_it_is_and_what_its_features_are(record: Path
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to)]) == 0
     metadata = parquet.read_schema(to).metadata
-    assert (metadata[b"mirr.schema"], metadata[b"mirr.schema_version"]) == (b"mirr-steps", b"1")
+    assert (metadata[b"mirr.schema"], metadata[b"mirr.schema_version"]) == (b"mirr-steps", b"2")
     assert json.loads(metadata[b"mirr.services"]) == list(Service)
     assert json.loads(metadata[b"mirr.features"]) == list(Feature)
     assert parquet.read_schema(to).field("overrun_s").metadata[b"unit"] == b"s"

@@ -19,11 +19,12 @@ from mirr.env.vocabulary import (
     Breaks,
     CheckLogs,
     Deploys,
+    Ends,
     Fault,
     FaultMode,
     Feature,
     Fix,
-    Heals,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -102,18 +103,16 @@ def test_a_crashed_service_is_missing_and_not_zero(world: World) -> None:
 
 def test_what_there_is_nothing_to_act_on_is_not_accepted(world: World) -> None:
     result, _ = step(world, Rollback(Service.AUTH))
-    assert result == ActionResult(accepted=False, text="auth has no earlier release")
+    assert result == ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="auth has no earlier release")
     world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
     result, _ = step(world, ScaleUp(Service.AUTH))
-    assert result == ActionResult(accepted=False, text="auth is not running, nothing to scale")
+    assert result == ActionResult(reason=Reason.NOT_RUNNING, text="auth is not running, nothing to scale")
 
 
 def test_a_service_is_scaled_up_once(world: World) -> None:
+    assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(text="orders has twice the CPU quota now")
     assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(
-        accepted=True, text="orders has twice the CPU quota now"
-    )
-    assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(
-        accepted=False, text="orders is already at its largest size"
+        reason=Reason.LARGEST_SIZE, text="orders is already at its largest size"
     )
 
 
@@ -138,7 +137,7 @@ def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, mode: 
     snapshots = [world.observe(), *(step(world)[1] for _ in range(STEPS_TO_SHOW))]
     assert lost(snapshots[-1], fault.service)
     world.apply(Wait())
-    world.happen(Heals(fault))
+    world.happen(Ends(fault))
     world.advance(STEP_S)
     world.observe()
     mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
@@ -154,9 +153,7 @@ def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
     assert after[-2:] == [[], []]
     result, _ = step(world, CheckLogs(Service.AUTH))
     assert "1.5.0" in next(line.text for line in result.logs if line.event == "started")
-    assert step(world, Rollback(Service.AUTH))[0] == ActionResult(
-        accepted=True, text="auth is going back to release 1.4.0"
-    )
+    assert step(world, Rollback(Service.AUTH))[0] == ActionResult(text="auth is going back to release 1.4.0")
 
 
 def test_restoring_heals_whatever_was_done(world: World) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from mirr.env.vocabulary import REMEDY, Action, Breaks, Event, Fault, Feature, Heals, Journey, Service, Wait
+from mirr.env.vocabulary import REMEDY, Action, Breaks, Ends, Event, Fault, Feature, Journey, Reason, Service, Wait
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot, WorldError
 
 HEALTHY_ROW = (1.0, 10.0, 0.0, 0.02, 0.3, 0.27, 1.0)
@@ -61,17 +61,17 @@ class FakeWorld:
         if isinstance(event, Breaks):
             self.inject(event.fault)
             self.windows_since_fix = None
-        elif isinstance(event, Heals):
+        elif isinstance(event, Ends):
             self.windows_since_fix = 0
 
     def apply(self, action: Action) -> ActionResult:
         """Only the right fix does anything."""
         self.applied.append(action)
         if action in self.refuses:
-            return ActionResult(accepted=False, text="no earlier release")
+            return ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="no earlier release")
         if self.fault is not None and action == REMEDY[self.fault.mode](self.fault.service):
             self.windows_since_fix = 0
-        return ActionResult(accepted=True, text="waited" if action == Wait() else "done")
+        return ActionResult(text="waited" if action == Wait() else "done")
 
     def advance(self, seconds: float) -> None:
         """A window passes, or the world fails."""

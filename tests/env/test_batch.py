@@ -43,7 +43,7 @@ def told(observation: Observation) -> tuple[object, ...]:
         observation.steps_left,
         observation.last_action,
         observation.last_result,
-        observation.last_accepted,
+        observation.last_reason,
         observation.logs,
         observation.logs_of,
     )

@@ -17,10 +17,10 @@ from mirr.env.vocabulary import (
     Deploys,
     Diagnose,
     DiagnoseNone,
+    Ends,
     Event,
     Fault,
     FaultMode,
-    Heals,
     Restart,
     ScaleUp,
     Service,
@@ -150,7 +150,7 @@ def test_what_has_not_begun_cannot_be_named_or_mended() -> None:
 
 
 def test_a_fault_that_ends_by_itself_is_paid_to_who_named_it() -> None:
-    passing = scenario(Breaks(PAYMENTS_CROWDED), (3, Heals(PAYMENTS_CROWDED)))
+    passing = scenario(Breaks(PAYMENTS_CROWDED), (3, Ends(PAYMENTS_CROWDED)))
     named, rewards = played(passing, NAME_PAYMENTS)
     assert named.outcome is Outcome.RESOLVED
     assert rewards[0] == 8.0
@@ -162,13 +162,13 @@ def test_a_fault_that_ends_by_itself_is_paid_to_who_named_it() -> None:
 @pytest.mark.parametrize("mode", FaultMode)
 def test_in_the_simulator_every_mode_ends_by_itself(mode: FaultMode) -> None:
     fault = Fault(mode, Service.ORDERS)
-    report, _ = played(scenario(Breaks(fault), (4, Heals(fault))))
+    report, _ = played(scenario(Breaks(fault), (4, Ends(fault))))
     assert report.outcome is Outcome.RESOLVED
     assert 5 <= report.steps <= 10
 
 
 def test_a_fix_after_the_end_of_a_fault_is_needless() -> None:
-    passing = scenario(Breaks(PAYMENTS_CROWDED), (1, Heals(PAYMENTS_CROWDED)))
+    passing = scenario(Breaks(PAYMENTS_CROWDED), (1, Ends(PAYMENTS_CROWDED)))
     report, rewards = played(passing, Wait(), MEND_PAYMENTS)
     assert rewards[1] == 0.0
     assert report.harm.needless_actions == 1
@@ -189,7 +189,7 @@ def test_a_harmless_deploy_shows_in_the_log_and_nowhere_in_the_verdict() -> None
 def test_events_happen_while_their_step_is_played() -> None:
     world = FakeWorld()
     environment = Environment(world, EpisodeConfig())
-    heals = Heals(AUTH_CRASHED)
+    heals = Ends(AUTH_CRASHED)
     environment.reset(scenario=scenario(Breaks(AUTH_CRASHED), (2, heals)))
     assert world.fault == AUTH_CRASHED
     environment.step(Wait())

@@ -17,7 +17,7 @@ from mirr.env.record_fields import FIELDS, Line, LineKind
 from mirr.env.rollout import play
 from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled, draw
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Fault, FaultMode, Heals, Journey, Restart, Service
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Fault, FaultMode, Journey, Reason, Restart, Service
 from tests.env.fakes import FakeWorld, write_version_1
 from tests.paths import ROOT
 
@@ -57,6 +57,7 @@ def test_what_was_played_is_what_is_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rollout.steps[0].observation[4], [0.0, *[np.nan] * 6])
     assert rollout.steps[0].journeys[Journey.CHECK_OUT].failed > 0
     assert [step.accepted for step in rollout.steps][:3] == [None, True, True]
+    assert [step.reason for step in rollout.steps][:3] == [None, Reason.DONE, Reason.DONE]
     assert rollout.end is not None
     assert rollout.end["report"] == result.to_json()
 
@@ -102,7 +103,7 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whol
         ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is no JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
-            "{path} has schema version 9; this reads 1, 2, 3",
+            "{path} has schema version 9; this reads 1, 2 and 3",
         ),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 1}\n',
@@ -153,6 +154,8 @@ def _swap(lines: list[Line]) -> None:
         ),
         (_set(3, action="diagnose(none)"), "line 4: diagnose(none) is none of this episode's actions"),
         (_set(3, action=None), "line 4: step 0 has no action, and every other one has one"),
+        (_set(3, accepted=False), "line 4: accepted is False, and reason is done"),
+        (_set(3, reason="tired"), "line 4: reason: 'tired' is no reason; one of: " + ", ".join(Reason)),
         (_set(3, accepted=None), "line 4: step 0 accepts nothing, and every other one says whether it did"),
         (_set(3, reward="much"), "line 4: reward: 'much' is no number"),
         (_set(3, reward=10**400), "line 4: reward: the number is too large"),
@@ -211,7 +214,7 @@ def test_version_1_is_read_without_what_it_did_not_hold(tmp_path: Path) -> None:
         timeline=(
             Scheduled(0, Breaks(FAULT)),
             Scheduled(4, Deploys(Service.AUTH)),
-            Scheduled(9, Heals(FAULT)),
+            Scheduled(9, Ends(FAULT)),
         ),
         name="a-pack",
     )

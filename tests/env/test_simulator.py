@@ -25,6 +25,7 @@ from mirr.env.vocabulary import (
     FaultMode,
     Feature,
     Fix,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -147,9 +148,9 @@ def test_what_cannot_be_done_is_refused_in_words() -> None:
         (world.apply(ScaleUp(Service.ORDERS)), world.apply(ScaleUp(Service.ORDERS)))[1],
     ]
     assert refused == [
-        ActionResult(accepted=False, text="auth is not running, nothing to scale"),
-        ActionResult(accepted=False, text="auth has no earlier release"),
-        ActionResult(accepted=False, text="orders is already at its largest size"),
+        ActionResult(reason=Reason.NOT_RUNNING, text="auth is not running, nothing to scale"),
+        ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="auth has no earlier release"),
+        ActionResult(reason=Reason.LARGEST_SIZE, text="orders is already at its largest size"),
     ]
 
 

@@ -39,7 +39,7 @@ from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
 from mirr.lab.errors import LabError
 
 MAX_SESSIONS = 64
-_GRACE_S = 90  # what a lab needs to be healed when the server is told to end
+_GRACE_S = 90  # what a lab needs to be reverted when the server is told to end
 
 _STATUS: dict[type[Exception], int] = {
     EpisodeError: 409,

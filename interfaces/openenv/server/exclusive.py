@@ -10,7 +10,7 @@ from mirr.env.world import World
 from mirr.lab.errors import LabInUse
 
 TURN_WITHIN_S = 60.0
-"""A session that has ended is healed after its place is free already; the next one waits for that."""
+"""A session that has ended is reverted after its place is free already; the next one waits for that."""
 
 
 def in_turns(

@@ -29,6 +29,7 @@ from mirr.env.vocabulary import (
     Diagnose,
     DiagnoseNone,
     Feature,
+    Reason,
     Restart,
     Rollback,
     ScaleUp,
@@ -83,6 +84,7 @@ def as_observation(answer: Json) -> Observation:
         steps_left=answer["steps_left"],
         last_action=None if answer["last_action"] is None else parse_action(answer["last_action"]),
         last_result=answer["last_result"] or "",
+        last_reason=None if answer["last_reason"] is None else Reason(answer["last_reason"]),
         logs=tuple(LogLine(**{**line, "level": Level(line["level"])}) for line in answer["logs"]),
         logs_of=None if answer["logs_of"] is None else Service(answer["logs_of"]),
     )

@@ -55,7 +55,7 @@ def test_an_episode_on_real_containers_is_played_over_the_wire_by_one_client_at_
             first.send(json.dumps({"type": "reset", "data": {"seed": CRASH.seed}}))
             assert refused(server) == "Server at capacity: 1/1 sessions active. Cannot accept new connections."
             assert json.loads(first.recv(timeout=120))["type"] == "observation"
-        # The first has left in mid-episode; the next waits until the lab is healed.
+        # The first has left in mid-episode; the next waits until the lab is reverted.
         played = oracle_when_there_is_room(server)
     assert played.last.report is not None
     assert played.last.report["outcome"] == "resolved", played.last.report

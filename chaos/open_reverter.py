@@ -1,4 +1,4 @@
-"""Puts together what heals a lab, from what stands on the engine: needs neither Prometheus nor the load generator."""
+"""Puts together what reverts a lab, from what stands on the engine: needs neither Prometheus nor the load generator."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import requests
 from mirr.chaos.campaigns import Campaign, Campaigns, HttpCampaigns
 from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import GeneratorAway
-from mirr.chaos.healer import Healer
 from mirr.chaos.journal import Journal
+from mirr.chaos.reverter import Reverter
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.names import make_target
@@ -45,11 +45,11 @@ class FoundCampaigns:
             raise GeneratorAway(str(error)) from error
 
 
-def open_healer(client: DockerClient, lab: str) -> Healer:
-    """What heals `lab`, as far as it stands. Raises LabNotUp where nothing of it does."""
+def open_reverter(client: DockerClient, lab: str) -> Reverter:
+    """What reverts `lab`, as far as it stands. Raises LabNotUp where nothing of it does."""
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {make_target('up', lab)}")
     # After the lab was found: one that is not there is to leave no traces.
     journal = Journal(state_dir(lab))
-    return Healer(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)
+    return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

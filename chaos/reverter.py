@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from mirr.chaos.campaigns import CampaignKind, Campaigns, campaign_id
-from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, Unhealed
+from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, NotReverted
 from mirr.chaos.faults import FAULTS, Mend
 from mirr.chaos.fleet import Fleet, Part, ServiceState
 from mirr.chaos.journal import Journal, OpenAct
@@ -17,15 +17,15 @@ from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.names import Role
 
 TURN_S = 3.0
-"""How long a heal waits for whoever injects or heals. Then it goes on without: a process that hangs with the turn must
-not stand in the kill switch's way."""
+"""How long a revert waits for another injection or revert to finish. Then it starts without the turn: a process that
+hangs while it holds the turn must not block the kill switch."""
 
 TURN_FILE = "chaos.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing that a heal does to one container."""
+    """One thing that a revert does to one container."""
 
     container: str  # its name
     container_id: str | None  # None where there is none any more
@@ -44,7 +44,7 @@ class _Need:
     hung: bool
 
 
-class Healer:
+class Reverter:
     """What puts one lab back."""
 
     def __init__(
@@ -55,11 +55,11 @@ class Healer:
         self._journal = journal
         self._now = now
 
-    def heal(self) -> list[str]:
+    def revert(self) -> list[str]:
         """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
         back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
 
-        Raises Unhealed where something could not be put back: the rest is put back all the same, and the journal
+        Raises NotReverted where something could not be put back: the rest is put back all the same, and the journal
         keeps what is open.
         """
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
@@ -67,10 +67,10 @@ class Healer:
             self._journal.reverted()
         return done
 
-    def heal_expired(self) -> list[str]:
-        """Put back whatever has outlived its time; everything, where nothing else is open. Raises Unhealed."""
+    def revert_expired(self) -> list[str]:
+        """Put back whatever has outlived its time; everything, where nothing else is open. Raises NotReverted."""
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
-            # Read with the turn taken: somebody may have healed and injected anew while we waited for it.
+            # Read with the turn taken: somebody may have reverted and injected anew while we waited for it.
             open_acts = self._journal.open_acts()
             expired = [act for act in open_acts if act.until <= self._now()]
             if not expired:
@@ -86,9 +86,9 @@ class Healer:
             return done
 
     def plan(self) -> list[Step]:
-        """What `heal` would do; nothing is done. Raises FleetError."""
+        """What `revert` would do; nothing is done. Raises FleetError."""
         parts = self._fleet.parts()
-        steps = [self._revival(part) for part in parts if _unfit(part)]
+        steps = [self._part_step(part) for part in parts if _unfit(part)]
         acts = self._open_acts()
         for service in Service:
             steps += self._mending(self._need(service, parts, acts))
@@ -96,7 +96,7 @@ class Healer:
 
     def _put_back(self, services: Sequence[Service]) -> list[str]:
         parts = self._fleet.parts()
-        done, problems = self._run([[self._revival(part)] for part in parts if _unfit(part)])
+        done, problems = self._run([[self._part_step(part)] for part in parts if _unfit(part)])
         acts = self._open_acts()
         new_generator = any(part.role is Role.TRAFFIC and _unfit(part) and not part.paused for part in parts)
         with ThreadPoolExecutor(max_workers=len(Service) + 1) as pool:
@@ -108,7 +108,7 @@ class Healer:
         done += ended
         problems += failed
         if problems:
-            raise Unhealed(problems, done)
+            raise NotReverted(problems, done)
         return done
 
     def _open_acts(self) -> list[OpenAct] | None:
@@ -129,14 +129,14 @@ class Healer:
                     problems += failed
         return done, problems
 
-    def _revival(self, part: Part) -> Step:
-        verb, past = _REVIVAL[_ailment(part)]
+    def _part_step(self, part: Part) -> Step:
+        verb, past = _PART_MENDS[_ailment(part)]
         return Step(
             container=part.name,
             container_id=part.container_id,
             act=verb.format(part),
             done=past.format(part),
-            do=lambda: self._fleet.revive(part),
+            do=lambda: self._fleet.mend(part),
         )
 
     def _mend(
@@ -159,9 +159,9 @@ class Healer:
                 need = max(need, FAULTS[act.fault.mode].mend)
         hung = False
         if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
-            need = Mend.RENEW
+            need = Mend.RECREATE
         elif sandbox is not None and sandbox.container_id is None:
-            need = Mend.RENEW  # a container cannot move into another sandbox
+            need = Mend.RECREATE  # a container cannot move into another sandbox
         elif not state.running:
             need = max(need, Mend.RESTART)
         elif need is Mend.NOTHING and not state.paused:
@@ -175,12 +175,12 @@ class Healer:
         def step(act: str, done: str, do: Callable[[], None]) -> Step:
             return Step(container=name, container_id=identity, act=act, done=done, do=do)
 
-        if need.mend is Mend.RENEW:
+        if need.mend is Mend.RECREATE:
             return [
                 step(
-                    f"renew {service} at release {STEADY_RELEASE}, with fresh data",
-                    f"renewed {service} at release {STEADY_RELEASE}",
-                    lambda: self._fleet.renew(service, STEADY_RELEASE),
+                    f"recreate {service} at release {STEADY_RELEASE}, with fresh data",
+                    f"recreated {service} at release {STEADY_RELEASE}",
+                    lambda: self._fleet.recreate(service, STEADY_RELEASE),
                 )
             ]
         steps = []
@@ -197,7 +197,7 @@ class Healer:
             )
         if state is not None and state.drifted:
             what = f"{service} its limits back ({', '.join(state.drifted)})"
-            steps.append(step(f"give {what}", f"gave {what}", lambda: self._regain(service)))
+            steps.append(step(f"give {what}", f"gave {what}", lambda: self._reset_limits(service)))
         if need.mend is Mend.RESTART:
             hung = ", which hung" if need.hung else ""
             steps.append(
@@ -210,12 +210,12 @@ class Healer:
         if self._fleet.hung(service):  # which could not be seen while it was frozen
             self._fleet.restart(service)
 
-    def _regain(self, service: Service) -> None:
+    def _reset_limits(self, service: Service) -> None:
         try:
-            self._fleet.regain_limits(service)
+            self._fleet.reset_limits(service)
         except FleetError:
             # Not every limit can be brought back by an update, e.g. where more memory is in use than there was.
-            self._fleet.renew(service, STEADY_RELEASE)
+            self._fleet.recreate(service, STEADY_RELEASE)
 
     def _stop_campaigns(
         self, parts: Sequence[Part], services: Collection[Service], new_generator: bool
@@ -235,10 +235,10 @@ class Healer:
         except CampaignError:
             # One that hangs would send what it has until the leases run out; a new process has no campaigns.
             generators = [part for part in parts if part.role is Role.TRAFFIC]
-            return self._run([[self._revival(replace(part, hung=True, paused=False))] for part in generators])
+            return self._run([[self._part_step(replace(part, hung=True, paused=False))] for part in generators])
 
 
-_REVIVAL = {
+_PART_MENDS = {
     "gone": ("make {} again", "made {} again"),
     "down": ("start {}", "started {}"),
     "paused": ("unpause {}", "unpaused {}"),

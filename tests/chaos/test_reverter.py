@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from mirr.chaos.campaigns import HttpCampaigns
-from mirr.chaos.errors import CampaignError, GeneratorAway, Unhealed
-from mirr.chaos.healer import Healer
+from mirr.chaos.errors import CampaignError, GeneratorAway, NotReverted
 from mirr.chaos.journal import Journal
+from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
 
@@ -23,8 +23,8 @@ PROMETHEUS, GENERATOR = "lab_prometheus_1", "lab_traffic_1"
 
 
 @pytest.fixture
-def healer(lab: FakeLab, journal: Journal) -> Healer:
-    return Healer(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+def reverter(lab: FakeLab, journal: Journal) -> Reverter:
+    return Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
 
 
 def ail(lab: FakeLab, name: str, **changes: Any) -> None:
@@ -42,11 +42,11 @@ def ail(lab: FakeLab, name: str, **changes: Any) -> None:
     ],
 )
 def test_prometheus_is_brought_back_from_any_state(
-    healer: Healer, lab: FakeLab, changes: dict[str, Any], done: str
+    reverter: Reverter, lab: FakeLab, changes: dict[str, Any], done: str
 ) -> None:
     ail(lab, PROMETHEUS, **changes)
-    assert healer.heal() == [done]
-    assert healer.heal() == []
+    assert reverter.revert() == [done]
+    assert reverter.revert() == []
 
 
 def hang(lab: FakeLab) -> None:
@@ -76,34 +76,36 @@ def leave_a_stray(lab: FakeLab) -> None:
         (pause, ["unpaused auth"]),
         (grow, ["gave auth its limits back (Memory, MemorySwap)"]),
         (scale, ["gave auth its steady CPU quota back"]),
-        (leave_a_stray, ["renewed auth at release 1.4.0"]),
+        (leave_a_stray, ["recreated auth at release 1.4.0"]),
     ],
 )
 def test_what_somebody_did_to_a_service_by_hand_is_put_back(
-    healer: Healer, lab: FakeLab, break_it: Callable[[FakeLab], None], done: list[str]
+    reverter: Reverter, lab: FakeLab, break_it: Callable[[FakeLab], None], done: list[str]
 ) -> None:
     break_it(lab)
-    assert healer.heal() == done
-    assert healer.heal() == []
+    assert reverter.revert() == done
+    assert reverter.revert() == []
 
 
-def test_a_service_whose_sandbox_was_made_again_is_renewed_for_it_cannot_move(healer: Healer, lab: FakeLab) -> None:
+def test_a_service_whose_sandbox_was_made_again_is_recreated_for_it_cannot_move(
+    reverter: Reverter, lab: FakeLab
+) -> None:
     ail(lab, "lab_auth-net_1", container_id=None, running=False)
-    assert healer.heal() == ["made auth's sandbox again", "renewed auth at release 1.4.0"]
+    assert reverter.revert() == ["made auth's sandbox again", "recreated auth at release 1.4.0"]
 
 
 def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_are_gone(
-    healer: Healer, lab: FakeLab, journal: Journal
+    reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(ORDERS_LEAKING)
     lab.generator_hangs = True
-    assert healer.heal() == ["restarted orders", "restarted the load generator, which did not answer"]
+    assert reverter.revert() == ["restarted orders", "restarted the load generator, which did not answer"]
     assert not lab.running_campaigns
 
 
-def test_a_load_generator_that_still_starts_is_not_restarted(healer: Healer, lab: FakeLab) -> None:
+def test_a_load_generator_that_still_starts_is_not_restarted(reverter: Reverter, lab: FakeLab) -> None:
     lab.generator_starts = True
-    assert healer.heal() == []
+    assert reverter.revert() == []
 
 
 def test_a_generator_that_nobody_answers_for_is_away_and_one_that_is_late_hangs() -> None:
@@ -119,73 +121,77 @@ def test_a_generator_that_nobody_answers_for_is_away_and_one_that_is_late_hangs(
         assert not isinstance(raised.value, GeneratorAway)
 
 
-def test_a_paused_load_generator_goes_on_without_its_campaigns(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+def test_a_paused_load_generator_goes_on_without_its_campaigns(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
     fake_chaos(lab, journal).inject(ORDERS_LEAKING)
     ail(lab, GENERATOR, paused=True)
-    assert healer.heal() == ["unpaused the load generator", "restarted orders", "ended 1 campaign(s)"]
+    assert reverter.revert() == ["unpaused the load generator", "restarted orders", "ended 1 campaign(s)"]
 
 
 def test_what_cannot_be_put_back_is_said_and_the_rest_is_put_back_all_the_same(
-    healer: Healer, lab: FakeLab, journal: Journal
+    reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     ail(lab, PROMETHEUS, running=False)
     lab.beyond_repair = {PROMETHEUS}
-    with pytest.raises(Unhealed) as raised:
-        healer.heal()
-    assert str(raised.value) == "could not revive Prometheus: no such image; next: mirr doctor"
+    with pytest.raises(NotReverted) as raised:
+        reverter.revert()
+    assert str(raised.value) == "could not mend Prometheus: no such image; next: mirr doctor"
     assert raised.value.done == ["restarted auth"]
     assert lab.services[Service.AUTH].running
     assert [one.fault for one in journal.open_faults()] == [AUTH_DOWN]
 
 
 def test_of_several_failures_each_is_named_once() -> None:
-    error = Unhealed(["a is gone", "b is gone", "a is gone"], [])
+    error = NotReverted(["a is gone", "b is gone", "a is gone"], [])
     assert str(error) == "2 things failed: a is gone | b is gone"
 
 
-def test_a_plan_names_every_container_and_does_nothing(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+def test_a_plan_names_every_container_and_does_nothing(reverter: Reverter, lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     ail(lab, PROMETHEUS, running=False)
     lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
     acts, written = lab.acts, (journal.folder / "journal.jsonl").read_text()
-    assert [(step.container, step.act) for step in healer.plan()] == [
+    assert [(step.container, step.act) for step in reverter.plan()] == [
         (PROMETHEUS, "start Prometheus"),
         ("lab_auth_1", "restart auth"),
-        ("lab_payments_1", "renew payments at release 1.4.0, with fresh data"),
+        ("lab_payments_1", "recreate payments at release 1.4.0, with fresh data"),
     ]
     assert (lab.acts, (journal.folder / "journal.jsonl").read_text()) == (acts, written)
 
 
 def test_what_has_outlived_its_time_is_put_back_and_what_has_not_is_left(
-    healer: Healer, lab: FakeLab, journal: Journal
+    reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=10.0)
     fake_chaos(lab, journal).inject(ORDERS_LEAKING, lease_s=100.0)
-    assert healer.heal_expired() == []
+    assert reverter.revert_expired() == []
     lab.clock.sleep(11.0)
-    assert healer.heal_expired() == ["restarted auth"]
+    assert reverter.revert_expired() == ["restarted auth"]
     assert [one.fault for one in journal.open_faults()] == [ORDERS_LEAKING]
     assert list(lab.running_campaigns) == ["unique-keys-orders"]
     lab.clock.sleep(100.0)
-    assert healer.heal_expired() == ["restarted orders", "ended 1 campaign(s)"]
+    assert reverter.revert_expired() == ["restarted orders", "ended 1 campaign(s)"]
     assert journal.open_acts() == []
 
 
-def test_a_harmless_deploy_is_put_back_when_its_time_is_over(healer: Healer, lab: FakeLab, journal: Journal) -> None:
+def test_a_harmless_deploy_is_put_back_when_its_time_is_over(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
     fake_chaos(lab, journal).deploy_sound(Service.AUTH)
     lab.clock.sleep(11.0)
-    assert healer.heal_expired() == ["renewed auth at release 1.4.0"]
+    assert reverter.revert_expired() == ["recreated auth at release 1.4.0"]
     assert journal.open_acts() == []
 
 
 def test_a_fault_that_somebody_else_put_back_is_reported_as_lost(
-    lab: FakeLab, journal: Journal, healer: Healer
+    lab: FakeLab, journal: Journal, reverter: Reverter
 ) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN)
     assert chaos.lost_lease() is None
-    healer.heal()
-    assert chaos.lost_lease() == "crashed:auth was put back by somebody else"
-    chaos.heal()
+    reverter.revert()
+    assert chaos.lost_lease() == "crashed:auth was reverted by somebody else"
+    chaos.revert()
     assert chaos.lost_lease() is None
