@@ -59,7 +59,7 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     """Medians over the rounds, each of which measures everything once: what else the machine does at a moment is then
     shared out over all the figures. `spread` has the least and the most of each."""
     from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
-    from mirr.env.simulator.compiled import COMPILED, to_be_compiled
+    from mirr.env.simulator.fast.compiled import COMPILED, to_be_compiled
 
     if to_be_compiled():
         typer.echo(COMPILING, err=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mirr.env.environment import Environment
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED
+from mirr.env.simulator.fast.compiled import COMPILED
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 

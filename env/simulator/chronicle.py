@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.compiled import Numbers
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers
 from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
 from mirr.env.world import Level, LogLine
 
@@ -52,17 +52,17 @@ class LogState:
     flow: tuple[float, ...]  # shares of its calls that went well
 
 
-def log_state(service: Service, words: Numbers, place: int = 0) -> LogState:
-    """As `operations.recent_words` wrote it, from `place` on."""
-    ready = int(words[place + k.WORDS_READY])
+def log_state(service: Service, row: Numbers, place: int = 0) -> LogState:
+    """As `operations.read_log` wrote it, from `place` on."""
+    ready = int(row[place + k.LOG_READY])
     return LogState(
         service=service,
-        at_tick=int(words[place + k.WORDS_TICK]),
-        release=_release(words[place + k.WORDS_NEXT]),
+        at_tick=int(row[place + k.LOG_TICK]),
+        release=_release(row[place + k.LOG_NEXT]),
         ready_tick=None if ready < 0 else ready,
-        spoiled=float(words[place + k.WORDS_SPOILED]),
-        shedding=bool(words[place + k.WORDS_SHED] > 0.0),
-        flow=tuple(float(words[place + k.WORDS_FLOW + flow]) for flow in range(k.FLOWS)),
+        spoiled=float(row[place + k.LOG_SPOILED]),
+        shedding=bool(row[place + k.LOG_SHED] > 0.0),
+        flow=tuple(float(row[place + k.LOG_FLOW + flow]) for flow in range(k.FLOWS)),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, assert_never, get_type_hints
 
 from mirr.env.vocabulary import Journey, Service
 
@@ -66,8 +66,10 @@ class Parameters:
                 return sign_in + check_out
             case Service.INVENTORY:
                 return browse + check_out
-            case _:
+            case Service.ORDERS | Service.PAYMENTS:
                 return check_out
+            case _:
+                assert_never(service)
 
     def surge_rate(self, service: Service) -> float:
         """Requests per second of a flash crowd on `service`: what lifts the offered load to the overload factor."""

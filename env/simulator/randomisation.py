@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from mirr.env.objectives import OBJECTIVES
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations as ops
-from mirr.env.simulator.compiled import numbers, table, u64
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers, table, u64
+from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import (
     ParameterError,
     Parameters,
@@ -25,9 +26,9 @@ from mirr.env.simulator.parameters import (
     load_parameters,
     parse_parameters,
 )
-from mirr.env.simulator.profile import rules
-from mirr.env.simulator.stretches import advance
-from mirr.env.simulator.windows import observe
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.faults import inject
+from mirr.env.simulator.physics.profile import rules
 from mirr.env.vocabulary import ALL_FAULTS, Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
@@ -127,11 +128,11 @@ class ParameterSets:
     def __init__(self, sets: Sequence[Parameters]) -> None:
         self.sets = tuple(sets)
         self.tick_s = self.sets[0].tick_s
-        self.rows: Any = table(len(self.sets), k.PARAMETERS)
-        state = numbers([0.0] * k.STATE)
+        self.rows: Any = table(len(self.sets), k.PARAMETERS_ROW)
+        state = numbers([0.0] * k.STATE_END)
         for place, each in enumerate(self.sets):
             row = self.rows[place]
-            row[: k.RULES] = numbers(rules(each))
+            row[: k.STEADY] = numbers(rules(each))
             ops.find_steady(state, row)
             row[k.STEADY :] = state
 
@@ -188,7 +189,7 @@ def _set(raw: dict[str, Any], name: str, value: float) -> None:
 def _unsound(p: Any, ticks: int) -> str:
     """Why parameters make no simulator to train in, or nothing."""
     key = u64(0)
-    s, w = numbers([0.0] * k.STATE), numbers([0.0] * k.SHOWN_ROW)
+    s, w = numbers([0.0] * k.STATE_END), numbers([0.0] * k.SHOWN_ROW)
     ops.steady(s, p)
     for _ in range(PROOF_WINDOWS):
         advance(s, p, key, ticks)
@@ -203,7 +204,7 @@ def _unsound(p: Any, ticks: int) -> str:
                 return f"{service} is outside its objectives in steady state"
     for number, fault in enumerate(ALL_FAULTS):
         ops.steady(s, p)
-        if not ops.inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
+        if not inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
             return f"{fault} does not show"
     return ""
 

@@ -13,11 +13,11 @@ from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeError, Observation
 from mirr.env.reward import Outcome
 from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng
-from mirr.env.simulator import dice as compiled_dice
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED, u64
+from mirr.env.simulator.fast import dice as compiled_dice
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import COMPILED, u64
+from mirr.env.simulator.physics import operations
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
@@ -129,7 +129,7 @@ def test_compiled_keys_and_draws_are_those_of_the_pure_ones() -> None:
             assert int(compiled_dice.stream_key(u64(root), int(stream))) == key
             assert int(compiled_dice.draw(u64(key), 5)) == dice.draw(key, 5)
             assert compiled_dice.below(u64(key), 5, 20) == dice.below(key, 5, 20)
-            assert compiled_dice.uniform_at(u64(key), 5) == dice.uniform(key, 5)
+            assert compiled_dice.uniform(u64(key), 5) == dice.uniform(key, 5)
 
 
 def test_actions_lie_where_the_vocabulary_has_them() -> None:

@@ -13,9 +13,9 @@ from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.rollout import play
 from mirr.env.scenario import draw, streams
 from mirr.env.simulator.bench import single_steps_per_s
-from mirr.env.simulator.callgraph import latency_beyond
-from mirr.env.simulator.compiled import numbers
+from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
+from mirr.env.simulator.physics.latencies import latency_beyond
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
     ALL_FAULTS,

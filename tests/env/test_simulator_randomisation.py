@@ -10,10 +10,10 @@ import pytest
 from mirr.env.dice import following_seed, noise_factors
 from mirr.env.environment import Environment
 from mirr.env.scenario import streams
-from mirr.env.simulator import dice
-from mirr.env.simulator.compiled import numbers, u64
+from mirr.env.simulator.fast.compiled import numbers, u64
 from mirr.env.simulator.parameters import ParameterError
-from mirr.env.simulator.profile import rules
+from mirr.env.simulator.physics import arrivals
+from mirr.env.simulator.physics.profile import rules
 from mirr.env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Service
@@ -110,14 +110,14 @@ def test_ranges_that_make_no_simulators_are_refused_by_name() -> None:
 
 def test_users_are_poisson_and_scatter_is_normal() -> None:
     p = numbers(rules(default_parameters()))
-    drawn = [u64(dice.users_draw(u64(7), float(tick))) for tick in range(20_000)]
-    users = [dice.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
+    drawn = [u64(arrivals.users_draw(u64(7), float(tick))) for tick in range(20_000)]
+    users = [arrivals.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
     assert statistics.fmean(users) == pytest.approx(7.6, abs=0.08)
     assert statistics.variance(users) == pytest.approx(7.6, abs=0.3)
-    scatter = [dice.normal(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    scatter = [arrivals.normal(u64(arrivals.service_draw(u64(7), float(window), 0))) for window in range(20_000)]
     assert statistics.fmean(scatter) == pytest.approx(0.0, abs=0.03)
     assert statistics.variance(scatter) == pytest.approx(1.0, abs=0.04)
-    even = [dice.uniform(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    even = [arrivals.uniform(u64(arrivals.service_draw(u64(7), float(window), 0))) for window in range(20_000)]
     assert statistics.fmean(even) == pytest.approx(0.5, abs=0.01)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED
-from mirr.env.simulator.team import LEAST_FOR_A_THREAD, Team
+from mirr.env.simulator.fast.compiled import COMPILED
+from mirr.env.simulator.fast.team import LEAST_FOR_A_THREAD, Team
 from mirr.env.vocabulary import ACTIONS
 
 SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]

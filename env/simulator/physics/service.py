@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mirr.env.simulator.callgraph import follow, offer, settle
-from mirr.env.simulator.compiled import Numbers, inlined, jit
-from mirr.env.simulator.dice import arrivals, campaign_draw, normal, users_draw
-from mirr.env.simulator.layout import (
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.fast.rows import (
     ACCEPT,
     BOOT_LEFT,
     BOOTING,
@@ -49,6 +47,8 @@ from mirr.env.simulator.layout import (
     UP,
     WAIT,
 )
+from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.physics.callgraph import follow, offer, settle
 
 
 @inlined

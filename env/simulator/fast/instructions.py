@@ -6,11 +6,9 @@ In plain Python there is one thread, and nothing to fetch.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
-from mirr.env.simulator.compiled import COMPILED
-
-LINE: Final = 8  # numbers of 64 bits in a line of a cache
+from mirr.env.simulator.fast.compiled import COMPILED
 
 if COMPILED:
     _types: Any = import_module("numba").types

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mirr.env.simulator.physics import forms as _forms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Numbers = list[float] | NDArray[np.float64]
@@ -29,11 +31,16 @@ COMPILED: Final = (
 
 
 def _cache_directory() -> Path:
-    """Where compiled code is kept. numba looks at the one file that a function stands in, and would go on using code
-    that has an older version of another file's function in it: so each version of the sources has its own place."""
-    here = Path(__file__).parent
+    """Where compiled code is kept: each version of the sources has a folder of its own.
+
+    numba looks only at the file of the function itself. It would go on using code that contains an older version of a
+    function from another file.
+    """
+    here = Path(__file__).parent.parent  # env/simulator
     version = hashlib.sha256()
-    for source in (*sorted(here.glob("*.py")), *sorted(here.parent.glob("dice.py"))):
+    values = [here.parent / f"{name}.py" for name in ("dice", "scenario", "vocabulary", "world")]
+    forms = [source for folder in _forms.__path__ for source in sorted(Path(folder).glob("*.py"))]
+    for source in (*sorted(here.rglob("*.py")), *values, *forms):
         version.update(source.read_bytes())
     name = f"compiled-{version.hexdigest()[:16]}"
     beside = here / "__pycache__"
@@ -48,14 +55,14 @@ if COMPILED:
     _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
-    def _compiled(function: Function, **options: Any) -> Function:
+    def _compiled(function: Function, *, cache: bool = True, **options: Any) -> Function:
         # Without `_nrt`, references to arrays are not counted: whoever calls holds them, and nothing here makes one.
         # Counting took half of a step's time, and threads had to wait for each other's counts.
         # numba reads the place of its cache from its own configuration, when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
             compiler = _numba.njit(
-                cache=True, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options
+                cache=cache, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options
             )
             compiled: Function = compiler(function)
         finally:
@@ -75,6 +82,10 @@ if COMPILED:
         the large ones at the top, which one other calls, would take as long again each."""
         return _compiled(function, inline="always")
 
+    def jit_in_callers(function: Function) -> Function:
+        """Compile as a part of the functions that call it. Only those are kept on disk."""
+        return _compiled(function, cache=False)
+
     def to_be_compiled() -> bool:
         """Whether nothing has been compiled and kept for these sources yet: the first episode takes long then."""
         return not any(Path(_CACHE).rglob("*.nbi"))
@@ -85,11 +96,42 @@ else:
         """As it is."""
         return function
 
-    inlined = merged = jit
+    inlined = merged = jit_in_callers = jit
 
     def to_be_compiled() -> bool:
         """Nothing ever is."""
         return False
+
+
+def chosen(functions: Sequence[Function]) -> Callable[..., Any]:
+    """`chosen(functions)(number, s, p, i)` calls the function with that number on the rest.
+
+    A number that none of them has raises IndexError. The parts are not kept on disk themselves: they are compiled into
+    the functions that call them, which are.
+    """
+    *others, last = enumerate(functions)
+    call = _last_link(*last)
+    for number, function in reversed(others):
+        call = _link(number, function, call)
+    return call
+
+
+def _last_link(own: int, function: Function) -> Callable[..., Any]:
+    def link(number: int, s: Numbers, p: Numbers, i: int) -> Any:
+        if number != own:
+            raise IndexError("no fault form has this number")
+        return function(s, p, i)
+
+    return jit_in_callers(link)
+
+
+def _link(own: int, function: Function, following: Callable[..., Any]) -> Callable[..., Any]:
+    def link(number: int, s: Numbers, p: Numbers, i: int) -> Any:
+        if number == own:
+            return function(s, p, i)
+        return following(number, s, p, i)
+
+    return jit_in_callers(link)
 
 
 def numbers(values: Iterable[float]) -> Any:

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mirr.env.simulator.compiled import COMPILED, jit, merged
-from mirr.env.simulator.instructions import LINE, add_at_once, put_at_once
-from mirr.env.simulator.lanes import reset_slice, step_slice
+from mirr.env.simulator.fast.compiled import COMPILED, jit, merged
+from mirr.env.simulator.fast.instructions import add_at_once, put_at_once
+from mirr.env.simulator.fast.lanes import Lanes, reset_slice, step_slice
+from mirr.env.simulator.fast.rows import LINE
 
 SLICE: Final = 64  # lanes
 LEAST_FOR_A_THREAD: Final = 128  # environments: handing fewer over costs more than playing them
@@ -69,7 +70,6 @@ def _lay_out(board: Any, parts: int, job: int) -> None:
 @merged
 def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
     """Take slices and play them as long as there are any: one's own from the left, then others' from the right."""
-    shown, autoreset, actions, chosen, g, tables, rewards, terminated, truncated = lanes
     for turn in range(parts):
         part = (own + turn) % parts
         at = _PARTS + part * _PART
@@ -82,11 +82,11 @@ def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
                 place = count - 1 - add_at_once(board, at + _FROM_RIGHT, 1)
             first = begins + place * SLICE
             last = min(first + SLICE, ends)
-            w = shown[own]
             if board[_JOB] == STEP:
-                stuck = step_slice(first, last, w, autoreset, actions, g, tables, rewards, terminated, truncated)
+                stuck = step_slice(first, last, own, lanes)
             else:
-                stuck = reset_slice(first, last, w, chosen, g, tables)
+                assert board[_JOB] == RESET
+                stuck = reset_slice(first, last, own, lanes)
             if stuck >= 0:
                 board[_PARTS + own * _PART + _STUCK] = stuck
             add_at_once(board, _DONE, 1)
@@ -124,10 +124,9 @@ def _all_done(board: Any, parts: int, size: int) -> bool:
 
 
 class Team:
-    """As many threads as are worth it for a batch of `size`; `lanes` is what `step_slice` and `reset_slice` take after
-    the slice, in the order of `_play`, with a row of room for each thread in place of the first."""
+    """The threads of a batch of `size` lanes: the calling one, and `parts` - 1 helpers."""
 
-    def __init__(self, size: int, parts: int, lanes: tuple[Any, ...]) -> None:
+    def __init__(self, size: int, parts: int, lanes: Lanes) -> None:
         self._size = size
         self._parts = parts
         self._lanes = lanes

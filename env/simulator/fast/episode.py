@@ -9,27 +9,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations as ops
-from mirr.env.simulator.compiled import Numbers, constants, i64, inlined, jit, merged
-from mirr.env.simulator.gauges import noisy
-from mirr.env.simulator.stretches import advance
-from mirr.env.simulator.windows import observe
-from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
+from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.windows import observe
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
+from mirr.env.simulator.physics.gauges import noisy
+from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
 
-_REMEDY_BEGINS = constants(
-    k.RESTART if REMEDY[mode] is Restart else k.ROLLBACK if REMEDY[mode] is Rollback else k.SCALE_UP
-    for mode in FaultMode
-)
-"""Where, among the actions, the block of each mode's remedy begins."""
+_FIRST_OF = {Restart: k.RESTART, Rollback: k.ROLLBACK, ScaleUp: k.SCALE_UP}
+"""The number of the first action of each kind of fix."""
+
+_REMEDY_BEGINS = constants(_FIRST_OF[REMEDY[mode]] for mode in FaultMode)
+"""The number of the first action that is the remedy of each mode."""
 
 
 @jit
-def open_ledger(s: Numbers, mode: int, i: int) -> None:
-    """The ledger of an episode that has yet to begin."""
-    for place in range(k.LEDGER, k.STATE_BEGINS):
+def open_ledger(s: Numbers, form: int, i: int) -> None:
+    """The ledger of an episode before it begins, with the fault of that form on service `i`."""
+    for place in range(k.LEDGER_SIZE):
         s[place] = 0.0
-    s[k.MODE] = mode
+    s[k.FORM] = form
+    s[k.MODE] = MODE_OF_FORM[form]
     s[k.SERVICE] = i
     s[k.DIAGNOSED_AT_S] = -1.0
     s[k.DIAGNOSIS] = -1.0
@@ -42,9 +44,9 @@ def begin_episode(
 ) -> bool:
     """Steady state, then the ledger's fault, then one window; False where the fault never shows."""
     ops.steady(s, p)
-    if not ops.inject(s, p, world_key, i64(s[k.MODE]), i64(s[k.SERVICE])):
+    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
         return False
-    advance(s, p, world_key, i64(g[k.TICKS]))
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
     noisy(w, noise_key, 0.0, g, features, e)
     return True
@@ -56,7 +58,7 @@ def play_step(
 ) -> float:
     """An action, a step's time, what is seen of it; returns the reward, and leaves the outcome in the ledger."""
     result = apply(s, p, action)
-    advance(s, p, world_key, i64(g[k.TICKS]))
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
     reward = judge_action(s, g, action, result == k.ACCEPTED)
     s[k.STEP] += 1.0
@@ -74,7 +76,7 @@ def apply(s: Numbers, p: Numbers, action: int) -> int:
     if action < k.CHECK_LOGS:
         return k.ACCEPTED
     if action < k.DIAGNOSE:
-        ops.recent_words(s, action - k.CHECK_LOGS, s, k.READ)
+        ops.read_log(s, action - k.CHECK_LOGS, s, k.READ_LOG)
         s[k.READ_AT] = s[k.NOW]
         return k.ACCEPTED
     if action < k.RESTART:

@@ -9,10 +9,11 @@ import math
 from typing import Any
 
 from mirr.env import dice
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import latency_beyond
-from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
-from mirr.env.simulator.dice import draw, gauge_draw, normal, uniform
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.fast.dice import draw
+from mirr.env.simulator.physics.arrivals import journey_draw, normal, service_draw, uniform
+from mirr.env.simulator.physics.latencies import latency_beyond
 
 _UNSEEN = float("nan")
 P95_SCATTER = 0.05  # a quantile of some hundred requests at most
@@ -39,7 +40,7 @@ def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 def show_users(s: Numbers, key: Any, w: Numbers, journey: int, begun: float, failed: float, scatter: float) -> None:
     """Whole users of a journey, and a whole number of failures around the expected one."""
     if scatter > 0.0:
-        failed += normal(gauge_draw(key, s[k.WINDOW], journey)) * scatter
+        failed += normal(journey_draw(key, s[k.WINDOW], journey)) * scatter
     failed = float(int(failed + 0.5))
     w[k.SHOWN_REQUESTS + journey] = begun
     w[k.SHOWN_FAILED + journey] = min(max(failed, 0.0), begun)
@@ -60,7 +61,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
     row = i * k.FEATURES
     since = s[k.SINCE + i] if s[k.SINCE + i] >= 0.0 else s[k.OBSERVED]
     per_s = 1.0 / ((s[k.NOW] - since) * p[k.TICK_S])
-    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
+    drawn = service_draw(key, s[k.WINDOW], i)
     answers = s[k.ANSWERS + i]
     rate = answers * per_s
     error_ratio = 0.0
@@ -92,13 +93,12 @@ def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) 
     first = i64(step) * dice.DRAWS_A_STEP
     low = g[k.NOISE_FROM]
     span = g[k.NOISE_SPAN]
-    for pair in range(k.CELLS // 2):
+    for pair in range(dice.DRAWS_A_STEP):
         drawn = draw(key, first + pair)
         cell = 2 * pair
         features[e, cell] = w[cell] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
-        features[e, cell + 1] = w[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
-    drawn = draw(key, first + k.CELLS // 2)
-    features[e, k.CELLS - 1] = w[k.CELLS - 1] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
+        if cell + 1 < k.CELLS:
+            features[e, cell + 1] = w[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
     for i in range(k.SERVICES):
         features[e, i * k.FEATURES + k.COLUMN_UP] = w[i * k.FEATURES + k.COLUMN_UP]
 

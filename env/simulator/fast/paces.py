@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import settle
-from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
-from mirr.env.simulator.kernel import tick
-from mirr.env.simulator.windows import draw_window, foresee
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.fast.windows import draw_window, foresee
+from mirr.env.simulator.physics.callgraph import settle
+from mirr.env.simulator.physics.service import tick
 
 
 @inlined

@@ -10,21 +10,26 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import (
-    bucket_of,
-    enter,
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.physics.arrivals import (
+    arrivals_in_block,
+    campaign_draw,
+    normal,
+    service_draw,
+    uniform,
+    users_draw,
+)
+from mirr.env.simulator.physics.callgraph import (
     follow,
     gateway_is_calm,
     offer,
     orders_are_calm,
     reach,
-    tail_of,
     undisturbed,
 )
-from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
-from mirr.env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
-from mirr.env.simulator.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
+from mirr.env.simulator.physics.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
+from mirr.env.simulator.physics.latencies import bucket_of, enter, tail_of
 
 _BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
 _MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
@@ -223,7 +228,7 @@ def _show(
     """One service's features, as `gauges` shows those of a counted window."""
     surge, surge_work, queue = campaign
     row = i * k.FEATURES
-    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
+    drawn = service_draw(key, s[k.WINDOW], i)
     per_s = p[k.PER_BLOCK_S]
     rate = (count + surge) * per_s
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
@@ -259,15 +264,9 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
 
 @inlined
 def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float) -> float:
-    """How many of their requests reach service `i`."""
-    gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
-    if i == k.GATEWAY:
-        return gateway
-    if i == k.AUTH:
-        return auth
-    if i == k.INVENTORY:
-        return inventory
-    return orders if i == k.ORDERS else payments
+    """How many of their requests reach service `i`. Writes over LOAD."""
+    offer(s, k.LOAD, browse, sign_in, check_out)
+    return float(s[k.LOAD + i])
 
 
 @inlined
