@@ -1,8 +1,8 @@
-"""Thousands of simulated episodes at once: what `Environment(SimulatedWorld())` plays, in one compiled call a step.
+"""Thousands of simulated episodes at once: one compiled call a step.
 
-Episode for episode the same, bit for bit, wherever in a batch of whatever size and with however many threads it is
-played. It plays the base task: one fault, drawn from the seed or given. What can be read beyond the features (results
-in words, log lines, reports) is worked out for the environment that is asked about, and costs nothing otherwise.
+Each episode is the same as with `Environment(SimulatedWorld())`, bit for bit. Its place, the size of the batch and the
+number of threads do not matter. A batch plays the base task: one fault, drawn from the seed or given. Result texts, log
+lines and reports are made only for the environment that they are asked of.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArra
 
 
 class BatchedSimulator:
-    """`size` environments; the arrays that it returns are its own, and change with the next call."""
+    """`size` environments. The arrays that it returns are its own: the next call changes them."""
 
     def __init__(
         self,
@@ -98,16 +98,16 @@ class BatchedSimulator:
 
     @property
     def features(self) -> NDArray[np.float32]:  # (size, services, features)
-        """What every environment shows now, with its noise; NaN where a service could not be scraped."""
+        """What is seen now in every environment, with noise. NaN where a service could not be scraped."""
         return self._lanes.features.reshape(self.size, *FEATURES_SHAPE)
 
     @property
     def final_features(self) -> NDArray[np.float32]:  # (size, services, features)
-        """What every environment showed at the end of its last episode; NaN before one has ended."""
+        """What was seen last in the last episode of every environment. NaN before one has ended."""
         return self._lanes.final.reshape(self.size, *FEATURES_SHAPE)
 
     def column(self, place: int, *, ended: bool = False) -> NDArray[np.float64]:  # (size,)
-        """One number of `layout`'s ledger for every environment, or for each one's last episode that is over."""
+        """One number of the ledger (see `fast.rows`) for every environment, or for its last episode that is over."""
         assert place < k.LEDGER_SIZE
         rows, place = (self._lanes.ended, lanes.ENDED_LEDGER + place) if ended else (self._lanes.rows, place)
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
@@ -124,8 +124,11 @@ class BatchedSimulator:
         faults: Fault | Sequence[Fault | None] | None = None,
         mask: ArrayLike | None = None,
     ) -> NDArray[np.float32]:  # (size, services, features)
-        """Begin an episode in every environment, or in those of `mask`: of its seed, or, without seeds, of the one that
-        follows its last. `faults` take the place of the drawn ones, until the next reset."""
+        """Begin an episode in every environment, or in those of `mask`.
+
+        Without seeds, each environment plays the seed that follows its last. `faults` replace the drawn ones until the
+        next reset. Raises EpisodeError, BadSeed, or WorldError where a fault does not land.
+        """
         chosen = np.ones(self.size, dtype=np.bool_) if mask is None else np.array(mask, dtype=np.bool_)
         if chosen.shape != (self.size,):
             raise EpisodeError(f"a mask has one bool for each of the {self.size} environments; got {chosen.shape}")
@@ -135,11 +138,11 @@ class BatchedSimulator:
         elif len(seeds) != self.size:
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {len(seeds)}")
         forced = self._forced_faults(faults)
-        # All are looked at before the first is taken.
+        # Every seed is checked before anything changes.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
         self._lanes.forced[chosen] = forced[chosen]
         if isinstance(self._lanes.wholes, np.ndarray):
-            # All at once: one by one costs more than beginning the episodes.
+            # All at once: a loop would cost more than the episodes' beginning.
             if starts is None:
                 self._lanes.wholes[chosen, lanes.NUMBER] += np.uint64(1)
             else:
@@ -157,7 +160,7 @@ class BatchedSimulator:
         return self.features
 
     def step(self, actions: ArrayLike) -> Step:
-        """Play a step everywhere: features, rewards, terminated, truncated."""
+        """Play a step everywhere: features, rewards, terminated, truncated. Raises EpisodeError or WorldError."""
         taken = np.ascontiguousarray(actions, dtype=np.int64)
         if taken.shape != (self.size,):
             raise EpisodeError(f"a batch of {self.size} takes {self.size} action numbers; got shape {taken.shape}")
@@ -171,11 +174,11 @@ class BatchedSimulator:
         return self.features, self._lanes.rewards, self._lanes.terminated, self._lanes.truncated
 
     def observation(self, e: int) -> Observation:
-        """What an agent can see of environment `e`, the words and log lines included."""
+        """What an agent can see of environment `e`, with result text and log lines."""
         return self._observation(self._lanes.rows[e], self._lanes.features[e], int(self._lanes.which[e]))
 
     def final_observation(self, e: int) -> Observation:
-        """The same, of the end of its last episode."""
+        """The last observation of the last episode of environment `e`."""
         self.report(e)
         return self._observation(self._ended_row(e), self._lanes.final[e], int(self._lanes.which[e]))
 
@@ -184,7 +187,7 @@ class BatchedSimulator:
         return draw(int(self._lanes.wholes[e][lanes.SEED]), _fault(self._lanes.rows[e]))
 
     def report(self, e: int) -> EpisodeReport:
-        """The truth about the last episode of environment `e` that is over."""
+        """The truth about the last episode of environment `e` that is over. Raises EpisodeError where there is none."""
         b = self._ended_row(e)
         if b[k.OUTCOME] == k.RUNNING:
             raise EpisodeError(f"no episode of environment {e} is over yet")

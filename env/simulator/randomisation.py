@@ -1,8 +1,7 @@
-"""Domain randomisation: the parameters that a simulated world may have, one set or many of which each episode has one.
+"""Domain randomisation: many sets of parameters, one of which each episode plays with.
 
-What follows from parameters (latency histograms, tables to draw users from) costs a thousand times what a step costs,
-so a number of whole sets are drawn beforehand, and an episode's seed chooses among them. The choice shifts no other
-draw: with one set or many, from the same seed come the same fault, the same users' dice, the same noise.
+To prepare a set costs as much as a thousand steps, so the sets are drawn beforehand, and an episode's seed chooses one
+of them. The choice shifts no other draw: with one set or many, a seed gives the same fault, users and noise.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ PROOF_WINDOWS = 5
 
 @dataclass(frozen=True)
 class Range:
-    """Evenly between two numbers, or between two multiples of what the parameter is."""
+    """A range to draw from evenly: between two numbers, or between two multiples of the parameter."""
 
     low: float
     high: float
@@ -51,8 +50,11 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Randomisation:
-    """Which parameters vary, and how far. Names are those of the parameter file, with dots, as in
-    `services.auth.request_cpu_s`; `services.*.request_cpu_s` stands for each service's, drawn on its own."""
+    """Which parameters vary, and how far.
+
+    Names are those of the parameter file, with dots: `services.auth.request_cpu_s`. With `services.*.request_cpu_s`,
+    each service draws its own.
+    """
 
     ranges: Mapping[str, Range] = field(default_factory=dict)
     sets: int = 256
@@ -91,7 +93,7 @@ class Randomisation:
         }
 
     def draw(self, base: Parameters | None = None) -> ParameterSets:
-        """The sets, each of them one that makes a simulator: sound in steady state, and every fault shows in it."""
+        """Draw the sets. In each, steady state meets the objectives and every fault lands; otherwise ParameterError."""
         base = base or default_parameters()
         spread = dict(self._spread())
         found = []
@@ -113,7 +115,7 @@ class Randomisation:
         return sets
 
     def _spread(self) -> Iterator[tuple[str, Range]]:
-        """The ranges, with a star replaced by each service's name."""
+        """The ranges, with the star replaced by each service's name. Raises ParameterError."""
         known = set(randomisable())
         for name, each in self.ranges.items():
             for one in [name.replace("*", str(service)) for service in Service] if "*" in name else [name]:
@@ -123,7 +125,7 @@ class Randomisation:
 
 
 class ParameterSets:
-    """Sets of parameters, and for each the row of numbers that the kernel reads."""
+    """Sets of parameters, and for each the row of numbers that the physics reads."""
 
     def __init__(self, sets: Sequence[Parameters]) -> None:
         self.sets = tuple(sets)
@@ -137,7 +139,7 @@ class ParameterSets:
             row[k.STEADY :] = state
 
     def ticks(self, seconds: float) -> int:
-        """So many seconds in ticks."""
+        """Seconds as a number of ticks. Raises ValueError where it is not a whole one."""
         ticks = seconds / self.tick_s
         if ticks != int(ticks) or ticks < 1:
             raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")
@@ -146,7 +148,7 @@ class ParameterSets:
 
 @functools.cache
 def default_parameters() -> Parameters:
-    """Those of the project's file."""
+    """The parameters of the project's file."""
     return load_parameters()
 
 
@@ -156,7 +158,7 @@ def _default_sets() -> ParameterSets:
 
 
 def fixed_parameters(parameters: Parameters | None = None) -> ParameterSets:
-    """The one set that every episode has."""
+    """One set, which every episode plays with."""
     return _default_sets() if parameters is None else ParameterSets([parameters])
 
 
@@ -187,7 +189,7 @@ def _set(raw: dict[str, Any], name: str, value: float) -> None:
 
 
 def _unsound(p: Any, ticks: int) -> str:
-    """Why parameters make no simulator to train in, or nothing."""
+    """Why nobody can train with these parameters; empty where one can."""
     key = u64(0)
     s, w = numbers([0.0] * k.STATE_END), numbers([0.0] * k.SHOWN_ROW)
     ops.steady(s, p)

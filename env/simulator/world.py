@@ -1,4 +1,4 @@
-"""The five services as a physical model: a World that integrates instead of waiting."""
+"""The five services as a model: a World that computes what happens instead of waiting for it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # looked up once, because that takes lo
 
 
 class SimulatedWorld:
-    """A World without containers. Same seed and same actions, same episode, to the last bit."""
+    """A World without containers. The same seed and actions give the same episode, to the last bit."""
 
     def __init__(self, parameters: Parameters | ParameterSets | None = None) -> None:
         self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
@@ -122,7 +122,7 @@ class SimulatedWorld:
 
 
 def snapshot_of(w: Any) -> Snapshot:
-    """A window as `windows.observe` left it."""
+    """A window as `windows.observe` wrote it."""
     users = w[k.SHOWN_REQUESTS : k.SHOWN_SIZE]
     browsed, signed_in, checked_out, lost_browsing, lost_signing_in, lost_checking_out, *bad = (
         users if isinstance(users, list) else users.tolist()

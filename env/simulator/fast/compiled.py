@@ -1,7 +1,7 @@
-"""Compiles the simulator's functions where numba is installed; without it the same source runs as plain Python.
+"""Compiles the simulator's functions where numba is installed. Without it, the same source runs as plain Python.
 
-Slower then, with the same results to the last bit: no fast-math, no function whose rounding is a library's choice, and
-whole-number arithmetic written so that 64 bits are 64 bits in both. `MIRR_COMPILED=0` switches compiling off.
+Plain Python is slower and gives the same results to the last bit. That is why there is no fast-math and no function
+whose rounding depends on a library, and why whole numbers keep to 64 bits in both. `MIRR_COMPILED=0` switches compiling off.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def _cache_directory() -> Path:
 
 
 if COMPILED:
-    # By name, so that types are checked alike where numba is installed and where it is not.
+    # Imported by name, so that mypy finds the same types with and without numba.
     _numba: Any = import_module("numba")
     _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
 
     def _compiled(function: Function, *, cache: bool = True, **options: Any) -> Function:
-        # Without `_nrt`, references to arrays are not counted: whoever calls holds them, and nothing here makes one.
-        # Counting took half of a step's time, and threads had to wait for each other's counts.
-        # numba reads the place of its cache from its own configuration, when a function is decorated.
+        # Without `_nrt`, references to arrays are not counted. The caller holds all arrays, and no function makes one.
+        # Counting took half of a step's time, and threads waited for each other's counts.
+        # numba reads the place of its cache from its own configuration when a function is decorated.
         before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
         try:
             compiler = _numba.njit(
@@ -70,16 +70,18 @@ if COMPILED:
         return compiled
 
     def jit(function: Function) -> Function:
-        """Compile at the first call, or load what an earlier process has compiled; lets other threads run."""
+        """Compile at the first call, or load what an earlier process compiled. Other threads may run meanwhile."""
         return _compiled(function)
 
     def inlined(function: Function) -> Function:
-        """The same, as a part of whoever calls it: for what is called many times a step."""
+        """Compile into the functions that call it: for functions that are called many times a step."""
         return _compiled(function, forceinline=True)
 
     def merged(function: Function) -> Function:
-        """Written into whoever calls it, before that is compiled. Compiling a function means all that it calls, too, so
-        the large ones at the top, which one other calls, would take as long again each."""
+        """Copy the source into the one function that calls it, before that is compiled.
+
+        For large functions: compiled by themselves first, they would take as long again.
+        """
         return _compiled(function, inline="always")
 
     def jit_in_callers(function: Function) -> Function:
@@ -87,19 +89,19 @@ if COMPILED:
         return _compiled(function, cache=False)
 
     def to_be_compiled() -> bool:
-        """Whether nothing has been compiled and kept for these sources yet: the first episode takes long then."""
+        """Whether nothing is kept on disk for these sources yet. Then the first episode takes long."""
         return not any(Path(_CACHE).rglob("*.nbi"))
 
 else:
 
     def jit(function: Function) -> Function:
-        """As it is."""
+        """Return the function unchanged."""
         return function
 
     inlined = merged = jit_in_callers = jit
 
     def to_be_compiled() -> bool:
-        """Nothing ever is."""
+        """Always False: nothing is compiled."""
         return False
 
 
@@ -135,27 +137,27 @@ def _link(own: int, function: Function, following: Callable[..., Any]) -> Callab
 
 
 def numbers(values: Iterable[float]) -> Any:
-    """A row of floats to work in: what the functions read and write fastest."""
+    """A row of floats, as the functions read and write it fastest."""
     return np.array(list(values), dtype=np.float64) if COMPILED else [float(value) for value in values]
 
 
 def table(rows: int, columns: int) -> Any:
-    """So many rows of `numbers`, zero."""
+    """So many rows of `numbers`, all zero."""
     return np.zeros((rows, columns)) if COMPILED else [[0.0] * columns for _ in range(rows)]
 
 
 def whole_numbers(rows: int, columns: int) -> Any:
-    """So many rows of `u64`, zero."""
+    """So many rows of `u64`, all zero."""
     return np.zeros((rows, columns), dtype=np.uint64) if COMPILED else [[0] * columns for _ in range(rows)]
 
 
 def constants(values: Iterable[float]) -> Any:
-    """A table that never changes, to be a module's own."""
+    """Numbers of a module that never change."""
     return np.array(list(values), dtype=np.float64) if COMPILED else tuple(float(value) for value in values)
 
 
 u64: Any = np.uint64 if COMPILED else int
-"""A whole number of 64 bits without sign; it and `i64` do not mix, as in C."""
+"""A whole number of 64 bits without sign. As in C, it must not be mixed with `i64`."""
 
 i64: Any = np.int64 if COMPILED else int
-"""A whole number that may be an index."""
+"""A whole number of 64 bits with sign, which may be an index."""

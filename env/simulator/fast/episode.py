@@ -1,8 +1,8 @@
-"""The base task's episode in flat rows: the drawn fault, actions by number, the judge. As `Environment` plays it.
+"""An episode of the base task in flat rows: one fault, actions by number, the judge.
 
-`mirr.env.environment` and `mirr.env.reward` say what an episode is; this says it again in a form that compiles, and the
-parity tests hold it to them bit for bit. `s` is a row with state and ledger, `p` its parameters, `w` what the last
-window shows, `g` how the episode is played. What an agent sees goes into row `e` of `features`.
+`mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles, and tests hold
+it to them bit for bit. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
+played. What an agent sees goes into row `e` of `features`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def open_ledger(s: Numbers, form: int, i: int) -> None:
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:
-    """Steady state, then the ledger's fault, then one window; False where the fault never shows."""
+    """Set the steady state, inject the ledger's fault, let a window pass. False where the fault does not land."""
     ops.steady(s, p)
     if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
         return False
@@ -56,7 +56,7 @@ def begin_episode(
 def play_step(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
 ) -> float:
-    """An action, a step's time, what is seen of it; returns the reward, and leaves the outcome in the ledger."""
+    """Take an action, let a step pass, observe. Returns the reward; the outcome is in the ledger."""
     result = apply(s, p, action)
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
@@ -72,7 +72,7 @@ def play_step(
 
 @inlined
 def apply(s: Numbers, p: Numbers, action: int) -> int:
-    """Start an action; says what became of it. What a log depends on is noted, its lines are written when asked for."""
+    """Start an action; returns the result. Of a log only the state is kept: its lines are made when asked for."""
     if action < k.CHECK_LOGS:
         return k.ACCEPTED
     if action < k.DIAGNOSE:
@@ -91,7 +91,7 @@ def apply(s: Numbers, p: Numbers, action: int) -> int:
 
 @inlined
 def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
-    """What taking it pays at once."""
+    """The reward for the action itself."""
     if action < k.DIAGNOSE:
         return 0.0
     if action < k.RESTART:
@@ -123,7 +123,7 @@ def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
 
 @inlined
 def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
-    """What the step's window pays; sets the outcome where it ends the episode."""
+    """The reward for the step's window. Sets the outcome where the episode ends."""
     requests = 0.0
     failed = 0.0
     for journey in range(k.JOURNEYS):
@@ -151,14 +151,14 @@ def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
 
 @inlined
 def services_healthy(w: Numbers, g: Numbers) -> bool:
-    """Whether no service misses an objective."""
+    """Whether every service meets every objective."""
     upper = _healthy(w, g, k.GATEWAY) & _healthy(w, g, k.AUTH) & _healthy(w, g, k.INVENTORY)
     return upper & _healthy(w, g, k.ORDERS) & _healthy(w, g, k.PAYMENTS)
 
 
 @inlined
 def _healthy(w: Numbers, g: Numbers, i: int) -> bool:
-    """Each comparison is written so that NaN fails it; all are made, since which one fails cannot be foreseen."""
+    """Whether service `i` meets every objective. NaN fails each comparison. All are made: that needs no branches."""
     row = i * k.FEATURES
     return bool(
         (w[row + k.COLUMN_UP] >= 1.0)

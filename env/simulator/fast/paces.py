@@ -1,8 +1,7 @@
-"""Time passes: as many ticks at once as the state allows, which is most of the simulator's speed.
+"""Time passes: a whole window at once where the state allows it, else tick by tick.
 
-A state is even (nothing boots, waits or has changed), roomy (even, and no tick to be expected fills a quota), or full
-(roomy but for the service that a campaign is on, whose queue is full); all else goes tick by tick. `s` is a state and
-`p` its parameters, as in `layout`; `i` is a service's number.
+Whoever changes a state sets its PACE to UNKNOWN, and `advance` then finds out. `s` is a state and `p` its parameters, as
+in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mirr.env.simulator.physics.service import tick
 
 @inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
-    """So many ticks; `key` is that of the world's draws."""
+    """Let so many ticks pass. `key` is that of the world's draws."""
     take_back(s, p, key)
     if s[k.PACE] == k.UNKNOWN:
         find_pace(s, p)
@@ -29,7 +28,7 @@ def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
 
 @inlined
 def take_back(s: Numbers, p: Numbers, key: Any) -> None:
-    """Where a window that was drawn at once goes on without having been observed: tick by tick, it is played anew."""
+    """Play a window again, tick by tick, that was drawn at once and goes on without being observed."""
     if s[k.DRAWN] == 1.0:
         s[k.DRAWN] = 0.0
         s[k.NOW] -= k.BLOCK
@@ -46,7 +45,7 @@ def _tick_by_tick(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
 
 @inlined
 def find_pace(s: Numbers, p: Numbers) -> None:
-    """What may be taken at once from now on."""
+    """Find out how the next steps may be taken."""
     s[k.PACE] = k.TICKS
     s[k.INVADED] = -1.0
     waits = booting = False

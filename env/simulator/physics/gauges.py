@@ -1,6 +1,6 @@
-"""What Prometheus would show of a window that was counted tick by tick, and what its users have counted; the noise.
+"""What Prometheus and the load generator would show of a window that was counted tick by tick.
 
-`s` is a state and `p` its parameters, `w` the row of what is shown, all as in `layout`; `i` is a service's number.
+`s` is a state and `p` its parameters, `w` the row of what is shown, all as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mirr.env.simulator.physics.arrivals import journey_draw, normal, service_dr
 from mirr.env.simulator.physics.latencies import latency_beyond
 
 _UNSEEN = float("nan")
-P95_SCATTER = 0.05  # a quantile of some hundred requests at most
+P95_SCATTER = 0.05  # of a quantile of at most some hundred requests
 
 
 @jit
 def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """What the window that ends now shows; `key` is that of the world's draws."""
+    """Write what the window shows that ends now. `key` is that of the world's draws."""
     for journey in range(k.JOURNEYS):
         users, failed, scatter = s[k.BEGUN + journey], s[k.FAILED + journey], s[k.SCATTER + journey]
         show_users(s, key, w, journey, users, failed, math.sqrt(scatter))
@@ -38,7 +38,7 @@ def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def show_users(s: Numbers, key: Any, w: Numbers, journey: int, begun: float, failed: float, scatter: float) -> None:
-    """Whole users of a journey, and a whole number of failures around the expected one."""
+    """Write how many users began a journey, and how many failed: a whole number around the expected one."""
     if scatter > 0.0:
         failed += normal(journey_draw(key, s[k.WINDOW], journey)) * scatter
     failed = float(int(failed + 0.5))
@@ -48,7 +48,7 @@ def show_users(s: Numbers, key: Any, w: Numbers, journey: int, begun: float, fai
 
 @inlined
 def show_nothing(w: Numbers, i: int) -> None:
-    """A service that could not be scraped."""
+    """Write the features of a service that could not be scraped."""
     row = i * k.FEATURES
     w[row] = 0.0
     for column in range(1, k.FEATURES):
@@ -57,7 +57,7 @@ def show_nothing(w: Numbers, i: int) -> None:
 
 @inlined
 def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
-    """One service's features, in the vocabulary's order, as two scrapes would show them; its next window begins."""
+    """Write the features of service `i`. Its next window begins."""
     row = i * k.FEATURES
     since = s[k.SINCE + i] if s[k.SINCE + i] >= 0.0 else s[k.OBSERVED]
     per_s = 1.0 / ((s[k.NOW] - since) * p[k.TICK_S])
@@ -79,7 +79,6 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
     in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
     w[row + k.COLUMN_IN_FLIGHT] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
-    # What was counted in this window is done with.
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
     s[k.CPU + i] = 0.0
@@ -89,7 +88,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
 
 @inlined
 def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) -> None:
-    """What an agent sees of the window at that step, into row `e` of `features`; see `mirr.env.dice.noise_factors`."""
+    """Write what an agent sees at that step into row `e` of `features`: the window with its noise."""
     first = i64(step) * dice.DRAWS_A_STEP
     low = g[k.NOISE_FROM]
     span = g[k.NOISE_SPAN]

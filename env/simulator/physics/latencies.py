@@ -13,7 +13,7 @@ BUCKET_BOUNDS = constants(BOUNDS)
 
 @inlined
 def beyond(latency: float, limit: float, spread: float) -> float:
-    """Share of answers later than `limit` where latencies spread evenly around `latency`."""
+    """The share of answers later than `limit`, where latencies spread evenly around `latency`. All in seconds."""
     slowest = latency * (1.0 + spread)
     if slowest <= limit:
         return 0.0
@@ -22,8 +22,8 @@ def beyond(latency: float, limit: float, spread: float) -> float:
 
 @inlined
 def bucket_of(latency: float) -> int:
-    """The bucket that `latency` falls into; a bound belongs to the bucket below it."""
-    # How many of the 16 bounds lie below: halved four times, and the last one looked at.
+    """The bucket of a latency in seconds. A bound belongs to the bucket below it."""
+    # A binary search among the 16 bounds.
     place = 8 if BUCKET_BOUNDS[7] < latency else 0
     place += 4 if BUCKET_BOUNDS[place + 3] < latency else 0
     place += 2 if BUCKET_BOUNDS[place + 1] < latency else 0
@@ -33,7 +33,7 @@ def bucket_of(latency: float) -> int:
 
 @inlined
 def tail_of(place: int, latency: float) -> int:
-    """Three of four answers are around the mean, in the bucket `place`; the bucket of the rest, in a tail."""
+    """The bucket of the slowest quarter of answers. The others are around the mean, in the bucket `place`."""
     while place < BUCKETS - 1 and BUCKET_BOUNDS[place] < 1.2 * latency:
         place += 1
     return place
@@ -64,7 +64,7 @@ def latency_beyond(histogram: Numbers, at: int, top: int, answers: float, share:
 
 @jit
 def enter(into: Numbers, histogram: int, count: float, accept: float, latency: float) -> None:
-    """Enter the latencies of `count` requests into a histogram: those turned away are answered at once."""
+    """Add the latencies of `count` requests to a histogram. Those turned away are answered at once."""
     served = count * accept
     into[histogram] += count - served
     place = bucket_of(0.9 * latency)

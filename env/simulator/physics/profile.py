@@ -1,5 +1,4 @@
-"""What follows from the parameters before anything happens: the row of numbers that the kernel reads, with the latency
-histogram of each service when it is unloaded."""
+"""The parameters as the physics reads them: a row of numbers, with the latencies of unloaded services."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ from mirr.env.simulator.physics.arrivals import arrival_tables
 from mirr.env.simulator.physics.latencies import latency_beyond
 from mirr.env.vocabulary import Journey, Service
 
-NOT_LANDED_S = 30.0  # a fault that does not show by then never will
+NOT_LANDED_S = 30.0  # a fault that has not landed by then never will
 
 Paths = list[tuple[float, float]]
 """Weight, and median seconds, of each kind of request."""
 
 
 def paths(parameters: Parameters) -> dict[Service, Paths]:
-    """What each service answers in steady state; a caller's answers contain those of its upstreams."""
+    """The kinds of requests that each service answers. A caller's latency contains that of its upstreams."""
     own = {service: parameters.services[service].latency_p50_s for service in Service}
     placed = own[Service.ORDERS] + own[Service.INVENTORY] + own[Service.PAYMENTS]
     rates = parameters.journeys_per_s
@@ -40,16 +39,16 @@ def paths(parameters: Parameters) -> dict[Service, Paths]:
 
 
 def mean_s(found: Paths, sigma: float) -> float:
-    """Mean latency of a mixture of lognormals."""
+    """The mean latency in seconds of a mixture of lognormal ones."""
     return round(sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma), 12)
 
 
 def shares(found: Paths, sigma: float) -> list[float]:
-    """The share of answers in each bucket, the one above the last bound included."""
+    """The share of answers in each bucket of the histogram."""
     below = [
         sum(weight * _lognormal_cdf(bound, median, sigma) for weight, median in found) for bound in (*BOUNDS, math.inf)
     ]
-    # Rounded, so that it is the same wherever it is worked out: libraries differ in the last bit.
+    # Rounded, because libraries differ in the last bit.
     return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
 
 
