@@ -41,7 +41,7 @@ def test_blocks_follow_each_other_without_a_gap() -> None:
 def test_numbers_are_those_of_the_vocabulary() -> None:
     assert [getattr(rows, service.name) for service in Service] == list(range(rows.SERVICES))
     assert [getattr(rows, journey.name) for journey in Journey] == list(range(rows.JOURNEYS))
-    assert (rows.MODES, rows.FEATURES, rows.ACTIONS) == (len(FaultMode), len(Feature), len(ACTIONS))
+    assert (len(FaultMode), len(Feature), len(ACTIONS)) == (rows.MODES, rows.FEATURES, rows.ACTIONS)
 
 
 def test_a_row_is_filled_by_name_and_completely() -> None:

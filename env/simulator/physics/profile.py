@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mirr.env.objectives import OBJECTIVES
+from mirr.env.objectives import OBJECTIVES, USER_LATENCY_S
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.rows import BOUNDS
@@ -66,7 +66,7 @@ def rules(parameters: Parameters) -> list[float]:
         "ORDERS_TIMEOUT": q.orders_timeout_s,
         "SPREAD": q.timeout_spread,
         "RETRY": q.retry_delay_s,
-        "USER_LIMIT": OBJECTIVES.user_latency_s,
+        "USER_LIMIT": USER_LATENCY_S,
         "BASE_QUOTA": q.cpu_quota_cores,
         "SCALED_QUOTA": scaled_cores,
         "BOOT_CPU": q.boot_cpu_s,

@@ -7,7 +7,6 @@ simulator and the lab are held to the same.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from mirr.env.vocabulary import (
     REMEDY,
     Action,
     Fault,
-    FaultMode,
     Fix,
     Restart,
     Rollback,
@@ -257,10 +255,3 @@ class Lifecycle:
 
     def _seconds(self, steps: int) -> str:
         return f"{steps * self._pace.step_s:g} s"
-
-
-def faults_of(mode: FaultMode | None, service: Service | None) -> tuple[Fault, ...]:
-    """Every fault of that mode and on that service; None stands for all."""
-    modes = FaultMode if mode is None else (mode,)
-    services = Service if service is None else (service,)
-    return tuple(Fault(one, other) for one, other in itertools.product(modes, services))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mirr.bridge.lifecycle import Lifecycle, Pace, WrongFix, another_service, faults_of, wrong_fixes
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
+from mirr.chaos.lifecycle import Lifecycle, Pace, WrongFix, another_service, wrong_fixes
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ALL_FAULTS, Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.vocabulary import Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
 from mirr.env.world import ActionResult, World
 from mirr.lab.footprint import LAB, Footprint, flat
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
@@ -52,7 +53,7 @@ def simulated(world: World | None = None) -> Lifecycle:
     return Lifecycle(world or SimulatedWorld(), footprint=dict)
 
 
-@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+@pytest.mark.parametrize("fault", faults(), ids=str)
 def test_every_lifecycle_is_green_on_the_simulator(fault: Fault) -> None:
     row = simulated().row(fault)
     assert row.problems == []
@@ -239,9 +240,3 @@ def test_a_row_in_json_says_everything_with_numbers() -> None:
 def test_a_restart_elsewhere_has_ended_before_it_is_judged() -> None:
     # Else the culprit would seem lost for the wrong fix's own outage; a boot takes two steps.
     assert Pace().steps_for_a_wrong_fix >= 3
-
-
-def test_faults_are_chosen_by_mode_and_service() -> None:
-    assert faults_of(None, None) == ALL_FAULTS
-    assert faults_of(FaultMode.CRASHED, Service.AUTH) == (CRASHED_AUTH,)
-    assert {fault.service for fault in faults_of(FaultMode.CRASHED, None)} == set(Service)

@@ -1,4 +1,4 @@
-"""What a lab is made of and what runs in it: Docker's side, the load generator's campaigns, the journal's faults."""
+"""The traces that a fault could leave in a lab: in containers, in the load generator's campaigns, in the journal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from mirr.lab.footprint import LAB, Footprint, flat, look
 _TIMEOUT_S = 3.0
 
 
-def footprint(parts: Parts) -> Footprint:
-    """Everything that a fault, a fix or a restoring could leave otherwise. Raises WorldError where it cannot be
-    looked at."""
+def traces(parts: Parts) -> Footprint:
+    """Everything that a fault, a fix or a restore could change for good. Raises WorldError where it cannot be read."""
     containers = parts.containers
     try:
         found = look(containers.client, containers.lab)
@@ -28,7 +27,7 @@ def footprint(parts: Parts) -> Footprint:
 
 
 def campaigns(traffic_url: str) -> list[str]:
-    """The campaigns that the load generator runs, in words. Raises WorldError where it does not answer."""
+    """The campaigns that the load generator runs, as texts. Raises WorldError where it does not answer."""
     try:
         answer = requests.get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
         answer.raise_for_status()
