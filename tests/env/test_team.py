@@ -1,4 +1,4 @@
-"""Threads that play a batch together: whoever plays a lane, and whenever they come, the episodes are the same."""
+"""Threads that play a batch together: which thread plays a lane, and when, does not change the episodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def helpers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize(("size", "threads"), SIZES)
-def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a_step(size: int, threads: int) -> None:
+def test_every_lane_is_played_once_a_step_by_helpers_that_sleep_and_wake(size: int, threads: int) -> None:
     alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
     together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
     rng = np.random.default_rng(size)
@@ -34,7 +34,7 @@ def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a
         batch.reset(range(size))
     for step in range(120):
         actions = rng.integers(len(ACTIONS), size=size)
-        # As long as one thread takes, helpers wait: awake at the smaller sizes, asleep by then at the larger ones.
+        # While one thread plays, helpers wait: awake at the smaller sizes, asleep at the larger ones.
         assert told(alone, alone.step(actions)) == told(together, together.step(actions))
         if step % 10 == 0:
             some = rng.random(size) < 0.5
@@ -67,7 +67,7 @@ def test_a_forked_process_has_no_helpers_and_plays_on() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_thread_is_worth_it_from_so_many_environments_on() -> None:
+def test_small_batches_get_fewer_threads() -> None:
     assert Team.parts(LEAST_FOR_A_THREAD * 2 - 1, 2) == 1
     assert Team.parts(LEAST_FOR_A_THREAD * 2, 2) == (2 if COMPILED else 1)
     assert Team.parts(1, 8) == 1

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirr.env import dice
 from mirr.env.scenario import DRAW_OF_THE_FAULT
 from mirr.env.simulator.fast import rows as k
@@ -45,22 +48,24 @@ _AHEAD: Final = 3  # lanes
 
 
 class Lanes(NamedTuple):
-    """All that a batch is played from. Arrays where the code is compiled, lists of lists where not."""
+    """All that a batch is played from. `Any` is an array where the code is compiled, else a list of lists."""
 
     rows: Any  # (size, ROW) float64: ledger and state
     parameters: Any  # (sets, PARAMETERS_ROW) float64
     wholes: Any  # (size, WHOLES) uint64: seeds and keys
-    features: Any  # (size, CELLS) float32: what is seen now
+    features: NDArray[np.float32]  # (size, CELLS): what is seen now
     ended: Any  # (size, ENDED) float64: the episodes that are over
-    final: Any  # (size, CELLS) float32: what was seen last in them
-    forced: Any  # (size,) int64: number of the fault to play, form * SERVICES + service; negative: the drawn one
-    which: Any  # (size,) int64: the place of the lane's parameters
-    over: Any  # (size,) bool: the episode is over, and the next has not begun
-    chosen: Any  # (size,) bool: the lanes that a reset begins anew
-    actions: Any  # (size,) int64
-    rewards: Any  # (size,) float64: of the last step
-    terminated: Any  # (size,) bool
-    truncated: Any  # (size,) bool
+    final: NDArray[np.float32]  # (size, CELLS): what was seen last in them
+    forced: NDArray[
+        np.int64
+    ]  # (size,): number of the fault to play, form * SERVICES + service; negative: the drawn one
+    which: NDArray[np.int64]  # (size,): the place of the lane's parameters
+    over: NDArray[np.bool_]  # (size,): the episode is over, and the next has not begun
+    chosen: NDArray[np.bool_]  # (size,): the lanes that a reset begins anew
+    actions: NDArray[np.int64]  # (size,)
+    rewards: NDArray[np.float64]  # (size,): of the last step
+    terminated: NDArray[np.bool_]  # (size,)
+    truncated: NDArray[np.bool_]  # (size,)
     game: Any  # (GAME.size,) float64: how episodes are played
     autoreset: int
     shown: Any  # (threads, 2 * SHOWN_ROW) float64: what the last window of a thread shows, with room between threads

@@ -1,6 +1,6 @@
 """Time passes: a whole window at once where the state allows it, else tick by tick.
 
-Whoever changes a state sets its PACE to UNKNOWN, and `advance` then finds out. `s` is a state and `p` its parameters,
+What changes a state sets its PACE to UNKNOWN, and `advance` then finds out. `s` is a state and `p` its parameters,
 as in `rows`; `i` is a service's number.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mirr.env.objectives import OBJECTIVES, USER_LATENCY_S
 from mirr.env.simulator.fast import rows as k
@@ -56,7 +57,7 @@ def rules(parameters: Parameters) -> list[float]:
     """The parameters as the physics reads them: a row of the table PARAMETERS."""
     q = parameters
     scaled_cores = q.cpu_quota_cores * q.scale_up_factor
-    shared = {
+    shared: dict[str, float | Sequence[float]] = {
         "TICK_S": q.tick_s,
         "LIMIT": q.in_flight_limit,
         "SHED_CPU": q.shed_cpu_s,
@@ -83,7 +84,7 @@ def rules(parameters: Parameters) -> list[float]:
         "PER_MEMORY_LIMIT": 1.0 / q.memory_limit_mb,
         "PER_BLOCK_S": 1.0 / (k.BLOCK * q.tick_s),
     }
-    return k.PARAMETERS.filled(shared | _per_service(q) | _of_users(q))
+    return k.PARAMETERS.filled({**shared, **_per_service(q), **_of_users(q)})
 
 
 def _per_service(q: Parameters) -> dict[str, list[float]]:
