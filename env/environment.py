@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.dice import noise_factors
+from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
@@ -24,7 +25,6 @@ from mirr.env.vocabulary import (
     Ends,
     Event,
     Fault,
-    FaultMode,
     Feature,
     Reason,
     Service,
@@ -36,9 +36,6 @@ Info = dict[str, object]
 
 _BASE_TYPES = tuple({type(action) for action in ACTIONS})
 _PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
-
-_INJECTION_ORDER = (FaultMode.OVERLOADED, FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY, FaultMode.CRASHED)
-"""Where several begin together: a crowd is sized by what services do in steady state, and a crash spoils that."""
 
 _DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
 _REASONS_SHOWN = 3
@@ -171,7 +168,7 @@ class Environment:
         if deploys:
             self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
             self.world.observe()  # the first window begins after this
-        for fault in sorted(faults, key=lambda each: _INJECTION_ORDER.index(each.mode)):
+        for fault in sorted(faults, key=injection_order) if len(faults) > 1 else faults:
             self.world.inject(fault)
             judge.begin(fault)
 

@@ -15,8 +15,8 @@ from mirr.chaos.faults.crowd import OVERLOAD
 from mirr.chaos.faults.leak import LANDED_SHARE, LEAK_RATES_PER_S
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import USER_LATENCY_S
-from mirr.env.simulator import layout as k
 from mirr.env.simulator.chronicle import EXCEPTIONS, ROUTES
+from mirr.env.simulator.fast.rows import BOUNDS
 from mirr.env.simulator.parameters import load_parameters
 from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Journey, ScaleUp, Service
 from services import gateway, orders
@@ -84,7 +84,7 @@ FACTS: dict[str, Twice] = {
     ),
     "the buckets of latencies": Twice(
         lab=("services/kit/metrics.py: BUCKETS_S", metrics.BUCKETS_S),
-        simulator=("env/simulator/layout.py: BOUNDS", k.BOUNDS),
+        simulator=("env/simulator/fast/rows.py: BOUNDS", BOUNDS),
     ),
     "the latency that fails a user": Twice(
         lab=("traffic/metrics.py: SLOW_AFTER_S", users_metrics.SLOW_AFTER_S),

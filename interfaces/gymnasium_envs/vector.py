@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.rendering import render
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.simulator import layout as k
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation
 from mirr.env.vocabulary import Fault

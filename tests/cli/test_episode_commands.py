@@ -14,7 +14,7 @@ from mirr.cli import episode_commands
 from mirr.cli.main import run
 from mirr.cli.worlds import COMPILING, WorldName, open_world
 from mirr.env.record import read_rollout
-from mirr.env.simulator import compiled
+from mirr.env.simulator.fast import compiled
 from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED
-from mirr.env.simulator.team import LEAST_FOR_A_THREAD, Team
+from mirr.env.simulator.fast.compiled import COMPILED
+from mirr.env.simulator.fast.team import LEAST_FOR_A_THREAD, Team
 from mirr.env.vocabulary import ACTIONS
 
 SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]
@@ -26,7 +26,7 @@ def helpers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize(("size", "threads"), SIZES)
-def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a_step(size: int, threads: int) -> None:
+def test_every_lane_is_played_once_a_step_by_helpers_that_sleep_and_wake(size: int, threads: int) -> None:
     alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
     together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
     rng = np.random.default_rng(size)
@@ -67,7 +67,7 @@ def test_a_forked_process_has_no_helpers_and_plays_on() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_thread_is_worth_it_from_so_many_environments_on() -> None:
+def test_small_batches_get_fewer_threads() -> None:
     assert Team.parts(LEAST_FOR_A_THREAD * 2 - 1, 2) == 1
     assert Team.parts(LEAST_FOR_A_THREAD * 2, 2) == (2 if COMPILED else 1)
     assert Team.parts(1, 8) == 1
