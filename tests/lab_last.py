@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScheduling
-from xdist.workermanage import WorkerController
+from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
+from xdist.scheduler import LoadScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 GROUP = "lab"
 """The xdist group of every test that is marked `docker` or `browser`."""
@@ -21,8 +21,11 @@ AT_HAND = 2
 """Tests that a worker is given at a time: it starts one only when it knows the next one."""
 
 
-class LabLast(LoadScheduling):
+class LabLast(LoadScheduling):  # type: ignore[misc]  # its base has no types
     """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
+
+    collection: list[str] | None  # the names of all tests, once every worker has found the same ones
+    node2pending: dict[WorkerController, list[int]]  # of each worker: tests that it was given and has not ended
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
@@ -32,7 +35,7 @@ class LabLast(LoadScheduling):
     @property
     def tests_finished(self) -> bool:
         """Whether every test has been given to a worker and at most one of each worker's is left."""
-        started = self.collection_is_completed and not self._lab and not any(self._runs.values())
+        started: bool = self.collection_is_completed and not self._lab and not any(self._runs.values())
         return started and all(len(given) < AT_HAND for given in self.node2pending.values())
 
     @property

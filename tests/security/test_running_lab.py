@@ -14,9 +14,9 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from mirr.env.vocabulary import Service
+from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.containers import LabContainers
 from mirr.lab.doctor import Check, Verdict, examine
-from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
 
 pytestmark = pytest.mark.docker
@@ -166,7 +166,7 @@ def test_no_two_labs_and_no_image_share_a_signing_key(lab: LabContainers) -> Non
 
 @pytest.fixture
 def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Container]]:
-    """Starts a container of no lab, closed except for what a test opens. It is removed at the end."""
+    """Starts a container that is closed except for what a test opens. It belongs to no lab, and is removed later."""
     started: list[Container] = []
 
     def starting(**opened: Any) -> Container:
