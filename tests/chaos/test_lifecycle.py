@@ -13,7 +13,7 @@ from mirr.chaos.lifecycle import Lifecycle, Pace, WrongFix, another_service, wro
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
 from mirr.env.world import ActionResult, World
-from mirr.lab.footprint import LAB, Footprint, flat
+from tests.chaos.made_of import made_of
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 from tests.worlds import Altered
 
@@ -31,18 +31,6 @@ def world(lab: FakeLab, tmp_path: Path) -> Iterator[World]:
     made = fake_docker_world(lab, Journal(tmp_path))
     yield made
     made.close()
-
-
-def made_of(lab: FakeLab) -> Footprint:
-    found: Footprint = {
-        service.value: {
-            "HostConfig.CpuQuota": own.quota_us,
-            "Config.Image": own.release,
-            "Status": "running" if own.running else "exited",
-        }
-        for service, own in lab.services.items()
-    }
-    return found | {LAB: flat({"campaigns": list(lab.running_campaigns)})}
 
 
 def on_fake(world: World, lab: FakeLab) -> Lifecycle:
