@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.containers import LabContainers
@@ -75,10 +76,10 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: 
     assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_a_run_killed_in_mid_fault_is_healed_by_the_next(real_lab: str, mode: FaultMode) -> None:
+@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
+def test_a_run_killed_during_a_fault_is_reverted_by_the_next(real_lab: str, fault: Fault) -> None:
     before = made_of(real_lab)
-    with episode_under_way(real_lab, Fault(mode, Service.ORDERS)) as process:
+    with episode_under_way(real_lab, fault) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
     answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")

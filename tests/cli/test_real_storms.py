@@ -21,7 +21,8 @@ from docker.errors import APIError
 from mirr.bridge.assembly import Parts, assemble
 from mirr.bridge.docker_world import DockerWorld
 from mirr.chaos.errors import ChaosError
-from mirr.env.vocabulary import Fault, FaultMode, Restart, Rollback, ScaleUp, Service
+from mirr.chaos.faults import faults
+from mirr.env.vocabulary import Fault, Restart, Rollback, ScaleUp, Service
 from mirr.env.world import WorldError
 from mirr.lab.errors import LabNotUp
 from mirr.lab.footprint import Footprint, differences
@@ -74,7 +75,7 @@ def sequence(draw: random.Random) -> list[Act]:
     acts: list[Act] = []
     for _ in range(draw.randint(1, LONGEST)):
         service = acts[-1].service if acts and draw.random() < 0.5 else draw.choice(list(Service))
-        fault = Fault(draw.choice(list(FaultMode)), service)
+        fault = draw.choice(faults(service=service))
         acts.append(Act(kind=draw.choice(KINDS), fault=fault, after_s=draw.uniform(0.0, 3.0)))
     return acts
 
