@@ -1,4 +1,4 @@
-"""The lifecycle of a fault, judged: green where everything held, red and in words where it did not."""
+"""The lifecycle of a fault, judged: a row is green where everything held, and red with reasons where it did not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_mode_is_green_on_a_fake_lab_and_leaves_nothing_behind(
     assert made_of(lab) == before
 
 
-def test_the_right_action_is_tried_on_whoever_shows_the_same_errors() -> None:
+def test_the_right_action_is_tried_on_a_service_that_shows_the_same_errors() -> None:
     assert {service: another_service(service) for service in Service} == {
         Service.GATEWAY: Service.AUTH,
         Service.AUTH: Service.GATEWAY,

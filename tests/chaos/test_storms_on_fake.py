@@ -54,7 +54,7 @@ class _Witness(FakeLab):
 
 
 class _StillHeartbeat(Heartbeat):
-    """A heartbeat without a thread: whoever moves the clock lets it beat."""
+    """A heartbeat without a thread: the test that moves the clock lets it beat."""
 
     def _start(self) -> None:
         return

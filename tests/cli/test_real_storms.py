@@ -167,7 +167,7 @@ def test_whatever_happens_to_a_lab_it_is_put_back(lab: str, as_made: Footprint, 
     parts.chaos.close()
     # Put back by somebody who remembers nothing of it.
     reverter = assemble(lab).chaos
-    took_s = timed(lambda: print("  put back:", reverter.revert()))
+    took_s = timed(lambda: print("  reverted:", reverter.revert()))
     assert took_s <= REVERT_S
     assert differences(as_made, made_of(lab)) == []
     if (number + 1) % STEADY_EVERY == 0 or number == SEQUENCES[-1]:
