@@ -16,7 +16,7 @@ def _height(service: Service) -> int:
     return max((1 + _height(upstream) for upstream in CALLS[service]), default=0)
 
 
-DEEPEST_FIRST = tuple(sorted(tuple(Service)[::-1], key=_height))
+DEEPEST_FIRST = tuple(sorted(Service, key=lambda service: (_height(service), -SERVICE_ROW[service])))
 
 
 @dataclass(frozen=True, kw_only=True)
