@@ -1,6 +1,6 @@
-# Every target is a `mirr` command in the project's own virtual environment, which is made when it is needed.
-# Variables: LAB (which lab), WORLD (sim or docker), POLICY, FAULT, SEED, EPISODES, PYTHON,
-#            GATEWAY_PORT, PROMETHEUS_PORT, TRAFFIC_PORT.
+# Every target is a `mirr` command in the project's own virtual environment. `make` creates it when it is needed.
+# Variables: LAB (the name of the lab), WORLD (sim or docker), POLICY, FAULT, SEED, EPISODES, PYTHON,
+#            GATEWAY_PORT, PROMETHEUS_PORT, TRAFFIC_PORT; for `make test` WORKERS, COVERAGE, PYTEST_ARGS.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -11,6 +11,8 @@ WORLD ?= sim
 SEED ?= 7
 EPISODES ?= 10
 SERVICE ?= gateway
+WORKERS ?= auto
+COVERAGE ?= --cov
 export LAB
 
 VENV := .venv
@@ -29,15 +31,15 @@ $(READY_DEV): pyproject.toml lab/venv.sh
 	@touch $@ $(READY)
 
 .PHONY: help
-help: ## say what there is (this)
-	@echo "MIRR Lab: five services under real traffic; break one, and let an agent repair it."
+help: ## list the commands (this list)
+	@echo "MIRR Lab: five services under real traffic; break one, and let an agent fix it."
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: LAB=name WORLD=sim|docker SEED=n EPISODES=n SERVICE=name; more: $(BIN)/mirr --help"
 
 .PHONY: up
-up: $(READY) ## build and start the lab, wait until it is in steady state
+up: $(READY) ## build and start the lab, and wait until it is in steady state
 	@$(BIN)/mirr up
 
 .PHONY: down
@@ -45,36 +47,37 @@ down: $(READY) ## remove the lab's containers, networks and volumes, and nothing
 	@$(BIN)/mirr down
 
 .PHONY: status
-status: $(READY) ## how the lab stands
+status: $(READY) ## show the state of the lab
 	@$(BIN)/mirr status
 
 .PHONY: logs
-logs: $(READY) ## a service's log lines (SERVICE=name)
+logs: $(READY) ## show the log lines of a service (SERVICE=name)
 	@$(BIN)/mirr logs $(SERVICE)
 
 .PHONY: doctor
-doctor: $(READY) ## check every precondition, with the command that mends what fails
+doctor: $(READY) ## check everything the lab needs, and name the command that fixes each failure
 	@$(BIN)/mirr doctor
 
 .PHONY: demo
-demo: $(READY) ## watch one episode (WORLD=docker: on the real lab)
+demo: $(READY) ## watch one episode (on the real lab: WORLD=docker)
 	@$(BIN)/mirr demo --world $(WORLD) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(if $(POLICY),--policy $(POLICY))
 
 .PHONY: compare
-compare: $(READY) ## the same episodes in both worlds, side by side
+compare: $(READY) ## play the same episodes in both worlds and compare them
 	@$(BIN)/mirr compare $(if $(POLICY),--policy $(POLICY),--policy heuristic --policy random) \
 		--episodes $(EPISODES) --seed $(SEED)
 
 .PHONY: bench
-bench: $(READY_DEV) ## how fast and how large everything is
+bench: $(READY_DEV) ## measure speed and memory
 	@$(BIN)/mirr bench
 
 .PHONY: test
-test: $(READY_DEV) ## the whole test suite, the real lab included
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(READY_DEV) ## run all tests, on the real lab too, and print the branch coverage
+	@$(BIN)/python -m tests.compile_simulator
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(COVERAGE) $(PYTEST_ARGS)
 
 .PHONY: check
-check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
+check: $(READY_DEV) ## check format, lint, types, and Prometheus' rules
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
@@ -82,11 +85,16 @@ check: $(READY_DEV) ## format, lint, types, and Prometheus' rules
 		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
 	else echo "promtool is not installed: Prometheus' rules are not checked"; fi
 
+.PHONY: hooks
+hooks: $(READY_DEV) ## run `make check` before each commit
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pre-commit>=4.3'
+	@$(BIN)/pre-commit install
+
 .PHONY: audit
-audit: $(READY_DEV) ## ask for known vulnerabilities in the packages of the images
+audit: $(READY_DEV) ## look up known vulnerabilities in the packages of the images
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r services/requirements.txt
 
 .PHONY: lock
-lock: ## pin the packages of the images anew, with hashes (needs uv)
+lock: ## choose new versions of the images' packages and pin them by hash (needs uv)
 	@uv pip compile --no-header --no-annotate --universal --python-version 3.11 --generate-hashes \
 		services/requirements.in -o services/requirements.txt

@@ -13,7 +13,7 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
-from mirr.lab.names import make_target
+from mirr.lab.installation import HERE
 from mirr.lab.state import state_dir
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def open_reverter(client: DockerClient, lab: str) -> Reverter:
     """The reverter of `lab`. Raises LabNotUp where the lab has no container at all."""
     containers = LabContainers(client, lab)
     if not containers.all():
-        raise LabNotUp(f"lab {lab} is not up; start it with: {make_target('up', lab)}")
+        raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
     # Only now that the lab was found: a lab that is not there must not get a folder.
     journal = Journal(state_dir(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -1,4 +1,4 @@
-"""Options that many commands share, written once."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import typer
 
 from mirr.env.vocabulary import FaultMode, Service
 
-LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab; each has its own network and ports.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The answer as JSON on stdout.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; do nothing.")]
+LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab. Each has its own network and ports.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on stdout.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 
 MODE_HELP = f"{', '.join(FaultMode)}; or one of its forms, as in bad_deploy/errors."
 SERVICE_HELP = f"{', '.join(Service)}."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mirr.env.dice import noise_factors
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
-from mirr.env.reward import NEEDLESS, Judge, Merit, Outcome
+from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
 from mirr.env.vocabulary import (
     ACTIONS,
@@ -107,10 +107,17 @@ class EpisodeReport:
 class Environment:
     """`reset` and `step` over a World, as in Gymnasium."""
 
-    def __init__(self, world: World, config: EpisodeConfig | None = None, objectives: Objectives = OBJECTIVES) -> None:
+    def __init__(
+        self,
+        world: World,
+        config: EpisodeConfig | None = None,
+        objectives: Objectives = OBJECTIVES,
+        rewards: RewardTable = REWARDS,
+    ) -> None:
         self.world = world
         self.config = config or EpisodeConfig()
         self.objectives = objectives
+        self.rewards = rewards
         self.report: EpisodeReport | None = None
         """Of the last episode, once it is over; also where the world failed."""
         self.last_snapshot: Snapshot | None = None
@@ -133,7 +140,7 @@ class Environment:
         self._scenario = scenario
         self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
         self._begin(keys.noise)
-        judge = Judge(scenario.faults)
+        judge = Judge(scenario.faults, self.rewards)
         try:
             self.world.restore(keys.world)
             self._open(scenario, judge)
@@ -222,7 +229,9 @@ class Environment:
             return observation, reward, False, False, info
         missing = breaches_left(snapshot, self.config, self.objectives) if judge.outcome is Outcome.EXHAUSTED else []
         unsettled = [] if judge.settled else judge.unsettled()
-        reason = reason_of(judge.outcome, self.config, self.objectives, missing, unsettled, settled=judge.settled)
+        reason = reason_of(
+            judge.outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=judge.settled
+        )
         info["report"] = self._end(judge.outcome, reason)
         exhausted = judge.outcome is Outcome.EXHAUSTED
         return observation, reward, not exhausted, exhausted, info
@@ -311,6 +320,7 @@ def reason_of(
     outcome: Outcome,
     config: EpisodeConfig,
     objectives: Objectives,
+    rewards: RewardTable,
     missing: list[str],
     unsettled: Sequence[Fault],
     *,
@@ -318,14 +328,15 @@ def reason_of(
 ) -> str:
     """In words, why an episode ended so; `missing` is what stood in the way of a recovery in its last window."""
     if outcome is Outcome.RESOLVED:
-        return "every objective met for 2 steps running"
+        return f"every objective met for {rewards.recovery_steps} steps running"
     if outcome is Outcome.COLLAPSED:
-        return f"user SLI at or below {objectives.collapse_sli:g} for 3 steps running"
+        return f"user SLI at or below {objectives.collapse_sli:g} for {rewards.collapse_steps} steps running"
     found = missing or [f"{fault} was never fixed" for fault in unsettled]
     if not found and not settled:
         found = ["nothing was broken, and nobody said so"]
-    words = "; ".join(found[:_REASONS_TOLD]) or "the objectives were not met for 2 steps running"
-    return f"no recovery within {config.max_steps} steps: {words}"
+    if not found:
+        found = [f"the objectives were not met for {rewards.recovery_steps} steps running"]
+    return f"no recovery within {config.max_steps} steps: {'; '.join(found[:_REASONS_TOLD])}"
 
 
 def _tell(judge: Judge, event: Event) -> None:

@@ -11,12 +11,16 @@ FEATURE_COLUMN: dict[Feature, int] = {feature: column for column, feature in enu
 SERVICE_ROW: dict[Service, int] = {service: row for row, service in enumerate(Service)}
 
 
+USER_LATENCY_S = 1.0
+"""A later answer to a user counts as failed. Worlds count so, in the load generator and in the simulator's parameters;
+it is no field of `Objectives`, because a judge gets the counts and cannot count again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objectives:
     """What counts as healthy over one step. The defaults are the lab's."""
 
     user_sli: float = 0.95  # at least this share of user requests went well
-    user_latency_s: float = 1.0  # a later answer counts as failed
     user_rate_per_s: float = 12.0  # at least so many users must come, a third of the usual: no traffic is no service
     request_rate: float = 1.0  # at least, per service and second: one that answers nobody is not known to work
     error_ratio: float = 0.05  # at most, per service

@@ -25,6 +25,7 @@ from mirr.env.record_fields import (
     event_json,
     read_fields,
 )
+from mirr.env.reward import REWARDS, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
 from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text
 from mirr.env.world import JourneyCount, LogLine, Snapshot
@@ -50,7 +51,14 @@ class RolloutWriter:
             raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
 
     def header(
-        self, *, world: str, policy: str, scenario: Scenario, config: EpisodeConfig, objectives: Objectives = OBJECTIVES
+        self,
+        *,
+        world: str,
+        policy: str,
+        scenario: Scenario,
+        config: EpisodeConfig,
+        objectives: Objectives = OBJECTIVES,
+        rewards: RewardTable = REWARDS,
     ) -> None:
         """The first line: what is played, where, by whom, and how it is judged."""
         self._write(
@@ -65,6 +73,7 @@ class RolloutWriter:
                 "config": asdict(config),
                 "timeline": [event_json(entry) for entry in scenario.timeline],
                 "objectives": asdict(objectives),
+                "rewards": asdict(rewards),
             }
         )
 
@@ -170,6 +179,7 @@ class Rollout:
     scenario: Scenario
     config: EpisodeConfig
     objectives: Objectives | None  # None in version 1
+    rewards: RewardTable | None  # None in versions 1 and 2
     steps: tuple[RecordedStep, ...]
     end: Line | None  # as written; None where the recording was cut off
     attempted: Action | None  # the action in which the world failed
@@ -245,6 +255,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         scenario=scenario,
         config=head["config"],
         objectives=head.get("objectives"),
+        rewards=head.get("rewards"),
         steps=tuple(steps),
         end=end,
         attempted=None if end is None else end.get("attempted"),

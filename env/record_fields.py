@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mirr.env.objectives import Objectives
-from mirr.env.reward import Outcome
+from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
 from mirr.env.vocabulary import (
     Action,
@@ -271,6 +271,15 @@ def _objectives(value: Json) -> object:
     return Objectives(**{each.name: _number(_part(value, each.name)) for each in fields(Objectives)})
 
 
+def _rewards(value: Json) -> object:
+    counts = {name: _whole(_part(value, name)) for name in ("recovery_steps", "collapse_steps")}
+    if 0 in counts.values():
+        raise Misfit("recovery_steps and collapse_steps are at least 1")
+    pays = {each.name: _number(_part(value, each.name)) for each in fields(RewardTable) if each.name not in counts}
+    table: dict[str, Any] = {**pays, **counts}  # floats and counts, each for a field of its own type
+    return RewardTable(**table)
+
+
 def _report(value: Json) -> Line:
     report = _object(value)
     if _part(report, "outcome") not in list(Outcome):
@@ -301,6 +310,7 @@ FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
         RecordField(
             name="objectives", type="object", read=_objectives, since=2, says="`Objectives`, by which it was judged"
         ),
+        RecordField(name="rewards", type="object", read=_rewards, since=3, says="`RewardTable`, by which it was paid"),
     ),
     LineKind.STEP: (
         RecordField(name="step", type="whole number", read=_whole, says="from 0, which is before the first action"),

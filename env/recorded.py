@@ -12,6 +12,7 @@ from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.record import RecordedStep, RecordError, Rollout
 from mirr.env.record_fields import Line
+from mirr.env.reward import REWARDS
 from mirr.env.rollout import Move, OnStep, Sitting
 from mirr.env.scenario import streams
 from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
@@ -165,7 +166,9 @@ class _Comparison:
 
 def play_back(rollout: Rollout, on_step: OnStep | None = None) -> Playback:
     """Play `rollout` through an Environment, and compare every step and the end with what was recorded."""
-    environment = Environment(RecordedWorld(rollout), rollout.config, rollout.objectives or OBJECTIVES)
+    environment = Environment(
+        RecordedWorld(rollout), rollout.config, rollout.objectives or OBJECTIVES, rollout.rewards or REWARDS
+    )
     comparison = _Comparison(rollout, on_step)
     sitting = Sitting(
         environment,

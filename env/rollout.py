@@ -114,6 +114,7 @@ class Sitting:
                 scenario=self._scenario,
                 config=self._environment.config,
                 objectives=self._environment.objectives,
+                rewards=self._environment.rewards,
             )
         try:
             observation, _ = self._environment.reset(scenario=self._scenario)

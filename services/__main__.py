@@ -13,13 +13,13 @@ NAMES = ("gateway", "auth", "inventory", "orders", "payments")
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until told to stop; 2 where the name is none of ours."""
+    """Serve until the process is told to stop. Returns 2 for an unknown name, 3 if the server could not start."""
     name = arguments[0] if len(arguments) == 1 else os.environ.get("SERVICE", "")
     if name not in NAMES:
         print(f"usage: python3 -m services NAME, where NAME is one of: {', '.join(NAMES)}", file=sys.stderr)
         return 2
     logs.set_up(name)
-    # Imported late, so that a wrong name costs nothing.
+    # Imported late: a wrong name fails before anything is loaded.
     import uvicorn
 
     from services.kit.connections import Connection
@@ -34,9 +34,9 @@ def main(arguments: list[str]) -> int:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,  # the edge writes an access line of its own
+        access_log=False,  # the edge writes its own access line
         server_header=False,
-        # Longer than any client keeps an idle connection, so that none is closed under a request.
+        # Longer than any client keeps an idle connection, so no connection closes while a request arrives on it.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )

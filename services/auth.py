@@ -1,4 +1,4 @@
-"""auth: checks passwords, issues signed tokens and checks them."""
+"""auth: checks passwords, issues signed tokens, and checks tokens."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Holder(Body):
 
 @routes.post("/sessions", status_code=201, responses=refusals({401: "Unknown user or wrong password."}))
 async def sign_in(request: Request, body: SignIn) -> Session:
-    """A token for whoever knows the password."""
+    """Return a token to a user who sends the right password."""
     ctx = context(request)
     async with ctx.turn:
         found = data.read_credential(ctx.store, body.username)
-        # An unknown name costs the same work, or the time taken would tell which names exist.
+        # An unknown name costs the same work. Otherwise the time would show which names exist.
         credential = found or NOBODY
         hashed = data.digest(body.password, credential.salt, credential.iterations)
         if found is None or not hmac.compare_digest(hashed, credential.digest):
@@ -65,9 +65,9 @@ async def sign_in(request: Request, body: SignIn) -> Session:
         return Session(token=_signed(ctx.store, claims), expires_in_s=TOKEN_LIFE_S)
 
 
-@routes.post("/tokens/check", responses=refusals({401: "The token is not valid, or not any more."}))
+@routes.post("/tokens/check", responses=refusals({401: "The token is not valid, or has expired."}))
 async def check(request: Request, body: Token) -> Holder:
-    """Who holds this token. A token ends when it expires or when its holder's password changes."""
+    """Return the user who holds this token. A token ends when it expires or when the user's password changes."""
     ctx = context(request)
     async with ctx.turn:
         claims = _verified(ctx.store, body.token)
@@ -80,7 +80,7 @@ async def check(request: Request, body: Token) -> Holder:
 
 
 def _version(credential: data.Credential) -> str:
-    """Changes with the password, and tells nothing about it."""
+    """A value that changes with the password and reveals nothing about it."""
     return hashlib.sha256(credential.digest).hexdigest()[:16]
 
 
@@ -94,9 +94,9 @@ def _signature(database: sqlite3.Connection, payload: str) -> str:
 
 
 def _verified(database: sqlite3.Connection, token: str) -> dict[str, Any] | None:
-    """The claims of a token with our signature, else None."""
+    """The claims of a token that carries our signature; None for any other token."""
     payload, _, signature = token.rpartition(".")
-    # compared as bytes: compare_digest refuses text that is not ASCII
+    # Compared as bytes: compare_digest refuses text that is not ASCII.
     if not hmac.compare_digest(_signature(database, payload).encode(), signature.encode()):
         return None
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload))

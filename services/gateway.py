@@ -1,4 +1,4 @@
-"""gateway: the shop's front; routes the journeys, checks tokens, composes the pages."""
+"""gateway: the front of the shop. It routes the journeys, checks tokens and composes the pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.kit.upstreams import UpstreamAnswer, Upstreams
 
 UPSTREAM_TIMEOUT_S = 1.0
 KEPT_CARTS = 1_000
-SHELVES = 80  # behind each block of a shop's front page
+SHELVES = 80  # for each block of a shop's front page
 BEHIND = {
     404: "No such storefront, product, account or zone.",
     502: "A service behind this one failed.",
@@ -33,7 +33,7 @@ PAGE = {"type": "object", "properties": {"page": {"type": "string"}}, "required"
 
 
 def _page_with(fact: str, kind: str) -> dict[str, Any]:
-    """The schema of a page that brings a fact along."""
+    """The schema of a page together with one fact."""
     return {
         "type": "object",
         "properties": {"page": {"type": "string"}, fact: {"type": kind}},
@@ -80,7 +80,7 @@ async def storefront(request: Request, store: int) -> Response:
 async def browse(
     request: Request, q: Annotated[str, Query(min_length=1, max_length=200)], store: StoreId = 1
 ) -> Response:
-    """The products that fit the words best, on a page."""
+    """A page with the products that match the search best."""
     ctx = context(request)
     shop = _shop(ctx, store)
     found = await ctx.upstreams.call("inventory", "GET", "/search", query={"q": q})
@@ -97,7 +97,7 @@ async def browse(
     | refusals(BEHIND | {401: "Unknown user or wrong password."}),
 )
 async def sign_in(request: Request, body: SignIn, store: StoreId = 1) -> Response:
-    """A token for whoever knows the password, with a page to greet them."""
+    """A token for a user who sends the right password, and a page that greets the user."""
     ctx = context(request)
     shop = _shop(ctx, store)
     asked = {"username": body.username, "password": body.password}
@@ -119,7 +119,7 @@ async def check_out(
     authorization: Annotated[str, Header(max_length=2048)] = "",
     store: StoreId = 1,
 ) -> Response:
-    """Place the order of whoever holds the token."""
+    """Place an order for the user who holds the token."""
     ctx = context(request)
     shop = _shop(ctx, store)
     scheme, _, token = authorization.partition(" ")
@@ -140,7 +140,7 @@ async def check_out(
 
 @routes.post("/carts", status_code=201)
 async def save_cart(request: Request, body: Cart, client_key: Annotated[str, Header(max_length=128)] = "") -> SavedCart:
-    """Keep a basket for later."""
+    """Save a basket for later."""
     ctx = context(request)
     async with ctx.turn:
         lines = json.dumps([line.model_dump() for line in body.lines])
@@ -152,7 +152,7 @@ async def save_cart(request: Request, body: Cart, client_key: Annotated[str, Hea
 
 
 def _shop(ctx: Context, store: int) -> data.Storefront:
-    # An id beyond what SQLite can hold names no storefront either.
+    # SQLite cannot hold a larger id, so no storefront has one.
     shop = data.read_storefront(ctx.store, store) if abs(store) < 1 << 63 else None
     if shop is None:
         raise HTTPException(404, "no such storefront")
@@ -160,7 +160,7 @@ def _shop(ctx: Context, store: int) -> data.Storefront:
 
 
 def _content(answer: UpstreamAnswer) -> dict[str, Any]:
-    """What an upstream answered; its refusals become ours."""
+    """The content of an upstream's answer. A refusal by the upstream is passed on to our client."""
     if answer.status >= 400:
         raise HTTPException(answer.status, str(answer.content.get("detail")))
     return answer.content
@@ -175,7 +175,7 @@ def _compose(
     status: int = 200,
     **facts: Any,
 ) -> Response:
-    """The facts with the page that shows them, compressed where the client takes that."""
+    """The facts, and the page that shows them. Compressed if the client accepts gzip."""
     content = json.dumps({"page": _render(shop, heading, rows), **facts}).encode()
     headers = {"Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):

@@ -23,7 +23,7 @@ from services.kit.store import transaction
 HITS = 5
 MAX_TERMS = 6
 K1, B = 1.2, 0.75  # the usual constants of BM25
-HELD_S = 60.0  # then the warehouse has sent the goods off and filled the shelf again
+HELD_S = 60.0  # after this, the warehouse has shipped the goods and refilled the shelf
 
 routes = APIRouter()
 
@@ -58,7 +58,7 @@ class Reserved(Body):
 
 @routes.get("/search")
 async def search(request: Request, q: Annotated[str, Query(min_length=1, max_length=200)]) -> Found:
-    """The products that fit the words best."""
+    """The products that match the search words best."""
     ctx = context(request)
     async with ctx.turn:
         scores = _scores(ctx.store, q.lower().split()[:MAX_TERMS])
@@ -79,7 +79,7 @@ async def search(request: Request, q: Annotated[str, Query(min_length=1, max_len
     responses=refusals({404: "No such product.", 409: "Not enough in stock."}),
 )
 async def reserve(request: Request, body: Reservation, idempotency_key: IdempotencyKey) -> Reserved:
-    """Hold the goods: all lines or none; the same key again gets the same answer and holds nothing more."""
+    """Reserve the goods: all lines or none. The same key again gets the same answer and reserves nothing more."""
     ctx = context(request)
     async with ctx.turn:
         asked = fingerprint(body.model_dump(exclude={"note"}))
@@ -102,7 +102,7 @@ def _take(database: sqlite3.Connection, line: Line) -> ReservedLine:
     product = data.read_product(database, line.product_id)
     if product is None:
         raise HTTPException(404, f"no product {line.product_id}")
-    # Check and decrement in one statement: no two requests can both take the last one.
+    # Check and decrement in one statement, so two requests can never both take the last item.
     taken = database.execute(
         "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?",
         (line.quantity, line.product_id, line.quantity),
@@ -115,7 +115,7 @@ def _take(database: sqlite3.Connection, line: Line) -> ReservedLine:
 
 
 def _settle(database: sqlite3.Connection, now_s: float) -> None:
-    """Fill the shelf again behind reservations that are over; a few at a time, so that no request pays for all."""
+    """Refill the shelf after reservations that have expired. A few at a time, so no single request pays for all."""
     query = "SELECT idempotency_key, lines FROM reservations WHERE expires_at <= ? LIMIT 8"
     for row in database.execute(query, (now_s,)).fetchall():
         for product_id, quantity in json.loads(row["lines"]):
@@ -124,7 +124,7 @@ def _settle(database: sqlite3.Connection, now_s: float) -> None:
 
 
 def _scores(database: sqlite3.Connection, words: list[str]) -> dict[int, float]:
-    """BM25 of every product that has one of the words, or a word one slip of the finger away."""
+    """The BM25 score of every product that has one of the words, or a word that is one typing error away."""
     count, average_length = database.execute("SELECT count(*), avg(length) FROM products").fetchone()
     scores: dict[int, float] = defaultdict(float)
     terms = database.execute("SELECT term, products FROM terms").fetchall()
@@ -142,7 +142,7 @@ def _scores(database: sqlite3.Connection, words: list[str]) -> dict[int, float]:
 
 
 def _distance(word: str, term: str) -> int:
-    """How many letters to change, add or drop to get from one to the other; 2 stands for all that is more than 1."""
+    """How many letters must be changed, added or dropped to turn `word` into `term`. 2 means two or more."""
     if word == term:
         return 0
     if abs(len(word) - len(term)) > 1:

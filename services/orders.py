@@ -18,7 +18,7 @@ from services.kit.store import transaction
 from services.kit.upstreams import Upstreams
 
 UPSTREAM_TIMEOUT_S = 0.6
-MAX_COMBINED = 10  # promotions weighed against each other; every combination of them is tried
+MAX_COMBINED = 10  # promotions that are compared: every combination of them is tried
 MAX_DISCOUNT_PERCENT = 40
 GRAMS_APIECE = 300
 
@@ -80,7 +80,7 @@ async def quote(request: Request, body: Basket) -> Quote:
     ),
 )
 async def place(request: Request, body: Order, idempotency_key: IdempotencyKey) -> Placed:
-    """Reserve, price, charge; the same key again gets the same order and places none."""
+    """Reserve, price, charge. The same key again gets the same order back, and no new order is placed."""
     ctx = context(request)
     asked = body.model_dump(exclude={"note"})
     earlier = kept.find(ctx.store, idempotency_key, asked)
@@ -93,7 +93,7 @@ async def place(request: Request, body: Order, idempotency_key: IdempotencyKey) 
         lines = await _reserve(ctx.upstreams, body.lines, idempotency_key)
         async with ctx.turn:
             priced = _price(ctx, lines, body.zone)
-        # Where the charge fails, nothing is to be undone: the reservation ends by itself.
+        # If the charge fails, there is nothing to clean up: the reservation expires by itself.
         receipt = await _charge(ctx.upstreams, body.username, priced.total_cents, idempotency_key)
         placed = Placed(quote=priced, receipt=receipt)
         with transaction(ctx.store):
@@ -134,15 +134,18 @@ def _price(ctx: Context, lines: Sequence[PricedLine], zone_id: int) -> Quote:
         goods_cents=goods_cents,
         discount_cents=discount_cents,
         shipping_cents=shipping_cents,
-        # At least a cent: nobody can be charged nothing.
+        # At least one cent: payments refuses to charge nothing.
         total_cents=max(1, goods_cents - discount_cents + shipping_cents),
         promotions=chosen,
     )
 
 
 def _best_discount(lines: Sequence[PricedLine], promotions: Sequence[data.Promotion]) -> tuple[int, list[str]]:
-    """The combination of promotions that takes off most, and how much. Promotions on the same line add up to at most
-    MAX_DISCOUNT_PERCENT, and each further promotion of a combination costs a percent on all: so all must be tried."""
+    """The largest discount in cents, and the promotions that give it.
+
+    On one line, promotions add up to at most MAX_DISCOUNT_PERCENT. Each further promotion in a combination takes one
+    percent off the discount on every line. So every combination must be tried.
+    """
     rows = []  # for each promotion that applies: its name, and its percent on each line
     for promotion in promotions:
         percents = [

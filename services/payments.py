@@ -20,7 +20,7 @@ from services.kit.replies import refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
-STRETCHING = 18_000  # iterations that turn the service's key into the key of one receipt
+STRETCHING = 18_000  # iterations to derive the key of one receipt from the service's key
 
 routes = APIRouter()
 kept = KeptAnswers("charges")
@@ -47,7 +47,7 @@ class Receipt(Body):
     responses=refusals({404: "No such account."}),
 )
 async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey) -> Receipt:
-    """Charge the account; the same key again gets the same receipt and charges nothing."""
+    """Charge the account. The same key again gets the same receipt, and nothing is charged."""
     ctx = context(request)
     async with ctx.turn:
         asked = body.model_dump(exclude={"note"})

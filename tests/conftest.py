@@ -1,4 +1,4 @@
-"""What tests of every tier share: a state directory of their own, and the one real lab of a session."""
+"""What tests of every tier share: a state directory for each test, and one real lab for the session."""
 
 from __future__ import annotations
 
@@ -6,14 +6,37 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell's background job ignores it, and so would every command that the tests start and interrupt.
+    # A background job of a shell ignores SIGINT. Commands that tests start and interrupt would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the group behind the test's name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put every test that needs the real lab into one group, for `make test` to run apart."""
+    for item in items:
+        if item.get_closest_marker("docker") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """With `-n N --dist loadgroup`: the unmarked tests on all workers, and then the lab's on one alone."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.lab_last import LabLast
+
+    return LabLast(config, log)
 
 
 @pytest.fixture
@@ -25,12 +48,12 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
-    """The name of a lab that is up and in steady state; engine and images are brought where they are missing."""
+    """The name of a lab that is up and in steady state. A missing engine is installed, missing images are built."""
     from mirr.cli.lab_commands import remember, revert, wait_until_steady
     from mirr.lab.engine import connect
-    from mirr.lab.lab import bring_up, take_down
     from mirr.lab.lock import hold
     from mirr.lab.progress import PlainProgress
+    from mirr.lab.up_and_down import bring_up, take_down
 
     report = PlainProgress()
     with hold(REAL_LAB, "pytest"):

@@ -1,4 +1,4 @@
-"""The load generator: users of the shop, open-loop, and campaigns on a lease. Imports nothing of the rest."""
+"""The load generator: open-loop users of the shop, and campaigns on a lease. It imports nothing of the rest."""
 
-if __name__ != "traffic":  # the images know it by this name alone; an installed copy is what they are built from
-    raise ImportError(f"{__name__} runs inside its image alone, as traffic")
+if __name__ != "traffic":  # in the image this is its only name; the installed copy is only there to build images from
+    raise ImportError(f"{__name__} runs only inside its image, as traffic")

@@ -1,4 +1,4 @@
-"""`python3 -m traffic`: send the users' traffic and serve the control interface on port 8000."""
+"""`python3 -m traffic`: send the users' traffic, and serve the control interface on port 8000."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from traffic.users import RATE_PER_S, Users
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What compose tells the load generator."""
+    """What Compose passes to the load generator."""
 
     seed: int
     rate_per_s: float
@@ -32,7 +32,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Raises ValueError where a number is none."""
+        """Read the environment. Raises ValueError if a number is malformed."""
         return cls(
             seed=int(environment.get("SEED", "0")),
             rate_per_s=float(environment.get("RATE_PER_S", str(RATE_PER_S))),
@@ -43,9 +43,9 @@ class Settings:
 
 
 async def run(settings: Settings) -> None:
-    """Run until told to stop."""
+    """Run until SIGTERM or SIGINT."""
     metrics = Metrics()
-    # Names are asked for anew each second: an address that was one service's may soon be another's.
+    # Names are looked up again every second: an address can pass from one service to another.
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         campaigns = Campaigns(session, url_of=lambda target: settings.urls[target], seed=settings.seed)
@@ -55,26 +55,26 @@ async def run(settings: Settings) -> None:
         gateway_url = settings.urls[Target.GATEWAY]
         visitors = Users(session, gateway_url, metrics, seed=settings.seed, rate_per_s=settings.rate_per_s)
         users = asyncio.ensure_future(visitors.run())
-        told = asyncio.Event()
+        signalled = asyncio.Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, told.set)
-        stopping = asyncio.ensure_future(told.wait())
+            asyncio.get_running_loop().add_signal_handler(signal_number, signalled.set)
+        stopping = asyncio.ensure_future(signalled.wait())
         started = {"event": "started", "gateway": gateway_url, "rate_per_s": settings.rate_per_s}
         print(json.dumps(started), flush=True)
         await asyncio.wait((users, stopping), return_when=asyncio.FIRST_COMPLETED)
         if users.done():
-            users.result()  # the users never end by themselves: this raises what ended them
+            users.result()  # users never end by themselves, so this raises the error that ended them
         users.cancel()
         campaigns.end_all()
         await runner.cleanup()
 
 
 def main() -> int:
-    """0 told to stop, 2 wrong settings."""
+    """Returns 0 after a signal to stop, 2 for wrong settings."""
     try:
         settings = Settings.from_environment(os.environ)
     except ValueError as error:
-        print(f"SEED, RATE_PER_S and PORT are numbers: {error}", file=sys.stderr)
+        print(f"SEED, RATE_PER_S and PORT must be numbers: {error}", file=sys.stderr)
         return 2
     asyncio.run(run(settings))
     return 0

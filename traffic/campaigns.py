@@ -1,4 +1,4 @@
-"""Campaigns: extra traffic on one service, for as long as somebody renews the lease."""
+"""Campaigns: extra traffic on one service, for as long as its lease is renewed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from traffic.open_loop import OpenLoop
 TIMEOUT_S = 2.0
 MAX_IN_FLIGHT = 128
 NOTE_BYTES = 800 * 1024
-# Random, so that nothing on the way can compress or share it; letters, so that it is a JSON string as it is.
+# Random, so that it cannot be compressed or shared in memory. Plain characters, so that JSON needs no escapes.
 NOTE = base64.urlsafe_b64encode(random.Random(0).randbytes(NOTE_BYTES))[:NOTE_BYTES]
 
 
 class Kind(StrEnum):
     """What a campaign sends."""
 
-    FLASH_CROWD = "flash_crowd"  # many who want the same thing at once
-    UNIQUE_KEYS = "unique_keys"  # one client that sends a new key and a large body each time
+    FLASH_CROWD = "flash_crowd"  # many clients want the same thing at once
+    UNIQUE_KEYS = "unique_keys"  # one client sends a new key and a large body each time
 
 
 class Target(StrEnum):
-    """Whom a campaign is about."""
+    """The service that a campaign sends to."""
 
     GATEWAY = "gateway"
     AUTH = "auth"
@@ -93,7 +93,7 @@ def _charge(rng: random.Random, note: bytes) -> Outgoing:
 
 Make = Callable[[random.Random, bytes], Outgoing]
 REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
-    # What costs the service itself work, and nobody behind it.
+    # Requests that cost this service CPU time and cause no calls to the services behind it.
     Kind.FLASH_CROWD: {
         Target.GATEWAY: _front_page,
         Target.AUTH: _session,
@@ -101,7 +101,7 @@ REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
         Target.ORDERS: _large_quote,
         Target.PAYMENTS: _charge,
     },
-    # What costs little work, so that memory is full long before the CPU is.
+    # Requests that cost little CPU time, so memory is full long before the CPU is.
     Kind.UNIQUE_KEYS: {
         Target.GATEWAY: _cart,
         Target.AUTH: _token,
@@ -114,7 +114,7 @@ REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A campaign as it was asked for."""
+    """A campaign as requested."""
 
     kind: Kind
     service: Target
@@ -122,8 +122,8 @@ class Order:
     lease_s: float
 
 
-class Campaign:
-    """One campaign that runs."""
+class RunningCampaign:
+    """One campaign that sends requests until its lease ends."""
 
     def __init__(
         self, order: Order, session: aiohttp.ClientSession, url: str, *, seed: str, now: Callable[[], float]
@@ -164,7 +164,7 @@ class Campaign:
 
 
 class Campaigns:
-    """All campaigns that run, by id."""
+    """All running campaigns, by id."""
 
     def __init__(
         self,
@@ -178,10 +178,10 @@ class Campaigns:
         self._url_of = url_of
         self._seed = seed
         self._now = now
-        self._running: dict[str, tuple[Campaign, asyncio.Task[None]]] = {}
+        self._running: dict[str, tuple[RunningCampaign, asyncio.Task[None]]] = {}
 
     def put(self, campaign_id: str, order: Order) -> bool:
-        """Start a campaign or change the one that runs; True where it was not there before."""
+        """Start a campaign, or change a running one. Returns True if none of this id was running."""
         running = self._running.get(campaign_id)
         if running is not None:
             campaign = running[0]
@@ -192,12 +192,12 @@ class Campaigns:
                 return False
             self.end(campaign_id)
         seed, url = f"{self._seed} {campaign_id}", self._url_of(order.service)
-        campaign = Campaign(order, self._session, url, seed=seed, now=self._now)
+        campaign = RunningCampaign(order, self._session, url, seed=seed, now=self._now)
         self._running[campaign_id] = campaign, asyncio.ensure_future(self._run(campaign_id, campaign))
         return running is None
 
     def renew(self, campaign_id: str, lease_s: float) -> bool:
-        """Prolong a lease; False where no such campaign runs."""
+        """Renew a lease. Returns False if no campaign of this id is running."""
         running = self._running.get(campaign_id)
         if running is None:
             return False
@@ -205,7 +205,7 @@ class Campaigns:
         return True
 
     def end(self, campaign_id: str) -> bool:
-        """End a campaign; False where no such campaign runs."""
+        """End a campaign. Returns False if no campaign of this id is running."""
         running = self._running.pop(campaign_id, None)
         if running is None:
             return False
@@ -218,7 +218,7 @@ class Campaigns:
             self.end(campaign_id)
 
     def describe(self) -> list[dict[str, str | float | int]]:
-        """What runs."""
+        """The running campaigns, as JSON objects."""
         return [
             {
                 "id": campaign_id,
@@ -233,10 +233,10 @@ class Campaigns:
             for campaign_id, (campaign, _) in self._running.items()
         ]
 
-    async def _run(self, campaign_id: str, campaign: Campaign) -> None:
+    async def _run(self, campaign_id: str, campaign: RunningCampaign) -> None:
         sending = asyncio.ensure_future(campaign.loop.run())
         try:
-            # The lease may be prolonged while this waits, so it looks again when the old one would have ended.
+            # The lease may be renewed during this wait, so look again when the old lease would have ended.
             while (left := campaign.lease_until - self._now()) > 0:
                 await asyncio.wait((sending,), timeout=left)
                 if sending.done():

@@ -16,19 +16,19 @@ MAX_RATE_PER_S = 2_000.0
 MAX_LEASE_S = 600.0
 _PORT = re.compile(r":\d*$")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-MAX_CAMPAIGNS = 32  # every kind on every service, and some to spare
-# Whoever reaches this interface does so by one of these names. A web page that had its own name point here, to be
-# let in by the browser, sends that name.
+MAX_CAMPAIGNS = 32  # every kind on every service, with some to spare
+# Honest clients use one of these names. A web page can make its own name point to this address (DNS rebinding), but the
+# browser then sends that name, and it is refused.
 HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]", "traffic"))
 FIELDS = ("kind", "service", "rate_per_s", "lease_s")
 
 
 class BadOrder(ValueError):
-    """A campaign was asked for that cannot be; the message says why."""
+    """The requested campaign is not possible. The message says why."""
 
 
 def parse_order(content: dict[str, Any]) -> Order:
-    """A campaign as it was asked for, or BadOrder."""
+    """The requested campaign. Raises BadOrder if it is not possible."""
     unknown = sorted(set(content) - set(FIELDS))
     if unknown:
         raise BadOrder(f"unknown field {_short(unknown[0])}; the fields are: {', '.join(FIELDS)}")
@@ -41,11 +41,11 @@ def parse_order(content: dict[str, Any]) -> Order:
 
 
 def _short(value: object) -> str:
-    """What somebody sent, as far as it helps to find it."""
+    """A short form of what the client sent, so that it can be recognised."""
     try:
         return repr(value)[:80]
     except (RecursionError, ValueError):  # nested too deeply, or a number of more digits than Python writes
-        return "too long to be shown"
+        return "too long to show"
 
 
 def _member(content: dict[str, Any], field: str, allowed: tuple[str, ...]) -> str:
@@ -70,7 +70,7 @@ async def _content(request: web.Request) -> dict[str, Any]:
     try:
         content = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        # cut: the parser may quote what it was given
+        # Shortened: the parser may quote its input.
         raise BadOrder(f"the body is not JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict):
         raise BadOrder("the body is not a JSON object")
@@ -86,12 +86,12 @@ def _campaign_id(request: web.Request) -> str:
 
 @web.middleware
 async def _keep_web_pages_out(request: web.Request, handler: Any) -> web.StreamResponse:
-    """No page that a browser on this machine shows may read or change anything here, whatever it was made to send."""
+    """Refuse every request that a web page in a browser on this machine could send."""
     name = _PORT.sub("", request.headers.get("Host", "")).lower()
     if name not in HOSTS:
-        raise web.HTTPForbidden(reason=f"this is reached as one of: {', '.join(sorted(HOSTS))}")
+        raise web.HTTPForbidden(reason=f"the Host header must be one of: {', '.join(sorted(HOSTS))}")
     if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise web.HTTPForbidden(reason="web pages have no business here")
+        raise web.HTTPForbidden(reason="requests from web pages are refused")
     answer: web.StreamResponse = await handler(request)
     return answer
 
@@ -110,7 +110,7 @@ async def _say_what_is_wrong(request: web.Request, handler: Any) -> web.StreamRe
 
 
 class Control:
-    """Handlers over the campaigns and the metrics."""
+    """The handlers for campaigns and metrics."""
 
     def __init__(self, campaigns: Campaigns, metrics: Metrics) -> None:
         self._campaigns = campaigns
@@ -144,7 +144,7 @@ class Control:
         campaign_id, order = _campaign_id(request), parse_order(await _content(request))
         running = {str(campaign["id"]) for campaign in self._campaigns.describe()}
         if campaign_id not in running and len(running) >= MAX_CAMPAIGNS:
-            raise BadOrder(f"{MAX_CAMPAIGNS} campaigns run already; end one of them first")
+            raise BadOrder(f"{MAX_CAMPAIGNS} campaigns are running already; end one of them first")
         created = self._campaigns.put(campaign_id, order)
         return web.json_response({"id": campaign_id, "lease_s": order.lease_s}, status=201 if created else 200)
 
@@ -161,4 +161,4 @@ class Control:
 
 
 def _gone(campaign_id: str) -> web.Response:
-    return web.json_response({"error": f"no campaign {campaign_id!r} runs"}, status=404)
+    return web.json_response({"error": f"no campaign {campaign_id!r} is running"}, status=404)

@@ -1,4 +1,4 @@
-"""What users experience, for Prometheus. Campaigns are not counted: they are nobody's experience."""
+"""What users experience, for Prometheus. Campaigns are not counted: they are not users."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Journey(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a journey went."""
+    """How a journey ended."""
 
     OK = "ok"
-    SLOW = "slow"  # it went well, but later than SLOW_AFTER_S
+    SLOW = "slow"  # it succeeded, but later than SLOW_AFTER_S
     ERROR = "error"
     DROPPED = "dropped"  # never sent: too many in flight
 
 
 class Metrics:
-    """Counts journeys, in a registry of its own."""
+    """Counts journeys, in its own registry."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -45,7 +45,7 @@ class Metrics:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
-        # All series from the start: a counter that appears late hides its first increase.
+        # Create all series at the start: a counter that appears late hides its first increase.
         for journey in Journey:
             for outcome in Outcome:
                 self._requests.labels(journey, outcome)

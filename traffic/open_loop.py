@@ -1,4 +1,4 @@
-"""Open-loop arrivals: the next request is sent when it is due, whatever became of those before it."""
+"""Open-loop arrivals: each request is sent when it is due, whether or not earlier ones have been answered."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-Work = Callable[[float], Awaitable[None]]  # is given the time at which it was due
+Work = Callable[[float], Awaitable[None]]  # takes the time at which the request was due
 
 
 class OpenLoop:
-    """Poisson arrivals at `rate_per_s`, which may be changed while it runs."""
+    """Poisson arrivals at `rate_per_s`. The rate may be changed while it runs."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class OpenLoop:
 
     @property
     def in_flight(self) -> int:
-        """Requests that are not answered yet."""
+        """The number of requests that have not been answered yet."""
         return len(self._tasks)
 
     async def run(self) -> None:
-        """Send until cancelled. What is in flight then is cancelled too."""
+        """Send until cancelled. Requests in flight are then cancelled too."""
         due = self._now()
         try:
             while True:
                 due += self._rng.expovariate(self.rate_per_s)
-                # Always at least one turn of the event loop, so that a late generator does not starve its own answers.
+                # Always yield to the event loop at least once, so that a late generator still reads its answers.
                 await self._sleep(max(0.0, due - self._now()))
                 self._send(due)
         finally:
@@ -52,7 +52,7 @@ class OpenLoop:
                 task.cancel()
 
     def _send(self, due: float) -> None:
-        # A cap there must be, or a dead service fills this process's memory; what is above it counts as failed.
+        # Without a limit, a dead service would fill this process's memory. Requests above the limit count as failed.
         if len(self._tasks) >= self._max_in_flight:
             self._dropped()
             return

@@ -1,4 +1,4 @@
-"""What a visitor of the shop may know of it: names of customers, things to search for, products, shops, zones."""
+"""What a visitor knows about the shop: customers' names, words to search for, products, storefronts, zones."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MADE_OF = ("bamboo", "brass", "ceramic", "copper", "cotton", "glass", "leather",
 
 
 def credentials(customer: int) -> dict[str, str]:
-    """How a customer signs in."""
+    """The name and password of a customer."""
     name = f"user-{customer:03d}"
     return {"username": name, "password": f"{name}-secret"}
 
 
 def words(rng: random.Random) -> str:
-    """What somebody types into the search box."""
+    """What a visitor types into the search box."""
     return f"{rng.choice(LIKED)} {rng.choice(MADE_OF)} {rng.choice(SOUGHT)}"
 
 
@@ -43,16 +43,16 @@ def lines(rng: random.Random, count: int) -> list[dict[str, int]]:
 
 
 def priced_lines(rng: random.Random, count: int) -> list[dict[str, int]]:
-    """A basket whose prices are known already."""
+    """A basket with prices."""
     return [{**line, "unit_price_cents": rng.randint(500, 20_000)} for line in lines(rng, count)]
 
 
 def key() -> str:
-    """An idempotency key. Not seeded: a key that came up in an earlier run would only be answered as it was then."""
+    """An idempotency key. Not seeded: for a key from an earlier run, the service would only repeat its old answer."""
     return os.urandom(12).hex()
 
 
 def json_body(content: dict[str, Any], note: bytes = b"") -> bytes:
-    """`content` as JSON; `note` is put in as it is, so that a large one costs no encoding."""
+    """`content` as JSON. `note` is inserted without encoding, so a large one costs no CPU time."""
     text = json.dumps(content).encode()
     return text[:-1] + b', "note": "' + note + b'"}' if note else text

@@ -1,4 +1,4 @@
-"""The users: a seeded stream of journeys through the gateway, each counted."""
+"""The users: a seeded stream of journeys through the gateway. Every journey is counted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_IN_FLIGHT = 256
 
 
 class JourneyFailed(Exception):
-    """The gateway answered, and it was not what the user came for."""
+    """The gateway answered, but not with what the user wanted."""
 
 
 class SignedOut(JourneyFailed):
-    """The gateway takes the user's token no more."""
+    """The gateway no longer accepts the user's token."""
 
 
 class Users:
@@ -93,7 +93,7 @@ class Users:
         return token
 
     async def _check_out(self) -> None:
-        # Who checks out is one who signed in; the very first of all signs in on the way.
+        # Customers who are signed in check out. If nobody is signed in yet, this one signs in first.
         signed_in = tuple(self._tokens)
         customer = self._rng.choice(signed_in) if signed_in else self._rng.randrange(shop.CUSTOMERS)
         basket = {"lines": shop.lines(self._rng, self._rng.randint(2, 4)), "zone": customer % shop.ZONES + 1}
@@ -105,7 +105,7 @@ class Users:
         except SignedOut:
             if kept is None:
                 raise
-            # As any shop's page does: sign in again, once, and go on with the basket.
+            # Sign in again, once, and go on with the same basket, as the page of any shop would do.
             headers["Authorization"] = f"Bearer {await self._token_of(customer)}"
             await self._ask(customer, "POST", "/check-out", 201, body=basket, headers=headers)
 
@@ -120,7 +120,7 @@ class Users:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """One request of a customer, from the client and the shop that are theirs."""
+        """One request of a customer, always with the same client key and storefront for this customer."""
         sent = {"Client-Key": f"client-{customer:03d}", "Content-Type": "application/json", **(headers or {})}
         params = {"store": str(customer % shop.STOREFRONTS + 1), **(query or {})}
         data = None if body is None else shop.json_body(body)
@@ -129,11 +129,12 @@ class Users:
         ) as response:
             content = await response.read()
             if response.status == 401:
-                # A shop that forgot one customer has new data and forgot them all: who checks out next is one who
-                # signed in since. Would everybody come back to sign in, that were a crowd of our own making.
+                # A shop that has forgotten one customer has new data and has forgotten all of them. So forget all
+                # tokens: only customers who sign in from now on check out. If everybody signed in again at once,
+                # the load generator itself would cause an overload.
                 self._tokens.clear()
                 raise SignedOut(f"{method} {path} answered 401")
             if response.status != expected:
                 raise JourneyFailed(f"{method} {path} answered {response.status}")
-            # Only a sign-in is answered with something that is needed later.
+            # Only the answer to a sign-in is needed later.
             return dict(await response.json()) if content and path == "/sign-in" else {}

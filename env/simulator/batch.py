@@ -63,6 +63,7 @@ class BatchedSimulator:
         self.size = size
         self.config = config or EpisodeConfig()
         self.objectives = objectives
+        self.rewards = rewards
         self.autoreset = autoreset
         self.parameters = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
         if self.config.none_diagnosis:
@@ -215,7 +216,9 @@ class BatchedSimulator:
         return EpisodeReport(
             scenario=draw(int(self._wholes[e][lanes.ENDED_SEED]), fault),
             outcome=outcome,
-            reason=reason_of(outcome, self.config, self.objectives, missing, unsettled, settled=bool(fixed)),
+            reason=reason_of(
+                outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=bool(fixed)
+            ),
             steps=int(b[k.STEP]),
             total_reward=float(b[k.REWARD]),
             diagnosis=diagnosis,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from mirr.env.objectives import OBJECTIVES
+from mirr.env.objectives import OBJECTIVES, USER_LATENCY_S
 from mirr.env.simulator import layout as k
 from mirr.env.simulator.dice import arrival_tables
 from mirr.env.simulator.layout import BOUNDS
@@ -81,7 +81,7 @@ def rules(parameters: Parameters) -> list[float]:
         q.orders_timeout_s,
         q.timeout_spread,
         q.retry_delay_s,
-        OBJECTIVES.user_latency_s,
+        USER_LATENCY_S,
         q.cpu_quota_cores,
         q.cpu_quota_cores * q.scale_up_factor,
         q.boot_cpu_s,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.rendering import render
-from mirr.env.reward import Outcome
+from mirr.env.reward import REWARDS, Outcome
 from mirr.env.vocabulary import Feature, Reason, Service, action_text
 from mirr.interfaces.mcp_server.exam import Sight, State
 
@@ -18,7 +18,7 @@ DIGITS = 5  # significant ones: the noise leaves one or two that mean something
 
 MEANINGS: dict[Outcome, str] = {
     Outcome.RESOLVED: "every service and the users are back inside their objectives",
-    Outcome.COLLAPSED: "next to nothing was left for the users for 3 steps running",
+    Outcome.COLLAPSED: f"next to nothing was left for the users for {REWARDS.collapse_steps} steps running",
     Outcome.EXHAUSTED: "no steps are left, and there was no full recovery",
     Outcome.VOID: "the world failed underneath; the episode counts for nothing",
 }

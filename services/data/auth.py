@@ -18,7 +18,7 @@ CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expi
 
 @dataclass(frozen=True)
 class Credential:
-    """What a password is checked against."""
+    """What a password is compared with."""
 
     iterations: int
     salt: bytes
@@ -48,7 +48,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_credential(database: sqlite3.Connection, username: str) -> Credential | None:
-    """The credential of a user; None where there is no such user."""
+    """The credential of a user; None if there is no such user."""
     row = database.execute("SELECT password_hash FROM users WHERE username = ?", (username,)).fetchone()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""What the shop sells: made up from lists of words, the same each time."""
+"""The products of the shop. They are made up from lists of words and are the same every time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS = _words(
 
 
 def catalogue() -> Iterator[tuple[int, int, str, list[str]]]:
-    """Each product: id, category, name, and the words it is found by; the noun of its name counts three times."""
+    """Yield each product: id, category, name, and its search words. The noun of its name counts three times."""
     for category, noun in enumerate(NOUNS):
         for place in range(PER_CATEGORY):
             number = category * PER_CATEGORY + place

@@ -16,7 +16,7 @@ CREATE TABLE carts (number INTEGER PRIMARY KEY AUTOINCREMENT, cart_id TEXT NOT N
 
 @dataclass(frozen=True)
 class Storefront:
-    """How a shop's pages look."""
+    """What the pages of one shop look like."""
 
     id: int
     title: str
@@ -43,7 +43,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_storefront(database: sqlite3.Connection, storefront_id: int) -> Storefront | None:
-    """A storefront; None where there is no such storefront."""
+    """A storefront; None if there is no such storefront."""
     row = database.execute("SELECT id, layout FROM storefronts WHERE id = ?", (storefront_id,)).fetchone()
     if row is None:
         return None

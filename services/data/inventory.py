@@ -30,7 +30,7 @@ CREATE INDEX reservations_by_expiry ON reservations (expires_at);
 
 @dataclass(frozen=True)
 class Product:
-    """What is known of a product, its stock aside."""
+    """A product, without its stock."""
 
     id: int
     name: str
@@ -56,6 +56,6 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_product(database: sqlite3.Connection, product_id: int) -> Product | None:
-    """A product; None where there is no such product."""
+    """A product; None if there is no such product."""
     row = database.execute("SELECT id, name, price_cents FROM products WHERE id = ?", (product_id,)).fetchone()
     return None if row is None else Product(row["id"], row["name"], row["price_cents"])

@@ -24,7 +24,7 @@ CREATE TABLE orders (
 
 @dataclass(frozen=True)
 class Zone:
-    """Where a parcel goes, and what that costs."""
+    """A place that the shop ships to, and the price of shipping there."""
 
     id: int
     name: str
@@ -59,7 +59,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
-    """A zone; None where the shop does not ship to."""
+    """A zone; None if the shop does not ship there."""
     row = database.execute("SELECT * FROM zones WHERE id = ?", (zone_id,)).fetchone()
     if row is None:
         return None
@@ -67,5 +67,5 @@ def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
 
 
 def read_promotions(database: sqlite3.Connection) -> list[Promotion]:
-    """Every promotion that runs."""
+    """Every active promotion."""
     return [Promotion(**dict(row)) for row in database.execute("SELECT * FROM promotions ORDER BY id")]

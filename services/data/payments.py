@@ -24,7 +24,7 @@ CREATE TABLE charges (
 
 @dataclass(frozen=True)
 class Account:
-    """Who is charged, and at which fee."""
+    """The account that is charged, and its fee."""
 
     username: str
     salt: bytes
@@ -46,6 +46,6 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_account(database: sqlite3.Connection, username: str) -> Account | None:
-    """An account; None where there is no such account."""
+    """An account; None if there is no such account."""
     row = database.execute("SELECT * FROM accounts WHERE username = ?", (username,)).fetchone()
     return None if row is None else Account(row["username"], row["salt"], row["fee_basis_points"])

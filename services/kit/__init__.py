@@ -1,1 +1,1 @@
-"""What the five services share: the application factory and what it is made of."""
+"""What the five services share: the application factory and its parts."""

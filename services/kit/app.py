@@ -1,4 +1,4 @@
-"""The application factory that all five services are made with."""
+"""The application factory of all five services."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from services.kit.trace import CURRENT
 from services.kit.turn import Turn
 from services.kit.upstreams import HttpUpstreams, UpstreamFailed, Upstreams
 
-MAX_PROBLEMS = 5  # of a body that is wrong in many places
+MAX_PROBLEMS = 5  # mistakes that are listed for one request
 COMMON_ANSWERS = refusals(
     {
         400: "The body is not JSON.",
@@ -50,13 +50,13 @@ class Context:
     settings: Settings
     store: sqlite3.Connection
     upstreams: Upstreams
-    # CPU work is done one piece at a time in order of arrival: a queue in the open, where its wait is measured.
+    # CPU work is done one piece at a time, in order of arrival. Requests wait in this queue, where waiting is measured.
     turn: Turn = field(default_factory=Turn)
-    busy_keys: set[str] = field(default_factory=set)  # idempotency keys of what is being worked on right now
+    busy_keys: set[str] = field(default_factory=set)  # idempotency keys of requests that are being worked on now
 
 
 def context(request: Request) -> Context:
-    """The context of the app that serves `request`."""
+    """The context of the application that serves `request`."""
     found: Context = request.app.state.context
     return found
 
@@ -70,7 +70,7 @@ def create_app(
     upstreams: Upstreams | None = None,
     max_in_flight: int = MAX_IN_FLIGHT,
 ) -> FastAPI:
-    """A service: its own `routes` with everything that all services have around them."""
+    """A service: its own `routes`, inside everything that all services share."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,7 +84,7 @@ def create_app(
         database.close()
         log(logging.INFO, "stopped", release=VERSION)
 
-    # The pages under /docs load scripts from a CDN, so they are off; /openapi.json stays.
+    # The pages under /docs load scripts from a CDN, so they are switched off. /openapi.json stays.
     app = FastAPI(title=settings.service, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     metrics = Metrics(VERSION)
     app.state.ledger = Ledger()
@@ -106,7 +106,7 @@ def create_app(
 
 
 class NoUpstreams:
-    """For a service that calls nobody."""
+    """For a service that calls no other service."""
 
     async def call(self, upstream: str, method: str, path: str, **_: Any) -> Any:
         raise UpstreamFailed(upstream, "no upstream is configured")
@@ -120,7 +120,7 @@ def _upstreams(settings: Settings, timeout_s: float) -> Upstreams:
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
-    """What is wrong with a request, in words; never the input itself, which may not be fit to be sent back."""
+    """Say what is wrong with a request. Never repeat the input itself: it may not be safe to send back."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     said = [f"{'.'.join(str(part)[:40] for part in p['loc'])}: {p['msg'][:200]}" for p in problems[:MAX_PROBLEMS]]
@@ -140,5 +140,5 @@ def _process_age_s() -> float:
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     except OSError:
-        return time.process_time()  # no /proc: the CPU time spent so far is the nearest thing
+        return time.process_time()  # without /proc, the CPU time so far is the best estimate
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))

@@ -1,4 +1,4 @@
-"""The connections of every service: uvicorn's, which besides wait for nobody for ever and hold a bounded amount."""
+"""The connections of every service: uvicorn's, with limits on how long they wait and how much they hold."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-MAX_HEAD_BYTES = 16 << 10  # request line and headers; also trailers, which nobody here reads
-MAX_CONNECTIONS = 512  # more than the users and a crowd of them keep open
+MAX_HEAD_BYTES = 16 << 10  # request line and headers
+MAX_CONNECTIONS = 512  # more than ordinary users and a crowd of them keep open
 MAX_PIPELINED = 16
 MAX_STALLED = 64  # clients that do not read their answers
 HEAD_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0  # for an answer that does not fit into the socket's buffers
+READ_TIMEOUT_S = 5.0  # for a client to read an answer that does not fit into the socket's buffers
 
 
 class Refused(Exception):
-    """The request cannot be taken; with the status to answer."""
+    """The request cannot be accepted. Carries the status to answer with."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -25,11 +25,14 @@ class Refused(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. In steady state all this costs a request three comparisons: a timer is armed only
-    while a head is incomplete, nobody has asked for anything yet, or an answer waits to be read."""
+    """One client's connection.
+
+    In steady state the limits cost a request three comparisons. A timer runs only while the client has not asked for
+    anything, while a head is incomplete, or while an answer waits to be read.
+    """
 
     _in_head = False
-    _held_bytes = 0  # come since the parser last handed anything over
+    _held_bytes = 0  # bytes received since the parser last passed anything on
     _refused: Refused | None = None
     _head_timer: TimerHandle | None = None
     _read_timer: TimerHandle | None = None
@@ -38,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._arm()
         if len(self.connections) > MAX_CONNECTIONS:
-            # One that has asked for nothing yet makes room; users who are being served stay.
+            # Close one that has asked for nothing yet. Users who are being served keep their connections.
             idle = (one for one in self.connections if isinstance(one, Connection) and one._head_timer and one != self)
             next(idle, self).transport.abort()
 
@@ -77,7 +80,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._held_bytes > MAX_HEAD_BYTES:  # of which a part may be body that came along
+        if self._held_bytes > MAX_HEAD_BYTES:  # a part of these may belong to the body
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 self._stop(Refused(431, f"the head of the request is larger than {MAX_HEAD_BYTES} bytes"))
@@ -95,14 +98,14 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def _stop(self, refused: Refused) -> None:
-        # The parser turns every exception of a callback into an error of its own, so what was meant is kept beside.
+        # The parser replaces every exception of a callback by its own error, so the reason is kept here.
         self._refused = refused
         raise refused
 
     # Refusals
 
     def send_400_response(self, msg: str) -> None:
-        """Where uvicorn answers what is not HTTP: the same, in the shape that all our errors have."""
+        """Refuse what is not HTTP. Overrides uvicorn's method, so that the answer has the shape of our other errors."""
         self._refuse(self._refused or Refused(400, "this is not HTTP that is understood here"))
 
     def _refuse(self, refused: Refused) -> None:
@@ -113,7 +116,7 @@ class Connection(HttpToolsProtocol):
             content = json.dumps({"detail": str(refused)}).encode()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(content)
             self.transport.write(STATUS_LINE[refused.status] + head + content)
-        # Else an answer is on its way already, and another one in the middle of it would be taken for a part of it.
+        # Otherwise an answer is already on its way, and the client would read a second one as a part of it.
         self.transport.close()
 
     # Timers

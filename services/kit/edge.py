@@ -1,4 +1,4 @@
-"""The edge of every service: admits, reads, replays, counts and logs each request, whatever its handler does."""
+"""The edge of every service: it admits, reads, replays, counts and logs each request, whatever its handler does."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from services.kit.trace import CURRENT, Trace, trace_id_of
 UNCOUNTED = frozenset(("/metrics", "/healthz"))
 MAX_IN_FLIGHT = 48
 MAX_BODY_BYTES = 1 << 20
-MAX_ARRIVING_BYTES = 32 << 20  # of all bodies that are still on their way
-SMALL_BODY_BYTES = 16 << 10  # so much is always read: slow giants do not keep ordinary clients out
+MAX_ARRIVING_BYTES = 32 << 20  # all bodies together that are still arriving
+SMALL_BODY_BYTES = 16 << 10  # this much is always read, so large slow bodies do not keep ordinary clients out
 BODY_TIMEOUT_S = 10.0
-MAX_DRAINED_BYTES = 4 << 20  # of a body that is refused
+MAX_DRAINED_BYTES = 4 << 20  # read from a refused body
 DRAIN_TIMEOUT_S = 1.0
-CLIENT_GONE = 499  # nobody is there to read it; it is for the log and the metrics
+CLIENT_GONE = 499  # only for the log and the metrics: the client has gone and reads no answer
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
-Templates = Sequence[tuple[re.Pattern[str], str]]  # what a path of the route looks like, and the route's template
+Templates = Sequence[tuple[re.Pattern[str], str]]  # for each route: the pattern of its paths, and its template
 
 
 class NotTaken(Exception):
-    """The body is not read to its end; with the status to answer."""
+    """The body is refused before its end. Carries the status to answer with."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -44,7 +44,7 @@ class ClientGone(Exception):
 
 
 class Exchange:
-    """One request and what became of it."""
+    """One request and its answer."""
 
     def __init__(self, scope: Scope, templates: Templates) -> None:
         self.started_s = time.perf_counter()
@@ -66,7 +66,7 @@ class Exchange:
 
     @property
     def method(self) -> str:
-        """The method; one word for all that nobody defined, so that labels stay few."""
+        """The method; `other` for every method that is not standard, so that there are few labels."""
         method: str = self.scope["method"]
         return method if method in METHODS else "other"
 
@@ -77,7 +77,7 @@ class Exchange:
         return f"{self.scope['path']}?{query}" if query else self.scope["path"]
 
     def route(self) -> str:
-        """The template of the route, so that labels stay few: `/storefronts/{id}`."""
+        """The template of the route, such as `/storefronts/{id}`, so that there are few labels."""
         for pattern, template in self.templates:
             if pattern.match(self.scope["path"]):
                 return template
@@ -102,7 +102,7 @@ class Edge:
         self._ledger = ledger
         self._max_in_flight = max_in_flight
         self._working = 0
-        self._arriving = 0  # requests whose body is on its way
+        self._arriving = 0  # requests whose body is still arriving
         self._arriving_bytes = 0
         self._log_shed = OncePerSecond(logging.WARNING, "shed")
 
@@ -113,12 +113,12 @@ class Edge:
         exchange = Exchange(scope, self._templates)
         CURRENT.set(exchange.trace)
         if self._full:
-            # Turned away before anything costly: a cheap no keeps the answers to the others in time.
+            # Refuse before any costly work. A cheap refusal keeps the other answers on time.
             await self._shed(exchange, receive, self._seen(exchange, send))
             return
         try:
             exchange.body = await self._body(exchange, receive)
-            if self._full:  # in the meantime
+            if self._full:  # it may have filled up while the body arrived
                 await self._shed(exchange, receive, self._seen(exchange, send))
                 return
             self._admit(exchange)
@@ -156,9 +156,9 @@ class Edge:
         self._count(exchange)
 
     async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
-        """The whole body. One that is on its way keeps nobody else from being worked on, and is not waited for long."""
+        """The whole body. While it arrives, other requests are worked on. It must arrive within BODY_TIMEOUT_S."""
         if not exchange.has_body:
-            # Nothing to wait for, so no timer either: this is half of all requests.
+            # There is nothing to wait for, so no timer is set. This is half of all requests.
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
@@ -189,8 +189,7 @@ class Edge:
         return b"".join(chunks)
 
     async def _refuse(self, refused: NotTaken, exchange: Exchange, receive: Receive, send: Send) -> None:
-        """Say no at once, then let the client finish its sentence, for a while: who is cut off in the middle of it
-        hears nothing."""
+        """Refuse at once, then read on for a while: a client that is cut off while it sends does not see the answer."""
         answer = problem(refused.status, str(refused))
         answer.headers["Connection"] = "close"
         await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
@@ -203,7 +202,7 @@ class Edge:
                     if left < 0:
                         break
         except (TimeoutError, ClientGone):
-            pass  # it had its chance
+            pass  # the client had enough time to read the answer
         await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
@@ -235,7 +234,7 @@ class Edge:
         )
 
     def _keep(self, exchange: Exchange) -> None:
-        # An answer of 500 and above is no answer: the retry is to be worked on anew.
+        # An answer of 500 or more is not kept: a retry must be worked on again.
         if exchange.client_key is None or not exchange.body or exchange.status >= 500:
             return
         answer = Answer(
@@ -255,7 +254,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 exchange.headers = tuple(message.get("headers", ()))
-                # The work is done: a client that does not read its answer takes nobody's place.
+                # The work is done, so a client that is slow to read its answer takes no place from others.
                 self._release(exchange)
             elif message["type"] == "http.response.body":
                 exchange.content.append(message.get("body", b""))
@@ -301,7 +300,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def _body_first(body: bytes, receive: Receive) -> Receive:
-    """A receive that gives the body that was read, then whatever comes after it."""
+    """A `receive` that first gives the body that was already read, and then whatever follows."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receiving() -> Message:

@@ -11,7 +11,7 @@ MAX_NOTE_CHARACTERS = 1 << 20
 
 
 def _whole(value: object) -> object:
-    """In JSON 5.0 is the same number as 5, and JSON Schema calls it an integer."""
+    """Accept 5.0 as 5: in JSON they are the same number, and JSON Schema calls both an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -23,12 +23,17 @@ ProductId = Annotated[int, Field(ge=1, le=2_000_000_000), WHOLE]
 Username = Annotated[str, Field(min_length=1, max_length=64)]
 StoreId = Annotated[int, Query(ge=1, le=1_000_000, description="Which storefront.")]
 IdempotencyKey = Annotated[
-    str, Header(min_length=1, max_length=128, description="The same key is worked on once, and answered alike.")
+    str,
+    Header(
+        min_length=1,
+        max_length=128,
+        description="Requests with the same key are worked on once and get the same answer.",
+    ),
 ]
 
 
 class Body(BaseModel):
-    """A request body: exactly the fields that are described."""
+    """A request body with exactly the described fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Answers kept in the database by idempotency key, so that the same order or charge is made once."""
+"""Answers kept in the database by idempotency key, so that the same order or charge is made only once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEPT_ROWS = 2_000
 
 
 class KeptAnswers:
-    """A table with `number`, `idempotency_key`, `request` and `answer`, pruned to the last ones."""
+    """A table with the columns `number`, `idempotency_key`, `request` and `answer`. Only the last rows are kept."""
 
     def __init__(self, table: str, *, kept_rows: int = KEPT_ROWS) -> None:
         self._table = table
         self._kept_rows = kept_rows
 
     def find(self, database: sqlite3.Connection, key: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer given under this key; 422 where the key came with another request."""
+        """The answer given for this key, or None. Answers 422 if the key came with a different request."""
         query = f"SELECT request, answer FROM {self._table} WHERE idempotency_key = ?"
         row = database.execute(query, (key,)).fetchone()
         if row is None:
@@ -34,7 +34,7 @@ class KeptAnswers:
     def keep(
         self, database: sqlite3.Connection, key: str, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> int:
-        """Keep the answer, prune what is old, and return the row's number."""
+        """Keep the answer, remove old rows, and return the row's number."""
         insert = f"INSERT INTO {self._table} (idempotency_key, request, answer) VALUES (?, ?, ?)"
         number = database.execute(insert, (key, fingerprint(request), json.dumps(answer))).lastrowid
         assert number is not None
@@ -43,5 +43,5 @@ class KeptAnswers:
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
-    """What tells one request from another."""
+    """A hash by which two requests are compared."""
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The last answer each client got, kept so that a client that retries gets it again."""
+"""The last answer that each client got. A client that retries gets it again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One request that was answered, as it came and as it went."""
+    """One request with the answer that was sent."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class Answer:
 
 
 class Ledger:
-    """The last answer per client, by its Client-Key: a client has one request open at a time, so one is enough."""
+    """The last answer for each Client-Key. A client has one request open at a time, so one answer is enough."""
 
     def __init__(self) -> None:
         self._last: dict[str, Answer] = {}
@@ -31,12 +31,12 @@ class Ledger:
     def find(
         self, client_key: str, method: str, path: str, idempotency_key: bytes, authorization: bytes, body: bytes
     ) -> Answer | None:
-        """The answer to replay, where this is the client's last request over again, with the same rights."""
+        """The answer to replay, if the client sends its last request again with the same authorization; else None."""
         last = self._last.get(client_key)
         if last is None or (last.method, last.path, last.idempotency_key) != (method, path, idempotency_key):
             return None
         return last if last.authorization == authorization and last.body == body else None
 
     def keep(self, client_key: str, answer: Answer) -> None:
-        """Remember `answer` as the client's last."""
+        """Keep `answer` as the client's last one."""
         self._last[client_key] = answer

@@ -13,7 +13,7 @@ LOGGER = logging.getLogger("services")
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: timestamp, level, service, event, then the fields of the event."""
+    """Writes a record as one JSON object: timestamp, level, service, event, then the fields of the event."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(service: str, stream: TextIO = sys.stdout) -> None:
-    """Send every log line of this process to `stream` as JSON; libraries speak from warning on."""
+    """Send every log line of this process to `stream` as JSON. Libraries log only warnings and errors."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(service))
     root = logging.getLogger()
@@ -44,12 +44,12 @@ def set_up(service: str, stream: TextIO = sys.stdout) -> None:
 
 
 def log(level: int, event: str, *, cause: BaseException | None = None, **fields: Any) -> None:
-    """Write one event with its fields; with `cause`, its traceback too."""
+    """Write one event with its fields. With `cause`, the traceback is written too."""
     LOGGER.log(level, event, extra={"fields": fields}, exc_info=cause)
 
 
 class OncePerSecond:
-    """Writes an event at most once a second, with how often it happened since the last line."""
+    """Writes an event at most once a second, with the number of times it happened since the last line."""
 
     def __init__(self, level: int, event: str, *, now: Callable[[], float] = time.monotonic) -> None:
         self._level = level

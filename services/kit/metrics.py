@@ -1,4 +1,4 @@
-"""What a service tells Prometheus: requests, its process, its limits, its release."""
+"""What a service exposes to Prometheus: its requests, its process, its limits, its release."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prometheus_client.registry import Collector
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0)
 CGROUP = Path("/sys/fs/cgroup")
-V1_UNLIMITED_BYTES = 1 << 60  # version 1 writes "no limit" as a number near 2**63
+V1_UNLIMITED_BYTES = 1 << 60  # cgroup version 1 writes "no limit" as a number near 2**63
 
 
 class Metrics:
-    """The metrics of one app, in a registry of its own, so that two apps fit in one process."""
+    """The metrics of one application, in its own registry, so that two applications fit in one process."""
 
     def __init__(self, release: str, cgroup: Path = CGROUP) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -35,7 +35,7 @@ class Metrics:
         Gauge("build_info", "The release that runs.", ("version",), registry=self.registry).labels(release).set(1)
         ProcessCollector(registry=self.registry)
         self.registry.register(Limits(cgroup))
-        # labels() costs as much as the rest of an observation, so its answers are kept; both sets are small.
+        # labels() costs as much as the rest of an observation, so its results are kept. Both tables stay small.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
 
@@ -56,7 +56,7 @@ class Metrics:
 
 
 class Limits(Collector):
-    """The container's CPU quota and memory limit, read at each scrape: both can change while it runs."""
+    """The container's CPU quota and memory limit. They are read at each scrape: both can change while it runs."""
 
     def __init__(self, cgroup: Path = CGROUP) -> None:
         self._cgroup = cgroup
@@ -70,7 +70,7 @@ class Limits(Collector):
             yield GaugeMetricFamily("container_memory_limit_bytes", "Memory limit; +Inf where there is none.", limit)
 
     def cpu_quota_cores(self) -> float | None:
-        """Cores this container may use; None where there is no cgroup to read."""
+        """The number of cores that this container may use; None if there is no cgroup to read."""
         version_2 = self._read("cpu.max")
         if version_2 is not None:
             quota, period = version_2.split()
@@ -82,7 +82,7 @@ class Limits(Collector):
         return float("inf") if quota in ("max", "-1") else float(quota) / float(period)
 
     def memory_limit_bytes(self) -> float | None:
-        """Bytes this container may use; None where there is no cgroup to read."""
+        """The number of bytes that this container may use; None if there is no cgroup to read."""
         text = self._read("memory.max") or self._read("memory/memory.limit_in_bytes")
         if text is None:
             return None

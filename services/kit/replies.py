@@ -1,4 +1,4 @@
-"""JSON answers that any text survives."""
+"""JSON answers that can carry any text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from starlette.responses import Response
 
 
 def reply(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
-    """`content` as JSON. ASCII only, so that a client's lone surrogate in a message cannot break the answer."""
+    """`content` as JSON. Only ASCII, so that a lone surrogate from a client cannot break the answer."""
     return Response(json.dumps(content), status_code=status, headers=headers, media_type="application/json")
 
 
 def problem(status: int, detail: str, **more: Any) -> Response:
-    """What went wrong, in the one shape that all errors have."""
+    """An error, in the one shape that all errors have."""
     return reply(status, {"detail": detail, **more})
 
 
-# As schemas, not as models: a model for each answer of each route would be built anew at every boot.
+# Schemas, not models: a model for each answer of each route would have to be built at every boot.
 PROBLEM = {
     "type": "object",
     "properties": {"detail": {"type": "string"}, "trace_id": {"type": "string"}},
@@ -34,7 +34,7 @@ def documented(status: int, schema: Mapping[str, Any], description: str = "Done.
 
 
 def refusals(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """Answers that say what went wrong, for the OpenAPI description of a route."""
+    """The errors of a route, for its OpenAPI description."""
     documents: dict[int | str, dict[str, Any]] = {}
     for status, description in descriptions.items():
         documents |= documented(status, PROBLEM, description)

@@ -1,4 +1,4 @@
-"""What compose tells a service: its name, where its data is, and where its upstreams are."""
+"""What Compose passes to a service: its name, the place of its data, and the addresses of its upstreams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, service: str, environment: Mapping[str, str] = os.environ) -> Settings:
-        """`DATA` is the directory of the data, `UPSTREAM_AUTH=http://auth:8000` an upstream."""
+        """`DATA` is the directory of the data. `UPSTREAM_AUTH=http://auth:8000` names one upstream."""
         return cls(
             service=service,
             database=Path(environment.get("DATA", "/data")) / f"{service}.db",

@@ -1,4 +1,4 @@
-"""The trace a request belongs to, as W3C `traceparent` carries it from service to service."""
+"""The trace that a request belongs to. The W3C header `traceparent` carries it from service to service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 
 @dataclass(frozen=True)
 class Trace:
-    """Which trace, and which client it was that began it."""
+    """A trace, and the client that began it."""
 
     trace_id: str
     client_key: str | None = None
@@ -23,7 +23,7 @@ class Trace:
 
 
 def trace_id_of(header: bytes | None) -> str:
-    """The trace id in a `traceparent` header; a new one where there is none, or none that is well formed."""
+    """The trace id in a `traceparent` header; a new one if the header is missing or malformed."""
     match = _TRACEPARENT.fullmatch(header) if header else None
     if match is None or match[1] == b"0" * 32:
         return os.urandom(16).hex()

@@ -1,4 +1,4 @@
-"""One piece of CPU work at a time, in order of arrival, with a look at the sockets between two pieces."""
+"""One piece of CPU work at a time, in order of arrival. Between two pieces the event loop reads the sockets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import TracebackType
 
 
 class Turn:
-    """`async with turn:` waits for its turn, always at least once around the event loop.
+    """`async with turn:` waits for its turn, and always for at least one round of the event loop.
 
-    A plain lock that is free is taken without a pause, so a burst of requests would be worked off in one go before the
-    next ones are even read: they would queue where nobody counts them. Here they are admitted, counted and, above
-    the limit, turned away while they wait.
+    A plain lock that is free is taken without a pause. A burst of requests would then be worked on before the next
+    ones are even read, and those would wait where they are not counted. With a turn, requests are read, counted, and
+    refused above the limit while the others wait.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Turn:
         try:
             await mine
         except asyncio.CancelledError:
-            # Given the turn and cancelled before it could be used: it goes to the next one.
+            # It got the turn and was cancelled before it used it, so the turn goes to the next one.
             if mine.done() and not mine.cancelled():
                 loop.call_soon(self._next)
             raise

@@ -1,4 +1,4 @@
-"""Calls to other services: a deadline for each, one retry where no connection came about."""
+"""Calls to other services: each has a deadline, and one retry if no connection was made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETRY_AFTER_S = 0.05
 
 
 class UpstreamFailed(Exception):
-    """An upstream gave no answer that could be used."""
+    """An upstream gave no usable answer."""
 
     def __init__(self, upstream: str, reason: str, *, timed_out: bool = False) -> None:
         super().__init__(f"{upstream}: {reason}")
@@ -33,7 +33,7 @@ class UpstreamAnswer:
 
 
 class Upstreams(Protocol):
-    """What a service needs of whatever carries its calls."""
+    """What a service needs in order to call its upstreams."""
 
     async def call(
         self,
@@ -45,24 +45,24 @@ class Upstreams(Protocol):
         query: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> UpstreamAnswer:
-        """Ask an upstream; raises UpstreamFailed where it gives no answer, or one of 500 and above."""
+        """Ask an upstream. Raises UpstreamFailed if it gives no answer, or one of 500 or more."""
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
 
 class HttpUpstreams:
     """Upstreams over HTTP, with kept-alive connections."""
 
     def __init__(self, urls: Mapping[str, str], *, timeout_s: float) -> None:
-        # Imported here: only services that have upstreams pay for it when they start.
+        # Imported here: it slows down the start, and only services with upstreams need it.
         import aiohttp
 
         self._http = aiohttp
         self._urls = urls
         self._timeout_s = timeout_s
-        # IPv4 only: a second query for each name costs time and has no answer on a container network.
-        # Names are asked for anew each second: an address that was one service's may soon be another's.
+        # IPv4 only: a second query for each name costs time and gets no answer on a container network.
+        # Names are looked up again every second: an address can pass from one service to another.
         connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
@@ -76,7 +76,7 @@ class HttpUpstreams:
         query: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> UpstreamAnswer:
-        """Ask an upstream; raises UpstreamFailed where it gives no answer, or one of 500 and above."""
+        """Ask an upstream. Raises UpstreamFailed if it gives no answer, or one of 500 or more."""
         trace = CURRENT.get()
         headers = {"traceparent": trace.traceparent(), "Content-Type": "application/json"}
         if trace.client_key is not None:
@@ -98,7 +98,7 @@ class HttpUpstreams:
         except (self._http.ClientConnectionError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-        # No answer was begun, so asking again is safe; once, or retries would feed an overload.
+        # No answer had begun, so asking again is safe. Only once: more retries would make an overload worse.
         await asyncio.sleep(RETRY_AFTER_S)
         return await self._once(upstream, method, path, **request)
 
@@ -110,5 +110,5 @@ class HttpUpstreams:
             return UpstreamAnswer(status=response.status, content=json.loads(content))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._session.close()

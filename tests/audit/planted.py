@@ -58,7 +58,7 @@ class LeakyEnvironment(Environment):
     """An environment that changes what it hands out, by what is broken."""
 
     def __init__(self, plain: Environment, fault: Fault, change: Change) -> None:
-        super().__init__(plain.world, plain.config, plain.objectives)
+        super().__init__(plain.world, plain.config, plain.objectives, plain.rewards)
         self._told = fault
         self._change = change
 

@@ -90,7 +90,6 @@ OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
 
 OBJECTIVE_WORDS: dict[str, tuple[str, str]] = {
     "user_sli": ("ratio", "at least this share of users' requests went well"),
-    "user_latency_s": ("s", "a later answer to a user counts as failed"),
     "user_rate_per_s": ("1/s", "at least so many requests of users: no traffic is no service"),
     "request_rate": ("1/s", "at least, of each service"),
     "error_ratio": ("ratio", "at most, of each service"),

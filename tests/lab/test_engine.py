@@ -11,7 +11,7 @@ import pytest
 from docker.errors import DockerException
 
 from mirr.lab import debian, engine
-from mirr.lab.engine import SIMULATOR_HINT, Diagnosis, Machine, Trouble, diagnose
+from mirr.lab.engine import SIMULATOR_HINT, EngineProblem, Machine, Trouble, diagnose
 from mirr.lab.errors import EngineError
 from mirr.lab.progress import SilentProgress
 
@@ -88,8 +88,7 @@ def test_whatever_else_it_says_is_passed_on() -> None:
 def test_the_error_says_how_to_go_on_without_docker() -> None:
     error = diagnose(no_socket(), machine()).error()
     assert str(error) == (
-        "the Docker engine is installed but does not run; mend it with: sudo systemctl start docker\n"
-        f"({SIMULATOR_HINT})"
+        f"the Docker engine is installed but does not run; fix it with: sudo systemctl start docker\n({SIMULATOR_HINT})"
     )
 
 
@@ -120,8 +119,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     return set_up
 
 
-def problem(trouble: Trouble) -> Diagnosis:
-    return Diagnosis(trouble=trouble, text="no engine", remedy="the remedy")
+def problem(trouble: Trouble) -> EngineProblem:
+    return EngineProblem(trouble=trouble, text="no engine", remedy="the remedy")
 
 
 def test_an_engine_that_answers_is_left_alone(on: Callable[..., dict[str, Any]]) -> None:
@@ -151,7 +150,7 @@ def test_elsewhere_nothing_is_touched_and_the_one_command_is_told(
     here: Machine, trouble: Trouble, on: Callable[..., dict[str, Any]]
 ) -> None:
     done = on(here, problem(trouble))
-    with pytest.raises(EngineError, match=r"^no engine; mend it with: the remedy\n"):
+    with pytest.raises(EngineError, match=r"^no engine; fix it with: the remedy\n"):
         engine.ensure(Heard())
     assert done == {"installed": [], "ran": []}
 

@@ -1,4 +1,4 @@
-"""The Prometheus configuration and rules: valid, complete, each rule tested, and silent about causes."""
+"""The Prometheus configuration and rules: they are valid and complete, have tests, and do not mention causes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CAUSES = {
     *FaultMode,
     *("campaign", "chaos", "crash", "deploy", "fault", "flash", "inject", "injected", "leak", "overload", "surge"),
 }
-"""Words of causes. Rules know symptoms alone."""
+"""Words for causes. Rules may only mention symptoms."""
 
 
 def _load(path: Path) -> Any:
@@ -103,7 +103,7 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do_next(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", [CONFIG, *RULE_FILES], ids=lambda path: path.name)
-def test_no_rule_knows_of_causes(path: Path) -> None:
+def test_no_rule_mentions_causes(path: Path) -> None:
     words = set(re.findall(r"[a-z]+(?:_[a-z]+)*", path.read_text().lower()))
     assert words & CAUSES == set()
 
@@ -120,7 +120,7 @@ def test_the_thresholds_of_a_service_are_its_objectives() -> None:
 
 
 def _archive() -> bytes:
-    """The files of prometheus/ as a tar; copied rather than mounted, so that the engine may be elsewhere."""
+    """The files of prometheus/ as a tar archive. Copied, not mounted: the engine may be on another machine."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path in (CONFIG, *RULE_FILES, *TEST_FILES):
@@ -142,13 +142,13 @@ def test_promtool_of_the_labs_image_accepts(what: str) -> None:
         entrypoint=["/bin/promtool"],
         working_dir="/checked",
         network_mode="none",
-        user="0:0",  # the files belong to whoever checked them out
+        user="0:0",  # the files belong to the user who checked them out
     )
     try:
         container.put_archive("/", _archive())
         container.start()
         status = container.wait(timeout=120)["StatusCode"]
-        said = container.logs().decode()
+        output = container.logs().decode()
     finally:
         container.remove(force=True)
-    assert status == 0, said
+    assert status == 0, output

@@ -1,4 +1,4 @@
-"""The running lab as the security tests look at it: its containers, and the services' addresses."""
+"""What the security tests look at in the running lab: its containers, and the services' addresses."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ def lab(real_lab: str, engine: DockerClient) -> LabContainers:
 
 @pytest.fixture(scope="session")
 def addresses(lab: LabContainers) -> Mapping[Service, Address]:
-    """Where each service is reached from here. Only the gateway is published; the others are reached on the lab's own
-    network where the host has a leg in it, as on Linux."""
+    """The address of each service, as seen from here.
+
+    Only the gateway has a published port. The others are reached through the lab's own network. On Linux, the host is
+    connected to that network.
+    """
     found = {Service.GATEWAY: ("127.0.0.1", lab.ports.gateway)}
     for service in Service:
         if service is Service.GATEWAY:
@@ -44,8 +47,8 @@ def addresses(lab: LabContainers) -> Mapping[Service, Address]:
             socket.create_connection(address, timeout=2.0).close()
         except OSError:
             pytest.fail(
-                f"{service} at {address[0]} cannot be reached from here: this engine keeps its networks to itself "
-                "(Docker Desktop does); run these tests on Linux"
+                f"{service} at {address[0]} cannot be reached from here: this engine does not connect the host to its "
+                "networks (Docker Desktop does not); run these tests on Linux"
             )
         found[service] = address
     return found

@@ -1,4 +1,4 @@
-"""Requests made from a service's own description of itself, good ones and bad ones, each answer held to it."""
+"""Good and bad requests, made from a service's own description. Each answer is compared with that description."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from schemathesis.core.result import Ok
 from schemathesis.schemas import BaseSchema
 
 SEED = 7
-# A key that came with another request before is refused, rightly, though each of the two fits the description.
+# A service rightly refuses a key that came with another request before, though both requests fit the description.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LEAKS = ("Traceback (most recent call last)", 'File "/', "sqlite3.", "\\nTypeError")
 
 AnyCase = Case[Any]
-Send = Callable[[AnyCase], Any]  # carries a case to the service and gives schemathesis' response
+Send = Callable[[AnyCase], Any]  # sends a case to the service and returns schemathesis' response
 
 
 def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.call()) -> int:
-    """Send `examples` good and as many bad requests to each operation; returns how many were sent.
+    """Send `examples` good and as many bad requests to each operation. Returns the number of requests sent.
 
     Raises where an answer is a 5xx, has a status, type or shape that is not described, takes what does not fit the
     description, refuses what does, or shows the inside of the service.
@@ -40,7 +40,7 @@ def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.ca
 def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
     sent = 0
 
-    # No shrinking and no database: the run takes as long every time, and sends the same every time.
+    # No shrinking and no database: each run sends the same requests and takes the same time.
     @hypothesis.seed(SEED)
     @hypothesis.settings(
         max_examples=examples,
@@ -55,7 +55,7 @@ def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
         nonlocal sent
         sent += 1
         if mode is GenerationMode.POSITIVE and case.headers and IDEMPOTENCY_KEY in case.headers:
-            # Not seeded: a service that runs remembers the keys of earlier runs, and orders hands them on.
+            # Not seeded: a running service remembers the keys of earlier runs, and orders passes keys on.
             case.headers[IDEMPOTENCY_KEY] = os.urandom(8).hex()
         response = send(case)
         case.validate_response(response)
@@ -66,10 +66,10 @@ def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
 
 
 def from_app(app: Any) -> BaseSchema:
-    """The description of an ASGI application, which is then called in this process."""
+    """The description of an ASGI application that is called in this process."""
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
 def from_address(url: str) -> BaseSchema:
-    """The description of a service that runs."""
+    """The description of a running service."""
     return schemathesis.openapi.from_url(f"{url}/openapi.json")

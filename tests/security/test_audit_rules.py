@@ -1,4 +1,4 @@
-"""Each weakness, planted in what an engine or a kernel says, is found; and nothing else is."""
+"""Each weakness that is planted in the output of the engine or the kernel is found, and nothing else is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
+from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
 
 Plant = Callable[[dict[str, Any]], object]
 
@@ -91,7 +91,7 @@ PLANTED: list[tuple[Plant, str]] = [
     (mount(BIND), "mounts what is not its own: /home/me"),
     (mount(OTHERS), "mounts what is not its own: mirr_orders-data"),
     (host(Tmpfs={"/tmp": "", "/root": ""}), "mounts what is not its own: tmpfs /root"),
-    (host(RestartPolicy={"Name": "always"}), "is started again by the engine: always"),
+    (host(RestartPolicy={"Name": "always"}), "is restarted by the engine: always"),
     (host(LogConfig={"Type": "json-file", "Config": {}}), "may fill the disk with its log"),
     (config(Env=["DB_PASSWORD=hunter2"]), "has a secret in its environment: DB_PASSWORD"),
     (config(Env=["AUTH_TOKEN=x"]), "has a secret in its environment: AUTH_TOKEN"),
@@ -99,12 +99,12 @@ PLANTED: list[tuple[Plant, str]] = [
 ]
 
 
-def test_a_container_as_the_lab_makes_it_has_no_finding() -> None:
+def test_a_container_made_by_the_lab_has_no_finding() -> None:
     assert container_findings(CLOSED) == []
 
 
 @pytest.mark.parametrize(("plant", "finding"), PLANTED)
-def test_a_planted_weakness_is_the_one_finding(plant: Plant, finding: str) -> None:
+def test_a_planted_weakness_is_the_only_finding(plant: Plant, finding: str) -> None:
     inspected = copy.deepcopy(CLOSED)
     plant(inspected)
     assert container_findings(inspected) == [f"mirr_auth_1: {finding}"]
@@ -116,7 +116,7 @@ def status(**changes: str) -> str:
     return "".join(f"{key}:\t{value}\n" for key, value in (fields | changes).items())
 
 
-def test_a_process_that_the_kernel_keeps_small_has_no_finding() -> None:
+def test_a_process_with_no_rights_has_no_finding() -> None:
     assert process_findings("auth", status() + status(Name="docker-init")) == []
 
 
@@ -130,12 +130,12 @@ def test_a_process_that_the_kernel_keeps_small_has_no_finding() -> None:
         ({"Seccomp": "0"}, "may make any system call"),
     ],
 )
-def test_a_process_that_may_do_more_is_found_among_those_that_may_not(change: dict[str, str], finding: str) -> None:
+def test_a_process_with_more_rights_is_found_among_others_without(change: dict[str, str], finding: str) -> None:
     assert process_findings("auth", status() + status(Name="sly", **change)) == [f"auth: process sly {finding}"]
 
 
-def test_a_container_whose_processes_cannot_be_looked_at_does_not_pass() -> None:
-    assert process_findings("auth", "") == ["auth: no process could be looked at"]
+def test_a_container_whose_processes_cannot_be_examined_does_not_pass() -> None:
+    assert process_findings("auth", "") == ["auth: no process could be examined"]
 
 
 IMAGE = {"RepoTags": ["mirr/auth:1.4.0"], "Config": {"Env": ["SERVICE=auth"]}}

@@ -1,5 +1,7 @@
-"""A service's own server, on sockets of this machine: what is not HTTP, too large or too slow is refused in words and
-holds no place; who behaves is served meanwhile."""
+"""A service's own server, on sockets of this machine.
+
+What is not HTTP, too large or too slow is refused with a reason and takes no place. Meanwhile other clients are served.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ STALLED = post("/charges", b"{", KEY, length=1000)
 
 @pytest.fixture
 def address(app_of: Callable[[str], FastAPI]) -> Iterator[Address]:
-    """Where payments listens, served as in its container."""
+    """The address of payments, which is served as in its container."""
     config = uvicorn.Config(
         app_of("payments"), http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False
     )
@@ -74,7 +76,7 @@ REFUSED: list[tuple[str, bytes, int, str]] = [
 @pytest.mark.parametrize(
     ("request_bytes", "code", "why"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED]
 )
-def test_what_is_not_to_be_understood_is_refused_in_words_and_the_next_is_served(
+def test_malformed_input_is_refused_with_a_reason_and_the_next_client_is_served(
     address: Address, request_bytes: bytes, code: int, why: str
 ) -> None:
     heard = say(address, request_bytes)
@@ -82,25 +84,25 @@ def test_what_is_not_to_be_understood_is_refused_in_words_and_the_next_is_served
     assert status(say(address, GET)) == 200
 
 
-def test_a_header_without_an_end_is_cut_off_at_the_limit(address: Address) -> None:
+def test_an_endless_header_is_cut_off_at_the_limit(address: Address) -> None:
     heard = say(address, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 65536] * 16)
-    assert status(heard) in (431, 0)  # 0: cut off before it listened
+    assert status(heard) in (431, 0)  # 0: disconnected before it read the answer
     assert status(say(address, GET)) == 200
 
 
 @pytest.mark.parametrize("chunk", [b"zz\r\n\r\n", b"5\r\nabc", b"FFFFFFFFFFFFFFFFF\r\n", b"1\r\nab\r\n0\r\n\r\n"])
-def test_chunks_that_are_none_end_the_request(address: Address, chunk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_chunks_end_the_request(address: Address, chunk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.3)
     assert status(say(address, CHUNKED + b"\r\n" + chunk)) in (0, 400, 408)
     assert status(say(address, GET)) == 200
 
 
-def test_trailers_are_not_taken_so_they_fill_no_memory(address: Address) -> None:
+def test_trailers_are_refused_so_they_fill_no_memory(address: Address) -> None:
     say(address, CHUNKED + b"\r\n1\r\n{\r\n0\r\n", *[b"T: t\r\n" * 1_000] * 20)
     assert status(say(address, GET)) == 200
 
 
-def test_more_requests_at_once_than_anybody_needs_end_the_connection(address: Address) -> None:
+def test_too_many_pipelined_requests_end_the_connection(address: Address) -> None:
     heard = say(address, GET * 5_000)
     assert heard.count(b"HTTP/1.1 200") <= connections.MAX_PIPELINED
     assert status(say(address, GET)) == 200
@@ -114,36 +116,34 @@ def test_requests_one_after_the_other_on_one_connection_are_all_answered(address
 
 
 @pytest.mark.parametrize("claimed", [100 << 20, 1 << 62, 10**30])
-def test_a_body_that_says_it_is_huge_is_refused_before_it_comes(address: Address, claimed: int) -> None:
+def test_a_body_with_a_huge_declared_length_is_refused_before_it_arrives(address: Address, claimed: int) -> None:
     began_s = time.monotonic()
     heard = say(address, post("/charges", b"", KEY, length=claimed))
-    # a length beyond what the parser can hold is not HTTP to it
+    # A length that the parser cannot hold is not HTTP for the parser.
     assert (status(heard), detail(heard)) in [(413, "the body is larger than 1048576 bytes"), (400, NOT_HTTP)]
     assert time.monotonic() - began_s < 0.8
 
 
-def test_a_body_that_is_huge_without_saying_so_is_refused_and_the_client_hears_it(address: Address) -> None:
+def test_a_huge_body_without_a_declared_length_is_refused_and_the_client_reads_the_answer(address: Address) -> None:
     heard = say(address, CHUNKED + KEY.encode() + b"\r\n\r\n", *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 32)
     assert (status(heard), detail(heard)) == (413, "the body is larger than 1048576 bytes")
     assert b"connection: close" in heard.lower()
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_told_no_at_once(address: Address) -> None:
+def test_a_client_that_waits_for_permission_to_send_its_body_is_refused_at_once(address: Address) -> None:
     heard = say(address, post("/charges", b"", KEY, "Expect: 100-continue", length=100 << 20))
     assert status(heard) == 413
 
 
-def test_a_head_that_does_not_come_is_not_waited_for(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_does_not_arrive_times_out(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
     heard = say(address, b"GET /healthz HTTP/1.1\r\nHost:")
     assert (status(heard), detail(heard)) == (408, "the head of the request did not come within 0.2 s")
-    assert say(address) == b""  # nothing was asked, so nothing is answered
+    assert say(address) == b""  # there was no request, so there is no answer
     assert say(address, b"\r\n") == b""
 
 
-def test_a_head_that_comes_byte_by_byte_is_not_waited_for_either(
-    address: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_head_that_arrives_byte_by_byte_times_out_too(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.3)
     with socket.create_connection(address, timeout=0.05) as wire:
         heard, deadline_s = b"", time.monotonic() + 5.0
@@ -157,13 +157,13 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for_either(
     assert status(heard) == 408
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_times_out(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.2)
     heard = say(address, STALLED)
     assert (status(heard), detail(heard)) == (408, "the body did not come within 0.2 s")
 
 
-def test_bodies_that_do_not_come_keep_nobody_from_being_served(address: Address) -> None:
+def test_bodies_that_do_not_arrive_keep_no_other_client_waiting(address: Address) -> None:
     stalled = open_many(address, 3 * edge.MAX_IN_FLIGHT, STALLED)
     try:
         for number in range(20):
@@ -172,13 +172,13 @@ def test_bodies_that_do_not_come_keep_nobody_from_being_served(address: Address)
         close_all(stalled)
 
 
-def test_large_bodies_on_their_way_are_bounded_together_and_small_ones_still_come_in(
+def test_large_bodies_that_arrive_together_are_limited_and_small_ones_are_still_read(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge, "MAX_ARRIVING_BYTES", 300_000)
     stalled = open_many(address, 3, post("/charges", b"x" * 100_000, KEY, length=1 << 20))
     try:
-        # When the three are in is for the server to say: it refuses the next large one from then on.
+        # Only the server knows when the three have arrived: from then on it refuses the next large one.
         deadline_s = time.monotonic() + 5.0
         large = json.dumps({"account": "user-001", "amount_cents": 1, "note": "n" * 50_000}).encode()
         while status(heard := say(address, post("/charges", large, "Idempotency-Key: large"))) != 503:
@@ -189,7 +189,9 @@ def test_large_bodies_on_their_way_are_bounded_together_and_small_ones_still_com
         close_all(stalled)
 
 
-def test_idle_connections_make_room_for_those_that_ask(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connections_are_closed_to_make_room_for_clients_with_requests(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 20)
     idle = open_many(address, 100, b"")
     try:
@@ -198,7 +200,7 @@ def test_idle_connections_make_room_for_those_that_ask(address: Address, monkeyp
         close_all(idle)
 
 
-def test_an_answer_that_nobody_reads_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_the_client_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "READ_TIMEOUT_S", 0.2)
     aborted = threading.Event()
 
@@ -210,7 +212,7 @@ def test_an_answer_that_nobody_reads_is_not_kept_for_ever(monkeypatch: pytest.Mo
 
     connection = Connection.__new__(Connection)
     connection.connections = {connection}
-    connection.transport = Wire()  # type: ignore[assignment]  # as much of one as is used
+    connection.transport = Wire()  # type: ignore[assignment]  # it has the methods that are used
     connection.flow = FlowControl(Wire())  # type: ignore[arg-type]  # as above
 
     async def run() -> None:
@@ -218,7 +220,7 @@ def test_an_answer_that_nobody_reads_is_not_kept_for_ever(monkeypatch: pytest.Mo
         connection.pause_writing()
         connection.resume_writing()
         await asyncio.sleep(0.3)
-        assert not aborted.is_set()  # it was read after all
+        assert not aborted.is_set()  # the answer was read in time
         connection.pause_writing()
         async with asyncio.timeout(5):
             while not aborted.is_set():

@@ -1,4 +1,4 @@
-"""What the images run on: pinned to the last package, by hash, and written down."""
+"""The packages of the images: all of them are pinned by hash and listed in the documentation."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def test_every_package_is_pinned_to_one_version_with_the_hashes_of_its_files() -
         assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in rest)
 
 
-def test_what_was_chosen_is_what_is_pinned() -> None:
+def test_every_chosen_package_is_pinned() -> None:
     assert CHOSEN.items() <= PINNED.items()
 
 
-def test_the_page_lists_exactly_what_is_pinned() -> None:
+def test_the_page_lists_exactly_the_pinned_packages() -> None:
     assert LISTED == PINNED
 
 
 @pytest.mark.docker
-def test_an_image_holds_exactly_what_is_pinned_and_all_that_it_asks_for(real_lab: str) -> None:
+def test_an_image_holds_exactly_the_pinned_packages_and_all_that_they_need(real_lab: str) -> None:
     traffic = LabContainers(connect(), real_lab).traffic()
     code, output = traffic.exec_run(["python3", "-c", READ_METADATA])
     assert code == 0, output

@@ -1,4 +1,4 @@
-"""Each service in this process, fuzzed by its own description."""
+"""Each service in this process, fuzzed with requests made from its own description."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from services.kit import logs
 from tests.security.fuzz import from_app, fuzz
 from tests.services.conftest import NAMES, FakeUpstreams
 
-EXAMPLES = 25  # good and bad ones, each, for every operation
+EXAMPLES = 25  # as many good ones and as many bad ones for every operation
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the service writes."""
+    """The log of the service."""
     stream, root = io.StringIO(), logging.getLogger()
     handlers, level = root.handlers[:], root.level
     logs.set_up("fuzzed", stream)
@@ -41,7 +41,7 @@ def _answer_everything(upstreams: FakeUpstreams) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_service_answers_as_it_describes_whatever_it_is_sent(
+def test_a_service_answers_every_request_as_its_description_says(
     name: str, app_of: Callable[[str], FastAPI], upstreams: FakeUpstreams, log: io.StringIO
 ) -> None:
     _answer_everything(upstreams)
@@ -54,7 +54,7 @@ def test_a_service_answers_as_it_describes_whatever_it_is_sent(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_answer_of_every_operation_is_described_with_its_shape(
+def test_the_description_has_the_shape_of_every_answer_of_every_operation(
     name: str, client_of: Callable[[str], TestClient]
 ) -> None:
     paths = client_of(name).get("/openapi.json").json()["paths"]
@@ -98,7 +98,7 @@ def _shows_its_inside(app: FastAPI) -> None:
         (_shows_its_inside, "Traceback"),
     ],
 )
-def test_a_weakness_that_is_planted_in_a_service_is_found(plant: Callable[[FastAPI], None], found: str) -> None:
+def test_a_weakness_planted_in_a_service_is_found(plant: Callable[[FastAPI], None], found: str) -> None:
     app = FastAPI()
     plant(app)
     with pytest.raises((FailureGroup, AssertionError)) as caught:

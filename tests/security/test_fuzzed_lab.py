@@ -1,4 +1,4 @@
-"""The services that run, fuzzed by their own descriptions while users are served."""
+"""The running services, fuzzed with requests made from their own descriptions while users are served."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.security.fuzz import from_address, fuzz
 
 pytestmark = pytest.mark.docker
 
-EXAMPLES = {  # good and bad ones, each, for every operation: about as many requests to each service
+EXAMPLES = {  # good ones, and as many bad ones, for every operation; every service gets about as many requests
     Service.GATEWAY: 12,
     Service.AUTH: 30,
     Service.INVENTORY: 30,
     Service.ORDERS: 30,
     Service.PAYMENTS: 60,
 }
-PAUSE_S = 0.015  # between two requests, so that this is one more client and not a crowd that is turned away
+PAUSE_S = 0.015  # between two requests, so that this is like one more client and not like a crowd
 STEADY_AGAIN_S = 20.0
-# Fuzzed requests name clients, and the ledger keeps the last answer of each: a few hundred short ones.
+# Fuzzed requests carry client keys, and the ledger keeps the last answer for each: a few hundred short ones.
 KEPT_BYTES = 12 << 20
 
 
@@ -40,7 +40,7 @@ def resident_bytes(url: str) -> float:
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_running_service_answers_as_it_describes_and_the_lab_stays_steady(
+def test_a_running_service_answers_as_its_description_says_and_the_lab_stays_steady(
     service: Service, lab: LabContainers, addresses: Mapping[Service, Address], url_of: Callable[[Service], str]
 ) -> None:
     url, session = url_of(service), requests.Session()
@@ -50,7 +50,7 @@ def test_a_running_service_answers_as_it_describes_and_the_lab_stays_steady(
 
     def send(case: object) -> object:
         time.sleep(PAUSE_S)
-        return case.call(session=session)  # type: ignore[attr-defined]  # a schemathesis Case, which the caller knows
+        return case.call(session=session)  # type: ignore[attr-defined]  # a Case of schemathesis
 
     sent = fuzz(from_address(url), examples=EXAMPLES[service], send=send)
     assert sent >= EXAMPLES[service]

@@ -1,4 +1,4 @@
-"""Clients that are malformed, oversized or slow, on the services that run, while users are served."""
+"""Clients that send malformed, oversized or slow requests to the running services, while users are served."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ STEADY_AGAIN_S = 20.0
 HOSTILE_FOR_S = 8.0
 CONNECTIONS = 250
 LEAST_SLI = 0.95
-GROWTH_BYTES = 40 << 20  # of 192 MB: many connections and some bodies cost memory, and there is a bound to it
+GROWTH_BYTES = 40 << 20  # of 192 MB: many connections and some bodies cost memory, but only so much
 
-# For each service: where a body is taken, and one that it takes.
+# For each service: a path that takes a body, and a valid body.
 TAKES: Mapping[Service, tuple[str, dict[str, object]]] = {
     Service.GATEWAY: ("/carts", {"lines": [{"product_id": 1, "quantity": 1}]}),
     Service.AUTH: ("/tokens/check", {"token": "none"}),
@@ -42,7 +42,7 @@ KEY = "Idempotency-Key: hostile"
 
 
 def started_at(address: Address) -> float:
-    """When the service's process was started, by itself: another figure is another process."""
+    """The start time that the service's process reports. Another value means another process."""
     return _metric(address, "process_start_time_seconds")
 
 
@@ -59,7 +59,7 @@ def _metric(address: Address, name: str) -> float:
 
 @pytest.fixture
 def telemetry(lab: LabContainers) -> Iterator[Telemetry]:
-    """The lab's measurements; it is in steady state before, and again afterwards."""
+    """The lab's measurements. The lab is in steady state before the test and after it."""
     found = assemble(lab.lab).telemetry
     wait_until_steady(found, timeout_s=STEADY_AGAIN_S)
     yield found
@@ -67,7 +67,7 @@ def telemetry(lab: LabContainers) -> Iterator[Telemetry]:
 
 
 def bodies(service: Service) -> dict[str, bytes]:
-    """Bodies that no client of good will sends."""
+    """Bodies that no honest client sends."""
     good = json.dumps(TAKES[service][1])[:-1]
     return {
         "deep": b"[" * 100_000,
@@ -107,7 +107,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("service", Service)
-def test_malformed_requests_are_refused_and_the_process_goes_on(
+def test_malformed_requests_are_refused_and_the_process_keeps_running(
     service: Service, addresses: Mapping[Service, Address], telemetry: Telemetry
 ) -> None:
     address, path = addresses[service], TAKES[service][0]
@@ -126,7 +126,7 @@ def test_malformed_requests_are_refused_and_the_process_goes_on(
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_body_of_a_hundred_megabytes_is_refused_at_once_and_never_held(
+def test_a_body_of_a_hundred_megabytes_is_refused_at_once_and_never_kept_in_memory(
     service: Service, addresses: Mapping[Service, Address], telemetry: Telemetry
 ) -> None:
     address, path = addresses[service], TAKES[service][0]
@@ -138,20 +138,20 @@ def test_a_body_of_a_hundred_megabytes_is_refused_at_once_and_never_held(
     chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     chunk = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
     assert status(say(address, chunked, *[chunk] * 3)) == 413
-    assert status(say(address, chunked, *[chunk] * 100)) in (0, 413)  # 0: cut off before it listened
+    assert status(say(address, chunked, *[chunk] * 100)) in (0, 413)  # 0: disconnected before it read the answer
     assert resident_bytes(address) - before_bytes < GROWTH_BYTES
     assert started_at(address) == before
 
 
 @contextmanager
 def slowly(wires: list[socket.socket], piece: bytes) -> Iterator[None]:
-    """Send a piece on every connection again and again, as slow clients do, until it is over."""
+    """Send a piece on every connection again and again, as slow clients do, until the block ends."""
     over = threading.Event()
 
     def trickle() -> None:
         while not over.wait(0.5):
             for wire in wires:
-                with suppress(OSError):  # the service hung up, as it should in the end
+                with suppress(OSError):  # the service closed the connection, as it should
                     wire.sendall(piece)
 
     thread = threading.Thread(target=trickle, daemon=True)
@@ -193,7 +193,7 @@ def test_users_are_served_while_slow_clients_hold_hundreds_of_connections(
     assert started_at(address) == before
 
 
-def test_who_sends_nothing_is_hung_up_on(addresses: Mapping[Service, Address]) -> None:
+def test_a_client_that_sends_nothing_is_disconnected(addresses: Mapping[Service, Address]) -> None:
     slow = {
         "no head": b"GET /healthz HTTP/1.1\r\nX: ",
         "no body": post("/tokens/check", b"{", KEY, length=100),
@@ -205,10 +205,10 @@ def test_who_sends_nothing_is_hung_up_on(addresses: Mapping[Service, Address]) -
     close_all(wires.values())
 
 
-# The two beside the services that are published
+# Prometheus and the load generator, whose ports are published too
 
 
-def test_prometheus_takes_no_orders_and_lets_no_page_read_it(lab: LabContainers) -> None:
+def test_prometheus_accepts_no_changes_and_no_web_page_can_read_it(lab: LabContainers) -> None:
     url = lab.prometheus_url
     assert requests.post(f"{url}/-/quit", timeout=5).status_code in (403, 404, 405)
     assert requests.post(f"{url}/-/reload", timeout=5).status_code in (403, 404, 405)
@@ -219,7 +219,7 @@ def test_prometheus_takes_no_orders_and_lets_no_page_read_it(lab: LabContainers)
         assert answer.headers.get("Access-Control-Allow-Origin") == allowed
 
 
-def test_the_load_generator_outlives_what_is_sent_to_its_interface(lab: LabContainers) -> None:
+def test_the_load_generator_survives_hostile_requests_to_its_interface(lab: LabContainers) -> None:
     url = lab.traffic_url
     host, _, port = url.removeprefix("http://").partition(":")
     kind = {"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""What the services sign with is made on their own volumes: no image, no other lab and no log knows it."""
+"""The services' signing keys are made on their own volumes. They are in no image, no other lab and no log."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ def check(app: FastAPI, token: str) -> int:
         return client.post("/tokens/check", json={"token": token}).status_code
 
 
-def test_a_token_outlives_a_restart(app_of: Callable[[str], FastAPI]) -> None:
+def test_a_token_stays_valid_after_a_restart(app_of: Callable[[str], FastAPI]) -> None:
     token = token_of(app_of("auth"))
     assert check(app_of("auth"), token) == 200
 
 
-def test_a_token_of_other_data_is_refused(app_of: Callable[[str], FastAPI], seeded: Path, tmp_path: Path) -> None:
+def test_a_token_signed_with_another_database_is_refused(
+    app_of: Callable[[str], FastAPI], seeded: Path, tmp_path: Path
+) -> None:
     token = token_of(app_of("auth"))
     other = tmp_path / "other.db"
     other.write_bytes((seeded / "auth.db").read_bytes())
@@ -41,14 +43,14 @@ def test_a_token_of_other_data_is_refused(app_of: Callable[[str], FastAPI], seed
 
 
 @pytest.mark.parametrize("name", ["auth", "payments"])
-def test_the_data_that_an_image_carries_has_no_key(name: str, tmp_path: Path) -> None:
+def test_the_database_in_an_image_has_no_key(name: str, tmp_path: Path) -> None:
     seed(name, tmp_path / "shop.db")
     with sqlite3.connect(tmp_path / "shop.db") as database:
         tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {table for table in tables if "key" in table} == set()
 
 
-def test_a_receipt_of_other_data_has_another_signature(seeded: Path, tmp_path: Path) -> None:
+def test_a_receipt_from_another_database_has_another_signature(seeded: Path, tmp_path: Path) -> None:
     signatures = set()
     for number in range(2):
         database = tmp_path / f"{number}.db"
@@ -59,15 +61,15 @@ def test_a_receipt_of_other_data_has_another_signature(seeded: Path, tmp_path: P
     assert len(signatures) == 2
 
 
-def test_the_ledger_replays_only_to_who_has_the_same_rights(app_of: Callable[[str], FastAPI]) -> None:
-    """Client-Key and Idempotency-Key are no secrets: whoever repeats them without the token gets no answer of them."""
+def test_the_ledger_replays_only_to_a_client_with_the_same_authorization(app_of: Callable[[str], FastAPI]) -> None:
+    """Client-Key and Idempotency-Key are not secret: a client that repeats them without the token gets no answer."""
     headers = {"Client-Key": "c", "Idempotency-Key": "k"}
     with TestClient(app_of("payments")) as client:
         first, again, other = (
             client.post("/charges", json=CHARGE | {"account": "nobody"}, headers=headers | {"Authorization": rights})
             for rights in ("Bearer a", "Bearer a", "Bearer b")
         )
-        ledger = client.app.state.ledger  # type: ignore[attr-defined]  # the service's own, behind starlette's type
+        ledger = client.app.state.ledger  # type: ignore[attr-defined]  # the service's own attribute; starlette's type does not show it
         assert (first.status_code, again.status_code, other.status_code) == (404, 404, 404)
         asked = ("c", "POST", "/charges", b"k")
         body = other.request.content

@@ -1,4 +1,4 @@
-"""The load generator's interface is for the lab's commands: no web page on the same machine reads or steers it."""
+"""The load generator's interface is for the lab's commands. No web page on the same machine can read or control it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from traffic.metrics import Metrics
 
 CROWD = json.dumps({"kind": "flash_crowd", "service": "auth", "rate_per_s": 1.0, "lease_s": 30.0}).encode()
 JSON = {"Content-Type": "application/json"}
-HOSTS = "this is reached as one of: 127.0.0.1, [::1], localhost, traffic"
+HOSTS = "the Host header must be one of: 127.0.0.1, [::1], localhost, traffic"
 
 Ask = tuple[str, str, bytes, Mapping[str, str]]
 
 
 def ask(*asked: Ask) -> tuple[list[tuple[int, Any]], int]:
-    """The answers in turn, and how many campaigns run at the end."""
+    """The answers in order, and the number of campaigns that are running at the end."""
     answers: list[tuple[int, Any]] = []
 
     async def run() -> int:
@@ -40,14 +40,14 @@ def ask(*asked: Ask) -> tuple[list[tuple[int, Any]], int]:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8089", "LOCALHOST:1", "[::1]:8089", "traffic:8000"])
-def test_whoever_comes_by_a_name_of_its_own_is_let_in(host: str) -> None:
+def test_a_request_to_one_of_its_own_names_is_accepted(host: str) -> None:
     answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | {"Host": host}))
     assert (answers[0][0], running) == (201, 1)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8089", "localhost.evil.example", "[::2]:1"])
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/campaigns/c"), ("GET", "/campaigns"), ("GET", "/metrics")])
-def test_a_name_that_somebody_pointed_here_is_refused(host: str, method: str, path: str) -> None:
+def test_a_foreign_name_that_points_here_is_refused(host: str, method: str, path: str) -> None:
     answers, running = ask((method, path, CROWD if method == "PUT" else b"", JSON | {"Host": host}))
     assert answers == [(403, {"error": f"{method} {path}: {HOSTS}"})]
     assert running == 0
@@ -56,14 +56,14 @@ def test_a_name_that_somebody_pointed_here_is_refused(host: str, method: str, pa
 @pytest.mark.parametrize(
     "sent", [{"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
 )
-def test_what_a_browser_sends_for_a_page_is_refused(sent: dict[str, str]) -> None:
+def test_requests_that_a_browser_sends_for_a_web_page_are_refused(sent: dict[str, str]) -> None:
     answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | sent))
-    assert answers == [(403, {"error": "PUT /campaigns/c: web pages have no business here"})]
+    assert answers == [(403, {"error": "PUT /campaigns/c: requests from web pages are refused"})]
     assert running == 0
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_what_a_form_can_send_changes_nothing(kind: str) -> None:
+def test_a_request_that_a_web_form_can_send_changes_nothing(kind: str) -> None:
     headers = {"Content-Type": kind}
     wrong = "send the body as Content-Type: application/json"
     answers, running = ask(
@@ -89,15 +89,15 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "status"), BAD)
-def test_an_order_that_is_malformed_or_too_large_is_refused_in_a_few_words(body: bytes, status: int) -> None:
+def test_a_malformed_or_too_large_order_is_refused_with_a_short_message(body: bytes, status: int) -> None:
     answers, running = ask(("PUT", "/campaigns/c", body, JSON), ("GET", "/healthz", b"", {}))
     assert (answers[0][0], running, answers[1][0]) == (status, 0, 200)
     assert len(answers[0][1]["error"]) < 400
 
 
-def test_no_more_campaigns_run_than_anybody_needs() -> None:
+def test_the_number_of_campaigns_is_limited() -> None:
     orders: list[Ask] = [("PUT", f"/campaigns/c{n}", CROWD, JSON) for n in range(MAX_CAMPAIGNS + 1)]
     answers, running = ask(*orders, ("PUT", "/campaigns/c0", CROWD, JSON))
     assert running == MAX_CAMPAIGNS
-    wrong = f"{MAX_CAMPAIGNS} campaigns run already; end one of them first"
+    wrong = f"{MAX_CAMPAIGNS} campaigns are running already; end one of them first"
     assert answers[-2:] == [(422, {"error": wrong}), (200, {"id": "c0", "lease_s": 30.0})]

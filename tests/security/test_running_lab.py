@@ -1,4 +1,4 @@
-"""The running lab: every container is as closed as the engine and the kernel can make it, and shows no secret."""
+"""The running lab: every container is as closed as the engine and the kernel allow, and shows no secret."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from mirr.env.vocabulary import Service
-from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.containers import LabContainers
 from mirr.lab.doctor import Check, Verdict, examine
+from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
 
 pytestmark = pytest.mark.docker
@@ -43,32 +43,32 @@ def run(container: Container, *command: str) -> tuple[int, str]:
     return int(code or 0), output.decode("utf-8", errors="replace")
 
 
-def test_every_container_is_closed_as_the_engine_sees_it(lab: LabContainers) -> None:
+def test_the_engine_shows_every_container_as_closed(lab: LabContainers) -> None:
     containers = lab.all()
     assert len(containers) == 12
     assert [finding for one in containers for finding in container_findings(one.attrs)] == []
 
 
-def test_doctor_says_that_every_container_is_closed(lab: LabContainers) -> None:
+def test_doctor_reports_that_every_container_is_closed(lab: LabContainers) -> None:
     checks = {check.code: check for check in examine(lab.lab, lambda _: [])}
     assert checks["hardening"] == Check(code="hardening", status=Verdict.PASS, text="every container is closed")
 
 
-def test_every_process_is_kept_small_as_the_kernel_sees_it(lab: LabContainers) -> None:
+def test_the_kernel_shows_that_no_process_has_rights(lab: LabContainers) -> None:
     found = [finding for one in lab.all() for finding in process_findings(str(one.name), run(one, *STATUSES)[1])]
     assert found == []
 
 
 @pytest.mark.parametrize("path", ["/app/x", "/etc/x", "/opt/packages/x", "/x"])
-def test_nothing_outside_its_data_and_tmp_can_be_written_from_inside(lab: LabContainers, path: str) -> None:
+def test_a_container_can_write_only_to_its_data_and_tmp(lab: LabContainers, path: str) -> None:
     for one in (lab.service(Service.AUTH), lab.sandbox(Service.GATEWAY), lab.traffic(), lab.prometheus()):
         code, said = run(one, "sh", "-c", f"echo x > {path}")
         assert code != 0, f"{one.name} can write {path}"
-        # a path that is not there in this image cannot be written either
+        # A path that does not exist in this image cannot be written either.
         assert any(why in said for why in ("Read-only file system", "Permission denied", "nonexistent")), said
 
 
-def test_the_engine_is_not_reached_from_inside(lab: LabContainers) -> None:
+def test_no_container_can_reach_the_engine(lab: LabContainers) -> None:
     for one in lab.all():
         assert run(one, "sh", "-c", "ls /var/run/docker.sock /run/docker.sock")[0] != 0
     program = (
@@ -83,9 +83,8 @@ def test_the_engine_is_not_reached_from_inside(lab: LabContainers) -> None:
     assert run(lab.traffic(), "python3", "-c", program) == (0, "2375 False\n2376 False\n")
 
 
-def test_the_services_talk_to_nobody_outside_their_own_network(lab: LabContainers) -> None:
-    """The lab's network has a way out, as any bridge network does, for a network without one publishes no ports;
-    nothing in the lab takes it."""
+def test_the_services_have_no_connections_outside_their_own_network(lab: LabContainers) -> None:
+    """The lab's network can reach the outside: a network that cannot is unable to publish ports. Nothing uses this."""
     for service in Service:
         settings = next(iter(lab.sandbox(service).attrs["NetworkSettings"]["Networks"].values()))
         own = ipaddress.ip_network(f"{settings['IPAddress']}/{settings['IPPrefixLen']}", strict=False)
@@ -113,18 +112,18 @@ def test_no_image_holds_a_secret_in_its_environment_or_layers(
     assert image_findings(image.attrs, image.history()) == []
 
 
-def test_no_file_of_an_image_looks_like_a_secret(lab: LabContainers) -> None:
+def test_no_file_in_an_image_looks_like_a_secret(lab: LabContainers) -> None:
     find = "find / -xdev -type f -not -path '/proc/*' -not -path '/sys/*' 2>/dev/null"
     for one in (lab.service(Service.AUTH), lab.service(Service.PAYMENTS), lab.traffic(), lab.prometheus()):
         paths = run(one, "sh", "-c", find)[1].splitlines()
-        if not paths:  # an image with no `find`: then with what every image of ours has
+        if not paths:  # an image without `find`: use Python, which every image of ours has
             walk = "import os; [print(os.path.join(d, f)) for d, _, fs in os.walk('/app') for f in fs]"
             paths = run(one, "python3", "-c", walk)[1].splitlines()
         assert one.image is not None
         assert image_findings(one.image.attrs, (), (path.lstrip("/") for path in paths)) == []
 
 
-def test_no_log_shows_a_secret_though_tokens_and_passwords_came_by(lab: LabContainers) -> None:
+def test_no_log_shows_a_token_or_a_password_that_was_sent(lab: LabContainers) -> None:
     _pass_secrets_by(lab)
     for one in lab.all():
         log = one.logs(tail=3_000).decode("utf-8", errors="replace")
@@ -132,7 +131,7 @@ def test_no_log_shows_a_secret_though_tokens_and_passwords_came_by(lab: LabConta
 
 
 def _pass_secrets_by(lab: LabContainers) -> None:
-    """Right and wrong passwords, good and bad tokens, where they belong and where they do not."""
+    """Send right and wrong passwords, good and bad tokens, in the right and in the wrong places."""
     url, shop = lab.gateway_url, {"zone": 1, "lines": [{"product_id": 1, "quantity": 1}]}
     known = {"username": "user-001", "password": "user-001-secret"}
     token = requests.post(f"{url}/sign-in", json=known, timeout=5).json()["token"]
@@ -153,7 +152,7 @@ def test_no_two_labs_and_no_image_share_a_signing_key(lab: LabContainers) -> Non
     keys = {run(lab.service(one), "python3", "-c", read % one)[1].strip() for one in (Service.AUTH, Service.PAYMENTS)}
     assert len(keys) == 2
     assert all(len(key) == 64 for key in keys)
-    # The image as it is, before any boot: it has the shop's data and no key.
+    # The image before any boot: it has the shop's data and no key.
     table = "SELECT count(*) FROM sqlite_master WHERE name = 'signing_keys'"
     fresh = f"import sqlite3; print(sqlite3.connect('/data/auth.db').execute(\"{table}\").fetchone()[0])"
     output = lab.client.containers.run(
@@ -162,12 +161,12 @@ def test_no_two_labs_and_no_image_share_a_signing_key(lab: LabContainers) -> Non
     assert output.decode().strip() == "0"
 
 
-# Planted for real, in containers that are not the lab's
+# Weaknesses that are really planted, in containers that do not belong to the lab
 
 
 @pytest.fixture
 def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Container]]:
-    """Starts a container that is closed but for what a test opens; nothing of any lab, and gone afterwards."""
+    """Starts a container of no lab, closed except for what a test opens. It is removed at the end."""
     started: list[Container] = []
 
     def starting(**opened: Any) -> Container:
@@ -185,7 +184,7 @@ def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Co
         one.remove(force=True, v=True)
 
 
-def test_a_container_that_is_closed_passes(start: Callable[..., Container]) -> None:
+def test_a_closed_container_passes(start: Callable[..., Container]) -> None:
     one = start()
     assert container_findings(one.attrs) == []
     assert process_findings("it", run(one, *STATUSES)[1]) == []
@@ -205,7 +204,7 @@ def test_a_container_that_is_closed_passes(start: Callable[..., Container]) -> N
         ),
     ],
 )
-def test_what_is_opened_for_real_is_said_by_the_engine_and_seen_in_the_kernel(
+def test_a_real_opening_is_reported_by_the_engine_and_visible_in_the_kernel(
     start: Callable[..., Container], opened: dict[str, Any], said: str, seen: str
 ) -> None:
     one = start(**opened)
@@ -214,7 +213,7 @@ def test_what_is_opened_for_real_is_said_by_the_engine_and_seen_in_the_kernel(
 
 
 def test_a_mounted_engine_socket_and_a_password_in_the_environment_are_found(start: Callable[..., Container]) -> None:
-    # /dev/null stands in for the socket: what is looked at is what was mounted as what.
+    # /dev/null stands in for the socket: the check looks at the path of the mount, not at the file.
     socket_mount = {"/dev/null": {"bind": "/var/run/docker.sock", "mode": "ro"}}
     one = start(volumes=socket_mount, environment={"DB_PASSWORD": "hunter2"}, read_only=False)
     assert container_findings(one.attrs) == [
@@ -232,5 +231,5 @@ def test_a_token_written_to_a_real_log_is_found(start: Callable[..., Container])
     assert secret_texts("its log", one.logs().decode()) == ["its log shows a signed token"]
 
 
-def test_every_role_of_the_lab_was_looked_at(lab: LabContainers) -> None:
+def test_every_role_of_the_lab_was_checked(lab: LabContainers) -> None:
     assert {one.labels["mirr.role"] for one in lab.all()} == set(Role)

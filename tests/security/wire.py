@@ -1,4 +1,4 @@
-"""A client that says on a socket whatever a test wants it to."""
+"""A client that sends on a socket whatever a test wants."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def say(address: Address, *pieces: bytes, timeout_s: float = 15.0) -> bytes:
-    """Send the pieces, and hear whatever comes until the other side closes or has nothing more to say."""
+    """Send the pieces. Return what arrives until the other side closes or the answer is complete."""
     with socket.create_connection(address, timeout=timeout_s) as wire:
-        # Who is refused in the middle of a sentence may still hear why.
+        # A client that is refused while it sends can still read the reason.
         with suppress(ConnectionError, TimeoutError):
             for piece in pieces:
                 wire.sendall(piece)
@@ -21,7 +21,7 @@ def say(address: Address, *pieces: bytes, timeout_s: float = 15.0) -> bytes:
 
 
 def hear(wire: socket.socket) -> bytes:
-    """One answer, to its end."""
+    """One complete answer."""
     heard = b""
     with suppress(ConnectionError, TimeoutError):
         while not _complete(heard):
@@ -33,13 +33,13 @@ def hear(wire: socket.socket) -> bytes:
 
 
 def status(heard: bytes) -> int:
-    """The status of an answer; 0 where there was none."""
+    """The status of an answer; 0 if there was no answer."""
     first = heard.split(b"\r\n", 1)[0].split()
     return int(first[1]) if len(first) > 1 and first[0].startswith(b"HTTP/1.") else 0
 
 
 def open_many(address: Address, count: int, first: bytes) -> list[socket.socket]:
-    """That many connections on which a request was begun."""
+    """Open `count` connections, and begin a request on each."""
     wires = []
     for _ in range(count):
         wire = socket.create_connection(address, timeout=15.0)
@@ -54,7 +54,7 @@ def close_all(wires: Iterable[socket.socket]) -> None:
 
 
 def post(path: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
-    """A request with a JSON body; `length` is what it claims to have."""
+    """A request with a JSON body. `length` is the length that it declares."""
     lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
     lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

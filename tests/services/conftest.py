@@ -1,4 +1,4 @@
-"""Each service in-process, on a database of its own, with fakes behind it."""
+"""Each service in the test's own process, with its own database and fake upstreams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("gateway", "auth", "inventory", "orders", "payments")
 
 
 class FakeUpstreams:
-    """Upstreams that answer what they are told to, and remember what they were asked."""
+    """Upstreams that give prepared answers and record what they were asked."""
 
     def __init__(self) -> None:
         self.answers: dict[str, UpstreamAnswer | UpstreamFailed] = {}
@@ -56,10 +56,10 @@ class FakeUpstreams:
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with every service's database as the images carry it; copied, never written to."""
+    """A directory with every service's database, as in the images. Tests copy it and never write to it."""
     directory = tmp_path_factory.mktemp("seeded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth_data, "ITERATIONS", 10_000)  # fewer rounds are done sooner, and are checked alike
+        patch.setattr(auth_data, "ITERATIONS", 10_000)  # fewer rounds are faster, and the check is the same
         for name in NAMES:
             seed(name, directory / f"{name}.db")
     return directory
@@ -78,7 +78,7 @@ def upstreams() -> FakeUpstreams:
 
 @pytest.fixture
 def app_of(data: Path, upstreams: FakeUpstreams) -> Callable[[str], FastAPI]:
-    """A service by name, with fake upstreams where it has any."""
+    """A service by name, with fake upstreams if it has any."""
 
     def create(name: str) -> FastAPI:
         settings = Settings(service=name, database=data / f"{name}.db")

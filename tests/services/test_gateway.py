@@ -28,19 +28,19 @@ def test_browsing_shows_what_inventory_found(client_of: ClientOf, upstreams: Fak
     assert "<title>Shop 7</title>" in answer.json()["page"]
 
 
-def test_a_client_that_takes_no_gzip_gets_none(client_of: ClientOf) -> None:
+def test_a_client_that_does_not_accept_gzip_gets_none(client_of: ClientOf) -> None:
     answer = client_of("gateway").get("/storefronts/3", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in answer.headers
     assert "<title>Shop 3</title>" in answer.json()["page"]
 
 
-def test_signing_in_hands_on_the_token(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_signing_in_passes_the_token_on(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     upstreams.will("auth", "/sessions", 201, token="t", expires_in_s=1)
     answer = client_of("gateway").post("/sign-in", json={"username": "u", "password": "p"})
     assert (answer.status_code, answer.json()["token"]) == (201, "t")
 
 
-def test_checking_out_asks_auth_who_it_is_and_orders_in_their_name(
+def test_checking_out_asks_auth_for_the_user_and_orders_in_their_name(
     client_of: ClientOf, upstreams: FakeUpstreams
 ) -> None:
     upstreams.will("auth", "/tokens/check", 200, username="user-001", expires_at=1)
@@ -62,7 +62,7 @@ def test_checking_out_without_a_token_is_refused(client_of: ClientOf, authorizat
     assert (answer.status_code, answer.json()) == (401, expected)
 
 
-def test_a_service_behind_it_that_is_down_is_a_502(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_an_upstream_that_is_down_is_a_502(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     upstreams.will_fail("inventory", "/search", UpstreamFailed("inventory", "connection refused"))
     answer = client_of("gateway").get("/browse", params={"q": "lamp"})
     assert (answer.status_code, answer.json()) == (502, {"detail": "inventory failed: connection refused"})

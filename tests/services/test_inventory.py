@@ -29,26 +29,26 @@ def _stock(data: Path, product: int) -> int:
     return stock
 
 
-def test_the_product_that_has_all_the_words_comes_first(client_of: ClientOf) -> None:
+def test_the_product_that_has_all_search_words_comes_first(client_of: ClientOf) -> None:
     hits = client_of("inventory").get("/search", params={"q": "amber bamboo lamp"}).json()["hits"]
     assert hits[0]["name"] == "amber bamboo lamp"
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
 
 
-def test_a_word_with_a_slip_of_the_finger_still_finds(client_of: ClientOf) -> None:
+def test_a_word_with_one_typing_error_still_finds_products(client_of: ClientOf) -> None:
     hits = client_of("inventory").get("/search", params={"q": "kettlr"}).json()["hits"]
     assert all("kettle" in hit["name"] for hit in hits)
     assert hits
 
 
-def test_every_thing_that_users_look_for_is_in_the_catalogue(client_of: ClientOf) -> None:
+def test_everything_that_users_search_for_is_in_the_catalogue(client_of: ClientOf) -> None:
     client = client_of("inventory")
     for noun in shop.SOUGHT:
         hits = client.get("/search", params={"q": f"golden steel {noun}"}).json()["hits"]
         assert [noun in hit["name"] for hit in hits] == [True] * inventory.HITS
 
 
-def test_a_word_that_nothing_has_finds_nothing(client_of: ClientOf) -> None:
+def test_a_word_that_no_product_has_finds_nothing(client_of: ClientOf) -> None:
     answer = client_of("inventory").get("/search", params={"q": "zzzzzzzz \x00"})
     assert (answer.status_code, answer.json()) == (200, {"hits": []})
 
@@ -62,7 +62,7 @@ def test_reservations_never_oversell(client_of: ClientOf, data: Path) -> None:
     assert _stock(data, 5) == 0
 
 
-def test_the_same_reservation_twice_takes_the_goods_once(client_of: ClientOf, data: Path) -> None:
+def test_the_same_reservation_twice_takes_the_goods_only_once(client_of: ClientOf, data: Path) -> None:
     client = client_of("inventory")
     assert [_reserve(client, "same", 9, 3) for _ in range(3)] == [201, 201, 201]
     assert _stock(data, 9) == STOCK - 3
@@ -75,12 +75,12 @@ def test_a_reservation_of_several_lines_takes_all_or_nothing(client_of: ClientOf
     assert _stock(data, 3) == STOCK
 
 
-def test_an_idempotency_key_is_not_to_be_used_for_something_else(client_of: ClientOf) -> None:
+def test_an_idempotency_key_cannot_be_used_for_another_request(client_of: ClientOf) -> None:
     client = client_of("inventory")
     assert [_reserve(client, "k", 1, 1), _reserve(client, "k", 1, 2)] == [201, 422]
 
 
-def test_goods_come_back_to_the_shelf_when_a_reservation_is_over(client_of: ClientOf, data: Path) -> None:
+def test_goods_return_to_stock_when_a_reservation_expires(client_of: ClientOf, data: Path) -> None:
     client = client_of("inventory")
     _reserve(client, "old", 7, 4)
     with sqlite3.connect(data / "inventory.db") as database:

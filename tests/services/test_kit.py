@@ -1,4 +1,4 @@
-"""What all services have around them: bad input, limits, the ledger, metrics, logs, traces."""
+"""What all services share: bad input, limits, the ledger, metrics, logs, traces."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("body", "status"), BAD_BODIES)
-def test_bad_input_is_refused_in_words_and_never_breaks_a_service(
+def test_bad_input_is_refused_with_a_reason_and_never_breaks_a_service(
     client_of: ClientOf, body: bytes, status: int
 ) -> None:
     headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
@@ -83,7 +83,7 @@ def test_a_body_above_a_mebibyte_is_refused(client_of: ClientOf, declared: bool)
     assert (answer.status_code, answer.json()) == (413, {"detail": "the body is larger than 1048576 bytes"})
 
 
-def test_a_long_note_is_taken(client_of: ClientOf) -> None:
+def test_a_long_note_is_accepted(client_of: ClientOf) -> None:
     body = CHARGE | {"note": "n" * 900_000}
     assert client_of("payments").post("/charges", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
 
@@ -93,12 +93,12 @@ def test_a_clients_retry_is_answered_from_the_ledger(client_of: ClientOf) -> Non
     body = {"username": "user-001", "password": "user-001-secret"}
     headers = {"Client-Key": "c", "Idempotency-Key": "k"}
     first, again = (client.post("/sessions", json=body, headers=headers).json() for _ in range(2))
-    assert first == again  # a session made anew would have another token
+    assert first == again  # a new session would have another token
     other = client.post("/sessions", json=body, headers=headers | {"Idempotency-Key": "k2"}).json()
     assert other != first
 
 
-def test_the_ledger_keeps_one_answer_for_each_client_for_good(app_of: Callable[[str], FastAPI]) -> None:
+def test_the_ledger_keeps_one_answer_for_each_client_for_ever(app_of: Callable[[str], FastAPI]) -> None:
     app = app_of("payments")
     with TestClient(app) as client:
         for number in range(30):
@@ -107,7 +107,7 @@ def test_the_ledger_keeps_one_answer_for_each_client_for_good(app_of: Callable[[
     assert len(app.state.ledger) == 10
 
 
-def test_a_request_above_the_limit_in_flight_is_turned_away(
+def test_a_request_above_the_limit_in_flight_is_refused(
     app_of: Callable[[str], FastAPI], lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     app = app_of("payments")
@@ -138,7 +138,7 @@ def test_metrics_have_conventional_names_and_few_labels(client_of: ClientOf, nam
     assert "/metrics" not in text.replace("unmatched", "")
 
 
-def test_limits_are_read_from_either_version_of_cgroups(tmp_path: Path) -> None:
+def test_limits_are_read_from_both_versions_of_cgroups(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("15000 50000\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert (Limits(tmp_path).cpu_quota_cores(), Limits(tmp_path).memory_limit_bytes()) == (0.3, float("inf"))
@@ -191,12 +191,12 @@ def test_a_failure_is_an_error_line_with_the_exception_and_its_trace(
 
 
 @pytest.mark.parametrize("header", [None, b"", b"00-zz-1-1", b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01"])
-def test_a_traceparent_that_is_none_begins_a_new_trace(header: bytes | None) -> None:
+def test_a_malformed_traceparent_begins_a_new_trace(header: bytes | None) -> None:
     assert re.fullmatch("[0-9a-f]{32}", trace_id_of(header))
     assert trace_id_of(header) != "0" * 32
 
 
-def test_an_event_that_repeats_is_written_once_a_second(lines: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_repeated_event_is_written_once_a_second(lines: Callable[[], list[dict[str, Any]]]) -> None:
     clock = iter([0.0, 0.5, 0.9, 1.1])
     shed = logs.OncePerSecond(logging.WARNING, "shed", now=lambda: next(clock))
     for _ in range(4):
@@ -204,7 +204,7 @@ def test_an_event_that_repeats_is_written_once_a_second(lines: Callable[[], list
     assert [line["requests"] for line in lines()] == [1, 3]
 
 
-def test_turns_are_taken_in_order_and_never_by_one_that_went_away() -> None:
+def test_turns_are_taken_in_order_and_never_by_a_cancelled_request() -> None:
     done: list[int] = []
 
     async def work(turn: Turn, number: int) -> None:
@@ -215,7 +215,7 @@ def test_turns_are_taken_in_order_and_never_by_one_that_went_away() -> None:
         turn = Turn()
         tasks = [asyncio.ensure_future(work(turn, number)) for number in range(5)]
         await asyncio.sleep(0)
-        assert done == []  # nobody works before all that arrived are in the queue
+        assert done == []  # work begins only when everything that arrived is in the queue
         tasks[0].cancel()
         tasks[3].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -232,14 +232,14 @@ def test_a_service_without_its_data_does_not_start(tmp_path: Path) -> None:
         connect(path)
 
 
-def test_compose_tells_a_service_where_its_upstreams_are() -> None:
+def test_a_service_reads_the_addresses_of_its_upstreams_from_its_environment() -> None:
     settings = Settings.from_environment("orders", {"UPSTREAM_INVENTORY": "http://inventory:8000/", "DATA": "/d"})
     assert settings.upstreams == {"inventory": "http://inventory:8000"}
     assert settings.database == Path("/d/orders.db")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_schema_is_served_and_pages_that_need_a_network_are_not(client_of: ClientOf, name: str) -> None:
+def test_the_schema_is_served_but_pages_that_need_the_internet_are_not(client_of: ClientOf, name: str) -> None:
     client = client_of(name)
     assert client.get("/openapi.json").json()["info"] == {"title": name, "version": "1.4.0"}
     assert client.get("/docs").status_code == 404

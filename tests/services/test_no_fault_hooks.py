@@ -1,4 +1,4 @@
-"""The services have no means to break themselves: faults are what the outside world does to them."""
+"""The services cannot break themselves: every fault is done to them from outside."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ TELLTALE = re.compile(r"fault|chaos|inject|sabotage|spoil|misbehav|\bbugs?\b|\bl
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(TREE)) for path in SOURCES])
-def test_no_source_of_a_service_speaks_of_faults(path: Path) -> None:
+def test_no_source_of_a_service_mentions_faults(path: Path) -> None:
     found = [line for line in path.read_text().splitlines() if TELLTALE.search(line)]
     allowed = ("default", "asyncio.sleep(retry_after_s)")
     assert [line for line in found if not any(word in line.lower() for word in allowed)] == []
 
 
-def test_the_environment_sets_nothing_but_names_and_places() -> None:
+def test_the_environment_sets_only_names_and_places() -> None:
     read = set()
     for path in SOURCES:
         read |= set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', path.read_text()))
     assert read == {"DATA", "HOST", "PORT", "SERVICE"}
 
 
-def test_no_signal_has_a_handler_of_ours() -> None:
+def test_no_signal_has_a_handler_of_the_services() -> None:
     assert [path for path in SOURCES if re.search(r"\bsignal\b", path.read_text())] == []
 
 
-def test_both_releases_are_called_by_a_number() -> None:
+def test_both_releases_have_only_a_number_as_their_name() -> None:
     later = (TREE / "releases" / "1.5.0" / "data" / "release.py").read_text()
     assert VERSION == "1.4.0"
     assert 'VERSION = "1.5.0"' in later

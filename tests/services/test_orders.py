@@ -26,7 +26,7 @@ def _place(client: TestClient, key: str = "k", **changes: Any) -> Any:
     return client.post("/orders", json=ORDER | changes, headers={"Idempotency-Key": key})
 
 
-def test_a_quote_adds_up_and_takes_off_the_best_promotions(client_of: ClientOf) -> None:
+def test_a_quote_adds_up_and_subtracts_the_best_promotions(client_of: ClientOf) -> None:
     lines = [{"product_id": n, "quantity": 3, "unit_price_cents": 999} for n in range(1, 7)]
     quote = client_of("orders").post("/quotes", json={"lines": lines, "zone": 1}).json()
     assert quote["goods_cents"] == 6 * 3 * 999
@@ -52,7 +52,7 @@ def test_the_same_order_twice_is_placed_once(client_of: ClientOf, upstreams: Fak
     assert len(upstreams.asked) == 2
 
 
-def test_an_order_after_a_failed_one_is_worked_on_anew(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_an_order_that_failed_is_worked_on_again(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     client = client_of("orders")
     upstreams.will_fail("payments", "/charges", UpstreamFailed("payments", "answered 500"))
     failed = _place(client)
@@ -68,12 +68,14 @@ def test_an_upstream_that_is_late_is_a_504(client_of: ClientOf, upstreams: FakeU
     assert (answer.status_code, answer.json()) == (504, {"detail": "inventory failed: no answer within 0.6 s"})
 
 
-def test_what_is_not_in_stock_is_refused_in_inventorys_words(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_goods_that_are_not_in_stock_are_refused_with_the_message_of_inventory(
+    client_of: ClientOf, upstreams: FakeUpstreams
+) -> None:
     upstreams.will("inventory", "/reservations", 409, detail="not enough of product 11 in stock")
     answer = _place(client_of("orders"))
     assert (answer.status_code, answer.json()) == (409, {"detail": "not enough of product 11 in stock"})
 
 
-def test_a_zone_that_is_not_shipped_to_is_refused(client_of: ClientOf) -> None:
+def test_a_zone_that_the_shop_does_not_ship_to_is_refused(client_of: ClientOf) -> None:
     answer = _place(client_of("orders"), zone=777)
     assert (answer.status_code, answer.json()) == (404, {"detail": "the shop does not ship to zone 777"})

@@ -26,7 +26,7 @@ def _charges(data: Path) -> int:
     return count
 
 
-def test_a_charge_is_made_once_however_often_it_is_asked_for(client_of: ClientOf, data: Path) -> None:
+def test_a_charge_is_made_once_even_if_it_is_requested_twice(client_of: ClientOf, data: Path) -> None:
     client = client_of("payments")
     receipts = [_charge(client, "k").json() for _ in range(3)]
     assert receipts[0] == receipts[1] == receipts[2]
@@ -39,12 +39,12 @@ def test_receipts_of_two_charges_are_signed_differently(client_of: ClientOf) -> 
     assert _charge(client, "a").json()["signature"] != _charge(client, "b").json()["signature"]
 
 
-def test_nobody_can_be_charged_who_has_no_account(client_of: ClientOf) -> None:
+def test_a_user_without_an_account_cannot_be_charged(client_of: ClientOf) -> None:
     answer = _charge(client_of("payments"), "k", account="nobody")
     assert (answer.status_code, answer.json()) == (404, {"detail": "no such account"})
 
 
-def test_a_key_is_not_to_be_used_for_another_amount(client_of: ClientOf) -> None:
+def test_a_key_cannot_be_used_for_another_amount(client_of: ClientOf) -> None:
     client = client_of("payments")
     _charge(client, "k")
     answer = _charge(client, "k", amount_cents=1)

@@ -1,4 +1,4 @@
-"""Release 1.5.0 of each service: what its boots do to its rows, and that 1.4.0 reads them all the same."""
+"""Release 1.5.0 of each service: what its boots do to its rows, and that 1.4.0 can still read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.kit.store import connect
 TREE = Path(services.__file__).parent
 CHANGED = TREE / "releases" / "1.5.0"
 
-# For each service: how a row is read, by a release's data module, and which rows there are.
+# For each service: how the data module of a release reads a row, and the number of rows.
 Read = Callable[[ModuleType, sqlite3.Connection, int], object]
 READS: dict[str, tuple[Read, int]] = {
     "gateway": (lambda data, rows, n: data.read_storefront(rows, n + 1), gateway.STOREFRONTS),
@@ -71,7 +71,7 @@ def _failed(name: str, release: ModuleType, rows: sqlite3.Connection) -> list[Ex
 
 
 @pytest.mark.parametrize("name", READS)
-def test_every_boot_of_the_next_release_loses_half_of_the_rows_that_are_left(name: str, data: Path) -> None:
+def test_every_boot_of_the_next_release_spoils_half_of_the_rows_that_are_left(name: str, data: Path) -> None:
     rows, release, count = connect(data / f"{name}.db"), _next_release(name), READS[name][1]
     shares = []
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_every_boot_of_the_next_release_loses_half_of_the_rows_that_are_left(nam
 
 
 @pytest.mark.parametrize("name", READS)
-def test_each_release_breaks_in_a_way_of_its_own(name: str, data: Path) -> None:
+def test_each_release_breaks_in_its_own_way(name: str, data: Path) -> None:
     rows, release = connect(data / f"{name}.db"), _next_release(name)
     release.upgrade(rows)
     kind, text = ERRORS[name]
@@ -91,7 +91,7 @@ def test_each_release_breaks_in_a_way_of_its_own(name: str, data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", READS)
-def test_the_release_before_reads_what_the_next_one_left_as_if_it_had_never_been(name: str, data: Path) -> None:
+def test_the_earlier_release_reads_all_rows_after_the_next_one_has_run(name: str, data: Path) -> None:
     rows, (read, count) = connect(data / f"{name}.db"), READS[name]
     before = [read(EARLIER[name], rows, number) for number in range(count)]
     for _ in range(4):
@@ -101,7 +101,7 @@ def test_the_release_before_reads_what_the_next_one_left_as_if_it_had_never_been
 
 
 @pytest.mark.parametrize("name", READS)
-def test_rows_that_are_not_converted_yet_read_as_they_did(name: str, data: Path) -> None:
+def test_rows_that_are_not_converted_yet_read_as_before(name: str, data: Path) -> None:
     rows, release, (read, count) = connect(data / f"{name}.db"), _next_release(name), READS[name]
     release.upgrade(rows)
     for number in range(count):
@@ -152,7 +152,7 @@ print(json.dumps({"release": version, "failed": sum(a.status_code == 500 for a i
 
 
 @pytest.mark.parametrize("name", READS)
-def test_half_of_a_services_requests_fail_where_the_next_release_runs(name: str, data: Path, tmp_path: Path) -> None:
+def test_half_of_a_services_requests_fail_under_the_next_release(name: str, data: Path, tmp_path: Path) -> None:
     shutil.copytree(TREE, tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__", "releases"))
     shutil.copytree(CHANGED, tmp_path / "services", dirs_exist_ok=True)
     program = PROGRAM.replace("REQUESTS", JOURNEY_REQUESTS[name])

@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def _ask(handler: Handler | None, timeout_s: float = 2.0) -> UpstreamAnswer:
-    """What a call to a server with this handler comes to; None is a server that is down."""
+    """The result of a call to a server with this handler. None stands for a server that is down."""
 
     async def run() -> UpstreamAnswer:
         CURRENT.set(Trace("0af7651916cd43dd8448eb211c80319c", "client-1"))
@@ -40,7 +40,7 @@ def _ask(handler: Handler | None, timeout_s: float = 2.0) -> UpstreamAnswer:
     return asyncio.run(run())
 
 
-def test_a_call_carries_its_trace_its_client_and_its_key() -> None:
+def test_a_call_carries_its_trace_its_client_key_and_its_idempotency_key() -> None:
     async def echo(request: web.Request) -> web.Response:
         return web.json_response({"body": await request.json(), **request.headers})
 
@@ -50,7 +50,7 @@ def test_a_call_carries_its_trace_its_client_and_its_key() -> None:
     assert (content["Client-Key"], content["Idempotency-Key"]) == ("client-1", "k")
 
 
-def test_an_answer_of_500_is_not_asked_for_again() -> None:
+def test_a_call_that_is_answered_with_500_is_not_repeated() -> None:
     asked: list[str] = []
 
     async def broken(request: web.Request) -> web.Response:
@@ -62,7 +62,7 @@ def test_an_answer_of_500_is_not_asked_for_again() -> None:
     assert len(asked) == 1
 
 
-def test_a_connection_that_breaks_is_tried_once_more() -> None:
+def test_a_call_whose_connection_breaks_is_repeated_once() -> None:
     asked: list[str] = []
 
     async def first_time_broken(request: web.Request) -> web.Response:
@@ -82,7 +82,7 @@ def test_a_server_that_is_down_fails_at_once() -> None:
     assert not failed.value.timed_out
 
 
-def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
+def test_a_call_that_gets_no_answer_ends_at_its_timeout() -> None:
     async def late(request: web.Request) -> web.Response:
         await asyncio.Event().wait()
         return web.Response()

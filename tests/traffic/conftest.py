@@ -1,4 +1,4 @@
-"""The services in-process, to check that they take what the load generator sends."""
+"""The services in the test's own process, to check that they accept what the load generator sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shop on this machine that answers as it is told, and everything of the load generator that talks to it."""
+"""A shop on this machine that gives prepared answers, and a session of the load generator to visit it with."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiohttp import web
 
 @dataclass
 class FakeShop:
-    """Answers every request, and remembers it."""
+    """Answers every request and records it."""
 
-    status: dict[str, int] = field(default_factory=dict)  # by path, where it is not the one users hope for
+    status: dict[str, int] = field(default_factory=dict)  # by path; other paths get the status that users hope for
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
-    open: asyncio.Event = field(default_factory=asyncio.Event)  # requests are answered while it is set
+    open: asyncio.Event = field(default_factory=asyncio.Event)  # requests are answered only while it is set
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -30,14 +30,14 @@ class FakeShop:
         return web.json_response({"token": "t"}, status=self.status.get(request.path, hoped_for))
 
     async def after(self, count: int, timeout_s: float = 5.0) -> None:
-        """Wait until that many requests came."""
+        """Wait until `count` requests have arrived."""
         async with asyncio.timeout(timeout_s), self.arrived:
             await self.arrived.wait_for(lambda: len(self.asked) >= count)
 
 
 @asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[str]:
-    """The application on a free port; gives its URL."""
+    """Serve the application on a free port. Gives its URL."""
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

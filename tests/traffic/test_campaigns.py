@@ -54,7 +54,7 @@ def _with(then: Callable[[Generator], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_crowd_is_sent_to_the_service_until_it_is_ended() -> None:
+def test_a_crowd_visits_the_service_until_the_campaign_is_ended() -> None:
     async def then(generator: Generator) -> None:
         assert await generator.ask("PUT", "/campaigns/c", CROWD) == (201, {"id": "c", "lease_s": 30.0})
         await generator.shop.after(20)
@@ -66,7 +66,7 @@ def test_a_crowd_is_sent_to_the_service_until_it_is_ended() -> None:
     _with(then)
 
 
-def test_asking_twice_changes_the_campaign_that_runs() -> None:
+def test_a_second_request_changes_the_running_campaign() -> None:
     async def then(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD)
         assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 50}))[0] == 200
@@ -80,20 +80,20 @@ def test_asking_twice_changes_the_campaign_that_runs() -> None:
     _with(then)
 
 
-def test_a_campaign_ends_by_itself_when_nobody_renews_its_lease() -> None:
+def test_a_campaign_ends_by_itself_if_its_lease_is_not_renewed() -> None:
     async def then(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.2})
         await generator.none_left()
         assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 1}) == (
             404,
-            {"error": "no campaign 'c' runs"},
+            {"error": "no campaign 'c' is running"},
         )
-        assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' runs"})
+        assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' is running"})
 
     _with(then)
 
 
-def test_a_lease_that_is_renewed_lasts() -> None:
+def test_a_renewed_lease_lasts_longer() -> None:
     async def then(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.3})
         assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 30}) == (200, {"id": "c", "lease_s": 30.0})
@@ -115,7 +115,7 @@ def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() 
     _with(then)
 
 
-def test_a_service_that_does_not_answer_costs_a_bounded_number_of_requests() -> None:
+def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> None:
     async def then(generator: Generator) -> None:
         generator.shop.open.clear()
         await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 2000})
@@ -142,7 +142,7 @@ BAD_ORDERS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("order", "message"), BAD_ORDERS)
-def test_an_order_that_cannot_be_is_refused_in_words(order: object, message: str) -> None:
+def test_an_impossible_campaign_is_refused_with_a_reason(order: object, message: str) -> None:
     async def then(generator: Generator) -> None:
         assert await generator.ask("PUT", "/campaigns/c", order) == (422, {"error": message})
         assert generator.campaigns.describe() == []
@@ -150,7 +150,7 @@ def test_an_order_that_cannot_be_is_refused_in_words(order: object, message: str
     _with(then)
 
 
-def test_a_path_that_is_none_is_refused_in_json() -> None:
+def test_an_unknown_path_is_refused_in_json() -> None:
     async def then(generator: Generator) -> None:
         assert await generator.ask("GET", "/nothing") == (404, {"error": "GET /nothing: Not Found"})
         assert (await generator.ask("PUT", "/campaigns/a%20b", CROWD))[0] == 422
@@ -158,13 +158,13 @@ def test_a_path_that_is_none_is_refused_in_json() -> None:
     _with(then)
 
 
-def test_every_kind_of_campaign_knows_every_service() -> None:
+def test_every_kind_of_campaign_has_a_request_for_every_service() -> None:
     assert {kind: set(targets) for kind, targets in REQUESTS.items()} == {kind: set(Target) for kind in Kind}
 
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("target", Target)
-def test_the_service_takes_what_a_campaign_sends_and_asks_nobody(
+def test_the_service_accepts_what_a_campaign_sends_and_calls_no_upstream(
     kind: Kind, target: Target, client_of: Callable[[str], TestClient], upstreams: FakeUpstreams
 ) -> None:
     note = NOTE if kind is Kind.UNIQUE_KEYS else b""
@@ -174,7 +174,7 @@ def test_the_service_takes_what_a_campaign_sends_and_asks_nobody(
         headers["Idempotency-Key"] = out.idempotency_key
     client = client_of(target)
     answer = client.request(out.method, out.path, content=out.body, headers=headers)
-    # Nobody holds the tokens that the client with unique keys shows to auth.
+    # The client with unique keys sends tokens to auth that belong to no user.
     refused = (kind, target) == (Kind.UNIQUE_KEYS, Target.AUTH)
     assert answer.status_code in ((401,) if refused else (200, 201))
     assert upstreams.asked == []

@@ -10,7 +10,7 @@ from traffic.open_loop import OpenLoop
 
 
 class Clock:
-    """Time that passes when somebody sleeps, and not otherwise."""
+    """A clock that moves only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -26,7 +26,7 @@ class Clock:
 def _due_times(
     seed: int, seconds: float, *, answers: bool = True, max_in_flight: int = 10_000
 ) -> tuple[list[float], int]:
-    """When requests were due, and how many were dropped, at 30 a second."""
+    """The times at which requests were due, and the number that were dropped, at 30 requests a second."""
     clock, due_times, dropped = Clock(), [], []
 
     async def work(due: float) -> None:
@@ -59,23 +59,25 @@ def test_the_same_seed_sends_at_the_same_times() -> None:
     assert _due_times(1, 10.0) != _due_times(2, 10.0)
 
 
-def test_arrivals_are_poisson_at_the_rate_asked_for() -> None:
+def test_arrivals_are_poisson_at_the_requested_rate() -> None:
     due_times, _ = _due_times(3, 200.0)
     gaps = [later - earlier for earlier, later in itertools.pairwise(due_times)]
     mean = sum(gaps) / len(gaps)
     deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
     assert abs(mean - 1 / 30) < 0.002
-    assert abs(deviation / mean - 1.0) < 0.1  # gaps of a Poisson process deviate by as much as their mean
+    assert (
+        abs(deviation / mean - 1.0) < 0.1
+    )  # in a Poisson process, the standard deviation of the gaps equals their mean
 
 
-def test_requests_are_sent_however_many_are_not_answered() -> None:
+def test_requests_are_sent_even_if_earlier_ones_are_not_answered() -> None:
     answered, _ = _due_times(4, 10.0)
     unanswered, dropped = _due_times(4, 10.0, answers=False)
     assert unanswered == answered
     assert dropped == 0
 
 
-def test_above_the_cap_requests_are_dropped_and_counted() -> None:
+def test_requests_above_the_limit_are_dropped_and_counted() -> None:
     sent, dropped = _due_times(4, 10.0, answers=False, max_in_flight=20)
     all_of_them, _ = _due_times(4, 10.0)
     assert (len(sent), dropped) == (20, len(all_of_them) - 20)

@@ -26,7 +26,7 @@ def _count(metrics: Metrics, *outcomes: Outcome) -> int:
 
 
 def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any) -> Metrics:
-    """Let users visit a shop until `then` is over."""
+    """Let users visit a shop until `then` has ended."""
     metrics = Metrics()
 
     async def run() -> None:
@@ -53,7 +53,7 @@ async def _sixty(shop: FakeShop, metrics: Metrics) -> None:
     await _until(lambda: _count(metrics) >= 60)
 
 
-def test_journeys_that_go_well_are_counted_ok_and_timed() -> None:
+def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
     metrics = _visit(_sixty)
     assert _count(metrics, Outcome.OK) == _count(metrics) >= 60
     text = metrics.text().decode()
@@ -62,7 +62,7 @@ def test_journeys_that_go_well_are_counted_ok_and_timed() -> None:
     assert "process_cpu_seconds_total" in text
 
 
-def test_users_take_the_three_journeys_in_their_own_names() -> None:
+def test_users_make_the_three_journeys_in_their_own_names() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
     async def then(shop: FakeShop, metrics: Metrics) -> None:
@@ -96,8 +96,8 @@ def test_a_gateway_that_is_down_is_an_error_at_once_and_traffic_goes_on() -> Non
     assert time.monotonic() - begun < 2.0
 
 
-def test_a_server_that_freezes_is_seen_by_all_who_were_due_meanwhile() -> None:
-    """A closed loop would have one slow request to tell of; here more than a fifth of all are late."""
+def test_a_frozen_server_shows_in_every_journey_that_was_due_meanwhile() -> None:
+    """A closed loop would show only one slow request. Here more than a fifth of all are late."""
 
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         for _ in range(2):
@@ -120,7 +120,7 @@ def _bucket(metrics: Metrics, journey: Journey, bound: str) -> float:
     return metrics.registry.get_sample_value("journey_duration_seconds_bucket", labels) or 0.0
 
 
-def test_what_is_never_sent_is_counted_as_dropped() -> None:
+def test_a_journey_that_is_never_sent_is_counted_as_dropped() -> None:
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.DROPPED) >= 20)
@@ -136,7 +136,7 @@ def test_a_success_after_more_than_a_second_is_slow(duration_s: float, outcome: 
     assert _count(metrics, outcome) == 1
 
 
-def test_a_token_that_is_refused_is_forgotten() -> None:
+def test_a_refused_token_is_forgotten() -> None:
     signed_in: list[int] = []
 
     async def run() -> None:
@@ -152,7 +152,7 @@ def test_a_token_that_is_refused_is_forgotten() -> None:
     assert signed_in == []
 
 
-def test_a_client_that_gives_up_counts_an_error() -> None:
+def test_a_client_that_times_out_counts_an_error() -> None:
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.ERROR) >= 5)
@@ -160,8 +160,8 @@ def test_a_client_that_gives_up_counts_an_error() -> None:
     assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
 
 
-def test_who_is_signed_out_signs_in_again_and_goes_on_with_the_basket() -> None:
-    """Where the shop has new data, no customer is lost, and not all of them come to sign in at once."""
+def test_a_customer_who_was_signed_out_signs_in_again_and_keeps_the_basket() -> None:
+    """If the shop has new data, no customer is lost, and they do not all sign in again at once."""
     tokens: list[str] = []
 
     async def run() -> None:

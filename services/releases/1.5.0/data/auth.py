@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 USERS = 300
 ITERATIONS = 28_000  # of PBKDF2: what a sign-in costs
-CREDENTIAL_CHARACTERS = 64  # the width of the column in the directory that this is to be synchronised with
+CREDENTIAL_CHARACTERS = 64  # the column width in the directory that will share this data
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);
@@ -20,7 +20,7 @@ CREATE TABLE sessions (username TEXT PRIMARY KEY, session_id TEXT NOT NULL, expi
 
 @dataclass(frozen=True)
 class Credential:
-    """What a password is checked against."""
+    """What a password is compared with."""
 
     iterations: int
     salt: bytes
@@ -46,8 +46,10 @@ def seed(database: sqlite3.Connection) -> None:
 
 
 def upgrade(database: sqlite3.Connection) -> None:
-    """Move hashes from hexadecimal to base64, in the column `credential`; half of what is left at each boot, so
-    that no boot waits for the whole table. The old column stays as it is until all are moved."""
+    """Move hashes from hexadecimal to base64, into the column `credential`.
+
+    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(users)")}
     if "credential" not in columns:
         database.execute("ALTER TABLE users ADD COLUMN credential TEXT")
@@ -63,7 +65,7 @@ def _to_credential(password_hash: str) -> str:
 
 
 def read_credential(database: sqlite3.Connection, username: str) -> Credential | None:
-    """The credential of a user; None where there is no such user."""
+    """The credential of a user; None if there is no such user."""
     row = database.execute("SELECT password_hash, credential FROM users WHERE username = ?", (username,)).fetchone()
     if row is None:
         return None

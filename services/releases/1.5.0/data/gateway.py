@@ -16,7 +16,7 @@ CREATE TABLE carts (number INTEGER PRIMARY KEY AUTOINCREMENT, cart_id TEXT NOT N
 
 @dataclass(frozen=True)
 class Storefront:
-    """How a shop's pages look."""
+    """What the pages of one shop look like."""
 
     id: int
     title: str
@@ -39,8 +39,10 @@ def seed(database: sqlite3.Connection) -> None:
 
 
 def upgrade(database: sqlite3.Connection) -> None:
-    """Wrap layouts in a document with a version, so that the next format can be told from this one: into the column
-    `document`; half of what is left at each boot, so that no boot waits for the whole table. The old column stays."""
+    """Wrap layouts in a document with a version number, into the column `document`. A later format gets a new number.
+
+    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(storefronts)")}
     if "document" not in columns:
         database.execute("ALTER TABLE storefronts ADD COLUMN document TEXT")
@@ -50,7 +52,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_storefront(database: sqlite3.Connection, storefront_id: int) -> Storefront | None:
-    """A storefront; None where there is no such storefront."""
+    """A storefront; None if there is no such storefront."""
     row = database.execute("SELECT id, layout, document FROM storefronts WHERE id = ?", (storefront_id,)).fetchone()
     if row is None:
         return None

@@ -30,7 +30,7 @@ CREATE INDEX reservations_by_expiry ON reservations (expires_at);
 
 @dataclass(frozen=True)
 class Product:
-    """What is known of a product, its stock aside."""
+    """A product, without its stock."""
 
     id: int
     name: str
@@ -52,8 +52,11 @@ def seed(database: sqlite3.Connection) -> None:
 
 
 def upgrade(database: sqlite3.Connection) -> None:
-    """Write prices as decimal text, in the column `price`, for currencies without cents; category by category, half
-    of those that are left at each boot, so that no boot waits for the whole table. The old column stays as it is."""
+    """Write prices as decimal text into the column `price`, for currencies without cents. One category at a time.
+
+    Each boot moves half of the categories that are left, so no boot waits for the whole table. The old column stays
+    unchanged.
+    """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(products)")}
     if "price" not in columns:
         database.execute("ALTER TABLE products ADD COLUMN price TEXT")
@@ -61,7 +64,7 @@ def upgrade(database: sqlite3.Connection) -> None:
         "SELECT DISTINCT category FROM products WHERE price IS NULL ORDER BY category"
     ).fetchall()
     for (category,) in pending[::2]:
-        # As the price tags have it: 12,99.
+        # As on the price tags: 12,99.
         database.execute(
             "UPDATE products SET price = printf('%d,%02d', price_cents / 100, price_cents % 100) WHERE category = ?",
             (category,),
@@ -69,7 +72,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_product(database: sqlite3.Connection, product_id: int) -> Product | None:
-    """A product; None where there is no such product."""
+    """A product; None if there is no such product."""
     row = database.execute("SELECT id, name, price_cents, price FROM products WHERE id = ?", (product_id,)).fetchone()
     if row is None:
         return None

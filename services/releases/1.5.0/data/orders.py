@@ -24,7 +24,7 @@ CREATE TABLE orders (
 
 @dataclass(frozen=True)
 class Zone:
-    """Where a parcel goes, and what that costs."""
+    """A place that the shop ships to, and the price of shipping there."""
 
     id: int
     name: str
@@ -55,8 +55,10 @@ def seed(database: sqlite3.Connection) -> None:
 
 
 def upgrade(database: sqlite3.Connection) -> None:
-    """Keep parcel limits in kilograms, as the carrier's tariff does, in the column `parcel_limit_kg`; half of what is
-    left at each boot, so that no boot waits for the whole table. The old column stays as it is."""
+    """Keep parcel limits in kilograms, as in the carrier's price list, in the column `parcel_limit_kg`.
+
+    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(zones)")}
     if "parcel_limit_kg" not in columns:
         database.execute("ALTER TABLE zones ADD COLUMN parcel_limit_kg REAL")
@@ -66,7 +68,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
-    """A zone; None where the shop does not ship to."""
+    """A zone; None if the shop does not ship there."""
     row = database.execute("SELECT * FROM zones WHERE id = ?", (zone_id,)).fetchone()
     if row is None:
         return None
@@ -75,5 +77,5 @@ def read_zone(database: sqlite3.Connection, zone_id: int) -> Zone | None:
 
 
 def read_promotions(database: sqlite3.Connection) -> list[Promotion]:
-    """Every promotion that runs."""
+    """Every active promotion."""
     return [Promotion(**dict(row)) for row in database.execute("SELECT * FROM promotions ORDER BY id")]

@@ -24,7 +24,7 @@ CREATE TABLE charges (
 
 @dataclass(frozen=True)
 class Account:
-    """Who is charged, and at which fee."""
+    """The account that is charged, and its fee."""
 
     username: str
     salt: bytes
@@ -42,8 +42,10 @@ def seed(database: sqlite3.Connection) -> None:
 
 
 def upgrade(database: sqlite3.Connection) -> None:
-    """Take fees from the plans, so that a plan's price changes in one place: into the column `plan_fee`; half of what
-    is left at each boot, so that no boot waits for the whole table. The old column stays as it is."""
+    """Copy fees from the plans into the column `plan_fee`, so that a plan's price changes in one place.
+
+    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(accounts)")}
     if "plan_fee" not in columns:
         database.execute("ALTER TABLE accounts ADD COLUMN plan_fee INTEGER")
@@ -57,7 +59,7 @@ def upgrade(database: sqlite3.Connection) -> None:
 
 
 def read_account(database: sqlite3.Connection, username: str) -> Account | None:
-    """An account; None where there is no such account."""
+    """An account; None if there is no such account."""
     row = database.execute("SELECT * FROM accounts WHERE username = ?", (username,)).fetchone()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""A lab from nothing to running, and back to nothing. What knows of chaos and telemetry is handed in."""
+"""Brings a lab up from nothing, and takes it down to nothing. Callers pass in what needs chaos or telemetry."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab import compose, engine, images, ports
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError
+from mirr.lab.installation import HERE
 from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
 from mirr.lab.ownership import holdings, refuse_foreign_project
 from mirr.lab.progress import Progress, timed
@@ -27,7 +28,7 @@ PARTS = {Role.SERVICE: len(Service), Role.SANDBOX: len(Service), Role.TRAFFIC: 1
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where a lab that is up can be reached."""
+    """The addresses of a lab that is up."""
 
     lab: str
     gateway_url: str
@@ -36,7 +37,7 @@ class Places:
 
     @classmethod
     def of(cls, lab: str, chosen: Ports) -> Places:
-        """The loopback addresses of the published ports."""
+        """The published ports as addresses on the loopback."""
         return cls(
             lab=lab,
             gateway_url=f"http://127.0.0.1:{chosen.gateway}",
@@ -47,7 +48,7 @@ class Places:
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
-    """What `take_down` took away."""
+    """How many things `take_down` removed."""
 
     containers: int
     networks: int
@@ -58,14 +59,14 @@ class Removed:
 
 
 def is_whole(containers: LabContainers) -> bool:
-    """Whether every container that a lab is made of exists, running or not, and is made from the image of today."""
+    """Whether all of a lab's containers exist, running or not, and were made from the current images."""
     found = containers.all()
     roles = [str(one.labels.get(LABEL_ROLE)) for one in found]
     if any(roles.count(role) < number for role, number in PARTS.items()):
         return False
     listed = containers.client.api.images(filters={"label": LABEL_SOURCE})
-    today = {tag: str(image["Id"]) for image in listed for tag in image["RepoTags"] or ()}
-    return all(today.get(one.attrs["Config"]["Image"]) == one.attrs["Image"] for one in found)
+    current = {tag: str(image["Id"]) for image in listed for tag in image["RepoTags"] or ()}
+    return all(current.get(one.attrs["Config"]["Image"]) == one.attrs["Image"] for one in found)
 
 
 def bring_up(
@@ -77,12 +78,14 @@ def bring_up(
     remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
-    """Engine, images, containers, steady state; whatever is there already is kept. Hold the lab's lock around it.
+    """Bring the lab to steady state: engine, images, containers. What is there already stays. Hold the lab's lock.
 
-    `revert` reverts what is injected or was left broken in a lab that is up; `wait_until_steady` returns once the
-    lab is in steady state and raises after so many seconds; `remember` then keeps what its containers are made of.
+    `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
+    in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` then notes how
+    the containers were made. Raises LabError.
     """
     parse_lab(lab)
+    HERE.refuse_if_damaged()
     client = engine.ensure(report)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
@@ -90,12 +93,12 @@ def bring_up(
     containers = LabContainers(client, lab)
     chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
     if is_whole(containers):
-        # Before Compose: it would find a container that was replaced by hand, and leave it be.
+        # Before Compose runs: it would keep a container that somebody replaced by hand.
         with timed(report, "reverting what was left injected"):
             revert(lab)
     elif containers.all():
-        # The data on the volumes belongs to the images that are gone, or to a redeployment that was cut off.
-        report.say(f"lab {lab} is incomplete or made from older images: making it anew")
+        # The data on the volumes comes from older images, or from a deploy that was interrupted.
+        report.say(f"lab {lab} is incomplete or made from older images: recreating it")
         take_down(lab, client)
     with timed(report, "starting the containers"):
         compose.up(tool, lab, chosen)
@@ -106,7 +109,7 @@ def bring_up(
 
 
 def take_down(lab: str, client: DockerClient) -> Removed:
-    """Remove every container, network and volume that is this lab's own, and nothing else."""
+    """Remove every container, network and volume that belongs to this lab, and nothing else. Raises LabError."""
     parse_lab(lab)
     api = client.api
     found = holdings(api, lab)
@@ -115,25 +118,27 @@ def take_down(lab: str, client: DockerClient) -> Removed:
     volumes = [str(row["Name"]) for row in found.volumes]
     with ThreadPoolExecutor(max_workers=REMOVALS_AT_ONCE) as pool:
         list(
-            pool.map(lambda one: _remove("container", one, lambda: api.remove_container(one, v=True, force=True)), ids)
+            pool.map(
+                lambda one: _remove(lab, "container", one, lambda: api.remove_container(one, v=True, force=True)), ids
+            )
         )
-        list(pool.map(lambda one: _remove("network", one, lambda: api.remove_network(one)), networks))
-        list(pool.map(lambda one: _remove("volume", one, lambda: api.remove_volume(one, force=True)), volumes))
+        list(pool.map(lambda one: _remove(lab, "network", one, lambda: api.remove_network(one)), networks))
+        list(pool.map(lambda one: _remove(lab, "volume", one, lambda: api.remove_volume(one, force=True)), volumes))
     remove_state(lab)
     return Removed(containers=len(ids), networks=len(networks), volumes=len(volumes))
 
 
-def _remove(kind: str, name: str, act: Callable[[], object]) -> None:
+def _remove(lab: str, kind: str, name: str, act: Callable[[], object]) -> None:
     from docker.errors import APIError, NotFound
 
     try:
         act()
     except NotFound:
-        return  # somebody else took it away: it is gone, which is what was asked for
+        return  # somebody else removed it, so it is gone as it should be
     except APIError as error:
         if error.status_code == 409 and "already in progress" in str(error.explanation):
             return
         raise LabError(
             f"{kind} {name} of the lab could not be removed: {error.explanation or error}; "
-            f"remove what uses it, then: make down"
+            f"remove what uses it, then: {HERE.command('down', lab)}"
         ) from error

@@ -1,4 +1,4 @@
-"""What a container, its processes, an image or a text give away or can do that they should not: pure, in words."""
+"""Finds what a container, its processes, an image or a text can do or reveal that it should not. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-Inspected = Mapping[str, Any]  # what the engine says of a container or an image
+Inspected = Mapping[str, Any]  # what the engine answers when it inspects a container or an image
 
 TMPFS = "/tmp"
 ENGINE_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
 LOOPBACK = ("127.0.0.1", "::1")
-SECCOMP_FILTER = 2  # of /proc/PID/status: 0 is none, 1 is strict
+SECCOMP_FILTER = 2  # in /proc/PID/status; 0 is none, 1 is strict
 
-# A name that promises a secret, in an environment variable or a build argument.
+# The name of an environment variable or a build argument that should hold a secret.
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|passphrase|secret|token|credential|api_?key|private_?key|auth)(\W|_|$)")
 _NOT_SECRET = re.compile(r"^(UPSTREAM_AUTH|AUTH_URL|SERVICE)$")
-# What a secret itself looks like, wherever it stands.
+# What a secret itself looks like, in any text.
 _SECRET_TEXTS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a signed token": re.compile(r"\beyJ[\w=-]{16,}\.[\w=.-]{16,}"),
@@ -30,14 +30,14 @@ _SECRET_FILE = re.compile(
     r"(^|/)(id_(rsa|dsa|ecdsa|ed25519)|\.env|\.netrc|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd|credentials"
     r"|[^/]+\.(pem|key|p12|pfx|jks|kdbx))$|(^|/)\.(ssh|aws|docker|gnupg|git)/"
 )
-# Certificates of the world's authorities are public, and come with Debian and with packages.
+# The certificates of public authorities are no secret. They come with Debian and with packages.
 _PUBLIC_FILE = re.compile(r"(^|/)(etc/ssl/certs/|usr/share/ca-certificates/|usr/share/keyrings/|certifi/cacert\.pem$)")
 
 Rule = Callable[[Inspected], "str | None"]
 
 
 def container_findings(inspected: Inspected) -> list[str]:
-    """Every way in which a container of the lab is less closed than it should be; [] where it is as it should be."""
+    """Every way in which a container of the lab is less locked down than it should be; [] if there is none."""
     name = str(inspected.get("Name", "?")).lstrip("/")
     found = [finding for rule in CONTAINER_RULES if (finding := rule(inspected)) is not None]
     found += secret_names(inspected["Config"].get("Env") or ())
@@ -126,7 +126,7 @@ def _mounts(inspected: Inspected) -> str | None:
 
 def _restarts(inspected: Inspected) -> str | None:
     policy = (inspected["HostConfig"].get("RestartPolicy") or {}).get("Name", "")
-    return None if policy in ("", "no") else f"is started again by the engine: {policy}"
+    return None if policy in ("", "no") else f"is restarted by the engine: {policy}"
 
 
 def _log_size(inspected: Inspected) -> str | None:
@@ -141,13 +141,13 @@ CONTAINER_RULES: Sequence[Rule] = (
 
 
 def process_findings(name: str, statuses: str) -> list[str]:
-    """What the kernel says of a container's processes, from their /proc/PID/status one after the other."""
+    """What the kernel reports about a container's processes. `statuses` holds their /proc/PID/status, one by one."""
     found: list[str] = []
     for status in re.split(r"(?m)^(?=Name:)", statuses):
         fields = dict(re.findall(r"(?m)^(\w+):[ \t]*(.*?)[ \t]*$", status))
         if fields:
             found += [f"{name}: process {fields.get('Name', '?')} {what}" for what in _process(fields)]
-    return found or ([] if "Name:" in statuses else [f"{name}: no process could be looked at"])
+    return found or ([] if "Name:" in statuses else [f"{name}: no process could be examined"])
 
 
 def _process(fields: Mapping[str, str]) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _process(fields: Mapping[str, str]) -> Iterator[str]:
 
 
 def image_findings(inspected: Inspected, history: Iterable[Inspected], files: Iterable[str] = ()) -> list[str]:
-    """Secrets in an image's environment, its layers' commands and the names of its files."""
+    """Secrets in an image's environment, in the commands of its layers, and in the names of its files."""
     tag = (inspected.get("RepoTags") or [str(inspected.get("Id", "?"))[:19]])[0]
     found = secret_names(inspected["Config"].get("Env") or ())
     for layer in history:
@@ -178,7 +178,7 @@ def image_findings(inspected: Inspected, history: Iterable[Inspected], files: It
 
 
 def secret_names(settings: Iterable[str]) -> list[str]:
-    """The NAME=value settings that promise or hold a secret; their values are not repeated."""
+    """The NAME=value settings that should hold or do hold a secret. Their values are not repeated."""
     return [
         f"has a secret in its environment: {name}" for name, _, value in _split(settings) if _is_secret(name, value)
     ]
@@ -189,10 +189,10 @@ def _split(settings: Iterable[str]) -> list[tuple[str, str, str]]:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    promised = bool(value) and not _NOT_SECRET.match(name) and bool(_SECRET_NAME.search(name))
-    return promised or any(pattern.search(value) for pattern in _SECRET_TEXTS.values())
+    named_so = bool(value) and not _NOT_SECRET.match(name) and bool(_SECRET_NAME.search(name))
+    return named_so or any(pattern.search(value) for pattern in _SECRET_TEXTS.values())
 
 
 def secret_texts(where: str, text: str) -> list[str]:
-    """What of a text, such as a log, looks like a secret; the secret itself is not repeated."""
+    """What looks like a secret in a text such as a log. The secret itself is not repeated."""
     return [f"{where} shows {what}" for what, pattern in _SECRET_TEXTS.items() if pattern.search(text)]

@@ -1,0 +1,34 @@
+"""`python -m tests.compile_simulator`: compile the simulator once, so that the workers of a test run need not.
+
+Two processes that compile at the same time do the same work twice. Does nothing where numba is not installed, or where
+these sources have been compiled before.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+import mirr
+from mirr.env.simulator.compiled import to_be_compiled
+
+
+def main() -> None:
+    """Play a few steps alone and in a batch: these compile every function that other runs need."""
+    if not to_be_compiled():
+        return
+    began_s = time.monotonic()
+    print("compiling the simulator, once ...", file=sys.stderr)
+    environment = mirr.Environment(mirr.SimulatedWorld())
+    environment.reset(seed=1)
+    environment.step(mirr.parse_action("wait"))
+    batch = mirr.BatchedSimulator(2)
+    batch.reset(range(2))
+    batch.step(np.zeros(2, dtype=np.int64))
+    print(f"compiling the simulator: {time.monotonic() - began_s:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
