@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.vocabulary import CALLS, Feature, Service
 
-DEEPEST_FIRST = (Service.PAYMENTS, Service.INVENTORY, Service.AUTH, Service.ORDERS, Service.GATEWAY)
+
+def _height(service: Service) -> int:
+    """The longest chain of calls below a service: 0 where it calls nobody."""
+    return max((1 + _height(upstream) for upstream in CALLS[service]), default=0)
+
+
+DEEPEST_FIRST = tuple(sorted(Service, key=lambda service: (_height(service), -SERVICE_ROW[service])))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,4 @@
-"""Puts the parts that work on one lab together: engine, containers, chaos, telemetry. One place, so that every
-command stands on the same ones."""
+"""Puts together the parts that work on one lab: engine, containers, chaos, telemetry. Every command uses these."""
 
 from __future__ import annotations
 
@@ -42,13 +41,13 @@ class Parts:
 
 
 def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
-    """The parts for a lab that is up; `limits` are to what may be broken at once.
+    """The parts for a lab that is up. `limits` says how much may be broken at once.
 
     Raises LabError where no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
-    # After the lab was found: one that is not there is to leave no traces.
+    # Only now that the lab was found: a lab that is not there must not get a folder.
     folder = state_dir(lab)
     journal = Journal(folder)
     fleet = DockerFleet(client.api, lab, journal)
@@ -63,7 +62,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
 
     telemetry = Telemetry(PrometheusReader(prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores)
     campaigns = HttpCampaigns(traffic_url, requests.Session())
-    # A session of its own: the heartbeat's thread and the caller's would share connections otherwise.
+    # It has a session of its own, because two threads must not share connections.
     lease = LeaseFile(folder, uuid.uuid4().hex[:12])
     heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()), lease=lease)
     chaos = Chaos(
@@ -79,8 +78,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
 
 
 def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
-    """What puts the lab back, from whatever is left of it; an engine that takes longer than `answer_s` for an answer
-    is one that does not answer. Raises LabError."""
+    """The reverter of the lab, whatever is left of it. `answer_s` is for each answer of the engine. Raises LabError."""
     return open_reverter(connect(answer_s=answer_s), lab)
 
 

@@ -1,4 +1,4 @@
-"""Measures a lab that is up: how long a reset takes, what a step costs beyond its time, memory and CPU."""
+"""Measures a lab that is up: the time of a reset, what a step takes beyond its length, memory and CPU."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mirr.lab.containers import LabContainers
 
 @dataclass(frozen=True, kw_only=True)
 class LabFigures:
-    """What `mirr bench` prints of a lab."""
+    """What `mirr bench` prints about a lab."""
 
-    reset_s: list[float]  # one for each fault reset from
+    reset_s: list[float]  # one for each fault
     step_overhead_s: list[float]  # one for each step
     memory_mb: float
     cpu_cores: float
@@ -47,10 +47,10 @@ def measure_lab(
     say: Callable[[str], None] = lambda text: None,
     now: Callable[[], float] = time.monotonic,
 ) -> LabFigures:
-    """Break the lab in each way, let a few steps pass, and time the way back to steady state."""
+    """Inject each fault, let a few steps pass, and measure the time of the restore."""
     key = 0  # containers draw nothing from it
     world.restore(key)
-    memory_mb, cpu_cores = footprint(containers)
+    memory_mb, cpu_cores = resources(containers)
     reset_s, overhead_s = [], []
     for fault in faults:
         world.inject(fault)
@@ -66,8 +66,8 @@ def measure_lab(
     return LabFigures(reset_s=reset_s, step_overhead_s=overhead_s, memory_mb=memory_mb, cpu_cores=cpu_cores)
 
 
-def footprint(containers: LabContainers, *, seconds: float = 10.0) -> tuple[float, float]:
-    """Memory in MB and CPU in cores of all the lab's containers, the CPU over at least `seconds`."""
+def resources(containers: LabContainers, *, seconds: float = 10.0) -> tuple[float, float]:
+    """Memory in MB and CPU in cores of all containers of the lab. The CPU is measured over at least `seconds`."""
     running = [container for container in containers.all() if container.status == "running"]
 
     def stats(container: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def footprint(containers: LabContainers, *, seconds: float = 10.0) -> tuple[floa
 
     with ThreadPoolExecutor(max_workers=len(running)) as pool:
         first = list(pool.map(stats, running))
-        # The interval between two readings is what is being measured, not something to wait for.
+        # This is not a wait for a condition: the interval itself is measured.
         time.sleep(seconds)
         last = list(pool.map(stats, running))
     memory_b = sum(_memory_bytes(row["memory_stats"]) for row in last)
@@ -88,6 +88,6 @@ def footprint(containers: LabContainers, *, seconds: float = 10.0) -> tuple[floa
 
 
 def _memory_bytes(stats: dict[str, Any]) -> int:
-    """Usage without the page cache that the kernel would give back, as `docker stats` counts it."""
+    """Memory in use without the page cache, which the kernel can free. `docker stats` counts it so too."""
     detail = stats.get("stats", {})
     return int(stats["usage"]) - int(detail.get("total_inactive_file", detail.get("inactive_file", 0)))

@@ -10,17 +10,17 @@ from mirr.chaos.errors import FleetError
 from mirr.chaos.load import Load
 from mirr.env.vocabulary import Service
 
-SETTLING_S = 0.5  # what was queued when a crowd went home is served by then
+SETTLING_S = 0.5  # by then, the service has served what was queued when a crowd left
 
 
 class LoadMeter:
-    """A chaos.load.Meter on telemetry; waits until there is something to measure."""
+    """A chaos.load.Meter on telemetry. It waits until there is something to measure."""
 
     def __init__(
         self,
         telemetry: Telemetry,
         *,
-        calm_since: Callable[[], float] = lambda: 0.0,  # Unix time; before it, another fault was to be measured too
+        calm_since: Callable[[], float] = lambda: 0.0,  # Unix time; what was measured before it shows another fault
         timeout_s: float = 10.0,
         poll_s: float = 0.2,
         now: Callable[[], float] = time.monotonic,
@@ -34,8 +34,9 @@ class LoadMeter:
         self._sleep = sleep
 
     def so_far(self, service: Service) -> Load:
-        """The load over the last minute, or as much of it as the process has run and nothing was broken. Raises
-        FleetError."""
+        """The load over the last minute, without the time before the process ran or while something was broken.
+
+        Raises FleetError."""
         deadline = self._now() + self._timeout_s
         calm_since = self._calm_since() + SETTLING_S
         while (load := self._telemetry.load(service, since=calm_since)) is None:
@@ -45,8 +46,8 @@ class LoadMeter:
         return load
 
     def last(self, service: Service, seconds: float) -> Load:
-        """The load over the last `seconds`, or longer until now where a scrape or two is missing: a service that is
-        all but overloaded may not answer each. Raises FleetError."""
+        """The load over the last `seconds`, or over a longer time where scrapes are missing. A service that is nearly
+        overloaded may not answer each one. Raises FleetError."""
         began = self._now()
         while (load := self._telemetry.load(service, seconds + (waited_s := self._now() - began))) is None:
             if waited_s > self._timeout_s:
@@ -55,5 +56,5 @@ class LoadMeter:
         return load
 
     def glance(self, service: Service, seconds: float) -> Load | None:
-        """The load over the last `seconds`, or None where it cannot be told just now: it waits for nothing."""
+        """The load over the last `seconds`, or None where it cannot be measured now. Does not wait."""
         return self._telemetry.load(service, seconds)

@@ -11,7 +11,7 @@ import requests
 from mirr.env.world import WorldError
 
 TRAFFIC = "traffic"
-"""The name under which the load generator's samples are filed, beside the services' names."""
+"""The name of the load generator's samples, beside the names of the services."""
 
 _METRICS = (
     "up",
@@ -40,7 +40,7 @@ class Sample:
     values: dict[str, dict[Labels, float]] = field(default_factory=dict)  # metric → labels → value
 
     def single(self, metric: str) -> float:
-        """The value of a metric that has one series; NaN where it was not scraped."""
+        """The value of a metric that has one series. NaN where it was not scraped."""
         series = self.values.get(metric, {})
         return next(iter(series.values())) if series else float("nan")
 
@@ -84,7 +84,7 @@ def _by_scrape(result: list[dict[str, Any]]) -> dict[str, list[Sample]]:
             if name == "up":
                 ups.setdefault(target, {})[at] = value == "1"
             else:
-                # All samples of one scrape carry the scrape's time, to the millisecond.
+                # All samples of one scrape have the same time, to the millisecond.
                 values.setdefault((target, at), {}).setdefault(name, {})[own] = float(value)
     return {
         target: [Sample(at, up, values.get((target, at), {})) for at, up in sorted(scrapes.items())]

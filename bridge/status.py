@@ -1,4 +1,4 @@
-"""How a lab stands, for a person who asks."""
+"""The state of a lab, for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHAR
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How a lab stands."""
+    """The state of a lab."""
 
     lab: str
     snapshot: Snapshot
@@ -27,7 +27,7 @@ class Status:
 
     @property
     def problems(self) -> list[str]:
-        """What is not as it should be; empty in steady state."""
+        """The objectives that are missed, as texts. There are none in steady state."""
         return breaches(self.snapshot)
 
     def to_json(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Status:
         }
 
     def service_fields(self, service: Service) -> dict[str, Any]:
-        """One service's row of `to_json`; null where nothing could be measured."""
+        """One service's row of `to_json`. A value that could not be measured is None."""
         row = self.snapshot.features[SERVICE_ROW[service]]
         fields: dict[str, Any] = {
             "up": bool(row[FEATURE_COLUMN[Feature.UP]] == 1.0),
@@ -59,7 +59,7 @@ class Status:
 
 
 def status(lab: str, *, telemetry: Telemetry, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
-    """How the lab stood over the last `window_s`."""
+    """The state of the lab over the last `window_s`."""
     states = {service: fleet.state(service) for service in Service}
     return Status(
         lab=lab,

@@ -1,4 +1,4 @@
-"""From raw counters to what a World observes: the difference between two scrapes, no smoothing.
+"""Turns raw counters into what a World observes: the difference between two scrapes, without smoothing.
 
 `rate()` over fewer than four scrapes smears, so each window is the difference between its first and its last scrape.
 A counter that fell means a new process; a target that is down is missing, not zero.
@@ -21,7 +21,7 @@ from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
 _BOOT_S = 2.5  # of a process's life, not counted as load
-_LOAD_WINDOW_S = 1.4  # the least that tells a load: four scrapes, one of them late
+_LOAD_WINDOW_S = 1.4  # the shortest time that shows a load: four scrapes, one of them late
 
 
 class Reader(Protocol):
@@ -36,7 +36,7 @@ class Window:
     """Where the last observation ended: per target, the last good scrape."""
 
     ends: dict[str, Sample] = field(default_factory=dict)
-    sound: set[Service] = field(default_factory=set)  # run another release, and are none the worse for it
+    sound: set[Service] = field(default_factory=set)  # services that run another release with nothing wrong in it
 
 
 class Measures(Protocol):
@@ -46,7 +46,7 @@ class Measures(Protocol):
         """A window that begins now."""
 
     def measure(self, window: Window) -> Snapshot:
-        """Everything since `window` began; it begins anew then."""
+        """Everything since `window` began. The window then begins again, from now."""
 
     def last(self, seconds: float) -> Snapshot:
         """The last `seconds`."""
@@ -69,7 +69,7 @@ class Telemetry:
         return Window(ends)
 
     def measure(self, window: Window) -> Snapshot:
-        """Everything since `window` was opened or last measured, and moves its beginning to now."""
+        """Everything since `window` was opened or last measured. Its beginning then moves to now."""
         recent = self._reader.samples(_LOOKBACK_S)
         latest = {target: samples[-1] for target, samples in recent.items()}
         snapshot = self._snapshot(window.ends, latest, window.sound)
@@ -79,7 +79,7 @@ class Telemetry:
     def last(self, seconds: float) -> Snapshot:
         """The last `seconds`, measured without a window. Needs the scrapes to reach back that far."""
         first, latest = {}, {}
-        # A scrape more than asked for, so that the first one lies at or before the window's beginning.
+        # One scrape more, so that the first one is not after the beginning of the window.
         for target, samples in self._reader.samples(seconds + 0.6).items():
             latest[target] = samples[-1]
             good = [sample for sample in samples if sample.up]
@@ -88,8 +88,8 @@ class Telemetry:
         return self._snapshot(first, latest)
 
     def load(self, service: Service, seconds: float = 60.0, *, since: float = 0.0) -> Load | None:
-        """What the service's process did, boot left out, over at most the last `seconds` and not before the Unix time
-        `since`; None where that is too short to tell."""
+        """What the service's process did over the last `seconds`, without its boot and what was before the Unix time
+        `since`. None where that is too short to measure."""
         scrapes = self._reader.samples(seconds).get(service, [])
         samples = [sample for sample in scrapes if sample.up and sample.at >= since]
         if samples:
@@ -151,7 +151,7 @@ def _same_process(first: Sample | None, last: Sample) -> bool:
 
 
 def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, float]:
-    """How much each series of a counter grew; from zero where the process is a new one."""
+    """By how much each series of a counter grew. A new process began at zero."""
     before = first.values.get(metric, {}) if first is not None and _same_process(first, last) else {}
     grown = {}
     for labels, value in last.values.get(metric, {}).items():
@@ -189,8 +189,9 @@ def _features(first: Sample | None, last: Sample) -> list[float]:
 
 
 def quantile(q: float, buckets: dict[Labels, float]) -> float:
-    """The q-quantile of cumulative histogram buckets (label `le`), summed over all other labels and interpolated
-    within its bucket as Prometheus's histogram_quantile does; 0 where nothing was counted."""
+    """The q-quantile of cumulative histogram buckets (label `le`), summed over all other labels.
+
+    It is interpolated within its bucket, as histogram_quantile of Prometheus does. 0 where nothing was counted."""
     counts: dict[float, float] = {}
     for labels, count in buckets.items():
         bound = float(dict(labels)["le"])

@@ -1,4 +1,4 @@
-"""Breaks services of one lab from the outside, and puts everything back: blast radius, journal, leases."""
+"""Injects faults into the services of one lab from outside, and reverts them: blast radius, journal, leases."""
 
 if __name__ != "mirr.chaos":  # in a checkout, this folder could also be found under its bare name
     raise ImportError(f"{__name__} is a part of mirr: import mirr.chaos")

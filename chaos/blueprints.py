@@ -1,4 +1,4 @@
-"""Blueprints: what a container is made of, as the engine tells it, and how to make another one from that."""
+"""Blueprints: what a container is made of, as the engine reports it, and how to create another one from that."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ UPDATES: Mapping[str, str] = {
     "MemorySwap": "memswap_limit",
     "RestartPolicy": "restart_policy",
 }
-"""What `docker update` can change: its name in a blueprint → docker-py's argument."""
+"""What `docker update` can change: the name in a blueprint → the argument of docker-py."""
 
-_REMADE_FOR = ("NanoCpus", "PidsLimit")  # what it can change, too, and docker-py cannot change back
+_REMADE_FOR = ("NanoCpus", "PidsLimit")  # `docker update` can change these too, but docker-py cannot
 
 
 def drifted(made: Blueprint | None, host: Mapping[str, Any], *, quota_too: bool) -> tuple[str, ...]:
@@ -43,21 +43,22 @@ def drifted(made: Blueprint | None, host: Mapping[str, Any], *, quota_too: bool)
 
 
 def updates_back(made: Blueprint, fields: tuple[str, ...]) -> dict[str, Any] | None:
-    """The arguments of an update that brings `fields` back; None where no update can: an engine takes zero for
-    "leave it as it is"."""
+    """The arguments of an update that sets `fields` as they were made. None where no update can do it: an engine takes
+    zero as "do not change"."""
     if not all(field in UPDATES and made["HostConfig"].get(field) for field in fields):
         return None
     wanted = {field for field in fields if field in UPDATES}
     if wanted & {"Memory", "MemorySwap"}:
-        wanted |= {"Memory", "MemorySwap"}  # the one must not exceed the other, not even in between
+        wanted |= {"Memory", "MemorySwap"}  # the first must never exceed the second, so both are set at once
     return {UPDATES[field]: made["HostConfig"][field] for field in wanted if made["HostConfig"].get(field)}
 
 
 def of_release(
     standing: Blueprint, made: Blueprint, release: str, *, previous: str | None, fresh: bool, sandbox: str
 ) -> Blueprint:
-    """What creates a service's container of `release` in the sandbox of that id: a `fresh` one as it was `made`, else
-    one as it is `standing`, marked as redeployed."""
+    """The configuration that creates a service's container of `release` in the sandbox of that id.
+
+    A `fresh` one is as it was `made`. Another one is as it is `standing`, and marked as redeployed."""
     source = made if fresh else standing
     config = {key: value for key, value in source["Config"].items() if key not in _OWN_NETWORK_KEYS}
     config["Image"] = f"{config['Image'].rpartition(':')[0]}:{release}"
@@ -74,10 +75,10 @@ def of_release(
 
 
 def of_part(made: Blueprint) -> Blueprint:
-    """What creates a container with a network of its own anew."""
+    """The configuration that creates a container with a network of its own again."""
     endpoints = {}
     for network, joined in made.get("NetworkSettings", {}).get("Networks", {}).items():
-        # The engine adds the container's short id by itself, and that was another one's.
+        # The engine adds the short id of the new container by itself. The old id has to go.
         own_id = made["Config"].get("Hostname")
         aliases = [alias for alias in joined.get("Aliases") or [] if alias != own_id]
         endpoints[network] = {"Aliases": aliases}

@@ -1,4 +1,4 @@
-"""Campaigns of the load generator: faults made of traffic, each on a lease that must be renewed."""
+"""Campaigns of the load generator: extra traffic that is a fault, each on a lease that must be renewed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class CampaignRequest:
 
     @property
     def id(self) -> str:
-        """What the load generator knows it by."""
+        """The name by which the load generator knows it."""
         return campaign_id(self.kind, self.service)
 
 
 def campaign_id(kind: str, service: Service) -> str:
-    """One campaign of a kind a service."""
+    """The id of a campaign. A service has one campaign of each kind at most."""
     return f"{kind}-{service}".replace("_", "-")
 
 
@@ -41,7 +41,7 @@ class Campaigns(Protocol):
         """Start the campaign, or change its rate if it runs; it ends `lease_s` from now unless renewed."""
 
     def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
-        """Prolong the lease; False where the campaign is gone."""
+        """Renew the lease. False where the campaign is gone."""
 
     def stop(self, campaign_id: str) -> None:
         """End the campaign of that id, if it runs."""
@@ -86,7 +86,7 @@ class HttpCampaigns:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         except requests.RequestException as error:
-            # Of a process that hangs, the kernel still takes connections: it is a timeout that tells.
+            # The kernel takes connections for a process that hangs, so only a timeout shows it.
             kind = CampaignError if isinstance(error, requests.Timeout) else GeneratorAway
             raise kind(
                 f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
@@ -99,11 +99,10 @@ class HttpCampaigns:
 
 
 class Heartbeat:
-    """Keeps what this process injected alive from a thread of its own: on disk for every fault, and at the load
-    generator for its campaigns.
+    """Renews the leases of what this process injected, from a thread of its own.
 
-    When the process dies, SIGKILL included, nobody renews: the campaigns end by themselves, and the reaper puts back
-    the rest.
+    The lease on disk is for every fault; the load generator has one for each campaign. When the process dies, even by
+    SIGKILL, nobody renews them. The campaigns then end by themselves, and the reaper reverts the rest.
     """
 
     def __init__(self, campaigns: Campaigns, *, lease_s: float = LEASE_S, lease: LeaseFile | None = None) -> None:
@@ -119,12 +118,12 @@ class Heartbeat:
 
     @property
     def holder(self) -> str | None:
-        """Whom the journal names as the one who renews; None where leases are not on disk."""
+        """The name under which the journal has this lease. None where leases are not on disk."""
         return self._lease.holder if self._lease is not None else None
 
     @property
     def lost(self) -> str | None:
-        """Why a lease could not be renewed, for the next verb to report; None where all is well."""
+        """Why a lease could not be renewed, for the next verb to report. None where all were renewed."""
         with self._lock:
             return next(iter(self._lost.values()), None)
 
@@ -136,20 +135,20 @@ class Heartbeat:
         self._start()
 
     def hold(self, campaign: CampaignRequest) -> None:
-        """Keep `campaign` alive from now on."""
+        """Renew the lease of `campaign` from now on."""
         with self._lock:
             self._held[campaign.id] = campaign
             self._lost.pop(campaign.id, None)
         self._start()
 
     def let_go(self, campaign_id: str) -> None:
-        """Renew that campaign no more."""
+        """Stop renewing that campaign."""
         with self._lock:
             self._held.pop(campaign_id, None)
             self._lost.pop(campaign_id, None)
 
     def release(self) -> None:
-        """Renew nothing any more."""
+        """Stop renewing everything."""
         self._watching = False
         with self._lock:
             self._held.clear()
@@ -190,7 +189,7 @@ class Heartbeat:
         except OSError as error:
             why = f"the lease could not be written: {error.strerror}"
         if not self._watching:
-            self._lease.drop()  # let go of in between
+            self._lease.drop()  # another thread released it in between
         self._note(_ON_DISK, why)
 
     def _renew(self, campaign: CampaignRequest) -> None:

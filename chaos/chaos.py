@@ -1,4 +1,4 @@
-"""Injects faults into one lab, and has everything put back."""
+"""Injects faults into one lab, ends them, and has them reverted."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Plan:
     container_id: str
     act: str
     lasts_s: float
-    revert: str  # how it is put back
+    revert: str  # what reverting would do
 
 
 class _Lasting(TypedDict):
-    """How long something lasts, as the journal is told."""
+    """How long something lasts, as the journal takes it."""
 
     lease_s: float
     holder: str | None
@@ -48,9 +48,9 @@ def _nothing() -> None:
 
 
 class Chaos:
-    """What breaks one lab. Not safe to share between threads; one holder of a lab at a time.
+    """Breaks one lab. Threads must not share it, and a lab has one holder at a time.
 
-    `watched` sees to it that a reaper lives (chaos/reaper.py), which reverts what outlives its time to live.
+    `watched` makes sure that a reaper runs (chaos/reaper.py), which reverts a fault when its lease is over.
     """
 
     def __init__(
@@ -87,9 +87,10 @@ class Chaos:
             self._sleep(wait_s)
 
     def begin(self, fault: Fault, *, lease_s: float | None = None) -> Iterator[float]:
-        """Break something in stages, without blocking: each value is how many seconds later it wants to be asked for
-        the next. Nothing happens before the first one is asked for. Where the fault was ended or put back meanwhile,
-        by whomever, the rest of it does not happen."""
+        """Inject a fault in stages, without blocking. Each value says in how many seconds to ask for the next one.
+
+        Nothing happens before the first value is asked for. If somebody ends or reverts the fault in between, the
+        remaining stages do not happen. Raises what `inject` raises."""
         inject = form_of(fault).inject
         with self._turn():
             self._limits.check(fault, self.open_faults())
@@ -107,7 +108,7 @@ class Chaos:
                 wait_s = next(rest, None)
 
     def plan(self, fault: Fault, *, lease_s: float) -> Plan:
-        """What `inject` would do; nothing is done. Raises Refused where it would be refused."""
+        """What `inject` would do. It does nothing. Raises Refused where `inject` would, and FleetError."""
         self._limits.check(fault, self.open_faults())
         state = self._fleet.state(fault.service)
         if state is None:
@@ -122,15 +123,16 @@ class Chaos:
         )
 
     def end(self, fault: Fault) -> None:
-        """The fault ends by itself, as incidents do. What it leaves behind is put back by `revert`. Raises FleetError
-        or CampaignError; the fault stays in the journal then."""
+        """Let the fault end by itself, without anybody's fix. `revert` removes what it leaves behind.
+
+        Raises FleetError or CampaignError; the fault then stays in the journal."""
         with self._turn():
             form_of(fault).end(self._tools(None), fault.service)
             self._mine.discard(fault)
             self._journal.ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
-        """A harmless deploy: the next release as it should have been. `revert` renews it like any deploy."""
+        """Make a harmless deploy: the next release, with nothing wrong in it. `revert` reverts it like any deploy."""
         with self._turn():
             self._fleet.remember()
             self._journal.deploying(service, SOUND_RELEASE, **self._lasting(None))
@@ -154,21 +156,21 @@ class Chaos:
         return f"{min(map(str, gone))} was reverted by somebody else" if gone else None
 
     def open_faults(self) -> list[Fault]:
-        """What is injected and not reverted, as the journal on disk has it."""
+        """The faults that are injected and not reverted, as the journal on disk has them."""
         return [entry.fault for entry in self._journal.open_faults()]
 
     def revert(self) -> list[str]:
-        """Put everything back to how the lab was made, as Reverter does. Raises NotReverted."""
+        """Revert everything, so that the lab is as it was made. Returns what was done, as texts. Raises NotReverted."""
         self._heartbeat.release()
         self._mine.clear()
         return self._reverter.revert()
 
     def restart(self, service: Service) -> None:
-        """A new process for a service that is in the way of steady state, e.g. one whose memory is full."""
+        """Give a service a new process, where it stands in the way of steady state, e.g. because its memory is full."""
         self._fleet.restart(service)
 
     def close(self) -> None:
-        """End the leases' thread; what is still injected ends with its lease."""
+        """Stop renewing leases. A fault that is still injected is reverted when its lease ends."""
         self._heartbeat.close()
 
     @contextmanager
@@ -186,7 +188,7 @@ class Chaos:
             yield
 
     def _lasting(self, lease_s: float | None) -> _Lasting:
-        """What the journal is told about how long something lasts; begins to renew where that is up to us."""
+        """How long something lasts, for the journal. Without `lease_s`, this process begins to renew the lease."""
         if lease_s is not None:
             return {"lease_s": lease_s, "holder": None}
         try:

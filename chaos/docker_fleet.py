@@ -1,7 +1,7 @@
 """A Fleet on a Docker engine.
 
-The blast radius ends here: a container is reached only where everything about it says that it is this lab's own
-(lab/ownership.py). Whatever else is on the engine is refused, whatever its name, id or label.
+The blast radius ends here. A container is touched only if everything about it says that it belongs to this lab
+(lab/ownership.py). Everything else on the engine is refused, whatever its name, id or label.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _PLACES = (*((Role.SERVICE, service) for service in Service), *_PARTS)
 
 
 class DockerFleet:
-    """`client` is a low-level docker-py APIClient; in `journal` is kept what a container is made of before it is
-    taken away, so that it can be made again from disk."""
+    """`client` is a low-level docker-py APIClient. `journal` keeps the blueprint of a container before it is removed,
+    so that it can be recreated from disk."""
 
     def __init__(self, client: Any, lab: str, journal: Journal) -> None:  # its stubs leave most methods untyped
         self._api = client
@@ -83,7 +83,7 @@ class DockerFleet:
         try:
             table = self._api.top(container, ps_args="-o pid,stat")
         except APIError:
-            return False  # it does not run, so nothing in it can be stopped
+            return False  # it does not run, so no process in it can hang
         return any(stat.startswith("T") for _, stat, *_ in table["Processes"] or ())
 
     def parts(self) -> list[Part]:
@@ -107,7 +107,7 @@ class DockerFleet:
         inspected = self._api.inspect_container(found[0]["Id"])
         state = inspected["State"]
         running, paused = bool(state["Running"]), bool(state["Paused"])
-        # A sandbox only sleeps: it holds its network stopped or not.
+        # The process of a sandbox only sleeps. It need not be looked into.
         looked_into = running and not paused and role is not Role.SANDBOX
         return Part(
             role=role,
@@ -134,7 +134,7 @@ class DockerFleet:
             try:
                 self._api.kill(self._container(service), signal=signal)
             except APIError as error:
-                if error.status_code != 409:  # 409: it is not running, which is what was asked for
+                if error.status_code != 409:  # 409: it is not running already
                     raise
 
         self._asked(f"send {service} {signal}", act)
@@ -163,7 +163,7 @@ class DockerFleet:
         fields = blueprints.drifted(made, host, quota_too=quota_too)
         updates = blueprints.updates_back(made, fields)
         if updates is None:
-            raise FleetError(f"no update brings back {', '.join(fields)}")
+            raise FleetError(f"no update can set {', '.join(fields)}")
         if updates:
             self._api.update_container(container, **updates)
 
@@ -198,7 +198,7 @@ class DockerFleet:
         self._api.start(created["Id"])
 
     def _remove(self, container: str) -> None:
-        with suppress(NotFound):  # somebody else took it away: it is gone, which is what was asked for
+        with suppress(NotFound):  # somebody else removed it already
             self._api.remove_container(container, force=True)
 
     def _recreate_volume(self, blueprint: Blueprint) -> None:
@@ -232,7 +232,7 @@ class DockerFleet:
             try:
                 self._update_back(container, self._known(name), host, quota_too=True)
             except (FleetError, APIError):
-                # No update brings them back, as where more memory is in use than there was: a new one has them.
+                # An update cannot set every limit, e.g. not a memory limit below what is in use. So recreate it.
                 self._remove(container)
                 container = None
         if container is None:
@@ -240,7 +240,7 @@ class DockerFleet:
             return
         if part.paused:
             self._api.unpause(container)
-        # A process that is stopped cannot be seen while its container is frozen.
+        # A process that hangs cannot be seen while its container is paused.
         if part.hung or (part.paused and self._hung(container)):
             self._api.restart(container, timeout=0)
         elif not part.running:
@@ -252,7 +252,7 @@ class DockerFleet:
         self._asked("look at the containers", lambda: self._remember_places(anew=False))
 
     def remember_anew(self) -> None:
-        """Keep what every container is made of, for a lab that is as it was made. Raises FleetError."""
+        """Keep the blueprint of every container again, for a lab that is as it was made. Raises FleetError."""
         self._asked("look at the containers", lambda: self._remember_places(anew=True))
 
     def _remember_places(self, *, anew: bool) -> None:
@@ -269,7 +269,7 @@ class DockerFleet:
             self._journal.remember_blueprint(name, standing)
 
     def _known(self, name: str) -> Blueprint:
-        """What the container of that Compose name is made of."""
+        """The blueprint of the container of that Compose name."""
         made = self._journal.recall_blueprint(name)
         if made is None:
             raise FleetError(

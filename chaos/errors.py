@@ -2,11 +2,11 @@
 
 ChaosError
 ├── FleetError      the engine did not do what was asked of a container
-│   └── NotReverted    something could not be put back; the rest was
+│   └── NotReverted    something could not be reverted; the rest was
 ├── CampaignError   the load generator did not do what was asked of it
-│   └── GeneratorAway   nobody listens there: it is not there, or still starting, and so has no campaigns
-├── JournalError    what is about to be done could not be written down, so it was not done
-└── Refused         it was not tried: too much is broken, or somebody else is at it
+│   └── GeneratorAway   nothing listens there: the generator is gone or still starting, so it has no campaigns
+├── JournalError    the journal could not be written, so nothing was done
+└── Refused         nothing was tried: too much is broken, or somebody else works on the lab
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 
 class ChaosError(Exception):
-    """A fault could not be injected or put back."""
+    """A fault could not be injected or reverted."""
 
 
 class FleetError(ChaosError):
@@ -23,7 +23,7 @@ class FleetError(ChaosError):
 
 
 class NotReverted(FleetError):
-    """Something could not be put back. The rest was: `done` says what, in words."""
+    """Something could not be reverted. Everything else was; `done` says what, as texts."""
 
     def __init__(self, problems: Sequence[str], done: Sequence[str]) -> None:
         different = list(dict.fromkeys(problems))
@@ -37,7 +37,7 @@ class CampaignError(ChaosError):
 
 
 class GeneratorAway(CampaignError):
-    """Nobody listens where the load generator should."""
+    """Nothing listens at the address of the load generator."""
 
 
 class JournalError(ChaosError):

@@ -1,4 +1,4 @@
-"""What injecting, reverting and mending need from an engine: the five services' containers, and what they stand on."""
+"""What injecting and reverting need from an engine: the containers of the services, and those that they depend on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mirr.lab.names import Role
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceState:
-    """How one service's container stands."""
+    """The state of one service's container."""
 
     running: bool
     oom_killed: bool
@@ -22,21 +22,21 @@ class ServiceState:
     steady_cpu_quota_us: int
     cpu_period_us: int
     memory_limit_bytes: int
-    strays: int = 0  # containers of the same service beside this one, left by a replacement that was cut off
+    strays: int = 0  # more containers of the same service, left by a replacement that was interrupted
     name: str = ""  # of the container
     container_id: str = ""
     paused: bool = False
     drifted: tuple[
         str, ...
-    ] = ()  # limits other than the CPU quota that are not as the lab was made, by the engine's name
+    ] = ()  # limits that differ from how the lab was made, by the engine's names, without the CPU quota
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One container that the services stand on: a sandbox, the load generator or Prometheus."""
+    """One container that the services depend on: a sandbox, the load generator or Prometheus."""
 
     role: Role
-    service: Service | None  # whose sandbox it is
+    service: Service | None  # the service whose sandbox it is; None for others
     name: str  # of the container
     container_id: str | None  # None where it was removed
     running: bool = True
@@ -53,16 +53,16 @@ class Part:
 
 
 class Fleet(Protocol):
-    """Narrow, so that a fake fits on a page. Every method raises FleetError where the engine does not do it."""
+    """The containers of one lab. It is narrow, so a fake fits on a page. Every method raises FleetError."""
 
     def state(self, service: Service) -> ServiceState | None:
-        """How the service stands, or None where it has no container."""
+        """The state of the service, or None where it has no container."""
 
     def hung(self, service: Service) -> bool:
         """Whether the service's process is stopped, as SIGSTOP does. Slower than `state`."""
 
     def parts(self) -> list[Part]:
-        """How everything else of the lab stands."""
+        """The state of every other container of the lab."""
 
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
         """Send the service's process a signal. Its container stays, also where the signal ends the process."""
@@ -71,22 +71,22 @@ class Fleet(Protocol):
         """End the process if it runs, and start it, without waiting until it is ready."""
 
     def unpause(self, service: Service) -> None:
-        """Let a paused container go on."""
+        """Unpause the service's container."""
 
     def resize(self, service: Service, cpu_quota_us: int) -> None:
         """Give the service another CPU quota, in microseconds a period, while it runs."""
 
     def reset_limits(self, service: Service) -> None:
-        """Give the service the limits back that it was made with, while it runs."""
+        """Give the service the limits that it was made with, while it runs."""
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
         """Replace the container by one of `release`, data kept; `previous` is what a rollback goes back to."""
 
     def recreate(self, service: Service, release: str) -> None:
-        """Replace the container by one of `release` with fresh data, and drop what stands beside it."""
+        """Replace the container by a new one of `release` with fresh data. Remove every other one of the service."""
 
     def mend(self, part: Part) -> None:
-        """Whatever `part` lacks: make it again, start it, let it go on, end and start it, give it its limits."""
+        """Do what `part` needs: recreate it, start it, unpause it, restart it, or set its limits."""
 
     def remember(self) -> None:
         """Keep what every container is made of, where that is not kept yet."""

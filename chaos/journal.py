@@ -1,4 +1,4 @@
-"""The journal: what is about to be done is on disk before it is done, so a killed run leaves a trace to revert from."""
+"""The journal of a lab. What is about to be done is on disk before it is done, so a killed run can be reverted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OpenFault:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAct:
-    """Anything done to a service that has to be put back: a fault, or a deploy that is none."""
+    """Something done to a service that has to be reverted: a fault, or a harmless deploy."""
 
     service: Service
     fault: Fault | None
@@ -37,7 +37,7 @@ class OpenAct:
 
 
 class Journal:
-    """An append-only file of JSON lines, each on disk before the call returns; and what containers are made of."""
+    """An append-only file of JSON lines, each on disk before the call returns. It keeps containers' blueprints too."""
 
     def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Journal:
     def deploying(
         self, service: Service, release: str, *, lease_s: float = MAX_LEASE_S, holder: str | None = None
     ) -> None:
-        """Write that `release` is about to be deployed to `service`, which is no fault but is put back all the same."""
+        """Write that `release` is about to be deployed to `service`, which is no fault but is reverted too."""
         self._append({"act": "deploy", "service": service.value, "release": release}, lease_s, holder)
 
     def ended(self, fault: Fault) -> None:
@@ -59,14 +59,14 @@ class Journal:
         self._append({"act": "ended", "fault": str(fault)})
 
     def over(self, act: OpenAct) -> None:
-        """Write that `act` has been put back."""
+        """Write that `act` has been reverted."""
         if act.fault is not None:
             self.ended(act.fault)
         else:
             self._append({"act": "undeployed", "service": act.service.value})
 
     def reverted(self) -> None:
-        """Write that everything has been put back. What came before is not needed any more."""
+        """Write that everything has been reverted. The lines before are not needed any more."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_suffix(".new")
@@ -78,23 +78,23 @@ class Journal:
             lease.unlink(missing_ok=True)
 
     def _forget(self) -> None:
-        """No journal says the same as one that ends with `reverted`, and needs no space on a full disk."""
+        """Delete the journal. That says the same as a line `reverted`, and needs no space on a full disk."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise JournalError(
-                f"everything was put back, but the journal at {self._path} still says otherwise: {error.strerror}; "
+                f"everything was reverted, but the journal at {self._path} still says otherwise: {error.strerror}; "
                 "next: make its folder writable, then mirr revert"
             ) from error
 
     def open_faults(self) -> list[OpenFault]:
-        """The faults injected since everything was last put back and not ended since, oldest first."""
+        """The faults that were injected since the last revert and have not ended, oldest first."""
         return [
             OpenFault(fault=act.fault, at=act.at, until=act.until) for act in self.open_acts() if act.fault is not None
         ]
 
     def open_acts(self) -> list[OpenAct]:
-        """All that was done since everything was last put back and is not over, oldest first."""
+        """Everything that was done since the last revert and is not over, oldest first."""
         found: list[OpenAct] = []
         for entry in self._entries():
             match entry.get("act"):
@@ -110,18 +110,18 @@ class Journal:
         return found
 
     def calm_since(self) -> float:
-        """The Unix time at which something was last put back or ended; what was measured before tells of that too."""
+        """The Unix time of the last revert or end of a fault. Measurements from before it still show that fault."""
         over = [entry for entry in self._entries() if entry.get("act") in ("reverted", "ended", "undeployed")]
         times = [at for entry in over if isinstance(at := entry.get("at"), int | float)]
         return max(times, default=0.0)
 
     def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
-        """The line as an act; None where it was written by another version and names nothing that we could revert."""
+        """The line as an act. None where another version wrote it and names something that we cannot revert."""
         try:
             fault = Fault.parse(entry["fault"]) if "fault" in entry else None
             service = parse_service(entry["service"]) if fault is None else fault.service
             at = float(entry["at"])
-            # The longest lease where none is written: nothing lasts for ever.
+            # Without a written lease, it has the longest one: nothing lasts for ever.
             until = float(entry.get("until", at + MAX_LEASE_S))
         except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
             return None
@@ -131,7 +131,7 @@ class Journal:
         return OpenAct(service=service, fault=fault, at=at, until=until)
 
     def remember_blueprint(self, name: str, blueprint: dict[str, Any]) -> None:
-        """Keep what the container of that Compose name is made of, so that it can be made again."""
+        """Keep what the container of that Compose name is made of, so that it can be recreated."""
         kept = {key: blueprint[key] for key in _BLUEPRINT_KEYS if key in blueprint}
         fresh = self.folder / f"{name}.json.new"
         try:
@@ -162,7 +162,7 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
-                # A line that was cut off by a full disk or a kill would swallow this one.
+                # A full disk or a kill may have cut the last line off. It must not swallow this one.
                 begun = b"" if self._ends_with_a_line() else b"\n"
                 file.write(begun + json.dumps(entry).encode() + b"\n")
                 file.flush()
@@ -190,15 +190,15 @@ class Journal:
             return []
         except OSError as error:
             raise JournalError(
-                f"the journal at {self._path} cannot be read: {error.strerror}; next: mirr revert, which then puts "
-                "everything back that could be broken"
+                f"the journal at {self._path} cannot be read: {error.strerror}; next: mirr revert, which then "
+                "reverts everything that could be broken"
             ) from error
         entries = []
         for line in lines:
             try:
                 entry = json.loads(line)
             except ValueError:
-                continue  # the last line of a run that was killed while it wrote, before it did what it was to say
+                continue  # the last line of a run that was killed while it wrote, before it did anything
             if isinstance(entry, dict):
                 entries.append(entry)
         return entries

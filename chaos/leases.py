@@ -1,4 +1,4 @@
-"""How long what a living process injected may last: a small file that it renews, and nobody else."""
+"""Leases: how long a fault lasts after its process died. Each is a small file that only that process renews."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 LEASE_S = 6.0
-"""How long a fault outlives the process that injected it; renewed three times as often."""
+"""How long a fault outlives the process that injected it. The lease is renewed three times in that time."""
 
 MAX_LEASE_S = 600.0
-"""The longest time to live that a person may give a fault; the load generator takes no longer one either."""
+"""The longest lease that a person may give a fault. The load generator accepts no longer one either."""
 
 
 class LeaseFile:
@@ -24,7 +24,7 @@ class LeaseFile:
         self._now = now
 
     def renew(self, lease_s: float) -> None:
-        """Everything of this holder's lasts `lease_s` from now on. Raises OSError."""
+        """Let everything of this holder last `lease_s` from now on. Raises OSError."""
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps({"until": self._now() + lease_s}))
         os.replace(fresh, self._path)
@@ -40,7 +40,7 @@ def lease_path(folder: Path, holder: str) -> Path:
 
 
 def leased_until(folder: Path, holder: str) -> float:
-    """The Unix time until which the holder's lease runs; long ago where it has none."""
+    """The Unix time at which the holder's lease ends. 0 where it has none."""
     try:
         return float(json.loads(lease_path(folder, holder).read_text())["until"])
     except (OSError, ValueError, KeyError, TypeError):

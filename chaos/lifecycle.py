@@ -1,8 +1,8 @@
-"""The lifecycle of a fault, from steady state back to it without a trace, judged step by step on any World.
+"""The lifecycle of a fault, judged step by step on any World. Every form of every fault is held to it.
 
-Steady state holds → inject → the objective is lost → each wrong fix leaves it lost → the right fix restores it →
-everything is put back → steady state again, and nothing is left behind. Time is counted in steps, so that the
-simulator and the lab are held to the same.
+Steady state holds → inject → an objective is lost → each wrong fix leaves it lost → the right fix restores it →
+everything is reverted → steady state again, and nothing is left behind. Time is counted in steps, so the simulator and
+the lab are held to the same.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Pace:
     """How much time each part of a lifecycle has. The defaults are what the lab is held to."""
 
     step_s: float = 2.0
-    steps_to_be_steady: int = 5  # a machine that is short of breath for a moment makes no row red
+    steps_to_be_steady: int = 5  # a machine that is busy for a moment does not make a row red
     steps_to_lose: int = 3
-    steps_to_restore: int = 4  # from the right fix to the beginning of good steps that last
-    good_steps: int = 2  # running: what counts as restored, as in an episode
-    # A wrong fix that the world accepted is given as long as the right one has: a restart is back by then, so what
-    # is still lost is not lost for the restart's own outage. One that the world refused has started nothing.
+    steps_to_restore: int = 4  # from the right fix to the first of the good steps
+    good_steps: int = 2  # in a row; so many count as recovery, as in an episode
+    # A wrong fix that the world accepted gets as long as the right one: a restart is over by then, so its own outage
+    # is not counted. A fix that the world refused has started nothing.
     steps_for_a_wrong_fix: int = 4
     steps_for_a_refused_fix: int = 1
 
@@ -54,8 +54,8 @@ class WrongFix:
 
     action: Action
     result: str  # as the world said
-    lost: bool  # the objective, still, after the action had the time to act
-    symptoms: tuple[str, ...]  # by which it is
+    lost: bool  # whether the objective is still lost, after the action had time to work
+    symptoms: tuple[str, ...]  # the objectives that the culprit misses
 
     def to_json(self) -> dict[str, Any]:
         """As `mirr lifecycle --json` prints it."""
@@ -69,7 +69,7 @@ class WrongFix:
 
 @dataclass(kw_only=True)
 class Row:
-    """One fault's lifecycle. Filled in as it goes, so that one that fails half-way says how far it came."""
+    """One fault's lifecycle. It is filled in step by step, so a lifecycle that fails shows how far it came."""
 
     fault: Fault
     steady: bool = False
@@ -90,6 +90,7 @@ class Row:
         """One element of `rows` of `mirr lifecycle --json`."""
         return {
             "mode": self.fault.mode.value,
+            **({"form": self.fault.form} if self.fault.form else {}),
             "service": self.fault.service.value,
             "steady": self.steady,
             "lost_after_s": self.lost_after_s,
@@ -103,8 +104,9 @@ class Row:
 
 
 def another_service(culprit: Service) -> Service:
-    """Where a person would try the right action wrongly: the first service that calls the culprit, for it shows the
-    same errors; for the gateway, which nobody calls, the first that it calls."""
+    """The service on which a person would wrongly try the right action: the first that calls the culprit.
+
+    It shows the same errors. Nobody calls the gateway, so there it is the first service that the gateway calls."""
     callers = [caller for caller in Service if culprit in CALLS[caller]]
     return callers[0] if callers else CALLS[culprit][0]
 
@@ -117,14 +119,15 @@ def wrong_fixes(fault: Fault) -> tuple[Fix, ...]:
 
 
 def symptoms(snapshot: Snapshot, culprit: Service) -> list[str]:
-    """In words, how the culprit misses its objectives as measured. Neither that another release runs counts, which
-    hurts nobody by itself, nor what its neighbours or the users miss, which may be a wrong fix's own doing."""
+    """The objectives that the culprit misses as measured, as texts.
+
+    That another release runs does not count: this alone hurts nobody. Nor does what its neighbours or the users miss:
+    a wrong fix may have caused that."""
     return service_breaches(replace(snapshot, degraded={}), culprit)
 
 
 class Lifecycle:
-    """Plays lifecycles in one world. `footprint` tells what the world is made of; one that is made of nothing, as
-    the simulated one, leaves nothing behind."""
+    """Plays lifecycles in one world. `footprint` reads what the world is made of: for the simulated one, nothing."""
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class Lifecycle:
         self._now = now
 
     def rows(self, faults: Iterable[Fault]) -> Iterator[Row]:
-        """A row for each fault, as it ends. A world that fails makes its row red, and the next one begins."""
+        """A row for each fault, when it is done. A world that fails makes its row red, and the next fault begins."""
         for fault in faults:
             yield self.row(fault)
 
@@ -155,17 +158,17 @@ class Lifecycle:
             self._world.restore(key)
             before = self._footprint()
             try:
-                self._break_and_mend(row)
+                self._break_and_fix(row)
             finally:
-                self._put_back(row, before, key)
+                self._restore(row, before, key)
         except WorldError as error:
             row.void = True
             row.problems.append(f"the world failed: {error}")
         row.seconds = self._now() - began
         return row
 
-    def _break_and_mend(self, row: Row) -> None:
-        """Up to the right fix; ends early where what follows would say nothing."""
+    def _break_and_fix(self, row: Row) -> None:
+        """Play up to the right fix. Stop early where the rest would show nothing."""
         missed = self._missed_at_steady_state()
         row.steady = not missed
         if missed:
@@ -185,7 +188,7 @@ class Lifecycle:
             if not tried.lost:
                 row.problems.append(f"{action_text(fix)} helped against {row.fault}, and must not")
                 return
-        self._mend(row)
+        self._fix(row)
 
     def _until_lost(self, culprit: Service) -> float | None:
         for steps in range(1, self._pace.steps_to_lose + 1):
@@ -194,7 +197,7 @@ class Lifecycle:
         return None
 
     def _try_wrong(self, fix: Fix, culprit: Service) -> WrongFix:
-        """Lost is what is lost at the end, with no recovery in between that an episode would have called one."""
+        """The objective is lost where it is missed at the end and there was no recovery in between."""
         pace = self._pace
         result, snapshot = self._step(fix)
         snapshots = [snapshot]
@@ -204,7 +207,7 @@ class Lifecycle:
         recovered = self._first_good([not breaches(one) for one in snapshots]) is not None
         return WrongFix(action=fix, result=result.text, lost=bool(found) and not recovered, symptoms=tuple(found))
 
-    def _mend(self, row: Row) -> None:
+    def _fix(self, row: Row) -> None:
         pace = self._pace
         remedy = REMEDY[row.fault.mode](row.fault.service)
         result, snapshot = self._step(remedy)
@@ -224,18 +227,17 @@ class Lifecycle:
             f"not restored {self._seconds(pace.steps_to_restore)} after {action_text(remedy)}: {'; '.join(last)}"
         )
 
-    def _put_back(self, row: Row, before: Footprint, key: int) -> None:
+    def _restore(self, row: Row, before: Footprint, key: int) -> None:
         self._world.restore(key)
         missed = self._missed_at_steady_state()
         if missed:
-            row.problems.append(f"no steady state after everything was put back: {'; '.join(missed)}")
+            row.problems.append(f"no steady state after everything was reverted: {'; '.join(missed)}")
         row.residue = differences(before, self._footprint())
         if row.residue:
             row.problems.append(f"left behind: {'; '.join(row.residue)}")
 
     def _missed_at_steady_state(self) -> list[str]:
-        """Which objectives are missed by every step of those that steady state may take; empty at the first good
-        one."""
+        """The objectives that the last step missed, where no step met them all in the time for steady state."""
         missed: list[str] = []
         for _ in range(self._pace.steps_to_be_steady):
             missed = breaches(self._step(Wait())[1])
@@ -249,7 +251,7 @@ class Lifecycle:
         return result, self._world.observe()
 
     def _first_good(self, good: list[bool]) -> int | None:
-        """How many steps passed before the first of as many good ones running as a recovery takes."""
+        """The number of steps before the first run of good steps that is long enough for a recovery, or None."""
         run = self._pace.good_steps
         return next((first for first in range(len(good) - run + 1) if all(good[first : first + run])), None)
 

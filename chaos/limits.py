@@ -11,12 +11,12 @@ from mirr.env.vocabulary import Fault
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an injection is refused by. The defaults are what an episode may do."""
+    """How much may be broken before an injection is refused. The defaults are those of an episode."""
 
     max_broken: int = 2  # services
 
     def check(self, fault: Fault, broken: Sequence[Fault]) -> None:
-        """Refused where `fault` would be one too many beside what is `broken`."""
+        """Raise Refused where `fault` would be too much beside what is `broken`."""
         if fault in broken:
             raise Refused(f"{fault} is injected already; next: mirr revert, or break another service")
         listed = ", ".join(map(str, broken))

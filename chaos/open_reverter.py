@@ -1,4 +1,4 @@
-"""Puts together what reverts a lab, from what stands on the engine: needs neither Prometheus nor the load generator."""
+"""Opens the reverter of a lab from what is on the engine. It needs neither Prometheus nor the load generator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FoundCampaigns:
-    """The campaigns of whatever load generator the lab has when it is asked; none is GeneratorAway."""
+    """The campaigns of the load generator that the lab has at the moment of each call. None is GeneratorAway."""
 
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
@@ -46,10 +46,10 @@ class FoundCampaigns:
 
 
 def open_reverter(client: DockerClient, lab: str) -> Reverter:
-    """What reverts `lab`, as far as it stands. Raises LabNotUp where nothing of it does."""
+    """The reverter of `lab`. Raises LabNotUp where the lab has no container at all."""
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
-    # After the lab was found: one that is not there is to leave no traces.
+    # Only now that the lab was found: a lab that is not there must not get a folder.
     journal = Journal(state_dir(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

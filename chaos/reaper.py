@@ -23,22 +23,22 @@ from mirr.chaos.turns import turn
 LOCK_FILE = "reaper.lock"
 LOG_FILE = "reaper.log"
 
-_started: list[subprocess.Popen[bytes]] = []  # children of ours, to be waited for once they have ended
+_started: list[subprocess.Popen[bytes]] = []  # our children; we have to wait for each one after it ended
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
-    """How often a reaper looks, and when it goes. The defaults are the lab's."""
+    """How often a reaper looks, and when it leaves. The defaults are the lab's."""
 
     poll_s: float = 0.5
-    idle_s: float = 30.0  # with nothing open
-    retry_s: float = 2.0  # after a revert that failed, and twice as long after each further one
+    idle_s: float = 30.0  # it leaves after this long with nothing open
+    retry_s: float = 2.0  # after a revert that failed; doubled after each further failure
     longest_retry_s: float = 30.0
-    give_up_s: float = 600.0  # of failing; the next command reverts all the same
+    give_up_s: float = 600.0  # it leaves after failing for this long; the next command reverts then
 
 
 def ensure(lab: str, folder: Path) -> None:
-    """A reaper lives after this. Call it with the journal written: one that was just leaving looks there again.
+    """Make sure that a reaper runs. Write the journal first: a reaper that is leaving looks there once more.
 
     Raises ChaosError."""
     _started[:] = [child for child in _started if child.poll() is None]
@@ -54,13 +54,13 @@ def ensure(lab: str, folder: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",  # so that it keeps nobody's folder in use
+                cwd="/",  # so that it keeps no folder in use
                 env=HERE.python_environment(),
-                start_new_session=True,  # so that what ends its parent, Ctrl-C included, leaves it alone
+                start_new_session=True,  # so that Ctrl-C, or whatever else ends its parent, does not end it
             )
     except OSError as error:
         raise ChaosError(
-            f"nobody could be set to end the fault in time ({error.strerror}); next: mirr revert"
+            f"the reaper, which reverts the fault in time, could not be started ({error.strerror}); next: mirr revert"
         ) from error
     _started.append(child)
 
@@ -74,7 +74,7 @@ def watch(
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Revert whatever has outlived its time, until nothing has been open for a while or the lab is gone."""
+    """Revert what has outlived its lease. Return when nothing was open for a while, or when the lab is gone."""
     seen_open = now()
     failing_since: float | None = None
     retry_s = rhythm.retry_s
@@ -90,7 +90,7 @@ def watch(
             say(f"a fault has outlived its time: {'; '.join(revert()) or 'nothing to revert'}")
             failing_since, retry_s = None, rhythm.retry_s
         except ChaosError as error:
-            say(f"could not put everything back, next try in {retry_s:g} s: {error}")
+            say(f"could not revert everything, next try in {retry_s:g} s: {error}")
             failing_since = now() if failing_since is None else failing_since
             if now() - failing_since >= rhythm.give_up_s:
                 return
@@ -107,7 +107,7 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
 
 
 def _revert(lab: str) -> list[str]:
-    """Put back what has outlived its time, with an engine and containers found anew. Raises ChaosError."""
+    """Revert what has outlived its lease, with a new connection to the engine. Raises ChaosError."""
     from mirr.chaos.open_reverter import open_reverter
     from mirr.lab.engine import connect
     from mirr.lab.errors import LabError
@@ -123,7 +123,7 @@ def _say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Watch over LAB, whose journal is in FOLDER, if nobody does."""
+    """Watch over LAB, whose journal is in FOLDER, unless another reaper does."""
     lab, folder = arguments[0], Path(arguments[1])
     journal = Journal(folder)
     while True:
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> None:
             if not alone:
                 return
             watch(journal, lambda: _revert(lab), rhythm=Rhythm(), say=_say)
-        # Whoever injected while we were leaving saw the lock held and started nobody.
+        # Somebody who injected while we were leaving saw the lock held, and so started no reaper.
         if not folder.is_dir() or not _dues(journal, _say):
             return
 

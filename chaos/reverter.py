@@ -1,4 +1,8 @@
-"""Puts everything back. Reads what is there and the journal on disk, never memory; needs no telemetry."""
+"""Reverts everything that was injected or left broken in a lab.
+
+It reads the containers and the journal on disk, and never the memory of the process that broke something. It needs
+no telemetry.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class Step:
     """One thing that a revert does to one container."""
 
     container: str  # its name
-    container_id: str | None  # None where there is none any more
+    container_id: str | None  # None where the container is gone
     act: str  # as in "restart auth"
     done: str  # as in "restarted auth"
     do: Callable[[], None]
@@ -37,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class _Need:
-    """What one service needs, and how it stands."""
+    """What one service needs, and the state that it is in."""
 
     service: Service
     mend: Mend
@@ -46,7 +50,7 @@ class _Need:
 
 
 class Reverter:
-    """What puts one lab back."""
+    """Reverts one lab."""
 
     def __init__(
         self, fleet: Fleet, campaigns: Campaigns, journal: Journal, *, now: Callable[[], float] = time.time
@@ -57,37 +61,37 @@ class Reverter:
         self._now = now
 
     def revert(self) -> list[str]:
-        """Put everything back to how the lab was made, whoever broke it: end campaigns, start what is down, give
-        back limits, replace what was redeployed. Returns in words what was done; waits for nothing.
+        """Make the lab as it was made, whoever broke it. Returns what was done, as texts. Does not wait for readiness.
 
-        Raises NotReverted where something could not be put back: the rest is put back all the same, and the journal
-        keeps what is open.
+        Campaigns end, stopped containers start, changed limits are set again, redeployed services are recreated.
+        Raises NotReverted where something could not be reverted. Everything else is reverted even then, and the
+        journal keeps what is open.
         """
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
-            done = self._put_back(tuple(Service))
+            done = self._revert_services(tuple(Service))
             self._journal.reverted()
         return done
 
     def revert_expired(self) -> list[str]:
-        """Put back whatever has outlived its time; everything, where nothing else is open. Raises NotReverted."""
+        """Revert what has outlived its lease. Reverts everything where nothing else is open. Raises NotReverted."""
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
-            # Read with the turn taken: somebody may have reverted and injected anew while we waited for it.
+            # Read this only after the turn is taken: somebody may have reverted and injected while we waited for it.
             open_acts = self._journal.open_acts()
             expired = [act for act in open_acts if act.until <= self._now()]
             if not expired:
                 return []
             services = {act.service for act in expired}
             if len(expired) == len(open_acts) or services >= {act.service for act in open_acts}:
-                done = self._put_back(tuple(Service))
+                done = self._revert_services(tuple(Service))
                 self._journal.reverted()
                 return done
-            done = self._put_back(tuple(services))
+            done = self._revert_services(tuple(services))
             for act in expired:
                 self._journal.over(act)
             return done
 
     def plan(self) -> list[Step]:
-        """What `revert` would do; nothing is done. Raises FleetError."""
+        """What `revert` would do. It does nothing. Raises FleetError."""
         parts = self._fleet.parts()
         steps = [self._part_step(part) for part in parts if _unfit(part)]
         acts = self._open_acts()
@@ -95,7 +99,7 @@ class Reverter:
             steps += self._mending(self._need(service, parts, acts))
         return steps
 
-    def _put_back(self, services: Sequence[Service]) -> list[str]:
+    def _revert_services(self, services: Sequence[Service]) -> list[str]:
         parts = self._fleet.parts()
         done, problems = self._run([[self._part_step(part)] for part in parts if _unfit(part)])
         acts = self._open_acts()
@@ -113,14 +117,14 @@ class Reverter:
         return done
 
     def _open_acts(self) -> list[OpenAct] | None:
-        """What the journal holds; None where it cannot be read."""
+        """What the journal holds, or None where it cannot be read."""
         try:
             return self._journal.open_acts()
         except JournalError:
             return None
 
     def _run(self, chains: Sequence[Sequence[Step]]) -> tuple[list[str], list[str]]:
-        """Run chains of steps side by side; what was done and what failed, in words."""
+        """Run chains of steps side by side. Returns what was done and what failed, as texts."""
         done: list[str] = []
         problems: list[str] = []
         if chains:
@@ -154,7 +158,7 @@ class Reverter:
         sandbox = next((part for part in parts if part.service is service), None)
         need = Mend.RESTART if sandbox is not None and not sandbox.running else Mend.NOTHING
         if acts is None:
-            need = Mend.RESTART  # what cannot be looked up is assumed: a process may hold a leak that nothing shows
+            need = Mend.RESTART  # assume the worst that nothing shows: a process may hold a leak
         for act in acts or ():
             if act.service is service and act.fault is not None:
                 need = max(need, form_of(act.fault).mend)
@@ -208,21 +212,21 @@ class Reverter:
 
     def _let_go_on(self, service: Service) -> None:
         self._fleet.unpause(service)
-        if self._fleet.hung(service):  # which could not be seen while it was frozen
+        if self._fleet.hung(service):  # this could not be seen while the container was frozen
             self._fleet.restart(service)
 
     def _reset_limits(self, service: Service) -> None:
         try:
             self._fleet.reset_limits(service)
         except FleetError:
-            # Not every limit can be brought back by an update, e.g. where more memory is in use than there was.
+            # An update cannot set every limit, e.g. not a memory limit below what is in use.
             self._fleet.recreate(service, STEADY_RELEASE)
 
     def _stop_campaigns(
         self, parts: Sequence[Part], services: Collection[Service], new_generator: bool
     ) -> tuple[list[str], list[str]]:
         if new_generator:
-            return [], []  # a new process has no campaigns, and does not answer yet
+            return [], []  # a new generator has no campaigns, and does not answer yet
         try:
             if len(services) == len(Service):
                 stopped = self._campaigns.stop_all()
@@ -232,15 +236,15 @@ class Reverter:
                     self._campaigns.stop(campaign_id(kind, service))
             return [], []
         except GeneratorAway:
-            return [], []  # it still starts: to restart it would only take longer
+            return [], []  # it is still starting, so it has no campaigns
         except CampaignError:
-            # One that hangs would send what it has until the leases run out; a new process has no campaigns.
+            # A generator that hangs would send its campaigns until their leases end. A new process has none.
             generators = [part for part in parts if part.role is Role.TRAFFIC]
             return self._run([[self._part_step(replace(part, hung=True, paused=False))] for part in generators])
 
 
 _PART_MENDS = {
-    "gone": ("make {} again", "made {} again"),
+    "gone": ("recreate {}", "recreated {}"),
     "down": ("start {}", "started {}"),
     "paused": ("unpause {}", "unpaused {}"),
     "hung": ("restart {}, which does not answer", "restarted {}, which did not answer"),
@@ -263,7 +267,7 @@ def _unfit(part: Part) -> bool:
 
 
 def _in_turn(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
-    """Run the steps one after the other, up to the first that fails."""
+    """Run the steps one after the other. Stop at the first that fails."""
     done: list[str] = []
     for step in steps:
         try:

@@ -1,4 +1,4 @@
-"""Takes turns between processes: a file lock of the kernel's, which frees itself when its holder dies."""
+"""Turns between processes: a file lock of the kernel, which ends when its holder dies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ _POLL_S = 0.02
 
 @contextmanager
 def turn(path: Path, *, timeout_s: float) -> Iterator[bool]:
-    """The turn on `path` for the block. False where it could not be had within `timeout_s` or there is nowhere to
-    take it; the block runs all the same, and decides. Makes no folder: one that `down` removed is to stay away."""
+    """Hold the turn on `path` for the block. The value is False where it could not be taken within `timeout_s`.
+
+    The block runs in any case, and decides what to do. No folder is made: one that `down` removed stays away, and the
+    value is False there too."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
@@ -35,6 +37,6 @@ def _locked(lock: int, timeout_s: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_POLL_S)  # the kernel tells nobody when a lock is let go
+            time.sleep(_POLL_S)  # the kernel reports to nobody when a lock is released
         else:
             return True

@@ -1,4 +1,4 @@
-"""`mirr status`, `mirr inject`, `mirr revert`: a person's hands on one lab."""
+"""`mirr status`, `mirr inject`, `mirr revert`: what a person looks at and does in one lab."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.chaos.leases import MAX_LEASE_S
-from mirr.cli.options import DryRunOption, JsonOption, LabOption
+from mirr.cli.options import MODE_HELP, SERVICE_HELP, DryRunOption, JsonOption, LabOption
 
 if TYPE_CHECKING:
     from mirr.bridge.status import Status
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mirr.env.vocabulary import Fault
 
 REVERT_ANSWER_S = 5
-"""How long the kill switch waits for any one answer of the engine: it has 10 s for everything."""
+"""How long the kill switch waits for one answer of the engine. It has 10 s for everything."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
-    """How the lab stands: services, users, open faults. Exits 1 where it is not in steady state."""
+    """Show the state of the lab: services, users, open faults. Exits 1 where it is not in steady state."""
     from mirr.bridge.assembly import assemble
     from mirr.bridge.status import status as measure
 
@@ -65,16 +65,16 @@ def _print_status(found: Status) -> None:
     for problem in found.problems:
         console.print(f"  {problem}")
     for fault in found.faults:
-        console.print(f"  injected: {fault}; put back with: mirr revert")
+        console.print(f"  injected: {fault}; revert it with: mirr revert")
 
 
 def inject(
-    mode: Annotated[str, typer.Argument(help="crashed, memory_leak, overloaded or bad_deploy.")],
-    service: Annotated[str, typer.Argument(help="gateway, auth, inventory, orders or payments.")],
+    mode: Annotated[str, typer.Argument(help=MODE_HELP)],
+    service: Annotated[str, typer.Argument(help=SERVICE_HELP)],
     lab: LabOption = "mirr",
     lease_s: Annotated[
         float,
-        typer.Option("--lease", min=1.0, max=MAX_LEASE_S, help="Seconds after which the fault is put back by itself."),
+        typer.Option("--lease", min=1.0, max=MAX_LEASE_S, help="Seconds after which the fault is reverted by itself."),
     ] = MAX_LEASE_S,
     max_broken: Annotated[
         int, typer.Option("--max-broken", min=1, max=5, help="How many services may be broken at once.")
@@ -82,7 +82,7 @@ def inject(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Break a service of a lab that is up. `mirr revert` puts it back, and so does the end of its lease."""
+    """Inject a fault into a service of a lab that is up. It lasts until `mirr revert`, or until its lease ends."""
     from mirr.bridge.assembly import assemble
     from mirr.chaos.limits import Limits
     from mirr.lab.lock import hold
@@ -120,7 +120,7 @@ def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) ->
         return
     typer.echo(f"injected {fault} into lab {lab}: {form_of(fault).texts.about(fault.service).happens}")
     typer.echo(
-        f"watch it with: mirr status; put it back with: mirr revert; it is put back by itself after {lease_s:g} s",
+        f"watch it with: mirr status; revert it with: mirr revert; it is reverted by itself after {lease_s:g} s",
         err=True,
     )
 
@@ -145,7 +145,7 @@ def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
 
 
 def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
-    """Put everything back, whoever broke it: the kill switch. Takes no turn, so it works in mid-episode too."""
+    """Revert everything, whoever broke it: the kill switch. It waits for nobody, so it works during an episode too."""
     from mirr.bridge.assembly import assemble_reverter
     from mirr.chaos.errors import NotReverted
 

@@ -1,4 +1,4 @@
-"""`mirr lifecycle`: every fault from steady state back to it without a trace, as a matrix that a person can read."""
+"""`mirr lifecycle`: plays every fault from steady state back to steady state, and prints a table for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.options import MODE_HELP, SERVICE_HELP, JsonOption, LabOption
 from mirr.cli.worlds import WorldName, parse_world
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 BAD_NEWS, WORLD_FAILED = 1, 3
 
-ModeOption = Annotated[str | None, typer.Option("--mode", help="Only crashed, memory_leak, overloaded or bad_deploy.")]
-ServiceOption = Annotated[
-    str | None, typer.Option("--service", help="Only gateway, auth, inventory, orders or payments.")
-]
+ModeOption = Annotated[str | None, typer.Option("--mode", help=f"Only this: {MODE_HELP}")]
+ServiceOption = Annotated[str | None, typer.Option("--service", help=f"Only this: {SERVICE_HELP}")]
 WorldOption = Annotated[str, typer.Option("--world", help="docker, a lab that is up; or sim, in a second or two.")]
 
 
@@ -39,9 +37,9 @@ def lifecycle(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """For every fault: steady, inject, lost, wrong fixes do not help, the right one does, and nothing is left behind.
+    """Play every fault: it is injected, an objective is lost, only the right fix helps, and nothing is left behind.
 
-    Takes about 40 s a fault on a lab. Exits 1 where a row is red, 3 where the world failed in all of them.
+    Takes about 40 s for each fault on a lab. Exits 1 where a row is red, 3 where the world failed in every row.
     """
     from mirr.chaos.faults import faults, parse_kind
     from mirr.env.vocabulary import parse_service
@@ -118,5 +116,5 @@ def _seconds(value: float | None) -> str:
 
 
 def _line(row: Row) -> str:
-    told = "green" if row.green else f"RED: {'; '.join(row.problems)}"
-    return f"{row.fault} {told} ({row.seconds:.0f} s)"
+    state = "green" if row.green else f"RED: {'; '.join(row.problems)}"
+    return f"{row.fault} {state} ({row.seconds:.0f} s)"

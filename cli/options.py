@@ -6,6 +6,11 @@ from typing import Annotated
 
 import typer
 
+from mirr.env.vocabulary import FaultMode, Service
+
 LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab. Each has its own network and ports.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on stdout.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+
+MODE_HELP = f"{', '.join(FaultMode)}; or one of its forms, as in bad_deploy/errors."
+SERVICE_HELP = f"{', '.join(Service)}."

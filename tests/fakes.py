@@ -1,5 +1,7 @@
-"""A lab that fits on a page: hand-written stand-ins for the engine, the load generator and Prometheus, on a clock
-that moves only when somebody sleeps. Its physics are crude on purpose: just enough to tell a fix from a non-fix."""
+"""A lab that fits on a page: hand-written fakes of the engine, the load generator and Prometheus.
+
+Its clock moves only when somebody sleeps. Its physics are simple on purpose: enough to tell a right fix from a wrong
+one."""
 
 from __future__ import annotations
 
@@ -180,7 +182,7 @@ class FakeLab:
             self.running_campaigns.clear()  # a new process has none
             self.generator_hangs = False
         self.support[part.name] = Part(
-            role=part.role, service=part.service, name=part.name, container_id=part.container_id or "made again"
+            role=part.role, service=part.service, name=part.name, container_id=part.container_id or "recreated"
         )
 
     def remember(self) -> None:

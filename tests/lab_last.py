@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
-from xdist.scheduler import LoadScheduling  # type: ignore[import-untyped]
-from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
+from xdist.remote import Producer
+from xdist.scheduler import LoadScheduling
+from xdist.workermanage import WorkerController
 
 GROUP = "lab"
 """The xdist group of every test that is marked `docker` or `browser`."""
@@ -21,7 +21,7 @@ AT_HAND = 2
 """Tests that a worker is given at a time: it starts one only when it knows the next one."""
 
 
-class LabLast(LoadScheduling):  # type: ignore[misc]  # its base has no types
+class LabLast(LoadScheduling):
     """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
 
     collection: list[str] | None  # the names of all tests, once every worker has found the same ones

@@ -1,4 +1,4 @@
-"""Worlds with one thing wrong with them, for tests of whoever judges a world."""
+"""Worlds with one fault of their own, for tests of the code that judges a world."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mirr.env.world import ActionResult, Snapshot, World
 
 
 class Altered:
-    """A World that does as another one does, save where it is told otherwise."""
+    """A World that behaves as another one, except where a test replaces a method."""
 
     def __init__(
         self,

@@ -63,12 +63,6 @@ def _forms_of(mode: FaultMode) -> list[str]:
     return [parse_form(mode, name) for name in all_simulated_forms()[mode]]
 
 
-def kinds_text() -> str:
-    """What a person may write for a mode, with each form that is not the first of its mode."""
-    kinds = [f"{mode}/{form}" if form else str(mode) for mode in FaultMode for form in _forms_of(mode)]
-    return f"{', '.join(kinds[:-1])} or {kinds[-1]}"
-
-
 def campaign_kinds() -> list[str]:
     """Every kind of campaign that a form lets the load generator send."""
     return sorted({form.sends for form in all_forms().values() if form.sends is not None})

@@ -8,6 +8,7 @@ import pytest
 
 from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.logs import parse_line
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import breaches
 from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Event, Fault, FaultMode, Restart, Service, Wait
@@ -45,7 +46,9 @@ def test_restoring_a_steady_lab_does_not_wait(lab: FakeLab, clock: FakeClock, jo
     assert clock.now() == before
 
 
-def test_restoring_waits_until_what_was_mended_serves_again(world: DockerWorld, lab: FakeLab, clock: FakeClock) -> None:
+def test_restoring_waits_until_the_restarted_service_serves_again(
+    world: DockerWorld, lab: FakeLab, clock: FakeClock
+) -> None:
     lab.kill(Service.AUTH)
     before = clock.now()
     world.restore(KEY)
@@ -68,7 +71,7 @@ def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_jou
     assert 12.0 < clock.now() - before < 20.0
 
 
-@pytest.mark.parametrize("fault", [None, *(Fault(mode, Service.ORDERS) for mode in FaultMode)], ids=str)
+@pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
 def test_how_long_an_opening_takes_tells_nothing_of_the_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:
@@ -110,7 +113,7 @@ def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLa
     assert not lab.running_campaigns
 
 
-def test_a_harmless_deploy_is_no_degradation_and_is_put_back_for_the_next_episode(
+def test_a_harmless_deploy_is_no_degradation_and_is_reverted_for_the_next_episode(
     world: DockerWorld, lab: FakeLab
 ) -> None:
     step(world, Deploys(Service.AUTH))
@@ -175,7 +178,7 @@ def test_closing_reverts_what_is_injected_and_lets_go(world: DockerWorld, lab: F
     assert journal.open_faults() == []
 
 
-def test_closing_without_an_engine_leaves_the_journal_to_heal_from(
+def test_closing_without_an_engine_leaves_the_journal_to_revert_from(
     world: DockerWorld, lab: FakeLab, journal: Journal
 ) -> None:
     world.inject(Fault(FaultMode.CRASHED, Service.AUTH))

@@ -1,4 +1,4 @@
-"""Faults land, and restoring finds what to heal from state and journal, whoever left it."""
+"""Faults are injected, and reverting finds what to do from the containers and the journal, whoever left it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from mirr.chaos.campaigns import CampaignRequest
 from mirr.chaos.errors import FleetError
-from mirr.chaos.faults import crowd
+from mirr.chaos.faults import crowd, faults, form_of
+from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes import QUOTA_US, FakeLab, fake_chaos
@@ -22,9 +23,9 @@ def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: 
     assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_another_process_heals_what_a_killed_one_left(lab: FakeLab, journal: Journal, mode: FaultMode) -> None:
-    fake_chaos(lab, journal).inject(Fault(mode, Service.ORDERS))
+@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
+def test_another_process_reverts_what_a_killed_one_left(lab: FakeLab, journal: Journal, fault: Fault) -> None:
+    fake_chaos(lab, journal).inject(fault)
     done = fake_chaos(lab, journal).revert()
     assert done
     assert journal.open_faults() == []
@@ -34,11 +35,11 @@ def test_another_process_heals_what_a_killed_one_left(lab: FakeLab, journal: Jou
     assert (state.running, state.release, state.redeployed, state.cpu_quota_us) == (True, "1.4.0", False, QUOTA_US)
 
 
-def test_healing_a_steady_lab_does_nothing(lab: FakeLab, journal: Journal) -> None:
+def test_reverting_a_steady_lab_does_nothing(lab: FakeLab, journal: Journal) -> None:
     assert fake_chaos(lab, journal).revert() == []
 
 
-def test_healing_does_not_need_the_journal_for_what_the_containers_show(lab: FakeLab, journal: Journal) -> None:
+def test_reverting_does_not_need_the_journal_for_what_the_containers_show(lab: FakeLab, journal: Journal) -> None:
     lab.kill(Service.AUTH)
     lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
     lab.resize(Service.GATEWAY, 2 * QUOTA_US)
@@ -68,7 +69,7 @@ def test_an_injected_fault_reverts_itself_at_the_end_of_its_block(lab: FakeLab, 
     assert lab.services[Service.AUTH].running
 
 
-def test_a_journal_that_cannot_be_healed_keeps_its_faults(lab: FakeLab, journal: Journal) -> None:
+def test_a_journal_that_cannot_be_reverted_keeps_its_faults(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(Fault(FaultMode.CRASHED, Service.AUTH))
     lab.engine_gone = True
@@ -130,7 +131,7 @@ def test_a_crowd_comes_in_stages_and_nobody_has_to_wait_for_it(lab: FakeLab, jou
     assert lab.clock.now() == before
 
 
-def test_a_crowd_that_was_put_back_while_it_came_does_not_come(lab: FakeLab, journal: Journal) -> None:
+def test_a_crowd_that_is_reverted_while_it_comes_does_not_come(lab: FakeLab, journal: Journal) -> None:
     stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     next(stages)
     fake_chaos(lab, journal).revert()  # by another process
@@ -138,11 +139,11 @@ def test_a_crowd_that_was_put_back_while_it_came_does_not_come(lab: FakeLab, jou
     assert not lab.running_campaigns
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_a_fault_that_ends_by_itself_ends_for_good_and_leaves_nothing_after_healing(
-    lab: FakeLab, journal: Journal, mode: FaultMode
+@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
+def test_a_fault_that_ends_by_itself_leaves_nothing_to_revert_but_a_release(
+    lab: FakeLab, journal: Journal, fault: Fault
 ) -> None:
-    chaos, fault = fake_chaos(lab, journal), Fault(mode, Service.ORDERS)
+    chaos = fake_chaos(lab, journal)
     chaos.inject(fault)
     chaos.end(fault)
     state = lab.state(Service.ORDERS)
@@ -150,11 +151,11 @@ def test_a_fault_that_ends_by_itself_ends_for_good_and_leaves_nothing_after_heal
     assert (state.running, state.release) == (True, "1.4.0")
     assert not lab.running_campaigns
     assert chaos.open_faults() == []
-    assert chaos.revert() == (["recreated orders at release 1.4.0"] if mode is FaultMode.BAD_DEPLOY else [])
+    assert chaos.revert() == (["recreated orders at release 1.4.0"] if form_of(fault).mend is Mend.RECREATE else [])
 
 
 @pytest.mark.parametrize("later_cost_s", [0.002, 0.004, 0.008])
-def test_a_crowd_whose_requests_cost_something_else_than_the_first_of_them_is_sized_anew(
+def test_a_crowd_whose_requests_cost_something_else_than_the_first_of_them_is_sized_again(
     lab: FakeLab, journal: Journal, later_cost_s: float
 ) -> None:
     chaos = fake_chaos(lab, journal)
@@ -197,7 +198,7 @@ def test_of_two_faults_one_ends_and_the_other_goes_on(lab: FakeLab, journal: Jou
     assert chaos.open_faults() == [second]
 
 
-def test_a_harmless_deploy_can_be_rolled_back_and_is_healed(lab: FakeLab, journal: Journal) -> None:
+def test_a_harmless_deploy_can_be_rolled_back_and_is_reverted(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.deploy_sound(Service.AUTH)
     state = lab.state(Service.AUTH)

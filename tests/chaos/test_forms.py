@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mirr.chaos.errors import ChaosError
-from mirr.chaos.faults import all_forms, campaign_kinds, faults, form_of, kinds_text, leak, parse_kind
+from mirr.chaos.faults import all_forms, campaign_kinds, faults, form_of, leak, parse_kind
 from mirr.chaos.fleet import ServiceState
 from mirr.chaos.form import ContainerForm
 from mirr.chaos.sight import Sight
@@ -69,8 +69,6 @@ def test_a_kind_of_fault_is_written_as_a_mode_or_as_a_mode_and_a_form() -> None:
     assert parse_kind("crashed/killed") == (FaultMode.CRASHED, "")
     with pytest.raises(UnknownName, match="unknown form 'crowd' of crashed; one of: killed"):
         parse_kind("crashed/crowd")
-    for mode in FaultMode:
-        assert mode in kinds_text()
 
 
 def snapshot(service: Service, **features: float) -> Snapshot:

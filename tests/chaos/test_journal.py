@@ -106,9 +106,9 @@ def test_a_full_disk_does_not_keep_a_lab_from_being_healed(lab: FakeLab, journal
     assert faults(journal) == []
 
 
-def test_where_the_journal_cannot_be_read_every_process_is_made_anew(lab: FakeLab, journal: Journal) -> None:
+def test_where_the_journal_cannot_be_read_every_process_is_restarted(lab: FakeLab, journal: Journal) -> None:
     (journal.folder / "journal.jsonl").mkdir()
-    with pytest.raises(JournalError, match=r"everything was put back, but the journal at .* still says otherwise: "):
+    with pytest.raises(JournalError, match=r"everything was reverted, but the journal at .* still says otherwise: "):
         fake_chaos(lab, journal).revert()
     assert all(own.ready_at > 0 for own in lab.services.values())  # each was booted
 

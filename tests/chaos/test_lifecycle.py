@@ -1,4 +1,4 @@
-"""The lifecycle of a fault, judged: green where everything held, red and in words where it did not."""
+"""The lifecycle of a fault, judged: a row is green where everything held, and red with reasons where it did not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mirr.chaos.lifecycle import Lifecycle, Pace, WrongFix, another_service, wro
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
 from mirr.env.world import ActionResult, World
-from mirr.lab.footprint import LAB, Footprint, flat
+from tests.chaos.made_of import made_of
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 from tests.worlds import Altered
 
@@ -31,18 +31,6 @@ def world(lab: FakeLab, tmp_path: Path) -> Iterator[World]:
     made = fake_docker_world(lab, Journal(tmp_path))
     yield made
     made.close()
-
-
-def made_of(lab: FakeLab) -> Footprint:
-    found: Footprint = {
-        service.value: {
-            "HostConfig.CpuQuota": own.quota_us,
-            "Config.Image": own.release,
-            "Status": "running" if own.running else "exited",
-        }
-        for service, own in lab.services.items()
-    }
-    return found | {LAB: flat({"campaigns": list(lab.running_campaigns)})}
 
 
 def on_fake(world: World, lab: FakeLab) -> Lifecycle:
@@ -76,7 +64,7 @@ def test_every_mode_is_green_on_a_fake_lab_and_leaves_nothing_behind(
     assert made_of(lab) == before
 
 
-def test_the_right_action_is_tried_on_whoever_shows_the_same_errors() -> None:
+def test_the_right_action_is_tried_on_a_service_that_shows_the_same_errors() -> None:
     assert {service: another_service(service) for service in Service} == {
         Service.GATEWAY: Service.AUTH,
         Service.AUTH: Service.GATEWAY,

@@ -1,4 +1,4 @@
-"""Whatever outlives its time is reverted by a process that nobody has to look after."""
+"""A fault that outlives its lease is reverted by a process that nobody has to look after."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal
     watch_over(lab, journal, said, revert)
     assert [later - sooner for sooner, later in itertools.pairwise(tries)] == [2.0, 4.0, 8.0]
     assert said[0] == (
-        "could not put everything back, next try in 2 s: could not reach the engine: gone; next: mirr doctor"
+        "could not revert everything, next try in 2 s: could not reach the engine: gone; next: mirr doctor"
     )
     assert said[-1] == "a fault has outlived its time: restarted auth"
 
@@ -87,7 +87,7 @@ def test_it_gives_up_where_nothing_helps(lab: FakeLab, journal: Journal) -> None
     assert 600.0 <= lab.clock.now() - before < 700.0
 
 
-def test_what_was_injected_anew_while_it_waited_for_its_turn_is_left(lab: FakeLab, journal: Journal) -> None:
+def test_what_was_injected_while_it_waited_for_its_turn_is_left(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN, lease_s=1.0)
     lab.clock.sleep(2.0)

@@ -1,4 +1,4 @@
-"""The kill switch: puts back what it can, says what it could not, and needs nothing but the engine."""
+"""The kill switch: it reverts what it can, says what it cannot, and needs nothing but the engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ail(lab: FakeLab, name: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "done"),
     [
-        ({"container_id": None, "running": False}, "made Prometheus again"),
+        ({"container_id": None, "running": False}, "recreated Prometheus"),
         ({"running": False}, "started Prometheus"),
         ({"paused": True}, "unpaused Prometheus"),
         ({"hung": True}, "restarted Prometheus, which did not answer"),
@@ -87,11 +87,11 @@ def test_what_somebody_did_to_a_service_by_hand_is_put_back(
     assert reverter.revert() == []
 
 
-def test_a_service_whose_sandbox_was_made_again_is_recreated_for_it_cannot_move(
+def test_a_service_whose_sandbox_was_recreated_is_recreated_for_it_cannot_move(
     reverter: Reverter, lab: FakeLab
 ) -> None:
     ail(lab, "lab_auth-net_1", container_id=None, running=False)
-    assert reverter.revert() == ["made auth's sandbox again", "recreated auth at release 1.4.0"]
+    assert reverter.revert() == ["recreated auth's sandbox", "recreated auth at release 1.4.0"]
 
 
 def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_are_gone(
@@ -176,7 +176,7 @@ def test_what_has_outlived_its_time_is_put_back_and_what_has_not_is_left(
     assert journal.open_acts() == []
 
 
-def test_a_harmless_deploy_is_put_back_when_its_time_is_over(
+def test_a_harmless_deploy_is_reverted_when_its_time_is_over(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).deploy_sound(Service.AUTH)

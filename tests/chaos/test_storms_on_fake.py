@@ -15,15 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from mirr.chaos.campaigns import CampaignRequest, Heartbeat
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import ChaosError
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile
 from mirr.chaos.limits import Limits
 from mirr.chaos.reverter import Reverter
-from mirr.env.vocabulary import ALL_FAULTS, Service
+from mirr.env.vocabulary import Service
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, FakeMeter
 
 BEAT_S = 2.0
-FAULTS = st.sampled_from(ALL_FAULTS)
+FAULTS = st.sampled_from(faults())
 SERVICES = st.sampled_from(Service)
 
 
@@ -53,7 +54,7 @@ class _Witness(FakeLab):
 
 
 class _StillHeartbeat(Heartbeat):
-    """A heartbeat without a thread: whoever moves the clock lets it beat."""
+    """A heartbeat without a thread: the test that moves the clock lets it beat."""
 
     def _start(self) -> None:
         return

@@ -91,7 +91,7 @@ def test_a_name_that_is_none_is_wrong_usage(arguments: tuple[str, ...], said: st
 @pytest.mark.docker
 @pytest.mark.parametrize(
     "fault",
-    # The one with the most to put back; the contract suite plays every mode, `mirr lifecycle` by itself all twenty.
+    # It has the most to revert. The contract suite plays every form, `mirr lifecycle` by itself all twenty.
     [Fault(FaultMode.OVERLOADED, Service.ORDERS)],
     ids=str,
 )

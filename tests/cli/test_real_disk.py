@@ -1,4 +1,4 @@
-"""The disk of a service's volume is full: the service says so with errors, lives, and is put back."""
+"""The disk of a service's volume is full: the service says so with errors, lives, and is reverted."""
 
 from __future__ import annotations
 

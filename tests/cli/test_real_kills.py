@@ -12,8 +12,9 @@ import subprocess
 
 import pytest
 
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
-from mirr.env.vocabulary import ALL_FAULTS, FaultMode, Service
+from mirr.env.vocabulary import FaultMode, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.names import Role
@@ -36,7 +37,7 @@ MID_EPISODE_S = 6.0
 @pytest.mark.parametrize("case", CASES)
 def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, case: int) -> None:
     draw = drawn("injector", case)
-    fault = draw.choice(ALL_FAULTS)
+    fault = draw.choice(faults())
     journal = Journal(state_dir(real_lab))
     with left_as_found(real_lab):
         process = start(real_lab, "inject", fault.mode, fault.service)
@@ -49,7 +50,7 @@ def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, c
 @pytest.mark.parametrize("case", CASES)
 def test_a_bridge_killed_at_any_moment_of_an_episode_leaves_nothing_behind(real_lab: str, case: int) -> None:
     draw = drawn("bridge", case)
-    played = ("--fault", str(draw.choice(ALL_FAULTS)), "--seed", str(draw.randrange(1000)))
+    played = ("--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000)))
     with left_as_found(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "random", *played)
         kill_after(process, draw.uniform(0.0, EPISODE_S))
@@ -62,7 +63,7 @@ def test_what_measures_killed_in_mid_episode_voids_it_and_leaves_nothing_behind(
 ) -> None:
     draw = drawn(role, case)
     # Without the gateway nobody is served, and the episode could end before what measures does.
-    fault = draw.choice([one for one in ALL_FAULTS if one.service is not Service.GATEWAY])
+    fault = draw.choice([one for one in faults() if one.service is not Service.GATEWAY])
     journal = Journal(state_dir(real_lab))
     with left_as_found(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "wait", "--fault", str(fault), "--json")

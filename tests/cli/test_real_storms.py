@@ -21,7 +21,8 @@ from docker.errors import APIError
 from mirr.bridge.assembly import Parts, assemble
 from mirr.bridge.docker_world import DockerWorld
 from mirr.chaos.errors import ChaosError
-from mirr.env.vocabulary import Fault, FaultMode, Restart, Rollback, ScaleUp, Service
+from mirr.chaos.faults import faults
+from mirr.env.vocabulary import Fault, Restart, Rollback, ScaleUp, Service
 from mirr.env.world import WorldError
 from mirr.lab.errors import LabNotUp
 from mirr.lab.footprint import Footprint, differences
@@ -74,7 +75,7 @@ def sequence(draw: random.Random) -> list[Act]:
     acts: list[Act] = []
     for _ in range(draw.randint(1, LONGEST)):
         service = acts[-1].service if acts and draw.random() < 0.5 else draw.choice(list(Service))
-        fault = Fault(draw.choice(list(FaultMode)), service)
+        fault = draw.choice(faults(service=service))
         acts.append(Act(kind=draw.choice(KINDS), fault=fault, after_s=draw.uniform(0.0, 3.0)))
     return acts
 
@@ -166,7 +167,7 @@ def test_whatever_happens_to_a_lab_it_is_put_back(lab: str, as_made: Footprint, 
     parts.chaos.close()
     # Put back by somebody who remembers nothing of it.
     reverter = assemble(lab).chaos
-    took_s = timed(lambda: print("  put back:", reverter.revert()))
+    took_s = timed(lambda: print("  reverted:", reverter.revert()))
     assert took_s <= REVERT_S
     assert differences(as_made, made_of(lab)) == []
     if (number + 1) % STEADY_EVERY == 0 or number == SEQUENCES[-1]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
 from mirr.env.simulator.world import SimulatedWorld
@@ -37,7 +38,7 @@ from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 STEPS_TO_LOSE = 3
-STEPS_TO_MEND = 5
+STEPS_TO_RECOVER = 5
 STEPS_TO_SHOW = 5  # of a leak that begins in mid-episode, until the memory objective is lost
 STEP_S = 2.0
 
@@ -77,21 +78,20 @@ def test_steady_state_meets_every_objective(world: World) -> None:
         assert 35 <= snapshot.requests <= 130
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: World, mode: FaultMode) -> None:
-    fault = Fault(mode, Service.PAYMENTS)
+@pytest.mark.parametrize("fault", faults(service=Service.PAYMENTS), ids=str)
+def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: World, fault: Fault) -> None:
     world.inject(fault)
     snapshots = [step(world)[1] for _ in range(STEPS_TO_LOSE)]
     assert lost(snapshots[-1], fault.service)
     for wrong in FIXES:
-        if wrong is REMEDY[mode]:
+        if wrong is REMEDY[fault.mode]:
             continue
         step(world, wrong(fault.service))
         assert lost(step(world)[1], fault.service), f"{wrong.__name__} must not help"
-    result, _ = step(world, REMEDY[mode](fault.service))
+    result, _ = step(world, REMEDY[fault.mode](fault.service))
     assert result.accepted
-    mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
-    assert any(not now and not then for now, then in itertools.pairwise(mended)), mended
+    recovered = [breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER)]
+    assert any(not now and not then for now, then in itertools.pairwise(recovered)), recovered
 
 
 def test_a_crashed_service_is_missing_and_not_zero(world: World) -> None:
@@ -127,9 +127,8 @@ def test_logs_come_with_the_result_of_the_step(world: World) -> None:
     assert "1.4.0" in started[0].text
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, mode: FaultMode) -> None:
-    fault = Fault(mode, Service.INVENTORY)
+@pytest.mark.parametrize("fault", faults(service=Service.INVENTORY), ids=str)
+def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, fault: Fault) -> None:
     step(world)
     world.apply(Wait())
     world.happen(Breaks(fault))
@@ -140,8 +139,8 @@ def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, mode: 
     world.happen(Ends(fault))
     world.advance(STEP_S)
     world.observe()
-    mended = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
-    assert any(not now and not then for now, then in itertools.pairwise(mended)), mended
+    recovered = [breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER)]
+    assert any(not now and not then for now, then in itertools.pairwise(recovered)), recovered
 
 
 def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
@@ -149,14 +148,14 @@ def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
     world.happen(Deploys(Service.AUTH))
     world.advance(STEP_S)
     world.observe()
-    after = [breaches(step(world)[1]) for _ in range(STEPS_TO_MEND)]
+    after = [breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER)]
     assert after[-2:] == [[], []]
     result, _ = step(world, CheckLogs(Service.AUTH))
     assert "1.5.0" in next(line.text for line in result.logs if line.event == "started")
     assert step(world, Rollback(Service.AUTH))[0] == ActionResult(text="auth is going back to release 1.4.0")
 
 
-def test_restoring_heals_whatever_was_done(world: World) -> None:
+def test_restoring_reverts_everything_that_was_done(world: World) -> None:
     world.inject(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
     step(world, Restart(Service.GATEWAY))
     step(world, ScaleUp(Service.ORDERS))

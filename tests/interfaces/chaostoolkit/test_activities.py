@@ -45,7 +45,7 @@ def test_a_fault_and_its_right_fix_are_what_the_probes_wait_for(toolkit: Toolkit
     assert steady(configuration=LAB, clock=toolkit.clock)
     assert inject(mode, "orders", configuration=LAB, clock=toolkit.clock) == f"{mode}:orders"
     missed = objective_lost("orders", configuration=LAB, clock=toolkit.clock)
-    assert any(words.startswith("orders") for words in missed)
+    assert any(text.startswith("orders") for text in missed)
     assert open_faults(configuration=LAB) == [f"{mode}:orders"]
     FIX[REMEDY[mode]]("orders", configuration=LAB, clock=toolkit.clock)
     assert objectives_restored(configuration=LAB, clock=toolkit.clock) >= 2.0

@@ -1,0 +1,65 @@
+"""The tables of faults in README.md and docs/architecture.md, from the modules of the forms.
+
+`python -m tests.chaos.fault_tables` writes them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from mirr.chaos.faults import faults, form_of
+from mirr.env.vocabulary import REMEDY, Fault, Restart, Rollback, ScaleUp, Service
+from tests.paths import ROOT
+
+FIXES = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
+
+
+def _kinds() -> list[Fault]:
+    """Every form of every mode once, on one service."""
+    return list(faults(service=Service.ORDERS))
+
+
+def _name(fault: Fault) -> str:
+    return f"`{fault.mode}/{fault.form}`" if fault.form else f"`{fault.mode}`"
+
+
+def _readme() -> str:
+    rows = [
+        f"| {_name(fault)} | {form_of(fault).texts.about('a service').happens} | `{FIXES[REMEDY[fault.mode]]}` |"
+        for fault in _kinds()
+    ]
+    return "\n".join(["| mode | what really happens | what fixes it |", "|---|---|---|", *rows])
+
+
+def _architecture() -> str:
+    rows = []
+    for fault in _kinds():
+        texts = form_of(fault).texts.about("the service")
+        rows.append(f"| {_name(fault)} | {texts.happens} | {texts.fix} | {texts.other_fixes} |")
+    return "\n".join(["| mode | what happens | the right fix | the other fixes |", "|---|---|---|---|", *rows])
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "README.md": _readme,
+    ROOT / "docs" / "architecture.md": _architecture,
+}
+"""The table of each page."""
+
+_MARKED = re.compile(r"(<!-- table: faults -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(page: Path) -> str:
+    """The page with its table as the modules have it now. Raises ValueError where the page has not just one."""
+    text = page.read_text(encoding="utf-8")
+    table = PAGES[page]()
+    written, count = _MARKED.subn(lambda marks: f"{marks[1]}{table}\n{marks[2]}", text)
+    if count != 1:
+        raise ValueError(f"{page.name} has {count} tables of faults between marks; it should have one")
+    return written
+
+
+if __name__ == "__main__":
+    for each in PAGES:
+        each.write_text(filled(each), encoding="utf-8")

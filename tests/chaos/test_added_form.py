@@ -1,0 +1,163 @@
+"""CONTRIBUTING's recipe for a form of a fault, followed with a toy: `crashed/stopped`, which SIGTERM ends.
+
+One module on each side is all that is written. Nothing else knows of the form.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mirr.bridge.assembly import assemble, open_docker_world
+from mirr.bridge.traces import traces
+from mirr.chaos import faults as container_forms
+from mirr.chaos.faults import all_forms, form_of
+from mirr.chaos.journal import Journal
+from mirr.chaos.lifecycle import Lifecycle, Row
+from mirr.env.forms import all_forms as all_simulated_forms
+from mirr.env.simulator.physics import forms as simulated_forms
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.interfaces.chaostoolkit.experiments import as_data, file_name
+from tests.chaos.made_of import made_of
+from tests.fakes import FakeLab, fake_docker_world
+
+ON_A_CONTAINER = '''
+"""`crashed/stopped`: the process is told to end, and stays down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirr.chaos.form import ContainerForm, Mend, Texts
+from mirr.chaos.sight import Sight
+from mirr.chaos.tools import Tools
+from mirr.env.vocabulary import FaultMode, Service
+
+
+def inject(tools: Tools, service: Service) -> Iterator[float]:
+    """Tell the process to end."""
+    tools.fleet.kill(service, "SIGTERM")
+    return iter(())
+
+
+def landed(sight: Sight) -> bool:
+    """It has ended."""
+    return sight.container is not None and not sight.container.running
+
+
+def end(tools: Tools, service: Service) -> None:
+    """Somebody starts it again."""
+    tools.fleet.restart(service)
+
+
+FORM = ContainerForm(
+    mode=FaultMode.CRASHED,
+    inject=inject,
+    landed=landed,
+    end=end,
+    mend=Mend.RESTART,
+    texts=Texts(
+        happens="SIGTERM ends the process of SERVICE, and nothing starts it again.",
+        reverts="the process is started again",
+        title="SERVICE is stopped, and one restart brings it back",
+        strikes="the process of SERVICE is stopped",
+        fix="A restart fixes it.",
+        other_fixes="Nothing runs that could be scaled or rolled back.",
+    ),
+)
+'''
+
+ON_THE_MODEL = '''
+"""`crashed/stopped`: as physics, a process that ended is the same whatever signal ended it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mirr.env.simulator.physics.forms.killed import FORM as KILLED
+
+FORM = replace(KILLED, place=PLACE)
+'''
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Fault]:
+    """The toy form is there, as if its two modules stood beside the others."""
+    place = len(all_simulated_forms()[FaultMode.CRASHED])
+    sides: tuple[tuple[ModuleType, str], ...] = (
+        (container_forms, ON_A_CONTAINER),
+        (simulated_forms, ON_THE_MODEL.replace("PLACE", str(place))),
+    )
+    for package, module in sides:
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "stopped.py").write_text(module)
+        package.__path__.append(str(folder))
+    _look_again()
+    yield Fault.parse("crashed/stopped:payments")
+    for package, _ in sides:
+        package.__path__.pop()
+        sys.modules.pop(f"{package.__name__}.stopped", None)  # a test need not have looked at both sides
+    _look_again()
+
+
+def _look_again() -> None:
+    all_forms.cache_clear()
+    all_simulated_forms.cache_clear()
+
+
+def is_green(row: Row) -> None:
+    assert row.problems == []
+    assert row.residue == []
+    assert [fix.lost for fix in row.wrong_fixes] == [True] * 3
+    assert row.restored_after_s is not None
+
+
+def test_the_form_is_found_by_its_name(stopped: Fault) -> None:
+    assert str(stopped) == "crashed/stopped:payments"
+    assert form_of(stopped).texts.about("payments").title == "payments is stopped, and one restart brings it back"
+    assert stopped in container_forms.faults()
+
+
+def test_the_form_has_an_experiment(stopped: Fault) -> None:
+    assert file_name(stopped) == "payments-crashed-stopped.yaml"
+    inject = as_data(stopped)["method"][0]["provider"]
+    assert inject["arguments"] == {"mode": "crashed/stopped", "service": "payments"}
+
+
+def test_the_form_is_played_from_injection_to_revert_on_a_fake_lab(
+    stopped: Fault, lab: FakeLab, journal: Journal
+) -> None:
+    world = fake_docker_world(lab, journal)
+    is_green(Lifecycle(world, footprint=lambda: made_of(lab), now=lab.clock.now).row(stopped))
+    assert journal.open_faults() == []
+
+
+def test_a_killed_run_that_injected_the_form_is_reverted_by_another_process(
+    stopped: Fault, lab: FakeLab, journal: Journal
+) -> None:
+    journal.injecting(stopped)
+    lab.kill(Service.PAYMENTS, "SIGTERM")
+    world = fake_docker_world(lab, journal)
+    world.restore(key=0)
+    assert lab.services[Service.PAYMENTS].running
+    assert journal.open_faults() == []
+
+
+def test_the_form_is_played_on_the_simulator(stopped: Fault) -> None:
+    is_green(Lifecycle(SimulatedWorld(), footprint=dict).row(stopped))
+
+
+@pytest.mark.docker
+def test_the_form_is_played_from_injection_to_revert_on_the_real_lab(stopped: Fault, real_lab: str) -> None:
+    world = open_docker_world(real_lab)
+    try:
+        parts = assemble(real_lab)
+        is_green(Lifecycle(world, footprint=lambda: traces(parts)).row(stopped))
+    finally:
+        world.close()
