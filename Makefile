@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 ROOMS := agents bridge chaos cli env interfaces lab scenarios
-CODE := mirr/__init__.py mirr/__main__.py $(ROOMS) services tests traffic
+CODE := mirr/*.py $(ROOMS) services tests traffic
 
 $(READY): pyproject.toml lab/venv.sh
 	@lab/venv.sh $(PYTHON) $(VENV)
