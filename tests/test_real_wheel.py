@@ -59,7 +59,8 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def install(distribution: Path, folder: Path) -> Installed:
     environment, work = folder / "environment", folder / "work"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], timeout=120, check=True)
+    # Without pip: with it come setuptools of the Python's own age, which can be too old to build with.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], timeout=120, check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     third_party = environment / "lib" / version / "site-packages" / "third-party.pth"
     third_party.write_text(f"{sysconfig.get_path('purelib')}\n")
