@@ -12,7 +12,7 @@ SEED ?= 7
 EPISODES ?= 10
 SERVICE ?= gateway
 WORKERS ?= auto
-COVERAGE ?= --cov
+COVERAGE ?= --cov=
 export LAB
 
 VENV := .venv
