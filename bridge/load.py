@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from mirr.bridge.telemetry import Telemetry
 from mirr.chaos.errors import FleetError
-from mirr.chaos.faults import Load
+from mirr.chaos.load import Load
 from mirr.env.vocabulary import Service
 
 SETTLING_S = 0.5  # what was queued when a crowd went home is served by then
 
 
 class LoadMeter:
-    """A chaos.faults.Meter on telemetry; waits until there is something to measure."""
+    """A chaos.load.Meter on telemetry; waits until there is something to measure."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The services' JSON log lines as LogLines."""
+"""Reads a service's log: its JSON lines become LogLines, and the digest keeps the ones that matter."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import json
 from datetime import datetime
 from typing import Any
 
+from mirr.chaos.fleet import Fleet
+from mirr.env.logs import digest
+from mirr.env.vocabulary import Service
 from mirr.env.world import Level, LogLine
+
+_LINES_READ = 400  # per reading; the digest keeps few of them
 
 _SHOWN_ELSEWHERE = frozenset({"timestamp", "level", "service", "event", "trace_id", "traceback"})
 
 
+def read_log(fleet: Fleet, service: Service, *, since: float, now: float) -> tuple[LogLine, ...]:
+    """The digest of what the service wrote from the Unix time `since` to `now`. Raises FleetError."""
+    raw = fleet.logs(service, since=since, tail=_LINES_READ)
+    return digest([line for one in raw if (line := parse_line(one, now=now)) is not None])
+
+
 def parse_line(raw: str, *, now: float) -> LogLine | None:
-    """One raw line as written to stdout, read at the Unix time `now`; None where there is nothing to show.
-    A line that is not JSON (an interpreter's traceback, say) is kept as an error line, for it is what one would see."""
+    """One raw line of stdout, read at the Unix time `now`. None where it is empty.
+
+    A line that is not JSON, such as a traceback of the interpreter, becomes an error line: one would see it."""
     if not raw.strip():
         return None
     try:

@@ -9,6 +9,8 @@ from mirr.bridge.telemetry import Measures
 from mirr.env.objectives import breaches
 from mirr.env.world import Snapshot, WorldError
 
+NOT_LONG_ENOUGH = "it has not held long enough"
+
 
 def wait_until_steady(
     telemetry: Measures,
@@ -21,10 +23,10 @@ def wait_until_steady(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once nothing is amiss over `window_s`; WorldError with what is, after `timeout_s`.
+    """Return once there are no problems over `window_s`. Raises WorldError with the problems after `timeout_s`.
 
-    `problems_in` says what is amiss in a snapshot: by default, each objective that is missed. `on_problems` is told,
-    each time it is looked at.
+    `problems_in` finds the problems in a snapshot: by default, each objective that is missed. `on_problems` gets them
+    after every look that found some.
     """
     deadline = now() + timeout_s
     while problems := steady_problems(telemetry, window_s, problems_in):
@@ -37,10 +39,16 @@ def wait_until_steady(
         sleep(poll_s)
 
 
+def held_since(snapshot: Snapshot, not_before: float, *, now: Callable[[], float]) -> list[str]:
+    """The objectives that are missed, as texts. Where none is, but `not_before` is still to come, that it is too early
+    to say: the window has to lie wholly behind what was done last."""
+    return breaches(snapshot) or ([NOT_LONG_ENOUGH] if now() < not_before else [])
+
+
 def steady_problems(
     telemetry: Measures, window_s: float, problems_in: Callable[[Snapshot], list[str]] = breaches
 ) -> list[str]:
-    """In words, what is not as it should be over the last `window_s`; empty in steady state."""
+    """The problems over the last `window_s`, as texts. There are none in steady state."""
     try:
         return problems_in(telemetry.last(window_s))
     except WorldError as error:

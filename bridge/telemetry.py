@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from mirr.bridge.prometheus import TRAFFIC, Labels, Sample
-from mirr.chaos.faults import Load
+from mirr.chaos.load import Load
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 import requests
@@ -16,18 +15,11 @@ from mirr.env.vocabulary import Service
 _NOT_FOUND = 404
 
 
-class CampaignKind(StrEnum):
-    """What a campaign sends."""
-
-    FLASH_CROWD = "flash_crowd"
-    UNIQUE_KEYS = "unique_keys"
-
-
 @dataclass(frozen=True, kw_only=True)
-class Campaign:
-    """Extra traffic on one service."""
+class CampaignRequest:
+    """What chaos asks the load generator for: extra traffic on one service."""
 
-    kind: CampaignKind
+    kind: str  # as the load generator knows it; each form of a fault says what it sends
     service: Service
     rate_per_s: float
 
@@ -37,7 +29,7 @@ class Campaign:
         return campaign_id(self.kind, self.service)
 
 
-def campaign_id(kind: CampaignKind, service: Service) -> str:
+def campaign_id(kind: str, service: Service) -> str:
     """One campaign of a kind a service."""
     return f"{kind}-{service}".replace("_", "-")
 
@@ -45,10 +37,10 @@ def campaign_id(kind: CampaignKind, service: Service) -> str:
 class Campaigns(Protocol):
     """The load generator's control interface."""
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         """Start the campaign, or change its rate if it runs; it ends `lease_s` from now unless renewed."""
 
-    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         """Prolong the lease; False where the campaign is gone."""
 
     def stop(self, campaign_id: str) -> None:
@@ -66,16 +58,16 @@ class HttpCampaigns:
         self._session = session
         self._timeout_s = timeout_s
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         body = {
-            "kind": campaign.kind.value,
+            "kind": campaign.kind,
             "service": campaign.service.value,
             "rate_per_s": campaign.rate_per_s,
             "lease_s": lease_s,
         }
         self._ask("PUT", f"/campaigns/{campaign.id}", body)
 
-    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         answer = self._ask("POST", f"/campaigns/{campaign.id}/renew", {"lease_s": lease_s}, missing_ok=True)
         return answer.status_code != _NOT_FOUND
 
@@ -119,7 +111,7 @@ class Heartbeat:
         self._lease = lease
         self.lease_s = lease_s
         self._watching = False
-        self._held: dict[str, Campaign] = {}
+        self._held: dict[str, CampaignRequest] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -143,7 +135,7 @@ class Heartbeat:
         self._watching = True
         self._start()
 
-    def hold(self, campaign: Campaign) -> None:
+    def hold(self, campaign: CampaignRequest) -> None:
         """Keep `campaign` alive from now on."""
         with self._lock:
             self._held[campaign.id] = campaign
@@ -201,7 +193,7 @@ class Heartbeat:
             self._lease.drop()  # let go of in between
         self._note(_ON_DISK, why)
 
-    def _renew(self, campaign: Campaign) -> None:
+    def _renew(self, campaign: CampaignRequest) -> None:
         try:
             alive = self._campaigns.renew(campaign, self.lease_s)
             why = None if alive else f"campaign {campaign.id} is gone: its lease ran out or somebody ended it"

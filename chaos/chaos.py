@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
-from mirr.chaos.campaigns import Campaign, Campaigns, Heartbeat
+from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
 from mirr.chaos.errors import FleetError, JournalError, Refused
-from mirr.chaos.faults import FAULTS, Meter, Tools, deploy_over
+from mirr.chaos.faults import form_of
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.journal import Journal
 from mirr.chaos.limits import Limits
+from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
+from mirr.chaos.tools import Tools, deploy_over
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, Service
 from mirr.lab.names import SOUND_RELEASE
@@ -88,14 +90,14 @@ class Chaos:
         """Break something in stages, without blocking: each value is how many seconds later it wants to be asked for
         the next. Nothing happens before the first one is asked for. Where the fault was ended or put back meanwhile,
         by whomever, the rest of it does not happen."""
-        stages = FAULTS[fault.mode].inject
+        inject = form_of(fault).inject
         with self._turn():
             self._limits.check(fault, self.open_faults())
             self._fleet.remember()
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
             self._watched()
-            rest = iter(stages(self._tools(lease_s), fault.service))
+            rest = iter(inject(self._tools(lease_s), fault.service))
             wait_s = next(rest, None)
         while wait_s is not None:
             yield wait_s
@@ -110,16 +112,20 @@ class Chaos:
         state = self._fleet.state(fault.service)
         if state is None:
             raise FleetError(f"{fault.service} has no container to break; next: mirr up")
-        row = FAULTS[fault.mode]
+        texts = form_of(fault).texts.about(fault.service)
         return Plan(
-            container=state.name, container_id=state.container_id, act=row.blurb, lasts_s=lease_s, revert=row.revert
+            container=state.name,
+            container_id=state.container_id,
+            act=texts.happens,
+            lasts_s=lease_s,
+            revert=texts.reverts,
         )
 
     def end(self, fault: Fault) -> None:
         """The fault ends by itself, as incidents do. What it leaves behind is put back by `revert`. Raises FleetError
         or CampaignError; the fault stays in the journal then."""
         with self._turn():
-            FAULTS[fault.mode].end(self._tools(None), fault.service)
+            form_of(fault).end(self._tools(None), fault.service)
             self._mine.discard(fault)
             self._journal.ended(fault)
 
@@ -204,7 +210,7 @@ class Chaos:
         self._heartbeat.let_go(campaign_id)
         self._campaigns.stop(campaign_id)
 
-    def _run_campaign(self, campaign: Campaign, lease_s: float | None) -> None:
+    def _run_campaign(self, campaign: CampaignRequest, lease_s: float | None) -> None:
         self._campaigns.start(campaign, self._heartbeat.lease_s if lease_s is None else lease_s)
         if lease_s is None:
             self._heartbeat.hold(campaign)

@@ -129,15 +129,15 @@ class DockerFleet:
 
     # Acting on what is there
 
-    def kill(self, service: Service) -> None:
+    def kill(self, service: Service, signal: str = "SIGKILL") -> None:
         def act() -> None:
             try:
-                self._api.kill(self._container(service), signal="SIGKILL")
+                self._api.kill(self._container(service), signal=signal)
             except APIError as error:
                 if error.status_code != 409:  # 409: it is not running, which is what was asked for
                     raise
 
-        self._asked(f"kill {service}", act)
+        self._asked(f"send {service} {signal}", act)
 
     def restart(self, service: Service) -> None:
         self._asked(f"restart {service}", lambda: self._api.restart(self._container(service), timeout=0))

@@ -64,8 +64,8 @@ class Fleet(Protocol):
     def parts(self) -> list[Part]:
         """How everything else of the lab stands."""
 
-    def kill(self, service: Service) -> None:
-        """SIGKILL to the service's process; its container stays, stopped."""
+    def kill(self, service: Service, signal: str = "SIGKILL") -> None:
+        """Send the service's process a signal. Its container stays, also where the signal ends the process."""
 
     def restart(self, service: Service) -> None:
         """End the process if it runs, and start it, without waiting until it is ready."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from mirr.chaos.campaigns import Campaign, Campaigns, HttpCampaigns
+from mirr.chaos.campaigns import CampaignRequest, Campaigns, HttpCampaigns
 from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import GeneratorAway
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
-from mirr.lab.names import make_target
+from mirr.lab.installation import HERE
 from mirr.lab.state import state_dir
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ class FoundCampaigns:
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self._now().start(campaign, lease_s)
 
-    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         return self._now().renew(campaign, lease_s)
 
     def stop(self, campaign_id: str) -> None:
@@ -49,7 +49,7 @@ def open_reverter(client: DockerClient, lab: str) -> Reverter:
     """What reverts `lab`, as far as it stands. Raises LabNotUp where nothing of it does."""
     containers = LabContainers(client, lab)
     if not containers.all():
-        raise LabNotUp(f"lab {lab} is not up; start it with: {make_target('up', lab)}")
+        raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
     # After the lab was found: one that is not there is to leave no traces.
     journal = Journal(state_dir(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -9,7 +9,6 @@ engine when it has something to revert.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -21,7 +20,6 @@ from mirr.chaos.errors import ChaosError, JournalError
 from mirr.chaos.journal import Journal
 from mirr.chaos.turns import turn
 
-IMPORTED_FROM = Path(__file__).parents[2]  # the folder that holds the package, so that a child finds the same one
 LOCK_FILE = "reaper.lock"
 LOG_FILE = "reaper.log"
 
@@ -44,21 +42,20 @@ def ensure(lab: str, folder: Path) -> None:
 
     Raises ChaosError."""
     _started[:] = [child for child in _started if child.poll() is None]
+    from mirr.lab.installation import HERE  # here, because the reaper itself does not need it
+
     with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
         if not nobody_watches:
             return
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(IMPORTED_FROM), os.environ.get("PYTHONPATH")]))
-    }
     try:
         with (folder / LOG_FILE).open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "mirr.chaos.reaper", lab, str(folder)],
+                HERE.python("mirr.chaos.reaper", lab, str(folder.absolute())),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=IMPORTED_FROM,
-                env=environment,
+                cwd="/",  # so that it keeps nobody's folder in use
+                env=HERE.python_environment(),
                 start_new_session=True,  # so that what ends its parent, Ctrl-C included, leaves it alone
             )
     except OSError as error:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from mirr.chaos.campaigns import CampaignKind, Campaigns, campaign_id
+from mirr.chaos.campaigns import Campaigns, campaign_id
 from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, NotReverted
-from mirr.chaos.faults import FAULTS, Mend
+from mirr.chaos.faults import campaign_kinds, form_of
 from mirr.chaos.fleet import Fleet, Part, ServiceState
+from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal, OpenAct
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import STEADY_RELEASE, Service
@@ -156,7 +157,7 @@ class Reverter:
             need = Mend.RESTART  # what cannot be looked up is assumed: a process may hold a leak that nothing shows
         for act in acts or ():
             if act.service is service and act.fault is not None:
-                need = max(need, FAULTS[act.fault.mode].mend)
+                need = max(need, form_of(act.fault).mend)
         hung = False
         if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
             need = Mend.RECREATE
@@ -227,7 +228,7 @@ class Reverter:
                 stopped = self._campaigns.stop_all()
                 return ([f"ended {stopped} campaign(s)"] if stopped else []), []
             for service in services:
-                for kind in CampaignKind:
+                for kind in campaign_kinds():
                     self._campaigns.stop(campaign_id(kind, service))
             return [], []
         except GeneratorAway:

@@ -1,4 +1,4 @@
-"""`mirr bench`: the simulator's speed and, with a lab up, the lab's figures."""
+"""`mirr bench`: the speed of the simulator and, if a lab is up, the lab's figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mirr.cli.worlds import COMPILING
 
 ROUNDS = 9
 ROUND_S = 0.4
-STEPS_A_LOOK = 50  # at the clock
+STEPS_PER_READING = 50  # of the clock
 
 
 def register(app: typer.Typer) -> None:
@@ -29,10 +29,10 @@ def bench(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Short rounds, and reset from one fault of each mode only.")
+        bool, typer.Option("--quick", help="Use short rounds, and measure resets from one fault of each mode only.")
     ] = False,
 ) -> None:
-    """Print what was measured here and now. The lab's part needs a lab that is up, and takes some minutes."""
+    """Measure and print how fast everything is. The lab's part needs a lab that is up, and takes some minutes."""
     figures: dict[str, Any] = {"simulator": simulator_figures(ROUND_S / 5 if quick else ROUND_S)}
     lab_figures = _lab_figures(lab, quick)
     if lab_figures is not None:
@@ -56,10 +56,12 @@ def _print_rows(rows: dict[str, Any], indent: str) -> None:
 
 
 def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Medians over the rounds, each of which measures everything once: what else the machine does at a moment is then
-    shared out over all the figures. `spread` has the least and the most of each."""
+    """The simulator's figures, each the median over the rounds. `spread` has the smallest and the largest value.
+
+    Every round measures everything once, so other work on the machine slows all figures down alike.
+    """
     from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
-    from mirr.env.simulator.compiled import COMPILED, to_be_compiled
+    from mirr.env.simulator.fast.compiled import COMPILED, to_be_compiled
 
     if to_be_compiled():
         typer.echo(COMPILING, err=True)
@@ -88,7 +90,7 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], float]]:
-    """Gymnasium's own CartPole: alone, in its plain vector, in its native vector; the simulator by the same calls."""
+    """Steps a second through Gymnasium: its own CartPole and the simulator, alone and in vectors, by the same calls."""
     import gymnasium
     from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
     from gymnasium.vector import SyncVectorEnv
@@ -104,12 +106,12 @@ def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], 
             if terminated or truncated:
                 env.reset()
 
-        return STEPS_A_LOOK * _calls_per_s(step, round_s, STEPS_A_LOOK)
+        return STEPS_PER_READING * _calls_per_s(step, round_s, STEPS_PER_READING)
 
     def vector(env: Any, size: int) -> float:
         env.reset(seed=0)
         env.action_space.seed(0)
-        actions = itertools.cycle([env.action_space.sample() for _ in range(STEPS_A_LOOK)])
+        actions = itertools.cycle([env.action_space.sample() for _ in range(STEPS_PER_READING)])
         return size * _calls_per_s(lambda: env.step(next(actions)), round_s, 1)
 
     return {
@@ -122,7 +124,7 @@ def _gymnasium_measures(round_s: float, threads: int) -> dict[str, Callable[[], 
 
 
 def _calls_per_s(call: Callable[[], Any], seconds: float, at_once: int) -> float:
-    """So many calls at once, a second."""
+    """How many groups of `at_once` calls are made a second. The clock is read once a group."""
     began = time.perf_counter()
     rounds = 0
     while (elapsed_s := time.perf_counter() - began) < seconds:
@@ -133,12 +135,12 @@ def _calls_per_s(call: Callable[[], Any], seconds: float, at_once: int) -> float
 
 
 def _lab_figures(lab: str, quick: bool) -> dict[str, Any] | None:
-    """What a lab that is up comes to; None, and why on stderr, where there is none."""
+    """The figures of a lab that is up. None, with the reason on stderr, if no lab is up."""
     from mirr.bridge.assembly import assemble, open_docker_world
     from mirr.bridge.bench import measure_lab
     from mirr.env.vocabulary import ALL_FAULTS, Service
     from mirr.lab.errors import LabError
-    from mirr.lab.figures import last_up
+    from mirr.lab.up_time import last_up
 
     faults = tuple(fault for fault in ALL_FAULTS if not quick or fault.service is Service.ORDERS)
     try:

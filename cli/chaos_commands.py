@@ -100,25 +100,25 @@ def inject(
 
 
 def _parse(mode: str, service: str) -> Fault:
-    from mirr.env.vocabulary import Fault, Service, UnknownName, parse_mode, parse_service
+    from mirr.env.vocabulary import Fault, Service, UnknownName, parse_service
 
-    parsed = parse_mode(mode)
     try:
-        return Fault(parsed, parse_service(service))
+        named = parse_service(service)
     except UnknownName as error:
         raise UnknownName(
             f"{service!r} is not touched: mirr breaks the services of its own lab, by these names, and nothing else on "
             f"the engine, whatever its name, id or label; one of: {', '.join(Service)}"
         ) from error
+    return Fault.parse(f"{mode}:{named}")
 
 
 def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) -> None:
-    from mirr.chaos.faults import FAULTS
+    from mirr.chaos.faults import form_of
 
     if as_json:
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
         return
-    typer.echo(f"injected {fault} into lab {lab}: {FAULTS[fault.mode].blurb}")
+    typer.echo(f"injected {fault} into lab {lab}: {form_of(fault).texts.about(fault.service).happens}")
     typer.echo(
         f"watch it with: mirr status; put it back with: mirr revert; it is put back by itself after {lease_s:g} s",
         err=True,

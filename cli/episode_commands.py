@@ -1,5 +1,7 @@
-"""`mirr episode`, `evaluate`, `compare`, `demo`: playing, in either world. What is heavy is imported where it is
-needed: `mirr --help` is to be quick."""
+"""`mirr episode`, `evaluate`, `compare` and `demo`: they play in either world.
+
+Heavy modules are imported inside the functions that need them, so that `mirr --help` stays quick.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +41,23 @@ HEADINGS = {
 
 WorldOption = Annotated[str, typer.Option("--world", help="Where to play: sim or docker.")]
 PolicyOption = Annotated[
-    str, typer.Option("--policy", help="Who plays, as in heuristic, oracle, random; an unknown name is told all.")
+    str, typer.Option("--policy", help="Who plays, as in heuristic, oracle or random. An unknown name lists them all.")
 ]
-PoliciesOption = Annotated[list[str], typer.Option("--policy", help="Who plays; may be given more than once.")]
-FaultOption = Annotated[str | None, typer.Option("--fault", help="MODE:SERVICE in place of the seed's own fault.")]
+PoliciesOption = Annotated[list[str], typer.Option("--policy", help="Who plays. It may be given more than once.")]
+FaultOption = Annotated[str | None, typer.Option("--fault", help="MODE:SERVICE, in place of the seed's own fault.")]
 ScenarioOption = Annotated[
     Path | None, typer.Option("--scenario", help="Play this scenario pack, as in scenarios/two-in-turn.yaml.")
 ]
-PackSeedOption = Annotated[int | None, typer.Option("--seed", help="Stands for a scenario; 0, or the pack's own.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Stands for a scenario; the same in both worlds.")]
-EpisodesOption = Annotated[int, typer.Option("--episodes", min=1, help="How many, with the seeds from --seed on.")]
-RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the rollout here, as JSON lines.")]
+PackSeedOption = Annotated[
+    int | None, typer.Option("--seed", help="Chooses the scenario. Default: 0, or the pack's own.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Chooses the scenario, the same in both worlds.")]
+EpisodesOption = Annotated[
+    int, typer.Option("--episodes", min=1, help="How many episodes. Their seeds begin at --seed.")
+]
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")
+]
 PaceOption = Annotated[
     float | None,
     typer.Option("--pace", min=0.0, help="Seconds between steps on the simulator (default: 1 to a terminal)."),
@@ -64,7 +72,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Player:
-    """Who plays where, both names checked."""
+    """A world and a policy. Both names are checked."""
 
     world: WorldName
     policy: PolicyName
@@ -77,7 +85,7 @@ class Player:
         record: RolloutWriter | None = None,
         on_step: OnStep | None = None,
     ) -> EpisodeResult:
-        """One episode in an open world; one of a pack has a pack's actions."""
+        """Play one episode in an open world. An episode of a pack has the actions of packs."""
         from mirr.agents.registry import make_policy
         from mirr.env.environment import Environment
         from mirr.env.rollout import play
@@ -98,14 +106,14 @@ class Player:
         )
 
     def play_many(self, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
-        """An episode of each scenario, told on stderr as they end."""
+        """Play an episode of each scenario. Progress is printed to stderr as they end."""
         results = []
         with open_world(self.world, lab, what=what) as world:
             for number, scenario in enumerate(scenarios, start=1):
                 result = self.play_in(world, scenario)
                 results.append(result)
                 if self.world is WorldName.DOCKER or number % 100 == 0:
-                    _tell_progress(result, number, len(scenarios))
+                    _print_progress(result, number, len(scenarios))
         return results
 
 
@@ -116,7 +124,7 @@ def _player(world: str, policy: str) -> Player:
 
 
 def _scenario(seed: int, fault: str | None) -> Scenario:
-    """What the seed stands for, or the fault asked for; raises where one is none, before anything is opened."""
+    """The seed's scenario, with this fault if one is given. Raises before anything is opened if either is invalid."""
     from mirr.env.scenario import draw
     from mirr.env.vocabulary import Fault
 
@@ -129,14 +137,14 @@ def _pack(path: Path) -> Pack:
     return load_pack(path)
 
 
-def _asked_for(path: Path | None, seed: int | None, fault: str | None) -> Scenario:
-    """The scenario of a pack, or of a seed and a fault."""
+def _requested(path: Path | None, seed: int | None, fault: str | None) -> Scenario:
+    """The scenario of a pack, or the scenario of a seed and a fault."""
     from mirr.env.scenario import checked_seed
 
     if path is None:
         return _scenario(0 if seed is None else seed, fault)
     if fault is not None:
-        raise typer.BadParameter("--scenario says what breaks; it takes no --fault beside it.")
+        raise typer.BadParameter("--scenario says what breaks; --fault cannot be given with it.")
     return _pack(path).scenario(None if seed is None else checked_seed(seed))
 
 
@@ -150,17 +158,17 @@ def episode(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Play one episode and tell how it ended."""
+    """Play one episode and print how it ended."""
     from mirr.env.record import RolloutWriter
 
-    player, wanted = _player(world, policy), _asked_for(scenario, seed, fault)
+    player, wanted = _player(world, policy), _requested(scenario, seed, fault)
     if record is not None and not record.absolute().parent.is_dir():
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     with (
         open_world(player.world, lab, what="mirr episode") as opened,
         nullcontext() if record is None else RolloutWriter(record) as writer,
     ):
-        result = player.play_in(opened, wanted, record=writer, on_step=_step_teller(player.world))
+        result = player.play_in(opened, wanted, record=writer, on_step=_step_printer(player.world))
     if as_json:
         print(json.dumps(result.to_json(), indent=2))
     else:
@@ -179,8 +187,10 @@ def evaluate(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Play many episodes and tell how often, how fast and at what cost they were resolved. With a scenario pack, each
-    seed plays that one, with other users and other noise."""
+    """Play many episodes, and print how often, how fast and at what cost they were resolved.
+
+    With a scenario pack, every seed plays that pack, with other users and other noise.
+    """
     from mirr.env.evaluation import evaluation
 
     player = _player(world, policy)
@@ -196,7 +206,7 @@ def evaluate(
 
 
 def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
-    """The scenarios of the seeds from `seed` on."""
+    """The scenarios of so many seeds, from `seed` on."""
     from mirr.env.scenario import checked_seed
 
     seeds = range(checked_seed(seed), seed + episodes)
@@ -210,7 +220,7 @@ def compare(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Play the same episodes in both worlds, and tell how far they are apart."""
+    """Play the same episodes in both worlds, and print how far apart the results are."""
     from mirr.env.evaluation import comparison
 
     scenarios = _many(seed, episodes)
@@ -235,7 +245,7 @@ def demo(
     world: WorldOption = "sim",
     policy: PolicyOption = "heuristic",
     fault: FaultOption = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Which scenario; any if not given.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Which scenario. Default: a random one.")] = None,
     pace: PaceOption = None,
     lab: LabOption = "mirr",
 ) -> None:
@@ -256,7 +266,7 @@ def demo(
 
 
 def _exit_if_void(results: list[EpisodeResult]) -> None:
-    """Where no episode says anything about a policy, the world has failed, not the command."""
+    """Exit with 3 if all episodes are void: then the world has failed."""
     from mirr.env.evaluation import valid
 
     if results and not valid(results):
@@ -264,7 +274,7 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
         raise typer.Exit(WORLD_FAILED)
 
 
-def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
+def _print_progress(result: EpisodeResult, number: int, of: int) -> None:
     from mirr.cli.watching import faults_text
 
     report = result.report
@@ -276,19 +286,19 @@ def _tell_progress(result: EpisodeResult, number: int, of: int) -> None:
     )
 
 
-def _step_teller(world: WorldName) -> OnStep | None:
-    """Real seconds pass on the lab, so each step is told on stderr as it ends."""
+def _step_printer(world: WorldName) -> OnStep | None:
+    """On the lab a step takes real seconds, so each is printed to stderr as it ends. None on the simulator."""
     if world is not WorldName.DOCKER:
         return None
     from mirr.env.vocabulary import action_text
 
     print("bringing the lab to steady state, then breaking it ...", file=sys.stderr, flush=True)
 
-    def tell(observation: Observation, move: Move | None) -> None:
+    def print_step(observation: Observation, move: Move | None) -> None:
         what = "broken" if move is None else f"step {observation.step}: {action_text(move.action)}"
         print(what, file=sys.stderr, flush=True)
 
-    return tell
+    return print_step
 
 
 def _rows(groups: object) -> dict[str, object]:
@@ -296,7 +306,7 @@ def _rows(groups: object) -> dict[str, object]:
 
 
 def _table(rows: dict[str, object]) -> str:
-    """Groups as lines, their figures as columns."""
+    """A table with a line for each group and a column for each figure."""
     lines = [" " * 14 + "".join(heading.rjust(13) for heading in HEADINGS.values())]
     for name, group in rows.items():
         figures = _rows(group)

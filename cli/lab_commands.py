@@ -14,7 +14,8 @@ import typer
 from mirr.cli.options import DryRunOption, JsonOption, LabOption
 from mirr.env.vocabulary import parse_service
 from mirr.lab.errors import LabError
-from mirr.lab.names import DEFAULT_LAB, make_target, parse_lab
+from mirr.lab.installation import HERE
+from mirr.lab.names import DEFAULT_LAB, parse_lab
 from mirr.lab.progress import Progress, progress
 
 BAD_NEWS = 1
@@ -22,18 +23,18 @@ STEADY_WINDOW_S = 2.0
 
 
 def revert(lab: str) -> None:
-    """Put back whatever is broken in a lab that is up."""
+    """Revert everything that is broken in a lab that is up."""
     from mirr.bridge.assembly import assemble_reverter
     from mirr.chaos.errors import ChaosError
 
     try:
         assemble_reverter(lab).revert()
     except ChaosError as error:
-        raise LabError(f"{error}; or begin anew with: {make_target('down', lab)}") from error
+        raise LabError(f"{error}; or start over with: {HERE.command('down', lab)}") from error
 
 
 def remember(lab: str) -> None:
-    """Keep what every container of a lab that is as it was made is made of, so that it can be made again."""
+    """Note how every container of a freshly made lab was made, so that it can be recreated."""
     from mirr.chaos.docker_fleet import DockerFleet
     from mirr.chaos.errors import ChaosError
     from mirr.chaos.journal import Journal
@@ -51,15 +52,15 @@ def wait_until_steady(lab: str, timeout_s: float, report: Progress) -> None:
     from mirr.bridge.assembly import assemble
     from mirr.bridge.steady import wait_until_steady as wait
 
-    def tell(problems: list[str]) -> None:
+    def show(problems: list[str]) -> None:
         if problems:
             report.waiting(problems[0])
 
-    wait(assemble(lab).telemetry, timeout_s=timeout_s, on_problems=tell)
+    wait(assemble(lab).telemetry, timeout_s=timeout_s, on_problems=show)
 
 
 def steady_problems(lab: str) -> list[str]:
-    """In words, what keeps the lab from steady state."""
+    """What keeps the lab from steady state, a sentence each."""
     from mirr.bridge.assembly import assemble
     from mirr.bridge.steady import steady_problems as problems
 
@@ -71,9 +72,9 @@ def steady_problems(lab: str) -> list[str]:
 
 def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Build what is not built, start the lab, and wait until it is in steady state."""
-    from mirr.lab.figures import keep_up
-    from mirr.lab.lab import bring_up
     from mirr.lab.lock import hold
+    from mirr.lab.up_and_down import bring_up
+    from mirr.lab.up_time import keep_up
 
     began_s = time.monotonic()
     with hold(parse_lab(lab), "mirr up"), progress() as report:
@@ -94,14 +95,10 @@ def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
         f"  gateway     {places.gateway_url}\n"
         f"  metrics     {places.gateway_url}/metrics\n"
         f"  Prometheus  {places.prometheus_url}\n"
-        f"next: {make_target('status', lab)}, or break something: "
-        f".venv/bin/mirr inject bad_deploy payments{_lab_flag(lab)}\n"
-        f"      or watch an episode: {make_target('demo WORLD=docker', lab)}"
+        f"next: {HERE.command('status', lab)}, or break something: "
+        f"{HERE.command('inject bad_deploy payments', lab)}\n"
+        f"      or watch an episode: {HERE.command('demo --world docker', lab)}"
     )
-
-
-def _lab_flag(lab: str) -> str:
-    return "" if lab == DEFAULT_LAB else f" --lab {lab}"
 
 
 def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
@@ -109,17 +106,17 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
     from mirr.chaos.reverter import TURN_FILE, TURN_S
     from mirr.chaos.turns import turn
     from mirr.lab.engine import connect
-    from mirr.lab.lab import take_down
     from mirr.lab.lock import hold
     from mirr.lab.progress import timed
     from mirr.lab.state import state_dir
+    from mirr.lab.up_and_down import take_down
 
     if dry_run:
         _print_removals(parse_lab(lab), as_json=as_json)
         return
     with hold(parse_lab(lab), "mirr down"), progress() as report:
         client = connect()
-        # With the turn, so that no reaper puts back what is being removed; it ends with the lab's folder.
+        # The turn keeps the reaper from reverting what is being removed. It ends with the lab's folder.
         with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):
             removed = take_down(lab, client)
     if as_json:
@@ -157,7 +154,7 @@ def logs(
     service: Annotated[str, typer.Argument(help="gateway, auth, inventory, orders or payments")],
     lab: LabOption = DEFAULT_LAB,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as new lines come.")] = False,
 ) -> None:
     """Print a service's log lines."""
     from mirr.lab.containers import LabContainers
@@ -172,12 +169,12 @@ def logs(
         else:
             sys.stdout.buffer.write(container.logs(tail=lines))
     except BrokenPipeError:
-        # Whoever read us has enough, as `| head` does; keep Python from complaining about it at exit.
+        # The reader has closed the pipe, as `| head` does. Without this, Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
-    """Check every precondition; for each that fails, the command that mends it."""
+    """Check every precondition. For each that fails, print the command that fixes it."""
     from mirr.lab.doctor import Verdict, blocked, examine
 
     checks = examine(parse_lab(lab), steady_problems)
@@ -187,7 +184,7 @@ def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
         for check in checks:
             print(f"{check.status:4}  {check.code:10}  {check.text}")
             if check.status is not Verdict.PASS:
-                print(f"{'':18}mend it with: {check.remedy}")
+                print(f"{'':18}fix it with: {check.remedy}")
     if blocked(checks):
         raise typer.Exit(BAD_NEWS)
 

@@ -16,7 +16,7 @@ from mirr.cli.worlds import WorldName, parse_world
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mirr.bridge.lifecycle import Lifecycle, Row
+    from mirr.chaos.lifecycle import Lifecycle, Row
 
 BAD_NEWS, WORLD_FAILED = 1, 3
 
@@ -43,20 +43,18 @@ def lifecycle(
 
     Takes about 40 s a fault on a lab. Exits 1 where a row is red, 3 where the world failed in all of them.
     """
-    from mirr.bridge.lifecycle import faults_of
-    from mirr.env.vocabulary import parse_mode, parse_service
+    from mirr.chaos.faults import faults, parse_kind
+    from mirr.env.vocabulary import parse_service
 
-    faults = faults_of(
-        None if mode is None else parse_mode(mode),
-        None if service is None else parse_service(service),
-    )
+    of_mode, of_form = (None, None) if mode is None else parse_kind(mode)
+    played_faults = faults(of_mode, of_form, None if service is None else parse_service(service))
     chosen = parse_world(world)
     began_s = time.monotonic()
     rows: list[Row] = []
     with _opened(chosen, lab) as played:
-        for row in played.rows(faults):
+        for row in played.rows(played_faults):
             rows.append(row)
-            print(f"[{len(rows)}/{len(faults)}] {_line(row)}", file=sys.stderr, flush=True)
+            print(f"[{len(rows)}/{len(played_faults)}] {_line(row)}", file=sys.stderr, flush=True)
     answer = _answer(chosen, lab, rows, time.monotonic() - began_s)
     print(json.dumps(answer, indent=2) if as_json else _matrix(answer, rows))
     if all(row.void for row in rows):
@@ -67,7 +65,7 @@ def lifecycle(
 
 @contextmanager
 def _opened(world: WorldName, lab: str) -> Iterator[Lifecycle]:
-    from mirr.bridge.lifecycle import Lifecycle
+    from mirr.chaos.lifecycle import Lifecycle
     from mirr.cli.worlds import open_world
 
     with open_world(world, lab, what="mirr lifecycle") as opened:
@@ -75,10 +73,10 @@ def _opened(world: WorldName, lab: str) -> Iterator[Lifecycle]:
             yield Lifecycle(opened, footprint=dict)
             return
         from mirr.bridge.assembly import assemble
-        from mirr.bridge.footprint import footprint
+        from mirr.bridge.traces import traces
 
         parts = assemble(lab)
-        yield Lifecycle(opened, footprint=lambda: footprint(parts))
+        yield Lifecycle(opened, footprint=lambda: traces(parts))
 
 
 def _answer(world: WorldName, lab: str, rows: list[Row], seconds: float) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""`mirr`: the command line, and what becomes of errors that are expected."""
+"""`mirr`: the command line, and how expected errors are reported."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from mirr import __version__
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
@@ -30,12 +32,30 @@ WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="mirr",
-    help="Break one of five services, and let an agent repair it: on a simulator, or on real containers.",
+    help="Break one of five services, and let an agent fix it: on a simulator, or on real containers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mirr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Break one of five services, and let an agent fix it: on a simulator, or on real containers."""
+
+
 lab_commands.register(app)
 chaos_commands.register(app)
 episode_commands.register(app)
@@ -47,17 +67,17 @@ mcp_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 done, 1 bad news, 2 wrong usage, 3 the world failed."""
+    """Run one command. Exit codes: 0 done, 1 bad news, 2 wrong usage, 3 the world failed, 130 interrupted."""
     try:
         code = app(arguments, standalone_mode=False)
     except TyperException as error:
-        return _told(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
+        return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
     except (UnknownName, BadScenario, BadLabName, RecordError) as error:
-        return _told(str(error), WRONG_USAGE)
+        return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
-        return _told(str(error), WORLD_FAILED)
+        return _failed(str(error), WORLD_FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        return _told("interrupted; what is half done is reverted by the next mirr command", INTERRUPTED)
+        return _failed("interrupted; the next mirr command reverts what was left half done", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -66,7 +86,7 @@ def _first_line(error: TyperException) -> str:
     return f"{text.strip()} See: mirr --help"
 
 
-def _told(message: str, code: int) -> int:
+def _failed(message: str, code: int) -> int:
     if message:
         print(f"mirr: {message}", file=sys.stderr)
     return code
@@ -74,6 +94,6 @@ def _told(message: str, code: int) -> int:
 
 def main() -> None:
     """The entry point."""
-    # To be told to end is as good a reason to put everything back as Ctrl-C.
+    # SIGTERM is treated as Ctrl-C is: everything is reverted before the process ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())

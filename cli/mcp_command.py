@@ -1,4 +1,4 @@
-"""`mirr mcp`: an exam for any MCP client. fastmcp takes a second to import, so it is imported when it is needed."""
+"""`mirr mcp`: an exam for any MCP client. fastmcp takes a second to import, so it is imported only when needed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
     from mirr.interfaces.mcp_server.exam import Exam, ExamConfig, Question
@@ -33,21 +34,23 @@ class Transport(StrEnum):
 WorldOption = Annotated[str, typer.Option("--world", help="Where the episodes are played: sim or docker.")]
 TransportOption = Annotated[Transport, typer.Option("--transport", help="Standard streams, or HTTP on 127.0.0.1.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="For HTTP; 0 takes a free one.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="Of the first episode; 0, or the pack's own.")]
-EpisodesOption = Annotated[int, typer.Option("--episodes", min=1, max=10_000, help="How many, each under an id.")]
-ScenarioOption = Annotated[Path | None, typer.Option("--scenario", help="Every episode plays this scenario pack.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The seed of the first episode; 0, or the pack's own.")]
+EpisodesOption = Annotated[
+    int, typer.Option("--episodes", min=1, max=10_000, help="How many episodes; each has an id.")
+]
+ScenarioOption = Annotated[Path | None, typer.Option("--scenario", help="Play this scenario pack in every episode.")]
 RecordOption = Annotated[
-    Path | None, typer.Option("--record", help="Write every episode into this directory; keep it from whoever plays.")
+    Path | None, typer.Option("--record", help="Write every episode into this directory. Players must not read it.")
 ]
 ListOption = Annotated[
     bool | None,
     typer.Option(
-        "--list/--no-list", help="Whether a tool lists the ids. Default: with stdio, where there is one client."
+        "--list/--no-list", help="Whether a tool lists the ids. Default: yes with stdio, where there is one client."
     ),
 ]
 IdleOption = Annotated[
     float,
-    typer.Option("--idle-limit", min=1.0, help="Seconds without a call after which an episode makes way on the lab."),
+    typer.Option("--idle-limit", min=1.0, help="Seconds without a call after which an episode on the lab is ended."),
 ]
 
 
@@ -69,14 +72,14 @@ def mcp(
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Hold an exam for MCP clients: the lab's tools, and episodes that are begun by their first call."""
+    """Hold an exam for MCP clients. They get the lab's tools; the first call of an episode begins it."""
     _need_fastmcp()
     from mirr.interfaces.mcp_server.exam import Exam
 
     where = parse_world(world)
     questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
     if where is WorldName.DOCKER:
-        # What is wrong with the lab is for whoever starts the exam, not for whoever plays.
+        # Problems of the lab are shown to the person who starts the exam, not to the player.
         with open_world(where, lab, what=WHAT):
             pass
     exam = Exam(
@@ -92,9 +95,9 @@ def mcp(
 
 def _need_fastmcp() -> None:
     try:
-        import fastmcp  # noqa: F401 - only whether it is there
+        import fastmcp  # noqa: F401 - only to know whether it is installed
     except ImportError as error:
-        _say("the MCP server needs fastmcp; next: pip install 'mirr-lab[mcp]'")
+        _say(f"the MCP server needs fastmcp; next: {HERE.add_extra('mcp')}")
         raise typer.Exit(WRONG_USAGE) from error
 
 
@@ -105,7 +108,7 @@ def _say(text: str) -> None:
 def _set_exam(
     where: WorldName, seed: int | None, episodes: int, scenario: Path | None, record: Path | None, idle_limit_s: float
 ) -> tuple[list[Question], ExamConfig]:
-    """The questions, in order, and how they are put."""
+    """The questions in order, and the settings of the exam."""
     from mirr.env.scenario import EpisodeConfig, checked_seed, draw
     from mirr.interfaces.mcp_server.exam import ExamConfig, Question
     from mirr.scenarios.packs import PACK_CONFIG, load_pack
@@ -131,10 +134,10 @@ def _set_exam(
 
 
 def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json: bool) -> None:
-    """Serve until the client leaves, or a signal; then mend what is broken."""
+    """Serve until the client leaves or a signal comes. Then revert what is broken."""
     from mirr.interfaces.mcp_server.desk import Desk
     from mirr.interfaces.mcp_server.server import build_server
-    from mirr.interfaces.mcp_server.transports import PortTaken, listen, run_http, run_stdio, url
+    from mirr.interfaces.mcp_server.transports import AddressTaken, listen, run_http, run_stdio, url
 
     desk = Desk()
     server = build_server(exam, desk, lists_episodes=listed)
@@ -149,7 +152,7 @@ def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json
                 run_http(server, listening, lambda: _announce(exam, url(listening), as_json, _print))
             case _:
                 assert_never(transport)
-    except PortTaken as error:
+    except AddressTaken as error:
         _say(str(error))
         raise typer.Exit(WRONG_USAGE) from error
     finally:
@@ -160,12 +163,12 @@ def _print(text: str) -> None:
     print(text, flush=True)
 
 
-def _announce(exam: Exam, url: str | None, as_json: bool, tell: Callable[[str], None]) -> None:
-    """Tell whoever runs the exam where it is, and the ids to hand out."""
+def _announce(exam: Exam, url: str | None, as_json: bool, say: Callable[[str], None]) -> None:
+    """Show the exam's address, and the episode ids to hand out to players."""
     if as_json:
-        tell(json.dumps({"url": url, "episodes": list(exam.ids)}))
+        say(json.dumps({"url": url, "episodes": list(exam.ids)}))
         return
     if url is not None:
-        tell(f"MCP server at {url}")
+        say(f"MCP server at {url}")
     for episode_id in exam.ids:
-        tell(f"episode {episode_id}")
+        say(f"episode {episode_id}")

@@ -1,4 +1,4 @@
-"""`mirr openenv`: episodes for OpenEnv's clients, on the simulator or on a lab."""
+"""`mirr openenv`: episodes for OpenEnv clients, on the simulator or on a lab."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from mirr.cli.options import LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.lab.installation import HERE
 
 _PORT_OF_OPENENV = 8000
 
@@ -20,24 +21,24 @@ def register(app: typer.Typer) -> None:
 
 
 def openenv(
-    world: Annotated[str, typer.Option(help="Where episodes are played: sim, or docker.")] = "sim",
+    world: Annotated[str, typer.Option(help="Where the episodes are played: sim or docker.")] = "sim",
     lab: LabOption = "mirr",
-    host: Annotated[str, typer.Option(help="The address to listen on; the default is for this machine alone.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = _PORT_OF_OPENENV,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. The default can be reached from this machine only.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = _PORT_OF_OPENENV,
     sessions: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Episodes at once: 64 on the simulator, 1 on a lab.")
     ] = None,
     idle: Annotated[float, typer.Option(min=1.0, help="Seconds after which a silent session is ended.")] = 1800.0,
-    web: Annotated[bool, typer.Option("--web", help="A page at /web to play by hand.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve a page at /web on which a person can play.")] = False,
 ) -> None:
     """Serve episodes over OpenEnv's HTTP and WebSocket API until interrupted."""
     name = parse_world(world)
     if name is WorldName.DOCKER and sessions not in (None, 1):
         raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
     if importlib.util.find_spec("openenv") is None:
-        raise typer.BadParameter("this needs openenv; next: pip install 'mirr-lab[openenv]'.")
+        raise typer.BadParameter(f"this needs openenv; next: {HERE.add_extra('openenv')}.")
     from mirr.interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
     from mirr.interfaces.openenv.server.exclusive import in_turns
 

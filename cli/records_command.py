@@ -1,4 +1,4 @@
-"""`mirr records`: episodes on disk, played back, shown, and made into a data set."""
+"""`mirr records`: plays recorded episodes back, shows them, and turns them into a data set."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from mirr.env.record import RecordedStep, Rollout
 
 BAD_NEWS = 1
-DIFFERENCES_TOLD = 10
+DIFFERENCES_SHOWN = 10
 
-FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Records, as --record wrote them.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A record, as --record wrote it.")]
-ToOption = Annotated[Path, typer.Option("--to", help="The table to write; its name ends in .parquet.")]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Records that --record wrote.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A record that --record wrote.")]
+ToOption = Annotated[Path, typer.Option("--to", help="The table to write. Its name must end in .parquet.")]
 
 records = typer.Typer(
     name="records",
-    help="Recorded episodes: play them back, read them, make a data set of them.",
+    help="Recorded episodes: play them back, read them, or turn them into a data set.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 @records.command()
 def check(files: FilesArgument, as_json: JsonOption = False) -> None:
-    """Play records back, and say whether observations, rewards and report come out the same; exit 1 where not."""
+    """Play records back and compare observations, rewards and reports. Exit with 1 if any of them differs."""
     from mirr.env.record import RecordError, read_rollout
     from mirr.env.recorded import play_back
 
@@ -45,7 +45,7 @@ def check(files: FilesArgument, as_json: JsonOption = False) -> None:
         try:
             playback = play_back(read_rollout(path))
         except RecordError as error:
-            # One that cannot be read is bad news of that one; the others are checked all the same.
+            # An unreadable record counts as different. The other records are still checked.
             answer: dict[str, object] = {"file": str(path), "same": False, "steps": None, "differences": [str(error)]}
         else:
             differences = list(playback.differences)
@@ -64,14 +64,14 @@ def _checked(answer: dict[str, object]) -> str:
         return f"{answer['file']}: {answer['steps']} steps, all the same"
     differences = answer["differences"]
     assert isinstance(differences, list)
-    told = [f"  {each}" for each in differences[:DIFFERENCES_TOLD]]
-    more = len(differences) - len(told)
-    return "\n".join([f"{answer['file']}: not the same", *told, *([f"  and {more} more"] if more else [])])
+    shown = [f"  {each}" for each in differences[:DIFFERENCES_SHOWN]]
+    more = len(differences) - len(shown)
+    return "\n".join([f"{answer['file']}: not the same", *shown, *([f"  and {more} more"] if more else [])])
 
 
 @records.command()
 def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> None:
-    """Make a Parquet table of records, one row a step; needs the extra `records`."""
+    """Turn records into a Parquet table with one row a step. This needs the extra `records`."""
     from mirr.interfaces.parquet import export as export_table
 
     if to.suffix != ".parquet":
@@ -87,7 +87,7 @@ def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> N
 
 @records.command()
 def show(file: FileArgument) -> None:
-    """Print a record: what was seen, what was done, how it ended."""
+    """Print a record: every observation, every action, and how it ended."""
     from mirr.env.record import read_rollout
 
     rollout = read_rollout(file)

@@ -1,4 +1,4 @@
-"""An episode as a person watches it: a table a step, what was done about it, and how it ended."""
+"""An episode as a person watches it: the table and the action of each step, and how it ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OUTCOME_COLOURS = {
     Outcome.VOID: "bold magenta",
 }
 
-# Above the first value a cell is worth a look, above the second it is out of its objective.
+# Above the first value a cell is shown as a warning. Above the second it misses its objective.
 _LIMITS: dict[Feature, tuple[float, float]] = {
     Feature.ERROR_RATIO: (0.5 * OBJECTIVES.error_ratio, OBJECTIVES.error_ratio),
     Feature.LATENCY_P95_S: (0.5 * OBJECTIVES.latency_p95_s, OBJECTIVES.latency_p95_s),
@@ -48,7 +48,7 @@ _LIMITS: dict[Feature, tuple[float, float]] = {
 
 
 class Watcher:
-    """Prints an episode as it is played; plain where nobody's terminal is on the other end."""
+    """Prints an episode as it is played. The output has no colours if it does not go to a terminal."""
 
     def __init__(
         self, *, pace_s: float, console: Console | None = None, sleep: Callable[[float], None] = time.sleep
@@ -58,12 +58,12 @@ class Watcher:
         self._sleep = sleep
 
     def opening(self, world: str, policy: str, seed: int) -> None:
-        """Who plays where."""
+        """Print who plays and where."""
         where = "the simulator" if world == "sim" else "the real containers"
         self._console.print(f"[bold]One of five services breaks on {where}[/]; {policy} plays, seed {seed}.\n")
 
     def step(self, observation: Observation, move: Move | None) -> None:
-        """What was done, and what it looks like afterwards."""
+        """Print the action, and what the metrics show after it."""
         if move is None:
             self._console.print("[bold]Something is wrong.[/] This is what Prometheus shows:")
         else:
@@ -79,7 +79,7 @@ class Watcher:
             self._sleep(self._pace_s)
 
     def _print_logs(self, observation: Observation) -> None:
-        # What is out of the ordinary first; the latest of the rest fill up.
+        # Warnings and errors first. The latest of the other lines fill the rest.
         ranked = sorted(observation.logs, key=lambda line: (line.level is Level.INFO, line.age_s))
         started = [line for line in ranked if line.event == "started"]
         shown = (started + [line for line in ranked if line not in started])[:LOG_LINES_SHOWN]
@@ -87,22 +87,22 @@ class Watcher:
             self._console.print(f"  [{LEVEL_COLOURS[line.level]}]{escape(log_text(line))}[/]", soft_wrap=True)
 
     def ending(self, result: EpisodeResult) -> None:
-        """The truth, now that it is over."""
+        """Print the outcome and what really happened."""
         report = result.report
         self._console.print(f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(report.reason)}")
         self._console.print(escape(report_text(result)))
 
 
 def report_text(result: EpisodeResult) -> str:
-    """The facts of an episode, a line each."""
+    """The facts of an episode, one on each line."""
     report = result.report
     diagnosis = report.diagnosis
-    said = _said(diagnosis)
+    diagnosed = _diagnosis_text(diagnosis)
     verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
     mitigated = "never" if report.time_to_mitigate_s is None else f"after {report.time_to_mitigate_s:g} s"
     return (
         f"  fault       {faults_text(report.scenario)}\n"
-        f"  diagnosis   {said}{verdict}\n"
+        f"  diagnosis   {diagnosed}{verdict}\n"
         f"  mitigated   {mitigated}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
@@ -110,7 +110,7 @@ def report_text(result: EpisodeResult) -> str:
     )
 
 
-def _said(diagnosis: Diagnosis | None) -> str:
+def _diagnosis_text(diagnosis: Diagnosis | None) -> str:
     match diagnosis:
         case None:
             return "never made"
@@ -122,21 +122,21 @@ def _said(diagnosis: Diagnosis | None) -> str:
 
 def faults_text(scenario: Scenario) -> str:
     """What happened, as in `bad_deploy:inventory, crashed:payments at step 8`."""
-    told = []
+    events = []
     for entry in scenario.timeline:
         when = f" at step {entry.step}" if entry.step else ""
         match entry.event:
             case Breaks(fault):
-                told.append(f"{fault}{when}")
+                events.append(f"{fault}{when}")
             case Ends(fault):
-                told.append(f"{fault} ends by itself{when}")
+                events.append(f"{fault} ends by itself{when}")
             case Deploys(service):
-                told.append(f"harmless deploy of {service}{when}")
-    return ", ".join(told) if scenario.faults else ", ".join(["none", *told])
+                events.append(f"harmless deploy of {service}{when}")
+    return ", ".join(events) if scenario.faults else ", ".join(["none", *events])
 
 
 def trajectory_text(result: EpisodeResult) -> str:
-    """A finished episode in words: every action, then the facts."""
+    """A finished episode as text: every action, then the facts."""
     lines = [f"{result.policy} in {result.world}, seed {result.seed}"]
     for number, move in enumerate(result.trajectory, start=1):
         lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {move.result}")

@@ -1,4 +1,4 @@
-"""The one place that chooses a world; everyone else is handed one."""
+"""Chooses the world. This is the only place that does; everything else is given a world."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import assert_never
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import World
 
-COMPILING = "compiling the simulator, once for this version: up to a minute; MIRR_COMPILED=0 does without, slowly"
+COMPILING = "compiling the simulator, once for this version: up to a minute; MIRR_COMPILED=0 plays without that, slowly"
 
 
 class WorldName(StrEnum):
-    """The worlds an episode can be played in."""
+    """The worlds in which an episode can be played."""
 
     SIM = "sim"
     DOCKER = "docker"
 
 
 def parse_world(name: str) -> WorldName:
-    """The world of that name, or UnknownName."""
+    """The world of that name. Raises UnknownName."""
     try:
         return WorldName(name)
     except ValueError as error:
@@ -31,7 +31,7 @@ def parse_world(name: str) -> WorldName:
 
 @contextmanager
 def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iterator[World]:
-    """A world, closed at the end whatever happens; `what` tells others who holds the lab."""
+    """A world that is closed at the end whatever happens. `what` is the command that others see as the lab's holder."""
     world = _opened(name, lab, what)
     try:
         yield world
@@ -42,7 +42,7 @@ def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iter
 def _opened(name: WorldName, lab: str, what: str) -> World:
     match name:
         case WorldName.SIM:
-            from mirr.env.simulator.compiled import to_be_compiled
+            from mirr.env.simulator.fast.compiled import to_be_compiled
             from mirr.env.simulator.world import SimulatedWorld
 
             if to_be_compiled():

@@ -1,4 +1,4 @@
-"""The base images: from a registry where one answers, else from this machine's own Debian packages."""
+"""The base images. They come from a registry if one answers, else from this machine's Debian packages."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REGISTRY_DEADLINE_S = 10
 PULL_TIMEOUT_S = 600
 
 PYTHON_PACKAGES = ("base-files", "coreutils", "dash", "libc-bin", "libpython3-stdlib", "procps", "python3-minimal")
-LEFT_OUT = ("doc", "info", "locale", "man")  # of /usr/share
+LEFT_OUT = ("doc", "info", "locale", "man")  # below /usr/share
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 LABEL_PYTHON = "mirr.python"
 
 
 def engine_architecture(client: DockerClient) -> str:
-    """What the engine runs, as Debian calls it: amd64 or arm64."""
+    """The engine's architecture by Debian's name: amd64 or arm64."""
     machine = str(client.api.version()["Arch"])
     if machine not in ARCHITECTURES:
         raise ImageError(f"the Docker engine runs on {machine}; the lab is built for amd64 and arm64")
@@ -45,7 +45,7 @@ def present(client: DockerClient, tag: str) -> bool:
 
 
 def debian_python_tag(codename: str) -> str:
-    """The tag of the base made of Debian packages: it changes exactly when what is in it does."""
+    """The tag of the base made of Debian packages. It changes exactly when the content changes."""
     inputs = "\n".join((codename, *PYTHON_PACKAGES, *LEFT_OUT))
     return f"mirr/python:{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
@@ -56,12 +56,12 @@ def debian_prometheus_tag(codename: str) -> str:
 
 
 def codename() -> str:
-    """This machine's own release by name, e.g. bookworm; empty where it has none."""
+    """The name of this machine's Debian release, as in bookworm; empty if it has none."""
     return debian.os_release().get("VERSION_CODENAME", "")
 
 
 class Registry:
-    """The engine's way to a registry; once it has failed it is not asked again."""
+    """The registry, as the engine reaches it. After a failure it is not asked again."""
 
     def __init__(self, client: DockerClient, report: Progress) -> None:
         self._client = client
@@ -69,7 +69,7 @@ class Registry:
         self._reachable = True
 
     def pull(self, reference: str) -> bool:
-        """Pull an image; False, after one line on why, where no registry answers."""
+        """Pull an image. Returns False, after one line that says why, if no registry serves it."""
         from docker.errors import APIError
         from requests.exceptions import RequestException
 
@@ -80,7 +80,7 @@ class Registry:
         usual_timeout = api.timeout
         self._report.update(f"asking the registry for {reference} ...")
         try:
-            # A question with a short deadline first: a pull from a registry that swallows packets takes minutes.
+            # First ask with a short deadline: a pull takes minutes to fail if the registry drops packets.
             api.timeout = REGISTRY_DEADLINE_S
             self._client.images.get_registry_data(reference)
             api.timeout = PULL_TIMEOUT_S
@@ -97,7 +97,7 @@ class Registry:
 
 
 def python_base(client: DockerClient, registry: Registry, report: Progress) -> str:
-    """The image with Python that all others stand on."""
+    """The image with Python, on which all others are built."""
     made_here = debian_python_tag(codename())
     for tag in (made_here, PYTHON_FROM_REGISTRY):
         if present(client, tag):
@@ -111,7 +111,7 @@ def python_base(client: DockerClient, registry: Registry, report: Progress) -> s
 
 
 def prometheus_base(client: DockerClient, registry: Registry, python: str, report: Progress) -> str:
-    """The image with /bin/prometheus that ours stands on."""
+    """The image with /bin/prometheus, on which ours is built."""
     made_here = debian_prometheus_tag(codename())
     for tag in (made_here, PROMETHEUS_FROM_REGISTRY):
         if present(client, tag):
@@ -125,7 +125,7 @@ def prometheus_base(client: DockerClient, registry: Registry, python: str, repor
 
 
 def python_version(client: DockerClient, base: str) -> str:
-    """The Python of a base image, e.g. `3.11`."""
+    """The Python version of a base image, as in `3.11`."""
     if base == PYTHON_FROM_REGISTRY:
         return "3.11"
     labels = client.images.get(base).labels
@@ -148,11 +148,11 @@ def _demand_debian(client: DockerClient, reference: str) -> None:
 
 
 def mmdebstrap_command(target: Path, suite: debian.Suite) -> list[str]:
-    """How the base's file system is made; the sources go to its stdin."""
+    """The command that makes the file system of the base. It reads the package sources from stdin."""
     return [
         "mmdebstrap",
         "--mode=root",
-        # Packages are unpacked and nothing is configured: no apt, no users by name, half the time.
+        # Packages are unpacked but not configured. The result has no apt and no named users, and takes half the time.
         "--variant=extract",
         f"--include={','.join(PYTHON_PACKAGES)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT),
@@ -192,14 +192,14 @@ def _python_in(root_tar: Path) -> str:
 def _build_prometheus(client: DockerClient, python: str, tag: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mirr-") as scratch:
         directory = Path(scratch)
-        # apt downloads as a user of its own, which has to get in.
+        # apt downloads as its own user, who must be able to enter.
         directory.chmod(0o755)
         debian.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "prometheus"], cwd=directory)
         package = next(directory.glob("prometheus_*.deb"))
         debian.run(["dpkg-deb", "-x", str(package), str(directory / "unpacked")])
         binaries = {name: (directory / "unpacked/usr/bin" / name).read_bytes() for name in ("prometheus", "promtool")}
     dockerfile = f"FROM {python}\nCOPY prometheus promtool /bin/\nRUN chmod 755 /bin/prometheus /bin/promtool"
-    # As in the registry's image: a fresh volume gets its owner from here.
+    # As in the registry's image: a new volume takes its owner from this folder.
     dockerfile += " && mkdir /prometheus && chown 65534:65534 /prometheus\n"
     context = io.BytesIO(tar({**binaries, "Dockerfile": dockerfile.encode()}))
     client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, network_mode="none")

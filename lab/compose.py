@@ -1,4 +1,4 @@
-"""Compose, v2 as a plugin of docker or 1.29 as docker-compose: found, and told to bring a lab up."""
+"""Finds Compose (v2 as a plugin of docker, or 1.29 as docker-compose) and brings a lab up with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from mirr.lab import debian, engine
 from mirr.lab.containers import Ports
 from mirr.lab.errors import ComposeError
-from mirr.lab.names import ROOT, make_target
+from mirr.lab.installation import HERE
+from mirr.lab.names import ROOT
 from mirr.lab.progress import Progress
 
 UP_TIMEOUT_S = 180
@@ -22,16 +23,16 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True, kw_only=True)
 class Compose:
-    """A Compose that works."""
+    """The command of a Compose that works."""
 
     command: tuple[str, ...]
 
 
 def find(run: Run = subprocess.run, which: Callable[[str], str | None] = shutil.which) -> Compose | None:
-    """The plugin where there is one, else docker-compose, else None."""
+    """The plugin if there is one, else docker-compose, else None."""
     if which("docker") and _answers(("docker", "compose"), run):
         return Compose(command=("docker", "compose"))
-    # Not asked for its version: 1.29 takes half a second to say it.
+    # We do not ask for its version: 1.29 takes half a second to answer.
     return Compose(command=("docker-compose",)) if which("docker-compose") else None
 
 
@@ -44,26 +45,29 @@ def _answers(command: tuple[str, ...], run: Run) -> bool:
 
 
 def remedy() -> str:
-    """The one command that brings Compose."""
+    """The command that installs Compose."""
     if debian.is_debian_family():
         return f"{'' if debian.is_root() else 'sudo '}apt-get install --yes docker-compose"
     return "see https://docs.docker.com/compose/install/"
 
 
 def ensure(report: Progress) -> Compose:
-    """Compose, installed first where we may."""
+    """Compose. It is installed first where we may do that."""
     found = find()
     if found is None and debian.can_install():
         debian.install([engine.compose_package()], report)
         found = find()
     if found is None:
-        raise ComposeError(f"Compose is not installed; mend it with: {remedy()}")
+        raise ComposeError(f"Compose is not installed; fix it with: {remedy()}")
     return found
 
 
 def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> None:
-    """Create and start what is not there or no longer as the compose file says."""
-    command = [*compose.command, "--project-name", lab, "--file", str(ROOT / "docker-compose.yml"), "up", "--detach"]
+    """Create and start every container that is missing or differs from the compose file."""
+    file = ROOT / "docker-compose.yml"
+    if not file.is_file():
+        raise HERE.missing(file)
+    command = [*compose.command, "--project-name", lab, "--file", str(file), "up", "--detach"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
     environment |= {
         "LAB": lab,
@@ -81,5 +85,5 @@ def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> N
         ) from error
     if done.returncode != 0:
         said = "\n".join(done.stderr.strip().splitlines()[-8:])
-        anew = make_target("down", lab)
-        raise ComposeError(f"Compose could not bring lab {lab} up:\n{said}\nmend what it says, or begin anew: {anew}")
+        down = HERE.command("down", lab)
+        raise ComposeError(f"Compose could not bring lab {lab} up:\n{said}\nfix what it says, or start over: {down}")

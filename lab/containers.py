@@ -1,4 +1,4 @@
-"""The lab's containers, found by their labels and only where everything about them fits."""
+"""The lab's containers. They are found by their labels, and counted only if everything about them fits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import LabNotUp
-from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+from mirr.lab.installation import HERE
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 from mirr.lab.ownership import not_ours
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 INSIDE_PORT = {Role.SANDBOX: "8000/tcp", Role.TRAFFIC: "8000/tcp", Role.PROMETHEUS: "9090/tcp"}
-"""Where each kind of container that may publish a port listens inside."""
+"""The port on which each kind of container listens inside, if it may publish one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Ports:
 
 
 def bound_port(container: Container, inside: str) -> int | None:
-    """The host port that the container asks for, also while it is stopped."""
+    """The host port that the container asks for, even while it is stopped."""
     bindings = container.attrs["HostConfig"].get("PortBindings") or {}
     bound = bindings.get(inside) or []
     host_port = bound[0].get("HostPort") if bound else None
@@ -36,7 +37,7 @@ def bound_port(container: Container, inside: str) -> int | None:
 
 
 class LabContainers:
-    """The containers of one lab. Every call asks the engine anew: containers come and go."""
+    """The containers of one lab. Every call asks the engine again, because containers come and go."""
 
     def __init__(self, client: DockerClient, lab: str) -> None:
         self.client = client
@@ -47,7 +48,7 @@ class LabContainers:
         return self._list()
 
     def all_of(self, service: Service) -> list[Container]:
-        """The service's containers, newest first: for moments there is one that goes and one that comes."""
+        """The service's containers, newest first. For a moment there can be two: one that leaves and one that comes."""
         found = self._list(Role.SERVICE, service)
         return sorted(found, key=lambda container: str(container.attrs["Created"]), reverse=True)
 
@@ -117,4 +118,4 @@ class LabContainers:
 
     def _missing(self, what: str) -> LabNotUp:
         how = "is not up" if not self._list() else f"has {what}"
-        return LabNotUp(f"lab {self.lab} {how}; start it with: {make_target('up', self.lab)}")
+        return LabNotUp(f"lab {self.lab} {how}; start it with: {HERE.command('up', self.lab)}")

@@ -1,4 +1,4 @@
-"""What a Debian-family machine can do for itself: install packages, say where its own come from."""
+"""What a Debian-family machine can do by itself: install packages, and name its package sources."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Suite:
     """A distribution's release, as this machine's apt knows it."""
 
     codename: str  # e.g. bookworm
-    sources: str  # lines of a sources.list: this machine's own mirrors, main only
+    sources: str  # lines of a sources.list: the mirrors of this machine, `main` only
 
 
 def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
-    """What the machine says it runs; empty where it does not say."""
+    """The operating system's description of itself; empty if there is none."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -33,14 +33,14 @@ def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
 
 
 def is_debian_family() -> bool:
-    """Whether apt rules this machine."""
+    """Whether this machine installs its software with apt."""
     release = os_release()
     family = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     return ("debian" in family or "ubuntu" in family) and shutil.which("apt-get") is not None
 
 
 def is_root() -> bool:
-    """Whether we may install."""
+    """Whether this process runs as root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
@@ -52,7 +52,7 @@ def can_install() -> bool:
 def run(
     command: list[str], *, timeout_s: float = APT_TIMEOUT_S, stdin: str | None = None, cwd: Path | None = None
 ) -> str:
-    """Run a command and return its stdout; LabError carries the end of what it said."""
+    """Run a command and return its stdout. Raises LabError with the last lines of its output."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
@@ -76,7 +76,7 @@ def run(
 
 
 def knows_package(package: str) -> bool:
-    """Whether apt could install it."""
+    """Whether apt can install the package."""
     try:
         return "Candidate:" in (policy := run(["apt-cache", "policy", package])) and "Candidate: (none)" not in policy
     except LabError:
@@ -84,7 +84,7 @@ def knows_package(package: str) -> bool:
 
 
 def install(packages: list[str], report: Progress) -> None:
-    """Install Debian packages; needs root."""
+    """Install Debian packages. This needs root."""
     wanted = " ".join(packages)
     report.say(f"installing Debian packages: {wanted}")
     with timed(report, f"apt-get install {wanted}"):
@@ -94,14 +94,14 @@ def install(packages: list[str], report: Progress) -> None:
 
 
 def suite() -> Suite:
-    """This machine's own suite and mirrors, read from apt rather than written down here."""
+    """The suite and the mirrors of this machine, as apt knows them."""
     codename = os_release().get("VERSION_CODENAME", "")
     form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)"
     listed = run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     sources = []
     for line in dict.fromkeys(listed.splitlines()):
         uri, release, component, signed_by = (line.split("|") + [""] * 4)[:4]
-        # Third parties' archives name the same codename at times; the distribution's own has these components.
+        # Third-party archives sometimes use the same codename. These releases are the distribution's own.
         if component == "main" and release in (codename, f"{codename}-updates", f"{codename}-security"):
             option = f"[signed-by={signed_by}] " if signed_by.startswith("/") else ""
             sources.append(f"deb {option}{uri} {release} main")

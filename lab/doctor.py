@@ -1,20 +1,22 @@
-"""Every precondition of the lab as a check: a stable code, a verdict, and the one command that mends it."""
+"""Every precondition of the lab as a check: a stable code, a verdict, and the one command that fixes it."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mirr.lab import audit, bases, compose, debian, engine, images, ports
+from mirr.lab import bases, compose, debian, engine, hardening, images, ports
 from mirr.lab.containers import LabContainers
-from mirr.lab.errors import LabError
-from mirr.lab.names import ROOT, make_target, parse_lab
+from mirr.lab.errors import BrokenInstallation, LabError
+from mirr.lab.installation import HERE
+from mirr.lab.names import parse_lab
 from mirr.lab.ownership import holdings
 
 if TYPE_CHECKING:
@@ -24,11 +26,10 @@ GIB = 1024**3
 NEEDED_MEMORY_BYTES = 1 * GIB  # the lab takes 800 MB at most
 NEEDED_DISK_BYTES = 2 * GIB
 NEEDED_CORES = 2
-NEEDED_PACKAGES = ("docker", "filelock", "numpy", "platformdirs", "requests", "rich", "typer")
 
 
 class Verdict(StrEnum):
-    """How a check went; only `fail` blocks."""
+    """The result of a check. Only `fail` blocks."""
 
     PASS = "pass"
     WARN = "warn"
@@ -37,12 +38,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One precondition and how it stands."""
+    """One precondition, and whether it is met."""
 
     code: str
     status: Verdict
     text: str
-    remedy: str = ""  # one line; empty where there is nothing to mend
+    remedy: str = ""  # one line; empty if there is nothing to fix
 
 
 def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = Verdict.FAIL) -> Check:
@@ -52,15 +53,15 @@ def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = V
 
 
 def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check]:
-    """All checks. `steady_problems` says in words what keeps a lab that is up from steady state."""
+    """All checks of this machine and this lab. `steady_problems` lists what keeps a running lab from steady state."""
     parse_lab(lab)
-    checks = [_python(), _packages(), _cores(), _memory(), _disk()]
+    checks = [_python(), *_installation(), _cores(), _memory(), _disk()]
     found = engine.try_connect()
-    if isinstance(found, engine.Diagnosis):
+    if isinstance(found, engine.EngineProblem):
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
-    checks += [_engine(found), _compose(), _limits(found), _base(found), _images(found)]
-    checks += [_ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
+    checks += [_engine(found), _compose(), _limits(found), _base(found)]
+    checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
     return checks
 
 
@@ -70,14 +71,36 @@ def blocked(checks: list[Check]) -> bool:
 
 
 def _python() -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return _judge("python", sys.version_info >= (3, 11), f"Python {version}", "make up PYTHON=python3.11")
+    found = ".".join(map(str, sys.version_info[:3]))
+    remedy = "make up PYTHON=python3.11" if HERE.checkout else "install mirr with Python 3.11 or later"
+    return _judge("python", sys.version_info >= (3, 11), f"Python {found}", remedy)
 
 
-def _packages() -> Check:
-    missing = [name for name in NEEDED_PACKAGES if importlib.util.find_spec(name) is None]
+def _installation() -> Iterator[Check]:
+    lost = HERE.missing_files()
+    text = "every file of mirr is there"
+    if lost:
+        count = "1 file of mirr is" if len(lost) == 1 else f"{len(lost)} files of mirr are"
+        text = f"{count} missing: {', '.join(map(str, lost[:3]))}{', ...' if len(lost) > 3 else ''}"
+    yield _judge("files", not lost, text, HERE.repair())
+    try:
+        needed = HERE.requirements()
+    except BrokenInstallation as error:
+        yield Check(code="packages", status=Verdict.FAIL, text=str(error), remedy=HERE.repair())
+        return
+    missing = [requirement for requirement in needed if not _is_installed(requirement)]
     text = f"missing in {sys.prefix}: {', '.join(missing)}" if missing else "the Python packages are installed"
-    return _judge("packages", not missing, text, f"{sys.executable} -m pip install --editable {ROOT}")
+    remedy = f"{sys.executable} -m pip install {' '.join(repr(requirement) for requirement in missing)}"
+    yield _judge("packages", not missing, text, remedy)
+
+
+def _is_installed(requirement: str) -> bool:
+    """Whether the package of a requirement such as `numpy>=2.2` is installed, in whatever version."""
+    try:
+        version(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _cores() -> Check:
@@ -88,7 +111,7 @@ def _cores() -> Check:
 
 def _memory() -> Check:
     try:
-        lines = open("/proc/meminfo").read().splitlines()  # noqa: SIM115  read at once and closed with it
+        lines = open("/proc/meminfo").read().splitlines()  # noqa: SIM115 - read at once, and closed by that
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return Check(code="memory", status=Verdict.PASS, text="free memory is not known on this system")
@@ -104,8 +127,8 @@ def _disk() -> Check:
 
 
 def _engine(client: DockerClient) -> Check:
-    version = client.api.version()
-    text = f"Docker engine {version['Version']} answers, API {client.api.api_version}"
+    engine_version = client.api.version()
+    text = f"Docker engine {engine_version['Version']} answers, API {client.api.api_version}"
     return Check(code="engine", status=Verdict.PASS, text=text)
 
 
@@ -135,15 +158,18 @@ def _base(client: DockerClient) -> Check:
     return Check(
         code="base_image",
         status=Verdict.WARN,
-        text="the base image is not there yet and can come from a registry alone on this machine",
+        text="the base image is not there yet, and on this machine it can only come from a registry",
         remedy=f"docker pull {bases.PYTHON_FROM_REGISTRY}",
     )
 
 
-def _images(client: DockerClient) -> Check:
-    stale = images.stale_tags(client)
+def _images(client: DockerClient, lab: str) -> Check:
+    try:
+        stale = images.stale_tags(client)
+    except BrokenInstallation as error:
+        return Check(code="images", status=Verdict.FAIL, text=str(error), remedy=HERE.repair())
     text = f"{len(stale)} images are missing or not current" if stale else "all images are built and current"
-    return _judge("images", not stale, text, "make up", Verdict.WARN)
+    return _judge("images", not stale, text, HERE.command("up", lab), Verdict.WARN)
 
 
 def _ports(client: DockerClient, lab: str) -> Check:
@@ -171,17 +197,17 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
     found = LabContainers(client, lab).all()
     idle = sorted(one.name or "?" for one in found if one.status != "running")
     if not found:
-        yield Check(code="lab", status=Verdict.WARN, text=f"lab {lab} is not up", remedy=make_target("up", lab))
+        yield Check(code="lab", status=Verdict.WARN, text=f"lab {lab} is not up", remedy=HERE.command("up", lab))
         return
     text = f"lab {lab} is up" if not idle else f"not running in lab {lab}: {', '.join(idle)}"
-    yield _judge("lab", not idle, text, make_target("up", lab), Verdict.WARN)
+    yield _judge("lab", not idle, text, HERE.command("up", lab), Verdict.WARN)
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
-    yield _judge("steady", not problems, text, make_target("up", lab), Verdict.WARN)
-    yield _hardening([finding for one in found for finding in audit.container_findings(one.attrs)], lab)
+    yield _judge("steady", not problems, text, HERE.command("up", lab), Verdict.WARN)
+    yield _hardening([finding for one in found for finding in hardening.container_findings(one.attrs)], lab)
 
 
 def _hardening(findings: list[str], lab: str) -> Check:
     text = f"not as closed as they were made: {'; '.join(findings)}" if findings else "every container is closed"
-    remedy = f"{make_target('down', lab)} && {make_target('up', lab)}"
+    remedy = f"{HERE.command('down', lab)} && {HERE.command('up', lab)}"
     return _judge("hardening", not findings, text, remedy, Verdict.WARN)

@@ -1,4 +1,4 @@
-"""Finds the Docker engine, says what is wrong with it, and on a Debian-family system as root mends that."""
+"""Finds the Docker engine and says what is wrong with it. As root on a Debian-family system it also fixes that."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirr.lab import debian
 from mirr.lab.errors import EngineError
+from mirr.lab.installation import HERE
 from mirr.lab.progress import Progress, timed
 from mirr.lab.state import state_root
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 READ_TIMEOUT_S = 60
-PING_TIMEOUT_S = 4  # for who is in a hurry: an engine that lives answers its first question at once
+PING_TIMEOUT_S = 4  # where a caller sets a short limit: a live engine answers a ping at once
 START_TIMEOUT_S = 30.0
-CONNECTIONS = 32  # the pool: a lab's containers are worked on side by side
-SIMULATOR_HINT = "without Docker, the simulator still works: make demo, or mirr episode --world sim"
+CONNECTIONS = 32  # in the pool: many threads work on a lab's containers at once
+SIMULATOR_HINT = (
+    f"without Docker, the simulator still works: {HERE.command('demo')}, or {HERE.command('episode --world sim')}"
+)
 
 
 class Trouble(StrEnum):
@@ -41,32 +45,32 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Diagnosis:
-    """Why no engine answers, and the one command that mends it."""
+class EngineProblem:
+    """Why no engine answers, and the one command that fixes it."""
 
     trouble: Trouble
     text: str
     remedy: str
 
     def error(self) -> EngineError:
-        """As an error to raise."""
-        return EngineError(f"{self.text}; mend it with: {self.remedy}\n({SIMULATOR_HINT})")
+        """The problem as an error to raise."""
+        return EngineError(f"{self.text}; fix it with: {self.remedy}\n({SIMULATOR_HINT})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What decides on the remedy."""
+    """What the remedy depends on."""
 
-    system: str  # as platform.system() says
+    system: str  # from platform.system()
     root: bool
     debian_family: bool
     systemd: bool
     engine_installed: bool
-    host: str | None  # DOCKER_HOST, or the current context's where that is another machine
+    host: str | None  # DOCKER_HOST, or the host of the current context if that is another machine
 
     @classmethod
     def this(cls) -> Machine:
-        """The machine we run on."""
+        """The machine on which this runs."""
         return cls(
             system=platform.system(),
             root=debian.is_root(),
@@ -97,25 +101,25 @@ def configured_host() -> str | None:
 def _is_installed() -> bool:
     if shutil.which("dockerd") is not None:
         return True
-    # Docker Desktop hides its engine: a client with a context of its own, or off Linux any client, means there is one.
-    # On Linux a client by itself is just that.
+    # Docker Desktop hides its engine. There is one if the client has a context of its own, or if this is not Linux.
+    # On Linux, a client alone does not mean that there is an engine.
     return shutil.which("docker") is not None and (platform.system() != "Linux" or configured_host() is not None)
 
 
 def _remote(host: str | None) -> str | None:
-    # A context with a socket of its own is an engine on this machine (Docker Desktop), which can be started.
+    # A context with its own socket is an engine on this machine (Docker Desktop), which can be started.
     return None if host is None or host.startswith(("unix:", "npipe:")) else host
 
 
 def compose_package() -> str:
-    """The Debian package that brings Compose."""
-    # Ubuntu has Compose v2 under a name of its own, and its 1.29 does not run on its Python.
+    """The Debian package that holds Compose."""
+    # Ubuntu calls its Compose v2 package so, and its Compose 1.29 does not run on its Python.
     return "docker-compose-v2" if debian.knows_package("docker-compose-v2") else "docker-compose"
 
 
 def engine_packages(*, systemd: bool) -> list[str]:
-    """The Debian packages that bring an engine: the recommended ones that we want, as later releases split it."""
-    # Without systemd nobody else mounts the control groups.
+    """The Debian packages that hold an engine. Later releases split it, so some are there only on those."""
+    # Without systemd, nothing else mounts the control groups.
     optional = ["docker-cli", *([] if systemd else ["cgroupfs-mount"])]
     return ["docker.io", "ca-certificates", *(name for name in optional if debian.knows_package(name))]
 
@@ -142,7 +146,7 @@ def _restart_command(machine: Machine) -> str:
     return f"{sudo}systemctl restart docker" if machine.systemd else f"{sudo}service docker restart"
 
 
-def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
+def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
     """Why connecting failed with `error` on this machine."""
     chain: list[str] = []
     cause: BaseException | None = error
@@ -151,42 +155,42 @@ def diagnose(error: BaseException, machine: Machine) -> Diagnosis:
         cause = cause.__cause__ or cause.__context__
     said = " | ".join(chain)
     if "PermissionError" in said or "permission denied" in said.lower():
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.NO_PERMISSION,
-            text="the Docker engine's socket may not be used by this user",
+            text="this user may not use the Docker engine's socket",
             remedy='sudo usermod -aG docker "$USER" && newgrp docker',
         )
     if "too old" in said or "Minimum supported API version" in said:
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.TOO_OLD,
             text="the Docker engine and this client share no API version",
-            remedy=".venv/bin/pip install --upgrade docker",
+            remedy=f"{sys.executable} -m pip install --upgrade docker",
         )
     if "Timeout" in said or "timed out" in said:
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.SILENT,
             text="the Docker engine takes connections and does not answer"
             + (f" (at {machine.host})" if machine.host is not None else ""),
             remedy=_restart_command(machine),
         )
     if machine.host is not None:
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.WRONG_HOST,
             text=f"no Docker engine answers at {machine.host} (from DOCKER_HOST or the Docker context)",
             remedy="unset DOCKER_HOST; docker context use default",
         )
     absent = ("FileNotFoundError", "Connection refused", "ConnectionRefused", "Cannot connect", "Connection aborted")
     if not machine.engine_installed:
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.NOT_INSTALLED, text="no Docker engine is installed", remedy=_install_command(machine)
         )
     if any(sign in said for sign in absent):
-        return Diagnosis(
+        return EngineProblem(
             trouble=Trouble.NOT_RUNNING,
             text="the Docker engine is installed but does not run",
             remedy=_start_command(machine),
         )
-    return Diagnosis(
+    return EngineProblem(
         trouble=Trouble.OTHER, text=f"the Docker engine does not answer ({chain[0]})", remedy="docker info"
     )
 
@@ -212,8 +216,8 @@ def _open(answer_s: int | None) -> DockerClient:
     return client
 
 
-def try_connect(answer_s: int | None = None) -> DockerClient | Diagnosis:
-    """A client with the version negotiated, or why there is none. `answer_s` is how long an answer may take."""
+def try_connect(answer_s: int | None = None) -> DockerClient | EngineProblem:
+    """A client that has agreed on an API version, or why there is none. `answer_s` limits how long an answer takes."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
@@ -224,18 +228,20 @@ def try_connect(answer_s: int | None = None) -> DockerClient | Diagnosis:
 
 
 def connect(*, answer_s: int | None = None) -> DockerClient:
-    """A client of the engine, or EngineError with the command that mends it. `answer_s` is how long an answer may
-    take, for who is in a hurry."""
+    """A client of the engine. `answer_s` limits how many seconds an answer may take.
+
+    Raises EngineError, which names the command that fixes the problem.
+    """
     found = try_connect(answer_s)
-    if isinstance(found, Diagnosis):
+    if isinstance(found, EngineProblem):
         raise found.error()
     return found
 
 
 def ensure(report: Progress) -> DockerClient:
-    """A client of the engine, which is installed and started first where we may."""
+    """A client of the engine. The engine is installed and started first where we may do that."""
     found = try_connect()
-    if not isinstance(found, Diagnosis):
+    if not isinstance(found, EngineProblem):
         return found
     machine = Machine.this()
     if not (machine.root and machine.debian_family):
@@ -253,15 +259,15 @@ def ensure(report: Progress) -> DockerClient:
 
 
 def _start(machine: Machine, report: Progress) -> DockerClient:
-    # Installing may have started it already.
+    # The installation may have started it already.
     found = try_connect()
-    if not isinstance(found, Diagnosis):
+    if not isinstance(found, EngineProblem):
         return found
     if machine.systemd:
         debian.run(["systemctl", "start", "docker"], timeout_s=START_TIMEOUT_S * 2)
         return _wait_for_answer(lambda: None, "journalctl --unit docker")
     log_path = state_root() / "dockerd.log"
-    report.say(f"starting dockerd by hand, for there is no systemd; its log: {log_path}")
+    report.say(f"starting dockerd directly, because there is no systemd; its log: {log_path}")
     with log_path.open("ab") as log:
         daemon = subprocess.Popen(
             ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
@@ -273,7 +279,7 @@ def _wait_for_answer(ended: Callable[[], int | None], look_at: str) -> DockerCli
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
         found = try_connect()
-        if not isinstance(found, Diagnosis):
+        if not isinstance(found, EngineProblem):
             return found
         if (code := ended()) is not None:
             raise EngineError(f"dockerd ended with {code} as soon as it was started; see: {look_at}")

@@ -1,15 +1,16 @@
 """What can go wrong with the lab. Each message says what happened, where, and what to do next.
 
 LabError
-├── BadLabName      the name cannot be a lab's
-├── EngineError     no Docker engine answers, or it refuses
-├── ComposeError    Compose is missing or failed
-├── ImageError      an image could not be built
-├── ForeignProject  somebody else's containers would be taken for the lab's
-├── PortTaken       somebody else holds a port that the lab publishes
-├── LabInUse        another command works on this lab
-├── LabNotUp        the lab, or a part of it, is not there
-└── NotSteady       the lab is there but does not reach steady state
+├── BadLabName          a lab cannot have this name
+├── BrokenInstallation  a file of mirr itself is missing
+├── EngineError         no Docker engine answers, or it refuses
+├── ComposeError        Compose is missing or failed
+├── ImageError          an image could not be built
+├── ForeignProject      Compose would take somebody else's containers for the lab's
+├── PortTaken           somebody else holds a port that the lab publishes
+├── LabInUse            another command works on this lab
+├── LabNotUp            the lab, or a part of it, is not there
+└── NotSteady           the lab is there but does not reach steady state
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ class LabError(Exception):
 
 
 class BadLabName(LabError):
-    """A name that cannot be a lab's."""
+    """A name that a lab cannot have."""
+
+
+class BrokenInstallation(LabError):
+    """A file of mirr itself is missing."""
 
 
 class EngineError(LabError):
@@ -36,7 +41,7 @@ class ImageError(LabError):
 
 
 class ForeignProject(LabError):
-    """Somebody else's containers, networks or volumes would be taken for the lab's."""
+    """Compose would take somebody else's containers, networks or volumes for the lab's."""
 
 
 class PortTaken(LabError):

@@ -1,8 +1,9 @@
-"""Everything a lab is made of, field by field as Docker tells it, and in words what differs between two looks.
+"""A lab's footprint: everything it consists of, field by field as Docker reports it, and how two footprints differ.
 
-Left out is what changes by itself: ids, times, process ids and the addresses that Docker draws. Where an id of one of
-the lab's containers stands inside a field (the sandbox a service lives in, an alias), its name stands in its place, so
-a container that was replaced by its like is no difference, and one that lives in a network that is gone is.
+What changes by itself is left out: ids, times, process ids, and the addresses that Docker chooses. Some fields hold the
+id of one of the lab's containers, such as the sandbox of a service, or an alias. The footprint has the container's name
+there instead. So a container that was replaced by an equal one makes no difference, and a container in a network that
+is gone does.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 if TYPE_CHECKING:
     from docker import DockerClient
 
-Fields = dict[str, object]  # dotted path → value; what is empty has no path
-Footprint = dict[str, Fields]  # thing, as in `payments`, `sandbox of auth`, `volume mirr_auth-data` → its fields
+Fields = dict[str, object]  # dotted path → value; empty values are left out
+Footprint = dict[str, Fields]  # name, as in `payments`, `sandbox of auth`, `volume mirr_auth-data` → its fields
 
 LAB = "lab"
-"""The thing whose fields belong to no container: campaigns that run, faults that are open."""
+"""The name under which fields stand that belong to no container: running campaigns, open faults."""
 
 _SHORT_ID = 12
 _IDS = re.compile(rf"[0-9a-f]{{64}}|[0-9a-f]{{{_SHORT_ID}}}")
 _CONTAINER_KEYS = ("Name", "Image", "Config", "HostConfig", "AppArmorProfile")
-_SETS = ("ExposedPorts", "Volumes")  # of Config: written as mappings to nothing
+_SETS = ("ExposedPorts", "Volumes")  # in Config: Docker writes a set as a mapping to empty values
 _MOUNT_KEYS = ("Type", "Name", "Source", "Driver", "Mode", "RW", "Propagation")
 _NETWORK_KEYS = ("Driver", "Options", "Internal", "Attachable", "Ingress", "EnableIPv6", "Labels", "Scope")
 _ATTACHMENT_KEYS = ("Aliases", "Links", "DriverOpts", "IPAMConfig")
@@ -33,7 +34,7 @@ _VOLUME_KEYS = ("Driver", "Options", "Labels", "Scope", "Mountpoint")
 
 
 def look(client: DockerClient, lab: str) -> Footprint:
-    """The lab as the engine has it now. What docker-py raises is passed on."""
+    """The lab's footprint now. Errors of docker-py are passed on."""
     api = client.api
     mine = {"label": f"{LABEL_LAB}={lab}"}
     containers = [api.inspect_container(row["Id"]) for row in api.containers(all=True, filters=mine)]
@@ -47,14 +48,14 @@ def made_of(
     networks: Iterable[Mapping[str, Any]],
     volumes: Iterable[Mapping[str, Any]],
 ) -> Footprint:
-    """The footprint of what was inspected."""
+    """The footprint of inspected containers, networks and volumes."""
     by_name = sorted(containers, key=lambda one: str(one["Name"]))
     names = {str(one["Id"]): str(one["Name"]).lstrip("/") for one in by_name}
     names |= {full[:_SHORT_ID]: name for full, name in names.items()}
     found: Footprint = {}
     for one in by_name:
         thing = _called(one["Config"].get("Labels") or {})
-        if thing in found:  # a second one of its kind, left by a replacement that was cut off
+        if thing in found:  # a second one of its kind, left by an interrupted replacement
             thing = f"{thing} ({one['Name'].lstrip('/')})"
         found[thing] = _named(_container(one), names)
     for one in networks:
@@ -65,7 +66,7 @@ def made_of(
 
 
 def differences(before: Footprint, after: Footprint) -> list[str]:
-    """In words, each thing that is gone or new, and each field that has changed; empty where nothing has."""
+    """A sentence for everything that is gone or new, and for each field that changed; [] if nothing did."""
     found = [f"{thing} is gone" for thing in before if thing not in after]
     found += [f"{thing} is new" for thing in after if thing not in before]
     for thing in before:
@@ -80,7 +81,7 @@ def differences(before: Footprint, after: Footprint) -> list[str]:
 
 
 def flat(value: Mapping[str, Any], *, under: str = "") -> Fields:
-    """Nested mappings as dotted paths. The engine writes nothing as null, "", [] or {}, as it pleases: left out."""
+    """Nested mappings as dotted paths. Docker writes an empty value as null, "", [] or {}; all of them are left out."""
     found: Fields = {}
     for key, one in value.items():
         path = f"{under}.{key}" if under else str(key)
@@ -117,7 +118,7 @@ def _container(inspected: Mapping[str, Any]) -> Fields:
 def _network(inspected: Mapping[str, Any]) -> Fields:
     fields: dict[str, Any] = {key: inspected.get(key) for key in _NETWORK_KEYS}
     ipam = inspected.get("IPAM") or {}
-    fields["IPAM"] = {key: ipam.get(key) for key in ("Driver", "Options")}  # Config holds the subnet that was drawn
+    fields["IPAM"] = {key: ipam.get(key) for key in ("Driver", "Options")}  # Config holds the subnet that Docker chose
     fields["Members"] = sorted(one["Name"] for one in (inspected.get("Containers") or {}).values())
     return flat(fields)
 
@@ -126,7 +127,7 @@ def _named(fields: Fields, names: Mapping[str, str]) -> Fields:
     named = {path: _with_names(value, names) for path, value in fields.items()}
     for path, value in named.items():
         if path.startswith("Networks.") and path.endswith(".Aliases") and isinstance(value, list):
-            value.sort()  # only now: by the ids that stood there, the order would be another one for each container
+            value.sort()  # sorted after the ids were replaced: by id, the order would differ for each container
     return named
 
 

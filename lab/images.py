@@ -1,10 +1,9 @@
-"""Builds the images that are not built or no longer current, and nothing else."""
+"""Builds the images that are missing or out of date, and no others."""
 
 from __future__ import annotations
 
 import io
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 from mirr.env.vocabulary import Service
 from mirr.lab import bases
 from mirr.lab.errors import ImageError
+from mirr.lab.installation import HERE
 from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, RELEASES, ROOT, TRAFFIC_IMAGE
 from mirr.lab.progress import Progress, timed
-from mirr.lab.sources import Build, read_tree, service_build
+from mirr.lab.sources import Build, read_file, read_tree, service_build
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -30,13 +30,13 @@ GLIBC_PLATFORMS = {
 
 
 def runtime_build(base: str, python: str, architecture: str, root: Path = ROOT) -> Build:
-    """Python and the packages; the packages themselves are fetched only when it has to be built."""
+    """The image with Python and the services' packages. The packages are fetched only when it is built."""
     unnamed = Build(
         tag="mirr/runtime",
-        dockerfile=(root / "services" / "runtime.Dockerfile").read_text(),
+        dockerfile=read_file(root / "services" / "runtime.Dockerfile").decode(),
         arguments={"BASE": base},
         files={
-            "requirements.txt": (root / "services" / "requirements.txt").read_bytes(),
+            "requirements.txt": read_file(root / "services" / "requirements.txt"),
             "target": f"{python} {architecture}".encode(),
         },
     )
@@ -52,40 +52,40 @@ def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Bu
     """Every image that the lab's containers run."""
     traffic = Build(
         tag=TRAFFIC_IMAGE,
-        dockerfile=(root / "traffic" / "Dockerfile").read_text(),
+        dockerfile=read_file(root / "traffic" / "Dockerfile").decode(),
         arguments={"BASE": runtime},
         files=read_tree(root / "traffic", "traffic"),
     )
     rules = read_tree(root / "prometheus" / "rules", "prometheus/rules")
     prometheus = Build(
         tag=PROMETHEUS_IMAGE,
-        dockerfile=(root / "prometheus" / "Dockerfile").read_text(),
+        dockerfile=read_file(root / "prometheus" / "Dockerfile").decode(),
         arguments={"BASE": prometheus_base},
-        files={"prometheus/prometheus.yml": (root / "prometheus" / "prometheus.yml").read_bytes(), **rules},
+        files={"prometheus/prometheus.yml": read_file(root / "prometheus" / "prometheus.yml"), **rules},
     )
-    # Service by service within a release: the first build of a release makes the layers that the rest share.
+    # Release by release: the first build of a release makes the layers that the other services share.
     services = [service_build(service, release, runtime, root) for release in RELEASES for service in Service]
     return [*services, traffic, prometheus]
 
 
 def current_sources(client: DockerClient) -> dict[str, str]:
-    """Of every image that we built and that still has its tag: what it was built from."""
+    """The hash of what each of our images was built from, by tag. Images without a tag are left out."""
     listed = client.api.images(filters={"label": LABEL_SOURCE})
     return {tag: str(image["Labels"][LABEL_SOURCE]) for image in listed for tag in image["RepoTags"] or ()}
 
 
 def stale(builds: list[Build], sources: dict[str, str]) -> list[Build]:
-    """The builds whose image is missing, or was built from something else."""
+    """The builds whose image is missing or was built from something else."""
     return [build for build in builds if sources.get(build.tag) != build.source]
 
 
 def stale_tags(client: DockerClient) -> list[str]:
-    """The tags that `ensure` would build now; asks no registry and builds nothing."""
+    """The tags that `ensure` would build now. It asks no registry and builds nothing."""
     codename = bases.codename()
     python = _first_present(client, bases.debian_python_tag(codename), bases.PYTHON_FROM_REGISTRY)
     prometheus = _first_present(client, bases.debian_prometheus_tag(codename), bases.PROMETHEUS_FROM_REGISTRY)
     if python is None or prometheus is None:
-        missing = "nothing of ours is built"
+        missing = "not there yet"  # every image stands on these two, so every one is stale
         return [build.tag for build in lab_builds(missing, missing)]
     runtime = runtime_build(python, bases.python_version(client, python), bases.engine_architecture(client))
     builds = [runtime, *lab_builds(runtime.tag, prometheus)]
@@ -97,7 +97,7 @@ def _first_present(client: DockerClient, *tags: str) -> str | None:
 
 
 def ensure(client: DockerClient, report: Progress) -> list[str]:
-    """Build what is missing or stale; returns the tags that were built."""
+    """Build what is missing or stale. Returns the tags that were built."""
     registry = bases.Registry(client, report)
     python = bases.python_base(client, registry, report)
     prometheus = bases.prometheus_base(client, registry, python, report)
@@ -118,7 +118,7 @@ def ensure(client: DockerClient, report: Progress) -> list[str]:
 
 
 def fetch_packages(runtime: Build, report: Progress, run: Callable[..., object] = subprocess.run) -> dict[str, bytes]:
-    """The packages of requirements.txt, for the engine's architecture, as files of a build context."""
+    """The packages of requirements.txt for the engine's architecture, as files of a build context."""
     python, architecture = runtime.files["target"].decode().split()
     with tempfile.TemporaryDirectory(prefix="mirr-") as scratch:
         requirements = Path(scratch) / "requirements.txt"
@@ -139,10 +139,10 @@ def fetch_packages(runtime: Build, report: Progress, run: Callable[..., object] 
 
 
 def pip_command(requirements: Path, target: Path, python: str, architecture: str) -> list[str]:
-    """How packages are fetched for the image's Python rather than for ours."""
+    """The command that fetches packages for the image's Python, not for the Python that runs here."""
     tag = "cp" + python.replace(".", "")
     return [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"),
+        *HERE.python("pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"),
         *("--target", str(target), "--requirement", str(requirements), "--only-binary=:all:"),
         *("--python-version", python, "--implementation", "cp", "--abi", tag, "--abi", "abi3", "--abi", "none"),
         *(part for name in GLIBC_PLATFORMS[architecture] for part in ("--platform", name)),
@@ -150,7 +150,7 @@ def pip_command(requirements: Path, target: Path, python: str, architecture: str
 
 
 def _build_all(client: DockerClient, todo: list[Build], report: Progress) -> None:
-    # One of each Dockerfile and release first: it makes the layers that its siblings then find in the cache.
+    # First one image of each Dockerfile and release: it makes the layers that the others find in the cache.
     first: dict[int, Build] = {}
     for build in todo:
         first.setdefault(hash((build.dockerfile, *sorted(build.files.items()))), build)
@@ -196,5 +196,5 @@ def _forget(client: DockerClient, image: str) -> None:
     try:
         client.images.remove(image)
     except APIError:
-        # A container still runs on it, or another tag keeps it: the engine's `image prune` gets it later.
+        # A container or another tag still uses it. `docker image prune` removes it later.
         return

@@ -1,4 +1,4 @@
-"""One command at a time on a lab; the lock frees itself when its holder dies, SIGKILL included."""
+"""One command at a time on a lab. The lock is freed when its holder dies, even by SIGKILL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mirr.lab.state import state_root
 
 
 def _paths(lab: str) -> tuple[Path, Path]:
-    # Beside the labs' own directories, so that `down` can remove those while it holds the lock.
+    # Outside the lab's own folder, so that `down` can remove that folder while it holds the lock.
     base = state_root() / "locks"
     base.mkdir(exist_ok=True)
     return base / f"{parse_lab(lab)}.lock", base / f"{lab}.holder.json"
@@ -27,15 +27,15 @@ def _holder(path: Path) -> str:
         held = json.loads(path.read_text())
         return f"`{held['what']}` (process {held['process']})"
     except (OSError, ValueError, KeyError, TypeError):
-        # The holder has the lock but has not yet written its name, or is just leaving.
+        # The holder has not yet written its name, or is about to release the lock.
         return "another command"
 
 
 @contextmanager
 def hold(lab: str, what: str) -> Iterator[None]:
-    """Hold the lab for `what`, as in `mirr episode`; LabInUse names the holder where there is one."""
+    """Hold the lab for the command `what`, as in `mirr episode`. Raises LabInUse, which names the holder."""
     lock_path, holder_path = _paths(lab)
-    # Held by the process: a server may open a world in one thread and close it in another.
+    # The process holds it, not the thread: a server may open a world in one thread and close it in another.
     lock = FileLock(lock_path, thread_local=False)
     try:
         lock.acquire(timeout=0)

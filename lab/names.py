@@ -1,4 +1,4 @@
-"""Names and labels of everything the lab makes; found again by these labels, never by name."""
+"""Names and labels of everything the lab makes. It is found again by these labels, never by its name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
 from mirr.lab.errors import BadLabName
 
 ROOT = Path(__file__).parents[1]
-"""The package `mirr`: where docker-compose.yml, the Dockerfiles and all that images are built from are, as links in a
-checkout and as files where it is installed."""
+"""The package `mirr`. It holds docker-compose.yml, the Dockerfiles and everything that images are built from: as links
+in a checkout, as files and folders where it is installed."""
 
 DEFAULT_LAB = "mirr"
 LABEL_LAB = "mirr.lab"
@@ -20,7 +20,7 @@ LABEL_SERVICE = "mirr.service"
 LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
 
 SOUND_RELEASE = f"{NEXT_RELEASE}-sound"
-"""The next release without its fault: says `1.5.0` of itself as the faulty one does, so no name tells them apart."""
+"""The next release without its fault. It reports `1.5.0` as the faulty one does, so no name tells them apart."""
 
 RELEASES = (STEADY_RELEASE, NEXT_RELEASE, SOUND_RELEASE)
 
@@ -40,18 +40,13 @@ class Role(StrEnum):
 
 
 def parse_lab(name: str) -> str:
-    """The name, if it can be a lab's, or BadLabName."""
+    """The name, if a lab can have it; else BadLabName."""
     if not _LAB_NAME.fullmatch(name):
         raise BadLabName(
             f"{name!r} cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes, "
             "as in LAB=mirr-two"
         )
     return name
-
-
-def make_target(target: str, lab: str) -> str:
-    """The make command that a person types for this lab, e.g. `make up LAB=two`."""
-    return f"make {target}" if lab == DEFAULT_LAB else f"make {target} LAB={lab}"
 
 
 def service_image(service: Service, release: str = STEADY_RELEASE) -> str:

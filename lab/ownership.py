@@ -1,5 +1,8 @@
-"""Whose a container, network or volume is. Ours is only what fits in everything; what carries our label and does not
-fit is a stranger: never touched, never counted."""
+"""Decides whether a container, network or volume belongs to the lab.
+
+It belongs to the lab only if everything about it fits. What carries our label and does not fit is a stranger: it is
+never touched and never counted.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import ForeignProject
-from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role, make_target
+from mirr.lab.installation import HERE
+from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,12 +31,12 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Stranger:
-    """Something that carries a lab's name and is not the lab's."""
+    """Something that carries a lab's name and does not belong to the lab."""
 
     kind: str  # container, network or volume
     id: str
     name: str
-    why: str  # it is not ours
+    why: str  # why it is not ours
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} ({self.why})"
@@ -46,7 +50,7 @@ def compose_name(role: Role, service: Service | None) -> str:
 
 
 def not_ours(lab: str, labels: Labels, image: str) -> str | None:
-    """Why a container with these labels, from this image (by name), is not the lab's own; None where it is."""
+    """Why a container with these labels, made from the image of this name, is not the lab's own; None if it is."""
     if labels.get(LABEL_LAB) != lab:
         return f"its label {LABEL_LAB} is not {lab}"
     role = labels.get(LABEL_ROLE, "")
@@ -69,12 +73,12 @@ def not_ours(lab: str, labels: Labels, image: str) -> str | None:
 
 
 def network_not_ours(lab: str, labels: Labels) -> str | None:
-    """Why a network with these labels is not the lab's own; None where it is."""
+    """Why a network with these labels is not the lab's own; None if it is."""
     return _made_not_for(lab, labels, COMPOSE_NETWORK, NETWORKS)
 
 
 def volume_not_ours(lab: str, labels: Labels) -> str | None:
-    """Why a volume with these labels is not the lab's own; None where it is."""
+    """Why a volume with these labels is not the lab's own; None if it is."""
     return _made_not_for(lab, labels, COMPOSE_VOLUME, VOLUMES)
 
 
@@ -90,7 +94,7 @@ def _made_not_for(lab: str, labels: Labels, key: str, known: tuple[str, ...]) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Holdings:
-    """What stands on an engine under a lab's name: its own as the engine lists it, and the strangers."""
+    """What an engine has under a lab's name: the lab's own, as the engine lists it, and the strangers."""
 
     containers: list[dict[str, Any]]
     networks: list[dict[str, Any]]
@@ -121,15 +125,15 @@ def holdings(api: Any, lab: str) -> Holdings:  # api: docker.APIClient, whose st
 
 
 def sorted_out(api: Any, lab: str, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Stranger]]:
-    """Of containers as the engine lists them, the lab's own and the strangers."""
+    """Containers as the engine lists them, divided into the lab's own and the strangers."""
     own, strangers = [], []
     for row in rows:
         why = not_ours(lab, row["Labels"], row["Image"])
         if why is not None and row["Image"] == row.get("ImageID"):
-            # The tag has moved on, as it does when an image is built anew: only a closer look has its name.
+            # The image was rebuilt and lost its tag to the new one. Only inspecting the container gives the name.
             image = _image_name(api, row["Id"])
             if image is None:
-                continue  # gone meanwhile
+                continue  # it was removed in the meantime
             why = not_ours(lab, row["Labels"], image)
         if why is None:
             own.append(row)
@@ -139,7 +143,7 @@ def sorted_out(api: Any, lab: str, rows: list[dict[str, Any]]) -> tuple[list[dic
 
 
 def name_of(row: dict[str, Any]) -> str:
-    """The name of a container as the engine lists it."""
+    """The name of a container that the engine listed."""
     names = row.get("Names") or [row["Id"][:12]]
     return str(names[0]).lstrip("/")
 
@@ -154,7 +158,7 @@ def _image_name(api: Any, container: str) -> str | None:
 
 
 def in_the_way(api: Any, lab: str) -> Iterator[Stranger]:
-    """What Compose would take for its own when it brings the lab up, and is not the lab's."""
+    """What Compose would treat as its own when it brings the lab up, although it is not the lab's."""
     project = {"label": f"{COMPOSE_PROJECT}={lab}"}
     yield from sorted_out(api, lab, api.containers(all=True, filters=project))[1]
     for row in api.networks(names=[f"{lab}_{name}" for name in NETWORKS]):
@@ -169,10 +173,10 @@ def in_the_way(api: Any, lab: str) -> Iterator[Stranger]:
 
 
 def refuse_foreign_project(client: DockerClient, lab: str) -> None:
-    """ForeignProject where Compose would touch what is not the lab's."""
+    """Raise ForeignProject if Compose would touch what is not the lab's."""
     found = list(in_the_way(client.api, lab))
     if found:
         raise ForeignProject(
             f"Compose would take what is not ours for lab {lab}: {', '.join(map(str, found))}; nothing was touched; "
-            f"take another name for the lab: {make_target('up', f'{lab[:17]}-two')}"
+            f"take another name for the lab: {HERE.command('up', f'{lab[:17]}-two')}"
         )

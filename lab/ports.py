@@ -1,4 +1,4 @@
-"""Which host ports a lab publishes: the default ones, chosen ones, or free ones that it then keeps."""
+"""Chooses the host ports that a lab publishes: those asked for, the defaults, or free ones that it then keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mirr.env.vocabulary import Service
 from mirr.lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
 from mirr.lab.errors import LabError, LabNotUp, PortTaken
-from mirr.lab.names import DEFAULT_LAB, LABEL_LAB, Role, make_target
+from mirr.lab.installation import HERE
+from mirr.lab.names import DEFAULT_LAB, LABEL_LAB, Role
 from mirr.lab.ownership import sorted_out
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ VARIABLES = {"gateway": "GATEWAY_PORT", "prometheus": "PROMETHEUS_PORT", "traffi
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody on this machine listens on the port of the loopback."""
+    """Whether nothing on this machine listens on this port of the loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -31,14 +32,14 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """A port that nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def held_by_lab(containers: LabContainers) -> dict[str, int]:
-    """The host ports that the lab's containers already ask for, running or not."""
+    """The host ports that the lab's containers already ask for, whether they run or not."""
     holders: dict[str, tuple[Role, Callable[[], object]]] = {
         "gateway": (Role.SANDBOX, lambda: containers.sandbox(Service.GATEWAY)),
         "prometheus": (Role.PROMETHEUS, containers.prometheus),
@@ -56,7 +57,7 @@ def held_by_lab(containers: LabContainers) -> dict[str, int]:
 
 
 def wanted(name: str, environment: Mapping[str, str]) -> int | None:
-    """The port that the environment asks for, if it does."""
+    """The port that the environment asks for; None if it asks for none."""
     text = environment.get(VARIABLES[name], "")
     if not text:
         return None
@@ -74,7 +75,7 @@ def choose(
     pick: Callable[[], int] = any_free,
     holder: Callable[[int], str | None] = lambda port: None,
 ) -> Ports:
-    """The lab's ports: what the environment asks for, else what it holds, else the defaults or free ones."""
+    """The lab's ports: those that the environment asks for, else those it holds, else the defaults or free ones."""
     defaults = Ports()
     chosen: dict[str, int] = {}
     for name in VARIABLES:
@@ -99,12 +100,12 @@ def _unused(pick: Callable[[], int], chosen: Mapping[str, int]) -> int:
 
 def _taken(lab: str, name: str, port: int, holder: str | None) -> PortTaken:
     by = f"lab {holder}" if holder else "another program"
-    instead = f"{make_target('up', lab)} {VARIABLES[name]}={port + 1000 if port < 60000 else port - 1000}"
+    instead = HERE.command("up", lab, variables={VARIABLES[name]: port + 1000 if port < 60000 else port - 1000})
     return PortTaken(f"port {port} for the lab's {name} is taken by {by}; choose another: {instead}")
 
 
 def holder_among_labs(client: DockerClient, port: int) -> str | None:
-    """The lab of ours that publishes the host port, if one does."""
+    """The name of our lab that publishes the host port; None if none does."""
     for row in client.api.containers(filters={"label": LABEL_LAB}):
         lab = str(row["Labels"][LABEL_LAB])
         published = any(one.get("PublicPort") == port for one in row["Ports"])

@@ -1,4 +1,4 @@
-"""Says what takes long: plain lines on a pipe, a live status on a terminal; always on stderr."""
+"""Reports slow work on stderr: as plain lines to a pipe, as a live status on a terminal."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ WAITING_EVERY_S = 5.0
 
 
 class Progress(Protocol):
-    """Where the lab reports what it is doing."""
+    """Receives what the lab is doing."""
 
     def say(self, text: str) -> None:
-        """One line that stays."""
+        """Show a line that stays."""
 
     def update(self, text: str) -> None:
-        """The step under way."""
+        """Show the step that has begun."""
 
     def waiting(self, text: str) -> None:
-        """What is still being waited for; may be shown or not."""
+        """Show what the step still waits for. An implementation may leave it out."""
 
 
 class SilentProgress:
-    """Says nothing."""
+    """Shows nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def update(self, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def waiting(self, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
 
 class PlainProgress:
-    """Lines on stderr."""
+    """Prints lines to stderr."""
 
     def __init__(self) -> None:
         self._waiting_since_s = time.monotonic()
@@ -53,13 +53,13 @@ class PlainProgress:
         print(f"  {text}", file=sys.stderr, flush=True)
 
     def waiting(self, text: str) -> None:
-        """Print the line, every few seconds."""
+        """Print the line, but only every few seconds."""
         if time.monotonic() - self._waiting_since_s >= WAITING_EVERY_S:
             self.update(text)
 
 
 class TerminalProgress:
-    """A spinner on a terminal, and a line for what is done."""
+    """Shows a spinner on a terminal, and a line for each step that is done."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -81,19 +81,19 @@ class TerminalProgress:
         self._status.update(escape(text))
 
     def waiting(self, text: str) -> None:
-        """Show the text after what is being done."""
+        """Show the text after the current step."""
         from rich.markup import escape
 
         self._status.update(escape(f"{self._doing} {text}"))
 
     def stop(self) -> None:
-        """Take the spinner away."""
+        """Remove the spinner."""
         self._status.stop()
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """The progress that suits stderr."""
+    """The progress that fits stderr: a terminal or not."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
@@ -106,7 +106,7 @@ def progress() -> Iterator[Progress]:
 
 @contextmanager
 def timed(report: Progress, doing: str) -> Iterator[None]:
-    """Say `doing` now, and how long it took if that was more than a second."""
+    """Show `doing` now, and afterwards how long it took if that was a second or more."""
     report.update(f"{doing} ...")
     started_s = time.monotonic()
     yield

@@ -1,4 +1,4 @@
-"""What images are built from: which files go into each, as a build context, and their hash."""
+"""What each image is built from: its files, as a build context, and their hash. A file that is missing is an error."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirr.env.vocabulary import Service
-from mirr.lab.names import ROOT, service_image
+from mirr.env.vocabulary import STEADY_RELEASE, Service
+from mirr.lab.errors import ImageError
+from mirr.lab.installation import HERE
+from mirr.lab.names import RELEASES, ROOT, service_image
 
 _LEFT_OUT = ("__pycache__", "releases")
 _LEFT_OUT_SUFFIXES = (".pyc", ".db", ".Dockerfile")
@@ -20,7 +22,7 @@ FIXED_TIME = 1_700_000_000  # so that the engine's build cache sees content, not
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One image to build: everything that its content depends on."""
+    """One image to build, with everything that its content depends on."""
 
     tag: str
     dockerfile: str
@@ -56,7 +58,7 @@ def _feed(digest: hashlib._Hash, part: bytes) -> None:
 
 
 def tar(files: Mapping[str, bytes], directories: Iterable[str] = ()) -> bytes:
-    """A tar whose bytes depend on nothing but the names and the content."""
+    """A tar. Its bytes depend on the names and the content alone."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name in sorted(directories):
@@ -70,8 +72,19 @@ def tar(files: Mapping[str, bytes], directories: Iterable[str] = ()) -> bytes:
     return buffer.getvalue()
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a file of the package. Raises BrokenInstallation where it is missing."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise HERE.missing(path) from error
+
+
 def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
-    """The files below a directory as they go into an image at `inside`; releases and caches stay out."""
+    """The files below a directory as they go into an image at `inside`; releases and caches stay out.
+
+    Raises BrokenInstallation where the directory is missing or holds none.
+    """
     found = {}
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory)
@@ -80,23 +93,30 @@ def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
         if path.name.endswith(_LEFT_OUT_SUFFIXES) or path.name in _LEFT_OUT_FILES:
             continue
         found[f"{inside}/{relative.as_posix()}"] = path.read_bytes()
+    if not found:
+        raise HERE.missing(directory)
     return found
 
 
 def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
-    """The services' files at a release: a release is the tree with its changed files laid over it."""
+    """The services' files at a release: the tree of the steady one, with the files that the release changes on top.
+
+    Raises ImageError for an unknown release, and BrokenInstallation where its files are missing.
+    """
+    if release not in RELEASES:
+        raise ImageError(f"unknown release {release!r}; one of: {', '.join(RELEASES)}")
     files = read_tree(root / "services", "services")
-    changed = root / "services" / "releases" / release
-    if changed.is_dir():
-        files |= read_tree(changed, "services")
-    return files
+    if release == STEADY_RELEASE:
+        return files
+    # Without its own files, a release would be the steady one under another name.
+    return files | read_tree(root / "services" / "releases" / release, "services")
 
 
 def service_build(service: Service, release: str, runtime: str, root: Path = ROOT) -> Build:
     """A release of a service, on the runtime image `runtime`."""
     return Build(
         tag=service_image(service, release),
-        dockerfile=(root / "services" / "Dockerfile").read_text(),
+        dockerfile=read_file(root / "services" / "Dockerfile").decode(),
         arguments={"BASE": runtime, "NAME": str(service)},
         files=release_tree(release, root),
     )

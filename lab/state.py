@@ -1,4 +1,4 @@
-"""Where a lab keeps what must outlive a process: journals, leases, locks, logs."""
+"""The folders for what must outlive a process: journals, leases, locks, logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirr.lab.names import parse_lab
 
 
 def state_root() -> Path:
-    """The directory above every lab's own; `MIRR_STATE_DIR` overrides it. Made if absent."""
+    """The folder that holds the folders of all labs. `MIRR_STATE_DIR` overrides it. It is created if missing."""
     chosen = os.environ.get("MIRR_STATE_DIR")
     root = Path(chosen) if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
     root.mkdir(parents=True, exist_ok=True)
@@ -20,12 +20,12 @@ def state_root() -> Path:
 
 
 def state_dir(lab: str) -> Path:
-    """The lab's own directory, made if absent; `down` removes it."""
+    """The lab's own folder. It is created if missing, and `down` removes it."""
     path = state_root() / "labs" / parse_lab(lab)
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def remove_state(lab: str) -> None:
-    """Forget everything this lab kept."""
+    """Remove everything that this lab kept."""
     shutil.rmtree(state_root() / "labs" / parse_lab(lab), ignore_errors=True)

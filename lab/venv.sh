@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes or refreshes the virtual environment: lab/venv.sh PYTHON VENV [EXTRA]
-# Needs nothing but a Python; on a Debian-family system as root it installs what venv lacks there.
+# Creates or updates the virtual environment: lab/venv.sh PYTHON VENV [EXTRA]
+# It needs only a Python. As root on a Debian-family system it installs what venv needs there.
 set -eu
 python=$1 venv=$2 extra=${3:-}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,28 +18,28 @@ if ! command -v "$python" >/dev/null 2>&1; then
     if can_install; then
         install_with_apt python3 python3-venv
     else
-        say "$python is not installed; mend it with: sudo apt-get install --yes python3 python3-venv"
+        say "$python is not installed; fix it with: sudo apt-get install --yes python3 python3-venv"
         exit 1
     fi
 fi
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    say "$("$python" --version) is too old, 3.11 or later is needed; mend it with: make up PYTHON=python3.11"
+    say "$("$python" --version) is too old, 3.11 or later is needed; fix it with: make up PYTHON=python3.11"
     exit 1
 fi
 
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    # Debian's Python has venv but not what venv needs, and says so only when it fails.
+    # Debian's Python has venv without ensurepip, and reports that only when venv fails.
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         package=python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
         if can_install; then
             install_with_apt "$package"
         else
-            say "$python lacks ensurepip; mend it with: sudo apt-get install --yes $package"
+            say "$python lacks ensurepip; fix it with: sudo apt-get install --yes $package"
             exit 1
         fi
     fi
-    say "making the virtual environment $venv"
+    say "creating the virtual environment $venv"
     "$python" -m venv --clear "$venv"
 fi
 

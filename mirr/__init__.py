@@ -9,7 +9,7 @@ observation, reward, terminated, truncated, info = environment.step(mirr.parse_a
 ```
 
 The rooms of the package (`mirr.env`, `mirr.chaos`, `mirr.bridge`, ...) are the folders at the top of the repository.
-In a checkout this folder links to them; a wheel holds them as folders.
+In a checkout this folder links to them. A wheel holds them as real folders.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mirr._registration import register_with_gymnasium
+
 if TYPE_CHECKING:
     from mirr.bridge.docker_world import DockerWorld
 
-    # `as` the same name: that is how a type checker is told that a name is public.
+    # `X as X` marks a name as public for type checkers.
     from mirr.chaos.errors import ChaosError as ChaosError
     from mirr.env.environment import Environment as Environment
     from mirr.env.environment import EpisodeError as EpisodeError
@@ -55,7 +57,7 @@ _HOME = {
     "UnknownName": "mirr.env.vocabulary",
     "WorldError": "mirr.env.world",
 }
-"""Where each public name is defined. It is imported when it is first asked for, so that `mirr --help` stays quick."""
+"""The module that defines each public name. It is imported at the first use, so that `import mirr` stays quick."""
 
 __all__ = [
     "BadScenario",
@@ -78,9 +80,9 @@ __all__ = [
 
 
 def open_lab(lab: str = "mirr") -> DockerWorld:
-    """The lab of that name as a World, for `Environment`. It has to be up (`mirr up`).
+    """The lab of that name as a World, for `Environment`. The lab must be up (`mirr up`).
 
-    Nobody else can use the lab until the world is closed: `with contextlib.closing(mirr.open_lab()) as world`.
+    No other command can use the lab until the world is closed: `with contextlib.closing(mirr.open_lab()) as world`.
 
     Raises:
         LabError: no Docker engine answers, the lab is not up, or another command works on it.
@@ -90,15 +92,18 @@ def open_lab(lab: str = "mirr") -> DockerWorld:
     return open_docker_world(lab, what="mirr.open_lab")
 
 
-if not TYPE_CHECKING:  # a type checker that saw this would take any name for a public one
+if not TYPE_CHECKING:  # a type checker that saw this would accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOME:
             raise AttributeError(f"module 'mirr' has no attribute {name!r}; it has: {', '.join(__all__)}")
         value = vars(import_module(_HOME[name]))[name]
-        globals()[name] = value  # the next time it is found at once
+        globals()[name] = value  # so that the next use finds it directly
         return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+register_with_gymnasium()

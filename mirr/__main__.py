@@ -1,4 +1,4 @@
-"""`python -m mirr`: the command line, where `mirr` is not on the PATH."""
+"""`python -m mirr`: the command line, for when `mirr` is not on the PATH."""
 
 from mirr.cli.main import main
 

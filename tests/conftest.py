@@ -51,9 +51,9 @@ def real_lab() -> Iterator[str]:
     """The name of a lab that is up and in steady state. A missing engine is installed, missing images are built."""
     from mirr.cli.lab_commands import remember, revert, wait_until_steady
     from mirr.lab.engine import connect
-    from mirr.lab.lab import bring_up, take_down
     from mirr.lab.lock import hold
     from mirr.lab.progress import PlainProgress
+    from mirr.lab.up_and_down import bring_up, take_down
 
     report = PlainProgress()
     with hold(REAL_LAB, "pytest"):

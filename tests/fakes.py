@@ -12,13 +12,14 @@ import numpy as np
 
 from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.telemetry import Window
-from mirr.chaos.campaigns import Campaign, CampaignKind, Heartbeat
+from mirr.chaos.campaigns import CampaignRequest, Heartbeat
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway
-from mirr.chaos.faults import Load
+from mirr.chaos.faults import crowd, leak
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
 from mirr.chaos.limits import Limits
+from mirr.chaos.load import Load
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
@@ -82,7 +83,7 @@ class FakeLab:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.services = {service: FakeService() for service in Service}
-        self.running_campaigns: dict[str, tuple[Campaign, float]] = {}  # id → campaign, when its lease ends
+        self.running_campaigns: dict[str, tuple[CampaignRequest, float]] = {}  # id → campaign, when its lease ends
         self.engine_gone = False
         self.prometheus_gone = False
         self.support = {part.name: part for part in _support()}
@@ -118,10 +119,16 @@ class FakeLab:
             drifted=own.drifted,
         )
 
-    def kill(self, service: Service) -> None:
+    def kill(self, service: Service, signal: str = "SIGKILL") -> None:
         self._check_engine()
         self.acts += 1
-        self.services[service].running = False
+        match signal:
+            case "SIGKILL" | "SIGTERM":
+                self.services[service].running = False
+            case "SIGSTOP":
+                self.services[service].hung = True
+            case _:
+                raise AssertionError(f"this lab does not know {signal}")
 
     def restart(self, service: Service) -> None:
         self._check_engine()
@@ -185,12 +192,12 @@ class FakeLab:
 
     # Campaigns
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self.acts += 1
         self.running_campaigns[campaign.id] = (campaign, self._lease_end(lease_s))
         self.services[campaign.service].born_at = self.clock.now()
 
-    def renew_lease(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew_lease(self, campaign: CampaignRequest, lease_s: float) -> bool:
         self.end_leases()
         if campaign.id not in self.running_campaigns:
             return False
@@ -274,8 +281,8 @@ class FakeLab:
         line = {"timestamp": stamp, "level": "INFO", "service": service, "event": "started", "release": own.release}
         own.lines.append((self.clock.now(), json.dumps(line)))
 
-    def _campaign(self, service: Service, kind: CampaignKind) -> bool:
-        return any(one.service is service and one.kind is kind for one, _ in self.running_campaigns.values())
+    def _campaign(self, service: Service, kind: str) -> bool:
+        return any(one.service is service and one.kind == kind for one, _ in self.running_campaigns.values())
 
     def _settle(self) -> None:
         for service, own in self.services.items():
@@ -283,19 +290,19 @@ class FakeLab:
                 own.running, own.oom_killed = False, True
 
     def _memory(self, service: Service) -> float:
-        if not self._campaign(service, CampaignKind.UNIQUE_KEYS):
+        if not self._campaign(service, leak.SENDS):
             return 0.3 + self.services[service].kept_share
         return 0.3 + LEAK_SHARE_PER_S * max(0.0, self.clock.now() - self.services[service].born_at)
 
     def _answers(self, service: Service) -> bool:
         own = self.services[service]
-        return own.running and self.clock.now() >= own.ready_at
+        return own.running and not own.hung and self.clock.now() >= own.ready_at
 
     def _own_errors(self, service: Service) -> float:
         own = self.services[service]
         if not self._answers(service) or own.full_disk:
             return 1.0
-        crowded = self._campaign(service, CampaignKind.FLASH_CROWD) and own.quota_us <= QUOTA_US
+        crowded = self._campaign(service, crowd.SENDS) and own.quota_us <= QUOTA_US
         return max(0.3 if crowded else 0.0, own.spoiled if own.release == NEXT_RELEASE else 0.0)
 
     def _errors(self, service: Service) -> float:
@@ -335,11 +342,11 @@ class FakeCampaigns:
     def __init__(self, lab: FakeLab) -> None:
         self._lab = lab
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self._check()
         self._lab.start(campaign, lease_s)
 
-    def renew(self, campaign: Campaign, lease_s: float) -> bool:
+    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         self._check()
         return self._lab.renew_lease(campaign, lease_s)
 

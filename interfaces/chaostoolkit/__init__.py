@@ -1,4 +1,4 @@
-"""The lab for Chaos Toolkit: actions, probes, a control, and what the toolkit's discovery asks for."""
+"""The lab for Chaos Toolkit: actions, probes, a control, and the function that the toolkit's discovery calls."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ __all__ = ["discover"]
 
 
 def discover(discover_system: bool = True) -> Discovery:
-    """Everything that an experiment can do to a lab or ask of it. There is no system to discover before a lab is
-    named."""
+    """Every action and probe of this extension. There is no system to discover before a lab is named."""
     found = initialize_discovery_result("mirr-lab", version("mirr-lab"), "mirr-lab")
     found["activities"] += discover_actions("mirr.interfaces.chaostoolkit.actions")
     found["activities"] += discover_probes("mirr.interfaces.chaostoolkit.probes")

@@ -1,39 +1,40 @@
-"""What a Chaos Toolkit experiment can do to a lab. Each action holds the lab's lock while it acts."""
+"""The actions of a Chaos Toolkit experiment on a lab. Each one holds the lab's lock while it acts."""
 
-# No `from __future__ import annotations`: the toolkit's discovery reads types, not their names. It leaves out what is
-# keyword-only, so clocks do not show.
+# No `from __future__ import annotations`: the toolkit's discovery reads types, not their names. It leaves out
+# keyword-only arguments, so clocks do not show.
 
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
-from mirr.env.vocabulary import Fault, Fix, Restart, Rollback, ScaleUp, parse_mode, parse_service
-from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, acting, lab_name, told, world_of
+from mirr.env.vocabulary import Fault, Fix, Restart, Rollback, ScaleUp, parse_service
+from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, acting, as_activity_failures, lab_name, world_of
 
 __all__ = ["end_fault", "inject", "restart", "revert", "rollback", "scale_up"]
 
 
 def inject(mode: str, service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
-    """Break a service, and wait until the fault has landed: `mode` is crashed, memory_leak, overloaded or bad_deploy.
+    """Inject a fault into a service, and wait until it has landed.
 
-    The fault is leased to the run: what is made of traffic is renewed every few seconds for as long as the toolkit
-    lives, and ends by itself when it is gone, SIGKILL included. Put `revert` into the rollbacks all the same. Returns
-    what was injected, as MODE:SERVICE.
+    `mode` is a fault mode, such as bad_deploy, or a mode and its form, such as bad_deploy/errors.
+
+    The fault is leased to the run. While the toolkit lives, the lease is renewed every few seconds. When the toolkit
+    is gone, even by SIGKILL, the fault ends by itself. Put `revert` into the rollbacks all the same. Returns what was
+    injected, as MODE:SERVICE.
     """
-    with told():
-        fault = Fault(parse_mode(mode), parse_service(service))
+    with as_activity_failures():
+        fault = Fault.parse(f"{mode}:{service}")
     with acting(configuration, f"inject {fault}") as parts:
         world_of(parts, clock).inject(fault)
     return str(fault)
 
 
 def end_fault(mode: str, service: str, configuration: Configuration = None) -> str:
-    """Let a fault end as incidents end without anybody's fix: the crowd goes home; the leaking client goes away and a
-    new process takes over; what was killed is started; what was deployed is rolled back.
+    """Let a fault end by itself, without anybody's fix: a crowd goes home, for example.
 
-    It is no remedy to be tested, so see the fix work first. Returns what was ended, as MODE:SERVICE.
+    This is not the fix under test, so see the fix work first. Returns what was ended, as MODE:SERVICE.
     """
-    with told():
-        fault = Fault(parse_mode(mode), parse_service(service))
+    with as_activity_failures():
+        fault = Fault.parse(f"{mode}:{service}")
     with acting(configuration, f"end {fault}") as parts:
         parts.chaos.end(fault)
     return str(fault)
@@ -41,7 +42,7 @@ def end_fault(mode: str, service: str, configuration: Configuration = None) -> s
 
 def restart(service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
     """End the service's process and start it again, same release. Returns at once; wait with `objectives_restored`."""
-    with told():
+    with as_activity_failures():
         fix = Restart(parse_service(service))
     return _apply(fix, "restart", configuration, clock)
 
@@ -49,7 +50,7 @@ def restart(service: str, configuration: Configuration = None, *, clock: Clock =
 def rollback(service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
     """Go back to the release before the current one; fails where there is none. Returns at once; wait with
     `objectives_restored`."""
-    with told():
+    with as_activity_failures():
         fix = Rollback(parse_service(service))
     return _apply(fix, "rollback", configuration, clock)
 
@@ -57,18 +58,19 @@ def rollback(service: str, configuration: Configuration = None, *, clock: Clock 
 def scale_up(service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
     """Double the service's CPU quota; fails where it does not run or has its largest size. Returns at once; wait with
     `objectives_restored`."""
-    with told():
+    with as_activity_failures():
         fix = ScaleUp(parse_service(service))
     return _apply(fix, "scale_up", configuration, clock)
 
 
 def revert(configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
-    """Put everything back to how the lab was made, whoever broke it, and wait until steady state is measured.
+    """Revert everything that was injected or left broken, whoever did it, and wait until steady state is measured.
 
-    For the rollbacks. Fails while another command works on the lab, so that it ends nobody else's episode.
+    It is meant for the rollbacks. It fails while another command works on the lab, so it never ends somebody else's
+    episode.
     """
     with acting(configuration, "revert") as parts:
-        # The load generator has a seed of its own, so a World of containers draws nothing from this one.
+        # The load generator has a seed of its own, so a World of containers draws nothing from this key.
         world_of(parts, clock).restore(key=0)
         return f"lab {lab_name(configuration)} is in steady state"
 

@@ -1,4 +1,4 @@
-"""What every activity stands on: the lab that an experiment names, a clock, and errors as the toolkit wants them."""
+"""What every activity needs: the lab that the experiment names, a clock, and errors as the toolkit expects them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def lab_name(configuration: Configuration) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Whatever goes wrong as an ActivityFailed, which is how the toolkit is told."""
+def as_activity_failures() -> Iterator[None]:
+    """Turn our errors into ActivityFailed, which is the error that the toolkit expects."""
     try:
         yield
     except (LabError, ChaosError, WorldError, UnknownName) as error:
@@ -49,19 +49,19 @@ def told() -> Iterator[None]:
 @contextmanager
 def looking(configuration: Configuration) -> Iterator[Parts]:
     """The parts of the lab, to read from."""
-    with told():
+    with as_activity_failures():
         yield assemble(lab_name(configuration))
 
 
 @contextmanager
 def acting(configuration: Configuration, what: str) -> Iterator[Parts]:
-    """The parts of the lab, which is held for `what` meanwhile: nobody else acts on it."""
+    """The parts of the lab, which is held for `what` meanwhile, so that nobody else acts on it."""
     with looking(configuration) as parts, hold(lab_name(configuration), f"chaos run: {what}"):
         yield parts
 
 
 def world_of(parts: Parts, clock: Clock) -> DockerWorld:
-    """The parts as a World. It is not closed: that would put back what the experiment has only just broken."""
+    """The parts as a World. Do not close it: that would revert what the experiment has just injected."""
     return DockerWorld(
         fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, now=clock.now, sleep=clock.sleep
     )

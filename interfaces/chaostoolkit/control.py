@@ -1,8 +1,8 @@
-"""A control for experiments whose method has to hold: what fails in it ends the run.
+"""A control for experiments whose method has to hold: a step that fails ends the run.
 
-By itself the toolkit notes that an activity failed and goes on: a fault that never landed, a fix that never worked,
-even a SIGTERM in mid-activity would still end in `completed`. With this control such a run ends as `interrupted`, exits
-1, and plays its rollbacks where their strategy is `always`.
+By itself the toolkit notes that an activity failed, and goes on. A fault that never landed, a fix that never worked,
+or a SIGTERM in the middle of an activity would still end in `completed`. With this control such a run ends as
+`interrupted` and exits 1. Its rollbacks are played where their strategy is `always`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from chaoslib.types import Activity, Experiment  # type: ignore[import-untyped]
 
 
 def after_activity_control(context: Activity, experiment: Experiment, state: dict[str, Any] | None = None) -> None:
-    """End the run where an activity of the method failed. The toolkit itself judges the hypothesis, and every
-    rollback is played, whatever became of the one before."""
-    # No state: the activity was interrupted, and the toolkit is about to end the run already.
+    """End the run where an activity of the method failed.
+
+    The toolkit itself judges the hypothesis. It plays every rollback, even where one before it failed."""
+    # Without a state, the activity was interrupted, and the toolkit is already ending the run.
     if state is None or state.get("status") != "failed" or context not in experiment.get("method", []):
         return
     raise InterruptExecution(f"{context['name']!r} failed, so the method does not hold: the run ends here")

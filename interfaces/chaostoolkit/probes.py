@@ -1,4 +1,4 @@
-"""What a Chaos Toolkit experiment can ask of a lab. Probes only look; those that wait have a deadline."""
+"""The probes of a Chaos Toolkit experiment on a lab. They only look, and those that wait have a deadline."""
 
 # No `from __future__ import annotations`: the toolkit's discovery reads types, not their names.
 
@@ -9,11 +9,11 @@ from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]  
 from chaoslib.types import Configuration  # type: ignore[import-untyped]  # chaostoolkit-lib ships no types
 
 from mirr.bridge.assembly import Parts
-from mirr.bridge.steady import wait_until_steady
+from mirr.bridge.steady import held_since, wait_until_steady
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breaches, service_breaches
 from mirr.env.vocabulary import Feature, Journey, Service, parse_service
-from mirr.env.world import JourneyCount, Snapshot, WorldError
-from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, looking, told
+from mirr.env.world import JourneyCount, WorldError
+from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, as_activity_failures, looking
 
 __all__ = [
     "blast_radius",
@@ -32,7 +32,7 @@ POLL_S = 0.2
 
 _NEXT = "next: mirr status"
 
-_logger = logging.getLogger("chaostoolkit")  # what is said there appears in the run's own log
+_logger = logging.getLogger("chaostoolkit")  # its messages appear in the run's own log
 
 
 def user_sli(window_s: float = WINDOW_S, configuration: Configuration = None) -> float:
@@ -42,8 +42,8 @@ def user_sli(window_s: float = WINDOW_S, configuration: Configuration = None) ->
 
 
 def objectives_met(window_s: float = WINDOW_S, configuration: Configuration = None) -> float:
-    """The share of those who have objectives, the users and each of the five services, that were inside them over the
-    last `window_s`, 0..1."""
+    """The share, 0..1, of the users and the five services that were inside their objectives over the last
+    `window_s`."""
     with looking(configuration) as parts:
         snapshot = parts.telemetry.last(window_s)
     well = [not service_breaches(snapshot, service) for service in Service]
@@ -54,8 +54,9 @@ def objectives_met(window_s: float = WINDOW_S, configuration: Configuration = No
 def steady(
     window_s: float = WINDOW_S, within_s: float = 10.0, configuration: Configuration = None, *, clock: Clock = CLOCK
 ) -> bool:
-    """Whether the lab is in steady state: users and every service inside every objective, each on its steady release
-    and limits, for `window_s`. A busy machine is given until `within_s`."""
+    """Whether the lab is in steady state for `window_s`: every objective is met, on the steady releases and limits.
+
+    A busy machine has until `within_s` to get there."""
     with looking(configuration) as parts:
         try:
             _await_steady(parts, window_s, within_s, clock)
@@ -68,8 +69,9 @@ def steady(
 def objectives_restored(
     within_s: float = 30.0, window_s: float = WINDOW_S, configuration: Configuration = None, *, clock: Clock = CLOCK
 ) -> float:
-    """Wait until users and every service are back inside every objective for `window_s`; fails, with what is still
-    missed, where that takes longer than `within_s`. Returns the seconds it took."""
+    """Wait until every objective has been met again for `window_s`. Returns the seconds that it took.
+
+    Fails where that takes longer than `within_s`, and says which objectives are still missed."""
     began_s = clock.now()
     with looking(configuration) as parts:
         _await_steady(parts, window_s, within_s, clock)
@@ -84,9 +86,10 @@ def objective_lost(
     *,
     clock: Clock = CLOCK,
 ) -> list[str]:
-    """Wait until the service has missed an objective for `window_s` running; fails where that does not happen within
-    `within_s`. Returns, in words, every objective missed then, by whomever."""
-    with told():
+    """Wait until the service has missed an objective for `window_s` without a break.
+
+    Fails where that does not happen within `within_s`. Returns every objective that is missed then, also by others."""
+    with as_activity_failures():
         named = parse_service(service)
     lost_since = None
     with looking(configuration) as parts:
@@ -106,14 +109,15 @@ def objective_lost(
 def blast_radius(
     spared: Sequence[str], over_s: float = 4.0, configuration: Configuration = None, *, clock: Clock = CLOCK
 ) -> dict[str, float]:
-    """Measure what users feel over the `over_s` that follow; fails where one of the `spared` journeys (browse,
-    sign_in, check_out) misses the users' objective. Returns the share of each journey's requests that went well."""
+    """Measure how users fare over the next `over_s`. Returns the share of each journey's requests that went well.
+
+    `spared` names journeys among browse, sign_in and check_out. Fails where one of them misses the users' objective."""
     unknown = sorted(set(spared) - set(Journey))
     if unknown:
         raise ActivityFailed(f"unknown journey {unknown[0]!r}; one of: {', '.join(Journey)}")
     with looking(configuration) as parts:
         window = parts.telemetry.open_window()
-        # The interval is what is being measured, not something to wait for.
+        # This is not a wait for a condition: the interval itself is measured.
         clock.sleep(over_s)
         snapshot = parts.telemetry.measure(window)
     shares = {journey.value: _share(count) for journey, count in snapshot.journeys.items()}
@@ -128,15 +132,15 @@ def blast_radius(
 
 def service_up(service: str, window_s: float = WINDOW_S, configuration: Configuration = None) -> bool:
     """Whether the service answered Prometheus' last scrape."""
-    with told():
+    with as_activity_failures():
         row = SERVICE_ROW[parse_service(service)]
     with looking(configuration) as parts:
         return bool(parts.telemetry.last(window_s).features[row, FEATURE_COLUMN[Feature.UP]] == 1.0)
 
 
 def release(service: str, configuration: Configuration = None) -> str:
-    """The release of the service's container, running or not, as in 1.4.0."""
-    with told():
+    """The release of the service's container, such as 1.4.0, whether it runs or not."""
+    with as_activity_failures():
         named = parse_service(service)
     with looking(configuration) as parts:
         state = parts.fleet.state(named)
@@ -146,7 +150,7 @@ def release(service: str, configuration: Configuration = None) -> str:
 
 
 def open_faults(configuration: Configuration = None) -> list[str]:
-    """What is injected and not put back, each as MODE:SERVICE, whoever injected it."""
+    """The faults that are injected and not reverted, each as MODE:SERVICE, whoever injected them."""
     with looking(configuration) as parts:
         return [str(fault) for fault in parts.chaos.open_faults()]
 
@@ -156,18 +160,13 @@ def _share(count: JourneyCount) -> float:
 
 
 def _await_steady(parts: Parts, window_s: float, within_s: float, clock: Clock) -> None:
-    # The window has to lie wholly behind whatever was done just before.
     not_before = clock.now() + window_s
-
-    def problems(snapshot: Snapshot) -> list[str]:
-        return breaches(snapshot) or (["it has not held long enough"] if clock.now() < not_before else [])
-
     wait_until_steady(
         parts.telemetry,
         timeout_s=within_s,
         window_s=window_s,
         poll_s=POLL_S,
-        problems_in=problems,
+        problems_in=lambda snapshot: held_since(snapshot, not_before, now=clock.now),
         now=clock.now,
         sleep=clock.sleep,
     )

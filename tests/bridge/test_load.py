@@ -9,7 +9,7 @@ import pytest
 from mirr.bridge.load import LoadMeter
 from mirr.bridge.telemetry import Telemetry
 from mirr.chaos.errors import FleetError
-from mirr.chaos.faults import Load
+from mirr.chaos.load import Load
 from mirr.env.vocabulary import Service
 from tests.fakes import FakeClock
 

@@ -80,7 +80,10 @@ def test_a_harmless_deploy_does_not_count(lab: FakeLab, journal: Journal) -> Non
 def test_a_plan_says_what_would_be_done_and_does_nothing(lab: FakeLab, journal: Journal) -> None:
     plan = fake_chaos(lab, journal).plan(Fault(FaultMode.BAD_DEPLOY, Service.AUTH), lease_s=60.0)
     assert (plan.container, plan.container_id[:12]) == ("lab_auth_1", "auth01234567")
-    assert plan.act == "release 1.5.0 is deployed over 1.4.0"
+    assert plan.act == (
+        "A faulty release 1.5.0 of auth, really built, replaces 1.4.0. Each of its boots spoils more of the rows that "
+        "it reads."
+    )
     assert plan.lasts_s == 60.0
     assert plan.revert == "the container is replaced by one of 1.4.0 with fresh data"
     assert lab.acts == 0

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mirr.chaos.campaigns import Campaign, Heartbeat
+from mirr.chaos.campaigns import CampaignRequest, Heartbeat
 from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import ChaosError
 from mirr.chaos.journal import Journal
@@ -35,11 +35,11 @@ class _Witness(FakeLab):
         self.leases_end = True
         self._journal = journal
 
-    def kill(self, service: Service) -> None:
+    def kill(self, service: Service, signal: str = "SIGKILL") -> None:
         self._written_down(service)
-        super().kill(service)
+        super().kill(service, signal)
 
-    def start(self, campaign: Campaign, lease_s: float) -> None:
+    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self._written_down(campaign.service)
         super().start(campaign, lease_s)
 

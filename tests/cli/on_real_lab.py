@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mirr.bridge.assembly import assemble
-from mirr.bridge.footprint import footprint
+from mirr.bridge.traces import traces
 from mirr.cli.lab_commands import steady_problems
 from mirr.env.world import WorldError
 from mirr.lab.doctor import Verdict, examine
@@ -65,7 +65,7 @@ def made_of(lab: str) -> Footprint:
 
     def looked() -> bool:
         try:
-            found.append(footprint(assemble(lab)))
+            found.append(traces(assemble(lab)))
         except WorldError as error:
             print(error)
             return False

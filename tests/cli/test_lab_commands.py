@@ -21,7 +21,7 @@ from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 from traffic import control
 
-ABSENT = engine.Diagnosis(trouble=engine.Trouble.NOT_RUNNING, text="no engine", remedy="start it")
+ABSENT = engine.EngineProblem(trouble=engine.Trouble.NOT_RUNNING, text="no engine", remedy="start it")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def test_doctor_fails_where_no_engine_answers() -> None:
 def test_down_without_an_engine_is_the_worlds_failure() -> None:
     done = mirr(["down"])
     assert done.exit_code == 3
-    assert "no engine; mend it with: start it" in done.stderr
+    assert "no engine; fix it with: start it" in done.stderr
 
 
 def test_a_lease_longer_than_the_load_generator_takes_is_wrong_usage() -> None:
@@ -171,5 +171,5 @@ def test_the_kill_switch_does_not_wait_for_an_engine_that_hangs(
     assert time.monotonic() - began < 10.0
     assert done.exit_code == 3
     assert done.stderr.startswith(
-        f"mirr: the Docker engine takes connections and does not answer (at unix://{address}); mend it with: "
+        f"mirr: the Docker engine takes connections and does not answer (at unix://{address}); fix it with: "
     )

@@ -66,5 +66,5 @@ def test_what_compose_says_is_passed_on_where_it_fails() -> None:
         compose.up(Compose(command=("docker-compose",)), "two", Ports(), FakeRun(1, "no space left on device\n"))
     assert str(raised.value) == (
         "Compose could not bring lab two up:\nno space left on device\n"
-        "mend what it says, or begin anew: make down LAB=two"
+        "fix what it says, or start over: make down LAB=two"
     )

@@ -9,9 +9,9 @@ import pytest
 from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
-from mirr.lab.lab import Removed, is_whole, take_down
 from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
 from mirr.lab.state import state_dir
+from mirr.lab.up_and_down import Removed, is_whole, take_down
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 

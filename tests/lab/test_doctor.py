@@ -9,7 +9,7 @@ from mirr.lab.doctor import Check, Verdict, _strangers, blocked, examine
 from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
-ABSENT = engine.Diagnosis(
+ABSENT = engine.EngineProblem(
     trouble=engine.Trouble.NOT_INSTALLED,
     text="no Docker engine is installed",
     remedy="sudo apt-get install --yes docker.io docker-compose",
@@ -30,7 +30,7 @@ def test_without_an_engine_the_remedy_also_says_how_to_go_on(without_docker: lis
         status=Verdict.FAIL,
         text="no Docker engine is installed",
         remedy="sudo apt-get install --yes docker.io docker-compose   "
-        "(without Docker, the simulator still works: make demo, or mirr episode --world sim)",
+        "(without Docker, the simulator still works: make demo, or .venv/bin/mirr episode --world sim)",
     )
     assert blocked(without_docker)
 

@@ -1,4 +1,4 @@
-"""Why no engine answers, and the one command that mends it."""
+"""Why no engine answers, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from docker.errors import DockerException
 
 from mirr.lab import debian, engine
-from mirr.lab.engine import SIMULATOR_HINT, Diagnosis, Machine, Trouble, diagnose
+from mirr.lab.engine import SIMULATOR_HINT, EngineProblem, Machine, Trouble, diagnose
 from mirr.lab.errors import EngineError
 from mirr.lab.progress import SilentProgress
 
@@ -88,8 +88,7 @@ def test_whatever_else_it_says_is_passed_on() -> None:
 def test_the_error_says_how_to_go_on_without_docker() -> None:
     error = diagnose(no_socket(), machine()).error()
     assert str(error) == (
-        "the Docker engine is installed but does not run; mend it with: sudo systemctl start docker\n"
-        f"({SIMULATOR_HINT})"
+        f"the Docker engine is installed but does not run; fix it with: sudo systemctl start docker\n({SIMULATOR_HINT})"
     )
 
 
@@ -120,8 +119,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     return set_up
 
 
-def problem(trouble: Trouble) -> Diagnosis:
-    return Diagnosis(trouble=trouble, text="no engine", remedy="the remedy")
+def problem(trouble: Trouble) -> EngineProblem:
+    return EngineProblem(trouble=trouble, text="no engine", remedy="the remedy")
 
 
 def test_an_engine_that_answers_is_left_alone(on: Callable[..., dict[str, Any]]) -> None:
@@ -151,13 +150,15 @@ def test_elsewhere_nothing_is_touched_and_the_one_command_is_told(
     here: Machine, trouble: Trouble, on: Callable[..., dict[str, Any]]
 ) -> None:
     done = on(here, problem(trouble))
-    with pytest.raises(EngineError, match=r"^no engine; mend it with: the remedy\n"):
+    with pytest.raises(EngineError, match=r"^no engine; fix it with: the remedy\n"):
         engine.ensure(Heard())
     assert done == {"installed": [], "ran": []}
 
 
 @pytest.mark.parametrize("trouble", [Trouble.NO_PERMISSION, Trouble.WRONG_HOST, Trouble.TOO_OLD, Trouble.OTHER])
-def test_what_installing_cannot_mend_is_told_even_to_root(trouble: Trouble, on: Callable[..., dict[str, Any]]) -> None:
+def test_root_also_gets_the_problem_that_installing_cannot_fix(
+    trouble: Trouble, on: Callable[..., dict[str, Any]]
+) -> None:
     done = on(machine(root=True), problem(trouble))
     with pytest.raises(EngineError):
         engine.ensure(Heard())

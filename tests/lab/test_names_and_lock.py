@@ -13,10 +13,10 @@ import pytest
 
 from mirr.lab.errors import BadLabName, LabInUse
 from mirr.lab.lock import hold
-from mirr.lab.names import make_target, parse_lab
+from mirr.lab.names import parse_lab
 from mirr.lab.state import state_dir
 
-HOLD_AND_SAY = """
+HOLD_AND_PRINT = """
 import sys, mirr.lab.lock
 with mirr.lab.lock.hold("mirr", "mirr episode"):
     print("held", flush=True)
@@ -25,12 +25,12 @@ with mirr.lab.lock.hold("mirr", "mirr episode"):
 
 
 @pytest.mark.parametrize("name", ["mirr", "a", "mirr-two", "lab2", "a" * 21])
-def test_a_plain_name_is_a_labs_name(name: str) -> None:
+def test_a_lab_can_have_a_plain_name(name: str) -> None:
     assert parse_lab(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "Mirr", "2lab", "-lab", "my_lab", "a/b", "..", "a" * 22, "lab\n"])
-def test_what_compose_or_a_path_could_choke_on_is_not(name: str) -> None:
+def test_a_lab_cannot_have_a_name_that_breaks_compose_or_a_path(name: str) -> None:
     with pytest.raises(BadLabName) as raised:
         parse_lab(name)
     assert str(raised.value) == (
@@ -39,13 +39,8 @@ def test_what_compose_or_a_path_could_choke_on_is_not(name: str) -> None:
     )
 
 
-def test_the_default_lab_goes_without_saying_in_a_command() -> None:
-    assert make_target("up", "mirr") == "make up"
-    assert make_target("up", "two") == "make up LAB=two"
-
-
 @pytest.mark.usefixtures("state_root")
-def test_a_second_command_is_told_who_holds_the_lab() -> None:
+def test_a_second_command_learns_who_holds_the_lab() -> None:
     with hold("mirr", "mirr episode"), pytest.raises(LabInUse) as raised, hold("mirr", "mirr up"):
         pass
     assert str(raised.value) == (f"lab mirr is in use by `mirr episode` (process {os.getpid()}); wait for it or end it")
@@ -66,7 +61,7 @@ def test_a_lab_is_free_again_when_the_command_ends() -> None:
 
 
 @pytest.mark.usefixtures("state_root")
-def test_a_lab_held_by_one_thread_may_be_let_go_by_another() -> None:
+def test_another_thread_may_release_a_lab() -> None:
     held = ExitStack()
     opener = threading.Thread(target=lambda: held.enter_context(hold("mirr", "mirr openenv")))
     opener.start()
@@ -77,8 +72,8 @@ def test_a_lab_held_by_one_thread_may_be_let_go_by_another() -> None:
 
 
 @pytest.mark.usefixtures("state_root")
-def test_a_killed_holder_lets_go() -> None:
-    holder = subprocess.Popen([sys.executable, "-c", HOLD_AND_SAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def test_a_killed_holder_releases_the_lab() -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_AND_PRINT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     with pytest.raises(LabInUse, match=rf"in use by `mirr episode` \(process {holder.pid}\)"), hold("mirr", "mirr up"):

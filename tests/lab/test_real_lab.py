@@ -18,9 +18,9 @@ from docker import DockerClient
 from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
-from mirr.lab.lab import take_down
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
 from mirr.lab.ownership import COMPOSE_PROJECT
+from mirr.lab.up_and_down import take_down
 from tests.conftest import REAL_LAB
 
 pytestmark = pytest.mark.docker

@@ -1,14 +1,16 @@
-"""What images are built from, and that a hash changes exactly when that does."""
+"""What images are built from. The hash changes exactly when that changes, and a missing file is an error."""
 
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from mirr.env.vocabulary import Service
+from mirr.lab.errors import BrokenInstallation, ImageError
 from mirr.lab.images import lab_builds, pip_command, runtime_build, stale
 from mirr.lab.names import RELEASES
 from mirr.lab.sources import Build, read_tree, release_tree, service_build
@@ -25,6 +27,7 @@ def checkout(tmp_path: Path) -> Path:
         "services/data/auth.py": "good\n",
         "services/data/__pycache__/auth.pyc": "compiled",
         "services/releases/1.5.0/data/auth.py": "other\n",
+        "services/releases/1.5.0-sound/data/release.py": "sound\n",
         "traffic/Dockerfile": "FROM x\n",
         "traffic/__main__.py": "load\n",
         "prometheus/Dockerfile": "FROM x\n",
@@ -50,11 +53,53 @@ def changed(root: Path, path: str, content: str = "changed\n") -> set[str]:
     return {tag for tag in before if before[tag] != after[tag]}
 
 
-def test_a_release_is_the_tree_with_its_changed_files_laid_over_it(checkout: Path) -> None:
+def test_a_release_is_the_tree_with_the_files_that_it_changes_on_top(checkout: Path) -> None:
     steady, following = release_tree("1.4.0", checkout), release_tree("1.5.0", checkout)
     assert steady["services/data/auth.py"] == b"good\n"
     assert following["services/data/auth.py"] == b"other\n"
     assert following["services/auth.py"] == steady["services/auth.py"]
+
+
+@pytest.mark.parametrize("release", ["1.5.0", "1.5.0-sound"])
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_release_without_its_files_is_an_error_and_not_the_steady_release(
+    checkout: Path, release: str, emptied: bool
+) -> None:
+    folder = checkout / "services" / "releases" / release
+    shutil.rmtree(folder)
+    if emptied:
+        (folder / "data").mkdir(parents=True)
+    with pytest.raises(BrokenInstallation, match=rf"^{folder} is missing"):
+        release_tree(release, checkout)
+
+
+def test_an_unknown_release_is_an_error(checkout: Path) -> None:
+    with pytest.raises(ImageError) as raised:
+        release_tree("1.6.0", checkout)
+    assert str(raised.value) == "unknown release '1.6.0'; one of: 1.4.0, 1.5.0, 1.5.0-sound"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["services/Dockerfile", "traffic/Dockerfile", "prometheus/Dockerfile", "prometheus/prometheus.yml"],
+)
+def test_a_missing_file_of_a_build_is_named(checkout: Path, name: str) -> None:
+    (checkout / name).unlink()
+    with pytest.raises(BrokenInstallation, match=rf"^{checkout / name} is missing"):
+        sources(checkout)
+
+
+@pytest.mark.parametrize("name", ["services/requirements.txt", "services/runtime.Dockerfile"])
+def test_a_missing_file_of_the_runtime_is_named(checkout: Path, name: str) -> None:
+    (checkout / name).unlink()
+    with pytest.raises(BrokenInstallation, match=rf"^{checkout / name} is missing"):
+        runtime_build("base:1", "3.11", "amd64", checkout)
+
+
+def test_missing_rules_are_named(checkout: Path) -> None:
+    shutil.rmtree(checkout / "prometheus" / "rules")
+    with pytest.raises(BrokenInstallation, match=rf"^{checkout}/prometheus/rules is missing"):
+        sources(checkout)
 
 
 def test_no_image_holds_the_releases_or_compiled_files(checkout: Path) -> None:

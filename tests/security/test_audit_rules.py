@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
+from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
 
 Plant = Callable[[dict[str, Any]], object]
 
@@ -91,7 +91,7 @@ PLANTED: list[tuple[Plant, str]] = [
     (mount(BIND), "mounts what is not its own: /home/me"),
     (mount(OTHERS), "mounts what is not its own: mirr_orders-data"),
     (host(Tmpfs={"/tmp": "", "/root": ""}), "mounts what is not its own: tmpfs /root"),
-    (host(RestartPolicy={"Name": "always"}), "is started again by the engine: always"),
+    (host(RestartPolicy={"Name": "always"}), "is restarted by the engine: always"),
     (host(LogConfig={"Type": "json-file", "Config": {}}), "may fill the disk with its log"),
     (config(Env=["DB_PASSWORD=hunter2"]), "has a secret in its environment: DB_PASSWORD"),
     (config(Env=["AUTH_TOKEN=x"]), "has a secret in its environment: AUTH_TOKEN"),
@@ -134,8 +134,8 @@ def test_a_process_with_more_rights_is_found_among_others_without(change: dict[s
     assert process_findings("auth", status() + status(Name="sly", **change)) == [f"auth: process sly {finding}"]
 
 
-def test_a_container_whose_processes_cannot_be_inspected_does_not_pass() -> None:
-    assert process_findings("auth", "") == ["auth: no process could be looked at"]
+def test_a_container_whose_processes_cannot_be_examined_does_not_pass() -> None:
+    assert process_findings("auth", "") == ["auth: no process could be examined"]
 
 
 IMAGE = {"RepoTags": ["mirr/auth:1.4.0"], "Config": {"Env": ["SERVICE=auth"]}}

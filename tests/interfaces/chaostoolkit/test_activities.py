@@ -12,7 +12,7 @@ import pytest
 # chaostoolkit-lib ships no types.
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
 
-from mirr.bridge.docker_world import DockerWorld
+from mirr.chaos.campaigns import CampaignRequest
 from mirr.env.vocabulary import REMEDY, Fault, FaultMode, Restart, Rollback, ScaleUp, Service
 from mirr.interfaces.chaostoolkit import connection, discover
 from mirr.interfaces.chaostoolkit.actions import end_fault, inject, restart, revert, rollback, scale_up
@@ -64,8 +64,13 @@ def test_a_fault_made_of_traffic_is_leased_for_seconds_that_only_the_run_renews(
     toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases_s: list[float] = []
-    monkeypatch.setattr(FakeCampaigns, "start", lambda self, campaign, lease_s: leases_s.append(lease_s))
-    monkeypatch.setattr(DockerWorld, "_landed", lambda self, fault, before: True)
+    start = FakeCampaigns.start
+
+    def noted(self: FakeCampaigns, campaign: CampaignRequest, lease_s: float) -> None:
+        leases_s.append(lease_s)
+        start(self, campaign, lease_s)
+
+    monkeypatch.setattr(FakeCampaigns, "start", noted)
     inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
     assert leases_s == [6.0]
 

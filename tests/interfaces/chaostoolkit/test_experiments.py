@@ -1,4 +1,4 @@
-"""Every fault has its experiment, and each says and does what the vocabulary demands of it."""
+"""Every fault has its experiment, in each of its forms, and each experiment does what the vocabulary asks of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import yaml
 # chaostoolkit-lib ships no types.
 from chaoslib.experiment import ensure_experiment_is_valid  # type: ignore[import-untyped]
 
+from mirr.chaos.faults import faults, form_of
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ALL_FAULTS, REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
-from mirr.interfaces.chaostoolkit.experiments import FOLDER, STORIES, experiment, file_name, spared, write_all
+from mirr.env.vocabulary import REMEDY, Fault, FaultMode, Journey, Restart, Rollback, ScaleUp, Service
+from mirr.interfaces.chaostoolkit.experiments import FOLDER, as_data, experiment, file_name, spared, write_all
 
 FUNC = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
 
-every_fault = pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+every_fault = pytest.mark.parametrize("fault", faults(), ids=str)
 
 
 def read(fault: Fault) -> dict[str, Any]:
@@ -26,8 +27,12 @@ def read(fault: Fault) -> dict[str, Any]:
     return found
 
 
+def kind(fault: Fault) -> str:
+    return str(fault).partition(":")[0]
+
+
 def calls(activities: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """What activities call, with which arguments."""
+    """The functions that the activities call, with their arguments."""
     providers = [one["provider"] for one in activities]
     return [
         (f"{one['module'].removeprefix('mirr.interfaces.chaostoolkit.')}.{one['func']}", one.get("arguments", {}))
@@ -36,21 +41,18 @@ def calls(activities: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_there_is_an_experiment_for_each_fault_and_none_beside() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {file_name(fault) for fault in ALL_FAULTS}
+    assert {path.name for path in FOLDER.iterdir()} == {file_name(fault) for fault in faults()}
     assert file_name(Fault(FaultMode.BAD_DEPLOY, Service.AUTH)) == "auth-bad-deploy.yaml"
 
 
-def test_every_fault_mode_has_a_story() -> None:
-    assert set(STORIES) == set(FaultMode)
-
-
 @every_fault
-def test_the_file_is_what_is_written_of_the_fault(fault: Fault) -> None:
+def test_the_file_is_what_the_module_writes(fault: Fault) -> None:
     # Where this fails: python -m mirr.interfaces.chaostoolkit.experiments
     assert (FOLDER / file_name(fault)).read_text() == experiment(fault)
+    assert read(fault) == as_data(fault)
 
 
-def test_writing_anew_takes_away_what_belongs_to_no_fault(tmp_path: Path) -> None:
+def test_writing_all_removes_a_file_that_belongs_to_no_fault(tmp_path: Path) -> None:
     (tmp_path / "billing-crashed.yaml").write_text("title: gone")
     write_all(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in FOLDER.iterdir())
@@ -69,12 +71,12 @@ def test_the_experiment_believes_that_users_are_served_and_every_objective_met(f
     assert [one["tolerance"] for one in probes] == [True, {"type": "range", "range": [OBJECTIVES.user_sli, 1.0]}]
     assert fault.service in found["title"]
     assert "Blast radius:" in found["description"]
-    assert found["tags"] == ["mirr-lab", fault.service, fault.mode]
+    assert found["tags"] == ["mirr-lab", fault.service, kind(fault)]
 
 
 @every_fault
-def test_the_method_breaks_sees_it_broken_mends_it_and_sees_it_mended(fault: Fault) -> None:
-    named = {"mode": fault.mode.value, "service": fault.service.value}
+def test_the_method_injects_sees_the_loss_fixes_it_and_sees_the_recovery(fault: Fault) -> None:
+    named = {"mode": kind(fault), "service": fault.service.value}
     service = {"service": fault.service.value}
     ended = [("actions.end_fault", named), ("probes.objectives_restored", {"within_s": 30})]
     assert calls(read(fault)["method"]) == [
@@ -83,19 +85,19 @@ def test_the_method_breaks_sees_it_broken_mends_it_and_sees_it_mended(fault: Fau
         ("probes.blast_radius", {"spared": [str(journey) for journey in spared(fault.service)]}),
         (f"actions.{FUNC[REMEDY[fault.mode]]}", service),
         ("probes.objectives_restored", {"within_s": 30}),
-        # A restart mends a leak only for a while: the client that leaks has to go too.
-        *(ended if fault.mode is FaultMode.MEMORY_LEAK else []),
+        # A restart fixes a leak only for a while: the client that leaks has to leave too.
+        *(ended if form_of(fault).texts.ends is not None else []),
     ]
 
 
 @every_fault
-def test_whatever_happens_everything_is_put_back_in_the_lab_that_was_asked_for(fault: Fault) -> None:
+def test_everything_is_reverted_in_the_named_lab_whatever_happens(fault: Fault) -> None:
     found = read(fault)
     assert found["configuration"] == {"lab": {"type": "env", "key": "LAB", "default": "mirr"}}
     assert found["runtime"] == {"rollbacks": {"strategy": "always"}}
     assert [one["provider"]["module"] for one in found["controls"]] == ["mirr.interfaces.chaostoolkit.control"]
     assert calls(found["rollbacks"]) == [("actions.revert", {})]
-    # Waiting is for probes that know what for.
+    # No fixed pauses: a probe waits for a condition.
     assert not any("pauses" in one for one in [*found["method"], *found["rollbacks"]])
 
 

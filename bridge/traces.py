@@ -1,0 +1,38 @@
+"""The traces that a fault could leave in a lab: in containers, in the load generator's campaigns, in the journal."""
+
+from __future__ import annotations
+
+import requests
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from mirr.bridge.assembly import Parts
+from mirr.env.world import WorldError
+from mirr.lab.footprint import LAB, Footprint, flat, look
+
+_TIMEOUT_S = 3.0
+
+
+def traces(parts: Parts) -> Footprint:
+    """Everything that a fault, a fix or a restore could change for good. Raises WorldError where it cannot be read."""
+    containers = parts.containers
+    try:
+        found = look(containers.client, containers.lab)
+    except (DockerException, RequestException) as error:
+        raise WorldError(
+            f"could not look at what lab {containers.lab} is made of: {error}; next: mirr doctor"
+        ) from error
+    faults = [str(fault) for fault in parts.chaos.open_faults()]
+    return found | {LAB: flat({"campaigns": campaigns(containers.traffic_url), "open faults": faults})}
+
+
+def campaigns(traffic_url: str) -> list[str]:
+    """The campaigns that the load generator runs, as texts. Raises WorldError where it does not answer."""
+    try:
+        answer = requests.get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
+        answer.raise_for_status()
+    except RequestException as error:
+        raise WorldError(
+            f"the load generator at {traffic_url} does not answer ({type(error).__name__}); next: mirr up"
+        ) from error
+    return sorted(f"{one['kind']}:{one['service']} at {one['rate_per_s']:g}/s" for one in answer.json()["campaigns"])

@@ -1,0 +1,74 @@
+"""The forms of the faults as things done to containers: one module a form, each with its `FORM`.
+
+Nothing lists the modules. They are found by looking into this folder. `killed.py` is the smallest, so read it first.
+The same forms stand once more in `mirr.env.simulator.physics.forms`, as physics; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from mirr.chaos.errors import ChaosError
+from mirr.chaos.form import ContainerForm
+from mirr.env.forms import all_forms as all_simulated_forms
+from mirr.env.forms import form_name, parse_form
+from mirr.env.vocabulary import Fault, FaultMode, Service, parse_mode
+
+
+@cache
+def all_forms() -> dict[str, ContainerForm]:
+    """Every form that can be done to a container, by the name of its module."""
+    return {name: _form(name) for _, name, _ in pkgutil.iter_modules(__path__)}
+
+
+def _form(name: str) -> ContainerForm:
+    found = vars(import_module(f"mirr.chaos.faults.{name}")).get("FORM")
+    if not isinstance(found, ContainerForm):
+        raise TypeError(f"{__name__}.{name} has no FORM that is a ContainerForm; see CONTRIBUTING.md")
+    return found
+
+
+def form_of(fault: Fault) -> ContainerForm:
+    """The form in which `fault` breaks a container. Raises ChaosError where chaos has no such form."""
+    name = form_name(fault.mode, fault.form)
+    form = all_forms().get(name)
+    if form is None or form.mode is not fault.mode:
+        raise ChaosError(f"{fault.mode} has no form {name} in chaos/faults; next: see CONTRIBUTING.md, Add a fault")
+    return form
+
+
+def parse_kind(text: str) -> tuple[FaultMode, str | None]:
+    """`MODE` or `MODE/FORM` as a mode and its form. Without a form it is None, which stands for every form.
+
+    Raises UnknownName."""
+    mode_name, slash, form = text.partition("/")
+    mode = parse_mode(mode_name)
+    return mode, parse_form(mode, form) if slash else None
+
+
+def faults(mode: FaultMode | None = None, form: str | None = None, service: Service | None = None) -> tuple[Fault, ...]:
+    """Every fault of that mode, form and service. None stands for all of them."""
+    return tuple(
+        Fault(one_mode, one_service, one_form)
+        for one_mode in (FaultMode if mode is None else (mode,))
+        for one_form in (_forms_of(one_mode) if form is None else (form,))
+        for one_service in (Service if service is None else (service,))
+    )
+
+
+def _forms_of(mode: FaultMode) -> list[str]:
+    """The forms of a mode as `Fault.form` has them: the first is empty."""
+    return [parse_form(mode, name) for name in all_simulated_forms()[mode]]
+
+
+def kinds_text() -> str:
+    """What a person may write for a mode, with each form that is not the first of its mode."""
+    kinds = [f"{mode}/{form}" if form else str(mode) for mode in FaultMode for form in _forms_of(mode)]
+    return f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+
+
+def campaign_kinds() -> list[str]:
+    """Every kind of campaign that a form lets the load generator send."""
+    return sorted({form.sends for form in all_forms().values() if form.sends is not None})

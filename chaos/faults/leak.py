@@ -1,0 +1,63 @@
+"""`memory_leak/leak`: a client leaves memory behind with each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirr.chaos.campaigns import CampaignRequest, campaign_id
+from mirr.chaos.form import ContainerForm, Mend, Texts
+from mirr.chaos.sight import Sight
+from mirr.chaos.tools import Tools
+from mirr.env.vocabulary import FaultMode, Feature, Service
+
+SENDS = "unique_keys"
+
+LEAK_RATES_PER_S: dict[Service, float] = {
+    Service.GATEWAY: 8.0,  # it keeps each body twice: as it came, and as it was answered
+    Service.AUTH: 13.0,
+    Service.INVENTORY: 13.0,
+    Service.ORDERS: 11.0,
+    Service.PAYMENTS: 13.0,
+}
+"""New client keys a second, each with a body of 800 KiB. Memory then climbs by about 4% of the limit a second: the
+service misses its objective within three steps, and after a restart it takes five."""
+
+LANDED_SHARE = 0.18
+"""Rise of the memory share, of the limit, at which the leak shows."""
+
+
+def inject(tools: Tools, service: Service) -> Iterator[float]:
+    """Let the client come."""
+    tools.run_campaign(CampaignRequest(kind=SENDS, service=service, rate_per_s=LEAK_RATES_PER_S[service]))
+    return iter(())
+
+
+def landed(sight: Sight) -> bool:
+    """Memory has climbed."""
+    return sight.rise(Feature.MEMORY_SHARE) >= LANDED_SHARE
+
+
+def end(tools: Tools, service: Service) -> None:
+    """The client leaves. The process restarts, because only a new one lets go of the memory."""
+    tools.end_campaign(campaign_id(SENDS, service))
+    tools.fleet.restart(service)
+
+
+FORM = ContainerForm(
+    mode=FaultMode.MEMORY_LEAK,
+    inject=inject,
+    landed=landed,
+    end=end,
+    mend=Mend.RESTART,
+    sends=SENDS,
+    texts=Texts(
+        happens="A client sends SERVICE a new key and a large body each time. A ledger in memory keeps them all, so "
+        "memory climbs until the kernel's OOM killer ends the process.",
+        reverts="the client is stopped and the process restarted",
+        title="SERVICE leaks memory, and a restart gives time until the client is gone",
+        strikes="a client that sends a new key each time comes to SERVICE",
+        fix="A restart fixes it for a while: memory starts empty, and climbs again as long as the client stays.",
+        other_fixes="More CPU frees no memory, and there is no earlier release.",
+        ends="the client leaves, and SERVICE gets a new process",
+    ),
+)

@@ -1,0 +1,51 @@
+"""What a module in `chaos/faults` says of its form of a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+from mirr.chaos.sight import Sight
+from mirr.chaos.tools import Tools
+from mirr.env.vocabulary import FaultMode, Service
+
+
+class Mend(IntEnum):
+    """What reverting does to one service. A higher one includes the lower ones."""
+
+    NOTHING = 0
+    RESTART = 1  # a new process: it was down, or its memory is full of a leak
+    RECREATE = 2  # a new container with fresh data: a release was changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What people read about a form. SERVICE stands for the name of the service."""
+
+    happens: str  # what the world does to the service, and why that breaks it
+    reverts: str  # what reverting does about it
+    title: str  # of its Chaos Toolkit experiment
+    strikes: str  # what happens, as one step of that experiment
+    fix: str  # why the right fix works
+    other_fixes: str  # why the other fixes do not
+    ends: str | None = None  # what has to end for the fix to last; None where the fix lasts by itself
+
+    def about(self, service: str) -> Texts:
+        """The same texts about that service."""
+        written: dict[str, Any] = asdict(self)
+        return Texts(**{name: text and text.replace("SERVICE", service) for name, text in written.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerForm:
+    """One form of a fault, as it is done to a container. The module's name is the form's name."""
+
+    mode: FaultMode
+    inject: Callable[[Tools, Service], Iterator[float]]  # yields how many seconds later it wants to go on
+    landed: Callable[[Sight], bool]  # whether the fault shows
+    end: Callable[[Tools, Service], None]  # the fault ends by itself, without anybody's fix
+    mend: Mend  # what the service needs afterwards, whatever was fixed
+    texts: Texts
+    sends: str | None = None  # the kind of its campaign, as the load generator knows it; None where it sends nothing

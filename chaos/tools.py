@@ -1,0 +1,30 @@
+"""What a form of a fault may use to inject and to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirr.chaos.campaigns import CampaignRequest
+from mirr.chaos.errors import FleetError
+from mirr.chaos.fleet import Fleet
+from mirr.chaos.load import Meter
+from mirr.env.vocabulary import Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The containers of one lab, the load of its services, and campaigns of traffic."""
+
+    fleet: Fleet
+    meter: Meter
+    run_campaign: Callable[[CampaignRequest], None]  # starts it and keeps its lease alive
+    end_campaign: Callable[[str], None]  # by its id
+
+
+def deploy_over(fleet: Fleet, service: Service, release: str) -> None:
+    """Deploy `release` over what runs now. A rollback then goes back to that. Raises FleetError."""
+    state = fleet.state(service)
+    if state is None:
+        raise FleetError(f"{service} has no container to deploy to; next: mirr up")
+    fleet.deploy(service, release, previous=state.release)

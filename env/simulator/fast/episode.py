@@ -1,0 +1,170 @@
+"""An episode of the base task in flat rows: one fault, actions by number, the judge.
+
+`mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles, and tests hold
+it to them bit for bit. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
+played. What an agent sees goes into row `e` of `features`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
+from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.windows import observe
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
+from mirr.env.simulator.physics.gauges import noisy
+from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
+
+_FIRST_OF = {Restart: k.RESTART, Rollback: k.ROLLBACK, ScaleUp: k.SCALE_UP}
+"""The number of the first action of each kind of fix."""
+
+_REMEDY_BEGINS = constants(_FIRST_OF[REMEDY[mode]] for mode in FaultMode)
+"""The number of the first action that is the remedy of each mode."""
+
+
+@jit
+def open_ledger(s: Numbers, form: int, i: int) -> None:
+    """The ledger of an episode before it begins, with the fault of that form on service `i`."""
+    for place in range(k.LEDGER_SIZE):
+        s[place] = 0.0
+    s[k.FORM] = form
+    s[k.MODE] = MODE_OF_FORM[form]
+    s[k.SERVICE] = i
+    s[k.DIAGNOSED_AT_S] = -1.0
+    s[k.DIAGNOSIS] = -1.0
+    s[k.ACTION] = -1.0
+
+
+@merged
+def begin_episode(
+    s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
+) -> bool:
+    """Set the steady state, inject the ledger's fault, let a window pass. False where the fault does not land."""
+    ops.steady(s, p)
+    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
+        return False
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
+    observe(s, p, world_key, w)
+    noisy(w, noise_key, 0.0, g, features, e)
+    return True
+
+
+@merged
+def play_step(
+    s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
+) -> float:
+    """Take an action, let a step pass, observe. Returns the reward; the outcome is in the ledger."""
+    result = apply(s, p, action)
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
+    observe(s, p, world_key, w)
+    reward = judge_action(s, g, action, result == k.ACCEPTED)
+    s[k.STEP] += 1.0
+    s[k.ACTION] = action
+    s[k.RESULT] = result
+    reward += judge_window(s, w, g)
+    s[k.REWARD] += reward
+    noisy(w, noise_key, s[k.STEP], g, features, e)
+    return reward
+
+
+@inlined
+def apply(s: Numbers, p: Numbers, action: int) -> int:
+    """Start an action; returns the result. Of a log only the state is kept: its lines are made when asked for."""
+    if action < k.CHECK_LOGS:
+        return k.ACCEPTED
+    if action < k.DIAGNOSE:
+        ops.read_log(s, action - k.CHECK_LOGS, s, k.READ_LOG)
+        s[k.READ_AT] = s[k.NOW]
+        return k.ACCEPTED
+    if action < k.RESTART:
+        return k.ACCEPTED
+    if action < k.ROLLBACK:
+        ops.boot(s, p, action - k.RESTART)
+        return k.ACCEPTED
+    if action < k.SCALE_UP:
+        return int(ops.roll_back(s, p, action - k.ROLLBACK))
+    return int(ops.scale_up(s, p, action - k.SCALE_UP))
+
+
+@inlined
+def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
+    """The reward for the action itself."""
+    if action < k.DIAGNOSE:
+        return 0.0
+    if action < k.RESTART:
+        return float(_judge_diagnosis(s, g, action))
+    if action != i64(_REMEDY_BEGINS[i64(s[k.MODE])]) + i64(s[k.SERVICE]):
+        s[k.NEEDLESS] += 1.0
+        return float(g[k.PAY_WRONG_FIX])
+    if s[k.FIXED] == 1.0 or not accepted:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.FIXED] = 1.0
+    return float(g[k.PAY_FIX_DIAGNOSED] if s[k.DIAGNOSED] == 1.0 else g[k.PAY_FIX])
+
+
+@inlined
+def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
+    if s[k.DIAGNOSIS] < 0.0:
+        s[k.DIAGNOSIS] = action
+    if s[k.FIXED] == 1.0 or s[k.COMMITTED] == 1.0:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.COMMITTED] = 1.0
+    if action != k.DIAGNOSE + i64(s[k.SERVICE]) * k.MODES + i64(s[k.MODE]):
+        return g[k.PAY_WRONG_DIAGNOSIS]
+    s[k.DIAGNOSED] = 1.0
+    s[k.DIAGNOSED_AT_S] = s[k.STEP] * g[k.STEP_S]
+    return g[k.PAY_DIAGNOSIS]
+
+
+@inlined
+def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
+    """The reward for the step's window. Sets the outcome where the episode ends."""
+    requests = 0.0
+    failed = 0.0
+    for journey in range(k.JOURNEYS):
+        requests += w[k.SHOWN_REQUESTS + journey]
+        failed += w[k.SHOWN_FAILED + journey]
+    user_sli = 1.0 - failed / requests if requests > 0.0 else 0.0
+    healthy = user_sli >= g[k.LEAST_SLI] and requests >= g[k.LEAST_USERS] and services_healthy(w, g)
+    s[k.FAILED_REQUESTS] += failed
+    if not healthy:
+        s[k.LOST_S] += g[k.STEP_S]
+    s[k.HEALTHY] = s[k.HEALTHY] + 1.0 if healthy and s[k.FIXED] == 1.0 else 0.0
+    s[k.COLLAPSING] = s[k.COLLAPSING] + 1.0 if user_sli <= g[k.COLLAPSE_SLI] else 0.0
+    steps_left = g[k.MAX_STEPS] - s[k.STEP]
+    if s[k.HEALTHY] >= g[k.RECOVERY_STEPS]:
+        s[k.OUTCOME] = k.RESOLVED
+        if s[k.DIAGNOSED] == 1.0:
+            return float(g[k.PAY_RECOVERY] + g[k.PAY_STEP_LEFT] * steps_left)
+    elif s[k.COLLAPSING] >= g[k.COLLAPSE_STEPS]:
+        s[k.OUTCOME] = k.COLLAPSED
+        return float(g[k.PAY_COLLAPSE])
+    elif steps_left <= 0.0:
+        s[k.OUTCOME] = k.EXHAUSTED
+    return 0.0
+
+
+@inlined
+def services_healthy(w: Numbers, g: Numbers) -> bool:
+    """Whether every service meets every objective."""
+    upper = _healthy(w, g, k.GATEWAY) & _healthy(w, g, k.AUTH) & _healthy(w, g, k.INVENTORY)
+    return upper & _healthy(w, g, k.ORDERS) & _healthy(w, g, k.PAYMENTS)
+
+
+@inlined
+def _healthy(w: Numbers, g: Numbers, i: int) -> bool:
+    """Whether service `i` meets every objective. NaN fails each comparison. All are made: that needs no branches."""
+    row = i * k.FEATURES
+    return bool(
+        (w[row + k.COLUMN_UP] >= 1.0)
+        & (w[row + k.COLUMN_RATE] >= g[k.LEAST_RATE])
+        & (w[row + k.COLUMN_ERRORS] <= g[k.MOST_ERRORS])
+        & (w[row + k.COLUMN_P95] <= g[k.MOST_P95_S])
+        & (w[row + k.COLUMN_MEMORY] <= g[k.MOST_MEMORY])
+        & (w[k.SHOWN_DEGRADED + i] == 0.0)
+    )

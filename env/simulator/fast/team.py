@@ -1,0 +1,182 @@
+"""Threads that play a batch together and stay in compiled code from one step to the next.
+
+The calling thread leads: it lays out a job, plays, and returns when all slices are done. Helpers look for the next job
+for a while before they sleep, because waking a thread takes longer than a short step. Nobody waits for a slow helper:
+the leader takes its slices, too. Each thread has a part of its own, so that lanes stay in a core's cache. A thread that
+is done early takes slices from the end of another part. Plain Python has no helpers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import Any, Final
+
+import numpy as np
+
+from mirr.env.simulator.fast.compiled import COMPILED, jit, merged
+from mirr.env.simulator.fast.instructions import add_at_once, put_at_once
+from mirr.env.simulator.fast.lanes import Lanes, reset_slice, step_slice
+from mirr.env.simulator.fast.rows import LINE
+
+SLICE: Final = 64  # lanes
+LEAST_FOR_A_THREAD: Final = 128  # environments; to hand over fewer costs more than to play them
+_SPINS: Final = 20_000  # looks at the board before a thread sleeps: about 0.1 ms
+
+# Jobs.
+STEP: Final = 0
+RESET: Final = 1
+
+# The board: what threads tell each other. Each thread's numbers are on lines of the cache of their own.
+_NUMBER: Final = 0  # of the last job
+_JOB: Final = 1 * LINE
+_DONE: Final = 2 * LINE  # slices of the job that are done
+_OVER: Final = 3 * LINE  # 1 where no more jobs will come
+_PARTS: Final = 4 * LINE
+# For each part and its thread:
+_TAKEN: Final = 0  # slices taken, and attempts to take one
+_FROM_LEFT: Final = 1  # slices taken by its thread
+_FROM_RIGHT: Final = 2  # slices taken by others
+_SEEN: Final = LINE + 0  # number of the last job that its thread has seen
+_ASLEEP: Final = LINE + 1  # 1 where the thread has to be woken
+_STUCK: Final = LINE + 2  # number of a lane that the thread could not reset, or -1
+_PART: Final = 2 * LINE
+
+
+@jit
+def _slices(size: int, part: int, parts: int) -> tuple[int, int, int]:
+    """Where a part begins and ends, and how many slices it has."""
+    first, last = size * part // parts, size * (part + 1) // parts
+    return first, last, (last - first + SLICE - 1) // SLICE
+
+
+@jit
+def _lay_out(board: Any, parts: int, job: int) -> None:
+    """Lay out a job. A helper may still look for slices of the last one, so the new slices are made free last."""
+    board[_JOB] = job
+    board[_DONE] = 0
+    for part in range(parts):
+        at = _PARTS + part * _PART
+        board[at + _FROM_LEFT] = 0
+        board[at + _FROM_RIGHT] = 0
+        board[at + _STUCK] = -1
+    for part in range(parts):
+        put_at_once(board, _PARTS + part * _PART + _TAKEN, 0)
+    add_at_once(board, _NUMBER, 1)
+
+
+@merged
+def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
+    """Take slices and play them while there are any: from the left of the own part, then from the right of others."""
+    for turn in range(parts):
+        part = (own + turn) % parts
+        at = _PARTS + part * _PART
+        begins, ends, count = _slices(size, part, parts)
+        while add_at_once(board, at + _TAKEN, 1) < count:
+            if turn == 0:
+                place = board[at + _FROM_LEFT]
+                board[at + _FROM_LEFT] += 1
+            else:
+                place = count - 1 - add_at_once(board, at + _FROM_RIGHT, 1)
+            first = begins + place * SLICE
+            last = min(first + SLICE, ends)
+            if board[_JOB] == STEP:
+                stuck = step_slice(first, last, own, lanes)
+            else:
+                assert board[_JOB] == RESET
+                stuck = reset_slice(first, last, own, lanes)
+            if stuck >= 0:
+                board[_PARTS + own * _PART + _STUCK] = stuck
+            add_at_once(board, _DONE, 1)
+
+
+@jit
+def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any) -> None:
+    """Play. The leader has the first part: it lays out a job and plays it. A helper plays every job that is laid out.
+
+    It returns, to sleep, when there has been none for a while.
+    """
+    if own == 0:
+        _lay_out(board, parts, job)
+    at = _PARTS + own * _PART
+    spins = 0
+    while spins < _SPINS:
+        number = add_at_once(board, _NUMBER, 0)
+        if number == board[at + _SEEN]:
+            spins += 1
+        else:
+            board[at + _SEEN] = number
+            _play(board, own, parts, size, lanes)
+            spins = _SPINS if own == 0 else 0
+    board[at + _ASLEEP] = 1
+
+
+@jit
+def _all_done(board: Any, parts: int, size: int) -> bool:
+    """Wait a moment for the job; returns whether it is done."""
+    count = 0
+    for part in range(parts):
+        count += _slices(size, part, parts)[2]
+    spins = 0
+    while spins < _SPINS and add_at_once(board, _DONE, 0) < count:
+        spins += 1
+    return spins < _SPINS
+
+
+class Team:
+    """The threads of a batch of `size` lanes: the calling one, and `parts` - 1 helpers."""
+
+    def __init__(self, size: int, parts: int, lanes: Lanes) -> None:
+        self._size = size
+        self._parts = parts
+        self._lanes = lanes
+        self._board = np.zeros(_PARTS + parts * _PART, dtype=np.int64)
+        self._gates = [threading.Semaphore(0) for _ in range(parts - 1)]
+        self._begun = False
+        self._playing = False
+
+    @staticmethod
+    def parts(size: int, threads: int) -> int:
+        """How many of the threads are worth it for a batch of that size. Plain Python gains nothing from several."""
+        return max(1, min(threads, size // LEAST_FOR_A_THREAD)) if COMPILED else 1
+
+    def play(self, job: int) -> int:
+        """Do a job on every lane; returns the number of a lane whose fault does not land, or -1."""
+        if not self._begun:
+            self._begin()
+        if self._playing:
+            self._wait()  # the last job was interrupted
+        self._playing = True
+        for gate, part in zip(self._gates, range(1, self._parts), strict=True):
+            asleep = _PARTS + part * _PART + _ASLEEP
+            if self._board[asleep]:
+                self._board[asleep] = 0
+                gate.release()
+        _take_part(self._board, 0, self._parts, self._size, job, self._lanes)
+        self._wait()
+        self._playing = False
+        return int(self._board[_PARTS + _STUCK :: _PART].max())
+
+    def _wait(self) -> None:
+        while not _all_done(self._board, self._parts, self._size):
+            time.sleep(0)  # a helper has lost its core within a slice
+
+    def _begin(self) -> None:
+        self._begun = True
+        for part, gate in enumerate(self._gates, start=1):
+            arguments = (self._board, part, self._parts, self._size, self._lanes, gate)
+            threading.Thread(target=_help, args=arguments, name=f"mirr-batch-{part}", daemon=True).start()
+        weakref.finalize(self, _dismiss, self._board, self._gates)
+
+
+def _help(board: Any, own: int, parts: int, size: int, lanes: Any, gate: threading.Semaphore) -> None:
+    while not board[_OVER]:
+        _take_part(board, own, parts, size, STEP, lanes)
+        gate.acquire()
+
+
+def _dismiss(board: Any, gates: list[threading.Semaphore]) -> None:
+    board[_OVER] = 1
+    for gate in gates:
+        gate.release()

@@ -1,0 +1,255 @@
+"""What becomes of requests: users' journeys are followed down the call graph and back.
+
+`follow` works out shares and latencies. `settle` counts answers, errors and failed users by them. `s` is a state and
+`p` its parameters, as in `rows`; `i` is a service's number.
+"""
+
+from __future__ import annotations
+
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.fast.rows import (
+    ACCEPT,
+    ANSWERS,
+    AUTH,
+    AUTH_OK,
+    BAD,
+    BEGUN,
+    BROWSE,
+    BROWSE_OK,
+    BUCKETS,
+    CALM,
+    CHARGE_OK,
+    CHECK_OUT,
+    ERRORS,
+    FAILED,
+    GATEWAY,
+    GATEWAY_TIMEOUT,
+    INVENTORY,
+    JOURNEY_BAD,
+    JOURNEY_LOST,
+    JOURNEY_S,
+    JOURNEYS,
+    LATE,
+    LOAD,
+    OFFERED,
+    ORDERS,
+    ORDERS_OK,
+    ORDERS_TIMEOUT,
+    OWN_LATENCY,
+    PASS_GATEWAY,
+    PASS_ORDERS,
+    PAYMENTS,
+    PENDING,
+    RESERVE_OK,
+    RETRY,
+    SCATTER,
+    SERVICES,
+    SIGN_IN,
+    SPOILED,
+    SPREAD,
+    STALE,
+    SURGE_SUM,
+    TOTAL,
+    USER_LIMIT,
+    WAIT,
+)
+from mirr.env.simulator.physics.latencies import beyond, enter
+
+
+@inlined
+def reach(s: Numbers, browse: float, sign_in: float, check_out: float) -> tuple[float, float, float, float, float]:
+    """How many requests reach each service, by the shares that were worked out last."""
+    signed = sign_in + check_out
+    passed = s[PASS_GATEWAY]
+    orders = check_out * passed * s[AUTH_OK]
+    reserved = orders * s[PASS_ORDERS]
+    return browse + signed, signed * passed, browse * passed + reserved, orders, reserved * s[RESERVE_OK]
+
+
+@inlined
+def offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float) -> None:
+    """Write how many requests reach each service into the block `load`: LOAD or OFFERED."""
+    assert load in (LOAD, OFFERED)
+    gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
+    s[load + GATEWAY] = gateway
+    s[load + AUTH] = auth
+    s[load + INVENTORY] = inventory
+    s[load + ORDERS] = orders
+    s[load + PAYMENTS] = payments
+
+
+@jit
+def settle(s: Numbers, p: Numbers, anew: bool) -> None:
+    """Count what becomes of the pending journeys. Leaves none pending.
+
+    `anew` says that their tick has changed the state: then the shares are worked out again first.
+    """
+    offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
+    if anew:
+        follow(s, p)
+    if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
+        return
+    _count(s, AUTH)
+    _count(s, INVENTORY)
+    _count(s, PAYMENTS)
+    _count_orders(s, p)
+    _count_gateway(s, p)
+    for journey in range(JOURNEYS):
+        s[BEGUN + journey] += s[PENDING + journey]
+        s[PENDING + journey] = 0.0
+    for i in range(SERVICES):
+        s[SURGE_SUM + i] = 0.0
+
+
+@inlined
+def follow(s: Numbers, p: Numbers) -> None:
+    """Work out what becomes of a request to each service and of a user's journey, as shares and seconds.
+
+    This follows from what the services accept, how long requests wait in them, and what is spoiled.
+    """
+    hurry = p[ORDERS_TIMEOUT]
+    patience = p[GATEWAY_TIMEOUT]
+    spread = p[SPREAD]
+    auth = _follow_leaf(s, p, AUTH)
+    inventory = _follow_leaf(s, p, INVENTORY)
+    payments = _follow_leaf(s, p, PAYMENTS)
+    s[AUTH_OK] = auth * (1.0 - beyond(s[TOTAL + AUTH], patience, spread))
+    s[BROWSE_OK] = inventory * (1.0 - beyond(s[TOTAL + INVENTORY], patience, spread))
+    s[RESERVE_OK] = inventory * (1.0 - beyond(s[TOTAL + INVENTORY], hurry, spread))
+    s[CHARGE_OK] = payments * (1.0 - beyond(s[TOTAL + PAYMENTS], hurry, spread))
+    _follow_orders(s, p, hurry, patience, spread)
+    _follow_gateway(s, p, patience, spread)
+    s[STALE] = 0.0
+
+
+@inlined
+def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
+    """Work out a service that calls nobody; returns the share of its requests that are answered well."""
+    accept = s[ACCEPT + i]
+    good = accept * (1.0 - s[SPOILED + i])
+    s[BAD + i] = 1.0 - good
+    # Where nothing listens, a call is refused at once, tried again after a moment, and refused again.
+    s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else p[RETRY]
+    return good
+
+
+@inlined
+def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread: float) -> None:
+    accept = s[ACCEPT + ORDERS]
+    good = accept * (1.0 - s[SPOILED + ORDERS])
+    well = good * s[RESERVE_OK] * s[CHARGE_OK]
+    latency = p[RETRY]
+    if accept > 0.0:
+        called_s = min(s[TOTAL + INVENTORY], hurry) + s[RESERVE_OK] * min(s[TOTAL + PAYMENTS], hurry)
+        latency = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] + called_s
+    s[TOTAL + ORDERS] = latency
+    s[PASS_ORDERS] = good
+    s[BAD + ORDERS] = 1.0 - well
+    s[ORDERS_OK] = well * (1.0 - beyond(latency, patience, spread))
+
+
+@inlined
+def _follow_gateway(s: Numbers, p: Numbers, patience: float, spread: float) -> None:
+    """Work out the gateway's answers, and what users get of them."""
+    good = s[ACCEPT + GATEWAY] * (1.0 - s[SPOILED + GATEWAY])
+    own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
+    auth_ok = s[AUTH_OK]
+    auth_s = own_s + min(s[TOTAL + AUTH], patience)
+    s[PASS_GATEWAY] = good
+    limit = p[USER_LIMIT]
+    _follow_journey(s, BROWSE, good * s[BROWSE_OK], own_s + min(s[TOTAL + INVENTORY], patience), limit, spread)
+    _follow_journey(s, SIGN_IN, good * auth_ok, auth_s, limit, spread)
+    ordered_s = auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
+    _follow_journey(s, CHECK_OUT, good * auth_ok * s[ORDERS_OK], ordered_s, limit, spread)
+
+
+@inlined
+def _follow_journey(s: Numbers, journey: int, ok: float, latency: float, limit: float, spread: float) -> None:
+    s[JOURNEY_BAD + journey] = 1.0 - ok
+    s[JOURNEY_LOST + journey] = 1.0 - ok * (1.0 - beyond(latency, limit, spread))
+    s[JOURNEY_S + journey] = latency
+
+
+@inlined
+def undisturbed(s: Numbers, i: int) -> bool:
+    """Whether service `i` accepts every request, and none waits in it."""
+    return bool(s[ACCEPT + i] == 1.0 and s[WAIT + i] == 0.0)
+
+
+@inlined
+def orders_are_calm(s: Numbers) -> bool:
+    """Whether orders answers as fast as in steady state: it and the services that it calls are undisturbed."""
+    return undisturbed(s, ORDERS) and undisturbed(s, INVENTORY) and undisturbed(s, PAYMENTS)
+
+
+@inlined
+def gateway_is_calm(s: Numbers) -> bool:
+    """Whether the gateway answers as fast as in steady state."""
+    return undisturbed(s, GATEWAY) and undisturbed(s, AUTH) and orders_are_calm(s)
+
+
+@inlined
+def _count(s: Numbers, i: int) -> None:
+    """Count the answers of a service that calls nobody."""
+    accept = s[ACCEPT + i]
+    if accept == 0.0:
+        return
+    count = s[OFFERED + i] + s[SURGE_SUM + i]
+    s[ANSWERS + i] += count
+    s[ERRORS + i] += count * s[BAD + i]
+    if s[WAIT + i] == 0.0:
+        s[CALM + i] += count
+    else:
+        enter(s, LATE + i * BUCKETS, count, accept, s[TOTAL + i])
+
+
+@inlined
+def _count_orders(s: Numbers, p: Numbers) -> None:
+    accept = s[ACCEPT + ORDERS]
+    if accept == 0.0:
+        return
+    count = s[OFFERED + ORDERS]
+    surge = s[SURGE_SUM + ORDERS]
+    s[ANSWERS + ORDERS] += count + surge
+    s[ERRORS + ORDERS] += count * s[BAD + ORDERS] + surge * (1.0 - s[PASS_ORDERS])
+    if orders_are_calm(s):
+        s[CALM + ORDERS] += count + surge
+        return
+    late = LATE + ORDERS * BUCKETS
+    enter(s, late, count, accept, s[TOTAL + ORDERS])
+    if surge > 0.0:
+        enter(s, late, surge, accept, p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS])
+
+
+@inlined
+def _count_gateway(s: Numbers, p: Numbers) -> None:
+    """Count the gateway's answers, and the users who fail."""
+    accept = s[ACCEPT + GATEWAY]
+    own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
+    surge = s[SURGE_SUM + GATEWAY]
+    calm = gateway_is_calm(s)
+    late = LATE + GATEWAY * BUCKETS
+    answers = surge
+    errors = surge * (1.0 - s[PASS_GATEWAY])
+    weighted_s = surge * own_s
+    for journey in range(JOURNEYS):
+        count = s[PENDING + journey]
+        lost = s[JOURNEY_LOST + journey]
+        answers += count
+        errors += count * s[JOURNEY_BAD + journey]
+        weighted_s += count * s[JOURNEY_S + journey]
+        s[FAILED + journey] += count * lost
+        # The variance belongs to the expected number. It is 0 where everything fails.
+        s[SCATTER + journey] += count * lost * (1.0 - lost)
+        if accept > 0.0 and not calm:
+            enter(s, late, count, accept, s[JOURNEY_S + journey])
+    if accept == 0.0:
+        return
+    s[ANSWERS + GATEWAY] += answers
+    s[ERRORS + GATEWAY] += errors
+    if calm:
+        s[CALM + GATEWAY] += answers
+    elif surge > 0.0:
+        enter(s, late, surge, accept, own_s)
+    if answers > 0.0:
+        s[TOTAL + GATEWAY] = weighted_s / answers

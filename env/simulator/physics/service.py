@@ -1,0 +1,165 @@
+"""What happens to the services in a tick: requests queue for CPU, memory grows, processes boot.
+
+Requests are a flow: within a tick they are counted in fractions. Whole users and whole failures are drawn from them
+when a window is observed. `s` is a state and `p` its parameters, as in `rows`; `i` is a service's number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.fast.rows import (
+    ACCEPT,
+    BOOT_LEFT,
+    BOOTING,
+    BROWSE,
+    CAMPAIGN,
+    CAMPAIGN_CPU,
+    CAMPAIGN_MB,
+    CHECK_OUT,
+    CPU,
+    DOWN,
+    IDLE_CPU,
+    LIMIT,
+    LOAD,
+    MEMORY,
+    MEMORY_LIMIT,
+    NOW,
+    PACE,
+    PENDING,
+    QUEUE,
+    QUOTA,
+    READY_TICK,
+    REQUEST_CPU,
+    SERVICES,
+    SHED,
+    SHED_CPU,
+    SIGN_IN,
+    STALE,
+    STATUS,
+    STOPPED_TICK,
+    SURGE,
+    SURGE_SUM,
+    TICK_S,
+    UNKNOWN,
+    UP,
+    WAIT,
+)
+from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.physics.callgraph import follow, offer, settle
+
+
+@inlined
+def tick(s: Numbers, p: Numbers, key: Any) -> None:
+    """Let one tick pass. `key` is that of the world's draws.
+
+    While nothing changes, outcomes are proportional to what was offered. Such ticks only add to the pending journeys.
+    `settle` counts them together, before the next change and at the end of an advance.
+    """
+    if s[STALE] != 0.0:
+        follow(s, p)
+    drawn = users_draw(key, s[NOW])
+    browse = arrivals(p, BROWSE, drawn)
+    sign_in = arrivals(p, SIGN_IN, drawn)
+    check_out = arrivals(p, CHECK_OUT, drawn)
+    offer(s, LOAD, browse, sign_in, check_out)
+    seconds = p[TICK_S]
+    idle = p[IDLE_CPU]
+    changed = False
+    invaded = -1  # the service that a campaign is on
+    for i in range(SERVICES):
+        status = s[STATUS + i]
+        offered = s[LOAD + i]
+        work = 0.0
+        if status == UP:
+            work = offered * p[REQUEST_CPU + i] + idle
+            if s[CAMPAIGN + i] > 0.0:
+                invaded = i
+                extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
+                offered += extra
+                work += extra * s[CAMPAIGN_CPU + i]
+            if s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
+                s[CPU + i] += work
+                continue
+        elif status == DOWN or _boots_on(s, i, seconds):
+            continue
+        if not changed:
+            # The pending journeys belong to the state before the first change.
+            changed = True
+            settle(s, p, False)
+        if status == UP:
+            _overflow(s, p, i, offered, work)
+        else:
+            s[STATUS + i] = UP
+            s[ACCEPT + i] = 1.0
+            s[READY_TICK + i] = s[NOW] + 1.0
+    s[NOW] += 1.0
+    s[PENDING + BROWSE] += browse
+    s[PENDING + SIGN_IN] += sign_in
+    s[PENDING + CHECK_OUT] += check_out
+    if invaded >= 0:
+        s[SURGE_SUM + invaded] += s[SURGE + invaded]
+    if changed:
+        settle(s, p, True)
+    if invaded >= 0 and s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
+        settle(s, p, False)
+        stop(s, invaded)
+        s[STALE] = 1.0
+
+
+@jit
+def stop(s: Numbers, i: int) -> None:
+    """End the process of service `i`. Nothing listens any more."""
+    s[STATUS + i] = DOWN
+    s[STOPPED_TICK + i] = s[NOW]
+    s[ACCEPT + i] = 0.0
+    s[QUEUE + i] = 0.0
+    s[WAIT + i] = 0.0
+    s[SHED + i] = 0.0
+    s[SURGE + i] = 0.0
+    s[PACE] = UNKNOWN
+
+
+@inlined
+def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
+    """Spend the quota of a tick on the boot of service `i`. Returns whether it is still booting."""
+    assert s[STATUS + i] == BOOTING
+    used = s[QUOTA + i] * seconds
+    s[CPU + i] += used
+    s[BOOT_LEFT + i] -= used
+    return bool(s[BOOT_LEFT + i] > 1e-9)
+
+
+@inlined
+def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
+    """Add what a tick of the campaign leaves in memory; returns its number of requests."""
+    mean = s[CAMPAIGN + i] * seconds
+    extra = max(0.0, mean + surge * math.sqrt(mean))
+    s[SURGE + i] = extra
+    s[MEMORY + i] += extra * s[CAMPAIGN_MB + i]
+    return extra
+
+
+@jit
+def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> None:
+    """Queue the requests that the quota has no CPU for, and turn away those beyond the limit in flight."""
+    capacity = s[QUOTA + i] * p[TICK_S]
+    queue = s[QUEUE + i]
+    # A 503 costs some CPU. This tick pays for the requests turned away in the last one.
+    room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
+    each = work / offered if offered > 0.0 else p[REQUEST_CPU + i]
+    waiting = queue + offered - room / each
+    shed = 0.0
+    if waiting <= 0.0:
+        s[CPU + i] += min(capacity, (queue + offered) * each)
+        waiting = 0.0
+    else:
+        s[CPU + i] += capacity
+        shed = min(offered, max(0.0, waiting - p[LIMIT]))
+        waiting -= shed
+    s[QUEUE + i] = waiting
+    s[SHED + i] = shed
+    s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
+    s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]

@@ -1,0 +1,144 @@
+"""Brings a lab up from nothing, and takes it down to nothing. Callers pass in what needs chaos or telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mirr.env.vocabulary import Service
+from mirr.lab import compose, engine, images, ports
+from mirr.lab.containers import LabContainers, Ports
+from mirr.lab.errors import LabError
+from mirr.lab.installation import HERE
+from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
+from mirr.lab.ownership import holdings, refuse_foreign_project
+from mirr.lab.progress import Progress, timed
+from mirr.lab.state import remove_state
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+STEADY_TIMEOUT_S = 60.0
+REMOVALS_AT_ONCE = 8
+PARTS = {Role.SERVICE: len(Service), Role.SANDBOX: len(Service), Role.TRAFFIC: 1, Role.PROMETHEUS: 1}
+"""How many containers of each kind make a lab."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """The addresses of a lab that is up."""
+
+    lab: str
+    gateway_url: str
+    prometheus_url: str
+    traffic_url: str
+
+    @classmethod
+    def of(cls, lab: str, chosen: Ports) -> Places:
+        """The published ports as addresses on the loopback."""
+        return cls(
+            lab=lab,
+            gateway_url=f"http://127.0.0.1:{chosen.gateway}",
+            prometheus_url=f"http://127.0.0.1:{chosen.prometheus}",
+            traffic_url=f"http://127.0.0.1:{chosen.traffic}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """How many things `take_down` removed."""
+
+    containers: int
+    networks: int
+    volumes: int
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.networks or self.volumes)
+
+
+def is_whole(containers: LabContainers) -> bool:
+    """Whether all of a lab's containers exist, running or not, and were made from the current images."""
+    found = containers.all()
+    roles = [str(one.labels.get(LABEL_ROLE)) for one in found]
+    if any(roles.count(role) < number for role, number in PARTS.items()):
+        return False
+    listed = containers.client.api.images(filters={"label": LABEL_SOURCE})
+    current = {tag: str(image["Id"]) for image in listed for tag in image["RepoTags"] or ()}
+    return all(current.get(one.attrs["Config"]["Image"]) == one.attrs["Image"] for one in found)
+
+
+def bring_up(
+    lab: str,
+    report: Progress,
+    *,
+    revert: Callable[[str], None],
+    wait_until_steady: Callable[[str, float], None],
+    remember: Callable[[str], None],
+    timeout_s: float = STEADY_TIMEOUT_S,
+) -> Places:
+    """Bring the lab to steady state: engine, images, containers. What is there already stays. Hold the lab's lock.
+
+    `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
+    in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` then notes how
+    the containers were made. Raises LabError.
+    """
+    parse_lab(lab)
+    HERE.refuse_if_damaged()
+    client = engine.ensure(report)
+    tool = compose.ensure(report)
+    refuse_foreign_project(client, lab)
+    images.ensure(client, report)
+    containers = LabContainers(client, lab)
+    chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
+    if is_whole(containers):
+        # Before Compose runs: it would keep a container that somebody replaced by hand.
+        with timed(report, "reverting what was left injected"):
+            revert(lab)
+    elif containers.all():
+        # The data on the volumes comes from older images, or from a deploy that was interrupted.
+        report.say(f"lab {lab} is incomplete or made from older images: recreating it")
+        take_down(lab, client)
+    with timed(report, "starting the containers"):
+        compose.up(tool, lab, chosen)
+    with timed(report, "waiting for steady state"):
+        wait_until_steady(lab, timeout_s)
+    remember(lab)
+    return Places.of(lab, chosen)
+
+
+def take_down(lab: str, client: DockerClient) -> Removed:
+    """Remove every container, network and volume that belongs to this lab, and nothing else. Raises LabError."""
+    parse_lab(lab)
+    api = client.api
+    found = holdings(api, lab)
+    ids = [str(row["Id"]) for row in found.containers]
+    networks = [str(row["Id"]) for row in found.networks]
+    volumes = [str(row["Name"]) for row in found.volumes]
+    with ThreadPoolExecutor(max_workers=REMOVALS_AT_ONCE) as pool:
+        list(
+            pool.map(
+                lambda one: _remove(lab, "container", one, lambda: api.remove_container(one, v=True, force=True)), ids
+            )
+        )
+        list(pool.map(lambda one: _remove(lab, "network", one, lambda: api.remove_network(one)), networks))
+        list(pool.map(lambda one: _remove(lab, "volume", one, lambda: api.remove_volume(one, force=True)), volumes))
+    remove_state(lab)
+    return Removed(containers=len(ids), networks=len(networks), volumes=len(volumes))
+
+
+def _remove(lab: str, kind: str, name: str, act: Callable[[], object]) -> None:
+    from docker.errors import APIError, NotFound
+
+    try:
+        act()
+    except NotFound:
+        return  # somebody else removed it, so it is gone as it should be
+    except APIError as error:
+        if error.status_code == 409 and "already in progress" in str(error.explanation):
+            return
+        raise LabError(
+            f"{kind} {name} of the lab could not be removed: {error.explanation or error}; "
+            f"remove what uses it, then: {HERE.command('down', lab)}"
+        ) from error

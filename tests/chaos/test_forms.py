@@ -1,0 +1,107 @@
+"""The forms of faults on the side of the containers: found by looking, and the same as the simulator's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from mirr.chaos.errors import ChaosError
+from mirr.chaos.faults import all_forms, campaign_kinds, faults, form_of, kinds_text, leak, parse_kind
+from mirr.chaos.fleet import ServiceState
+from mirr.chaos.form import ContainerForm
+from mirr.chaos.sight import Sight
+from mirr.env.forms import all_forms as all_simulated_forms
+from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
+from mirr.env.vocabulary import ALL_FAULTS, Fault, FaultMode, Feature, Service, UnknownName
+from mirr.env.world import FEATURES_SHAPE, Snapshot
+from tests.fakes import FakeClock, FakeLab
+from traffic.campaigns import Kind
+
+every_form = pytest.mark.parametrize("form", all_forms().values(), ids=list(all_forms()))
+
+
+def test_both_worlds_have_the_same_forms_with_the_same_modes() -> None:
+    simulated = {name: mode for mode, forms in all_simulated_forms().items() for name in forms}
+    assert {name: form.mode for name, form in all_forms().items()} == simulated
+
+
+def test_each_fault_has_the_form_that_it_names_or_the_first_of_its_mode() -> None:
+    for mode, forms in all_simulated_forms().items():
+        for place, name in enumerate(forms):
+            assert form_of(Fault(mode, Service.AUTH, "" if place == 0 else name)) is all_forms()[name]
+
+
+def test_a_form_that_is_not_there_is_an_error_and_never_another_form() -> None:
+    with pytest.raises(ChaosError) as raised:
+        form_of(Fault(FaultMode.CRASHED, Service.AUTH, "crowd"))
+    assert str(raised.value) == ("crashed has no form crowd in chaos/faults; next: see CONTRIBUTING.md, Add a fault")
+
+
+@every_form
+def test_every_text_is_a_text_about_the_service(form: ContainerForm) -> None:
+    texts = asdict(form.texts.about("auth"))
+    assert not any("SERVICE" in text for text in texts.values() if text is not None)
+    assert "auth" in texts["happens"]
+    for sentences in ("happens", "fix", "other_fixes"):
+        assert texts[sentences].endswith(".")
+
+
+def test_what_the_forms_send_is_what_the_load_generator_knows() -> None:
+    assert campaign_kinds() == sorted(kind.value for kind in Kind)
+
+
+def test_every_service_has_a_rate_at_which_it_leaks() -> None:
+    assert set(leak.LEAK_RATES_PER_S) == set(Service)
+
+
+def test_faults_are_chosen_by_mode_form_and_service() -> None:
+    assert set(ALL_FAULTS) <= set(faults())
+    assert len(faults()) == len(all_forms()) * len(Service)
+    assert faults(FaultMode.CRASHED, "", Service.AUTH) == (Fault(FaultMode.CRASHED, Service.AUTH),)
+    assert {fault.service for fault in faults(FaultMode.CRASHED)} == set(Service)
+    assert {fault.mode for fault in faults(service=Service.AUTH)} == set(FaultMode)
+
+
+def test_a_kind_of_fault_is_written_as_a_mode_or_as_a_mode_and_a_form() -> None:
+    assert parse_kind("crashed") == (FaultMode.CRASHED, None)
+    assert parse_kind("crashed/killed") == (FaultMode.CRASHED, "")
+    with pytest.raises(UnknownName, match="unknown form 'crowd' of crashed; one of: killed"):
+        parse_kind("crashed/crowd")
+    for mode in FaultMode:
+        assert mode in kinds_text()
+
+
+def snapshot(service: Service, **features: float) -> Snapshot:
+    measured = np.zeros(FEATURES_SHAPE)
+    for name, value in features.items():
+        measured[SERVICE_ROW[service], FEATURE_COLUMN[Feature(name)]] = value
+    return Snapshot(features=measured, journeys={})
+
+
+def test_a_look_measures_each_thing_once_and_only_when_it_is_asked_for() -> None:
+    asked: list[str] = []
+
+    def measure() -> Snapshot:
+        asked.append("metrics")
+        return snapshot(Service.AUTH, memory_share=0.5)
+
+    def look() -> ServiceState | None:
+        asked.append("container")
+        return FakeLab(FakeClock()).state(Service.AUTH)
+
+    sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), measure=measure, look=look)
+    assert not all_forms()["killed"].landed(sight)
+    assert asked == ["container"]
+    assert all_forms()["leak"].landed(sight)
+    assert sight.rise(Feature.MEMORY_SHARE) == pytest.approx(0.2)
+    assert asked == ["container", "metrics"]
+
+
+@every_form
+def test_no_fault_has_landed_in_a_service_that_could_not_be_scraped(form: ContainerForm) -> None:
+    lab = FakeLab(FakeClock())
+    missing = Snapshot(features=np.full(FEATURES_SHAPE, np.nan), journeys={})
+    sight = Sight(Service.AUTH, missing, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))
+    assert not form.landed(sight)

@@ -1,0 +1,242 @@
+"""The lifecycle of a fault, judged: green where everything held, red and in words where it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirr.chaos.faults import faults
+from mirr.chaos.journal import Journal
+from mirr.chaos.lifecycle import Lifecycle, Pace, WrongFix, another_service, wrong_fixes
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.world import ActionResult, World
+from mirr.lab.footprint import LAB, Footprint, flat
+from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.worlds import Altered
+
+CRASHED_AUTH = Fault(FaultMode.CRASHED, Service.AUTH)
+CROWDED_AUTH = Fault(FaultMode.OVERLOADED, Service.AUTH)
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    return FakeLab(FakeClock())
+
+
+@pytest.fixture
+def world(lab: FakeLab, tmp_path: Path) -> Iterator[World]:
+    made = fake_docker_world(lab, Journal(tmp_path))
+    yield made
+    made.close()
+
+
+def made_of(lab: FakeLab) -> Footprint:
+    found: Footprint = {
+        service.value: {
+            "HostConfig.CpuQuota": own.quota_us,
+            "Config.Image": own.release,
+            "Status": "running" if own.running else "exited",
+        }
+        for service, own in lab.services.items()
+    }
+    return found | {LAB: flat({"campaigns": list(lab.running_campaigns)})}
+
+
+def on_fake(world: World, lab: FakeLab) -> Lifecycle:
+    return Lifecycle(world, footprint=lambda: made_of(lab), now=lab.clock.now)
+
+
+def simulated(world: World | None = None) -> Lifecycle:
+    return Lifecycle(world or SimulatedWorld(), footprint=dict)
+
+
+@pytest.mark.parametrize("fault", faults(), ids=str)
+def test_every_lifecycle_is_green_on_the_simulator(fault: Fault) -> None:
+    row = simulated().row(fault)
+    assert row.problems == []
+    assert row.steady
+    assert row.lost_after_s is not None
+    assert row.lost_after_s <= 6.0
+    assert [fix.lost for fix in row.wrong_fixes] == [True] * 3
+    assert row.restored_after_s is not None
+    assert row.restored_after_s <= 8.0
+
+
+@pytest.mark.parametrize("mode", FaultMode)
+def test_every_mode_is_green_on_a_fake_lab_and_leaves_nothing_behind(
+    mode: FaultMode, world: World, lab: FakeLab
+) -> None:
+    before = made_of(lab)
+    row = on_fake(world, lab).row(Fault(mode, Service.PAYMENTS))
+    assert row.problems == []
+    assert row.residue == []
+    assert made_of(lab) == before
+
+
+def test_the_right_action_is_tried_on_whoever_shows_the_same_errors() -> None:
+    assert {service: another_service(service) for service in Service} == {
+        Service.GATEWAY: Service.AUTH,
+        Service.AUTH: Service.GATEWAY,
+        Service.INVENTORY: Service.GATEWAY,
+        Service.ORDERS: Service.GATEWAY,
+        Service.PAYMENTS: Service.ORDERS,
+    }
+
+
+def test_the_wrong_fixes_are_the_right_action_elsewhere_and_the_others_here() -> None:
+    assert wrong_fixes(Fault(FaultMode.BAD_DEPLOY, Service.PAYMENTS)) == (
+        Rollback(Service.ORDERS),
+        Restart(Service.PAYMENTS),
+        ScaleUp(Service.PAYMENTS),
+    )
+
+
+def test_a_wrong_fix_that_helps_makes_the_row_red() -> None:
+    inner = SimulatedWorld()
+
+    def apply(action: Action) -> ActionResult:
+        if action == Restart(Service.AUTH):
+            inner.restore(1)
+            return ActionResult(text="all is well")
+        return inner.apply(action)
+
+    row = simulated(Altered(inner, applies=apply)).row(CROWDED_AUTH)
+    assert row.problems == ["restart(auth) helped against overloaded:auth, and must not"]
+    assert row.wrong_fixes[-1] == WrongFix(action=Restart(Service.AUTH), result="all is well", lost=False, symptoms=())
+    assert row.restored_after_s is None
+
+
+def test_a_wrong_fix_that_helps_for_as_long_as_a_recovery_lasts_makes_the_row_red_too(
+    lab: FakeLab, world: World
+) -> None:
+    gone_again_at: float | None = None
+
+    def apply(action: Action) -> ActionResult:
+        nonlocal gone_again_at
+        if action == Restart(Service.GATEWAY):  # auth is up for two steps, then gone again
+            lab.restart(Service.AUTH)
+            lab.services[Service.AUTH].ready_at = lab.clock.now()
+            gone_again_at = lab.clock.now() + 4.0
+            return ActionResult(text="done")
+        if gone_again_at is not None and lab.clock.now() >= gone_again_at:
+            lab.kill(Service.AUTH)
+            gone_again_at = None
+        return world.apply(action)
+
+    row = on_fake(Altered(world, applies=apply), lab).row(CRASHED_AUTH)
+    assert row.problems == ["restart(gateway) helped against crashed:auth, and must not"]
+    assert row.wrong_fixes[0].symptoms == ("auth is down",)
+
+
+def test_a_right_fix_that_does_not_help_makes_the_row_red() -> None:
+    inner = SimulatedWorld()
+
+    def apply(action: Action) -> ActionResult:
+        return inner.apply(Wait()) if action == Restart(Service.AUTH) else inner.apply(action)
+
+    row = simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH)
+    (problem,) = row.problems
+    assert problem.startswith("not restored 8 s after restart(auth): user SLI is ")
+    assert "; auth is down" in problem
+
+
+def test_a_right_fix_that_is_refused_makes_the_row_red() -> None:
+    inner = SimulatedWorld()
+
+    def apply(action: Action) -> ActionResult:
+        return (
+            ActionResult(reason=Reason.NOT_RUNNING, text="no")
+            if action == Restart(Service.AUTH)
+            else inner.apply(action)
+        )
+
+    assert simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH).problems == ["restart(auth) was refused: no"]
+
+
+def test_a_fault_that_nobody_feels_makes_the_row_red() -> None:
+    row = simulated(Altered(SimulatedWorld(), injects=lambda fault: None)).row(CRASHED_AUTH)
+    assert row.problems == ["auth still meets its objectives 6 s after crashed:auth was injected"]
+    assert row.lost_after_s is None
+    assert row.wrong_fixes == []
+
+
+def test_another_release_that_hurts_nobody_is_no_loss(lab: FakeLab, world: World) -> None:
+    def inject(fault: Fault) -> None:
+        lab.services[fault.service].release = "1.5.0"
+
+    row = on_fake(Altered(world, injects=inject), lab).row(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
+    assert row.problems[0] == "auth still meets its objectives 6 s after bad_deploy:auth was injected"
+
+
+def test_what_is_left_behind_is_found_and_named(lab: FakeLab, world: World) -> None:
+    restored = 0
+
+    def resize() -> None:
+        nonlocal restored
+        restored += 1
+        if restored == 2:
+            lab.resize(Service.ORDERS, 20_000)
+
+    row = on_fake(Altered(world, after_restore=resize), lab).row(CRASHED_AUTH)
+    assert row.residue == ["orders: HostConfig.CpuQuota was 15000, is 20000"]
+    assert row.problems == ["left behind: orders: HostConfig.CpuQuota was 15000, is 20000"]
+
+
+def test_a_row_that_fails_half_way_is_put_back_and_looked_at_all_the_same(lab: FakeLab, world: World) -> None:
+    lab.crowd_request_s = 0.0
+    row = on_fake(world, lab).row(CROWDED_AUTH)
+    assert row.void
+    assert row.problems == ["the world failed: the flash crowd does not reach auth; next: mirr status"]
+    assert lab.running_campaigns == {}
+
+
+def test_the_matrix_goes_on_after_a_world_that_failed(lab: FakeLab, world: World) -> None:
+    lab.crowd_request_s = 0.0
+    crowded, crashed = on_fake(world, lab).rows([CROWDED_AUTH, CRASHED_AUTH])
+    assert (crowded.green, crashed.green) == (False, True)
+
+
+def test_a_lab_out_of_steady_state_makes_the_row_red_before_anything_is_broken(lab: FakeLab, world: World) -> None:
+    row = on_fake(Altered(world, after_restore=lambda: lab.kill(Service.ORDERS)), lab).row(CRASHED_AUTH)
+    assert not row.steady
+    assert row.problems[0].startswith("no steady state to begin with: user SLI is ")
+    assert row.lost_after_s is None
+
+
+def test_a_moment_out_of_breath_makes_no_row_red(lab: FakeLab, world: World) -> None:
+    def restart() -> None:
+        lab.restart(Service.ORDERS)  # back within two steps
+
+    row = on_fake(Altered(world, after_restore=restart), lab).row(CRASHED_AUTH)
+    assert row.problems == []
+    assert row.steady
+
+
+def test_a_row_in_json_says_everything_with_numbers() -> None:
+    answer = simulated().row(CRASHED_AUTH).to_json()
+    assert answer.pop("seconds") >= 0.0
+    for fix in answer["wrong_fixes"]:
+        assert fix.pop("symptoms") == ["auth is down"]
+    assert answer == {
+        "mode": "crashed",
+        "service": "auth",
+        "steady": True,
+        "lost_after_s": 2.0,
+        "wrong_fixes": [
+            {"action": "restart(gateway)", "result": "gateway is restarting", "lost": True},
+            {"action": "rollback(auth)", "result": "auth has no earlier release", "lost": True},
+            {"action": "scale_up(auth)", "result": "auth is not running, nothing to scale", "lost": True},
+        ],
+        "restored_after_s": 2.0,
+        "residue": [],
+        "green": True,
+        "reason": "",
+    }
+
+
+def test_a_restart_elsewhere_has_ended_before_it_is_judged() -> None:
+    # Else the culprit would seem lost for the wrong fix's own outage; a boot takes two steps.
+    assert Pace().steps_for_a_wrong_fix >= 3

@@ -1,0 +1,88 @@
+"""The compiled judge, driven by hand: the one place where tests reach into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirr.env.forms import form_number
+from mirr.env.objectives import Objectives
+from mirr.env.reward import Outcome, RewardTable
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.simulator.batch import _game as game
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers
+from mirr.env.simulator.fast.episode import judge_action, judge_window, open_ledger
+from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action, Diagnose, Fault, Journey, Service
+from mirr.env.world import Snapshot
+
+_OUTCOMES = {
+    k.RUNNING: None,
+    k.RESOLVED: Outcome.RESOLVED,
+    k.COLLAPSED: Outcome.COLLAPSED,
+    k.EXHAUSTED: Outcome.EXHAUSTED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What a judge knows of an episode, compiled or not."""
+
+    steps: int
+    outcome: Outcome | None
+    total_reward: float
+    diagnosis: Action | None  # the first commitment
+    diagnosed: bool
+    fixed: bool
+    time_to_diagnose_s: float | None
+    healthy_steps: int
+    failed_requests: int
+    objective_lost_s: float
+    needless_actions: int
+
+
+class CompiledJudge:
+    """The ledger of one compiled episode; `step` does what a step of the batch does after the world has moved on."""
+
+    def __init__(self, fault: Fault, config: EpisodeConfig, objectives: Objectives, rewards: RewardTable) -> None:
+        self._row = numbers([0.0] * k.ROW)
+        self._shown = numbers([0.0] * k.SHOWN_ROW)
+        self._game = numbers(game(config, objectives, rewards, ticks=1))
+        open_ledger(self._row, form_number(fault), list(Service).index(fault.service))
+
+    def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
+        """The reward of a step in which `action` was taken and `snapshot` was measured."""
+        row = self._row
+        self._show(snapshot)
+        reward = float(judge_action(row, self._game, ACTION_INDEX[action], accepted))
+        row[k.STEP] += 1.0
+        reward += float(judge_window(row, self._shown, self._game))
+        row[k.REWARD] += reward
+        return reward
+
+    def _show(self, snapshot: Snapshot) -> None:
+        for cell, value in enumerate(snapshot.features.ravel().tolist()):
+            self._shown[cell] = value
+        for place, journey in enumerate(Journey):
+            self._shown[k.SHOWN_REQUESTS + place] = float(snapshot.journeys[journey].requests)
+            self._shown[k.SHOWN_FAILED + place] = float(snapshot.journeys[journey].failed)
+        for place, service in enumerate(Service):
+            self._shown[k.SHOWN_DEGRADED + place] = float(service in snapshot.degraded)
+
+    def ledger(self) -> Ledger:
+        """What it knows now."""
+        row = self._row
+        diagnosis = ACTIONS[int(row[k.DIAGNOSIS])] if row[k.DIAGNOSIS] >= 0.0 else None
+        assert diagnosis is None or isinstance(diagnosis, Diagnose)
+        return Ledger(
+            steps=int(row[k.STEP]),
+            outcome=_OUTCOMES[float(row[k.OUTCOME])],
+            total_reward=float(row[k.REWARD]),
+            diagnosis=diagnosis,
+            diagnosed=bool(row[k.DIAGNOSED] == 1.0),
+            fixed=bool(row[k.FIXED] == 1.0),
+            time_to_diagnose_s=float(row[k.DIAGNOSED_AT_S]) if row[k.DIAGNOSED_AT_S] >= 0.0 else None,
+            healthy_steps=int(row[k.HEALTHY]),
+            failed_requests=int(row[k.FAILED_REQUESTS]),
+            objective_lost_s=float(row[k.LOST_S]),
+            needless_actions=int(row[k.NEEDLESS]),
+        )
