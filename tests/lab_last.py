@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 GROUP = "lab"
-"""The xdist group of every test that is marked `docker` or `browser`."""
+"""What `tests/conftest.py` writes behind the name of every test that is marked `docker` or `browser`: `@lab`."""
 
 AT_HAND = 2
 """Tests that a worker is given at a time: it starts one only when it knows the next one."""
