@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -23,10 +24,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker, mark the names of tests that need the real lab: names are all that the scheduler sees of a test."""
-    for item in items if hasattr(config, "workerinput") else ():
-        if item.get_closest_marker("docker") or item.get_closest_marker("browser"):
-            item._nodeid = f"{item.nodeid}@lab"
+    """In a worker of xdist, write down which tests need the real lab: the scheduler sees only the names of tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    from tests.lab_last import list_of_lab_tests
+
+    marked = [item for item in items if item.get_closest_marker("docker") or item.get_closest_marker("browser")]
+    list_of_lab_tests(config.workerinput).write_text(json.dumps([item.nodeid for item in marked]))
 
 
 @pytest.hookimpl(optionalhook=True)
