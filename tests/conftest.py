@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
-    from xdist.scheduler import Scheduling  # type: ignore[import-untyped]
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 

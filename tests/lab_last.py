@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
-from xdist.scheduler import LoadScheduling  # type: ignore[import-untyped]
-from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
+from xdist.remote import Producer
+from xdist.scheduler import LoadScheduling
+from xdist.workermanage import WorkerController
 
 AT_HAND = 2
 """Tests that a worker is given at a time: it starts one only when it knows the next one."""
@@ -26,7 +26,7 @@ def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
     return Path(tempfile.gettempdir()) / f"mirr-tests-{workerinput['testrunuid']}-{workerinput['workerid']}.json"
 
 
-class LabLast(LoadScheduling):  # type: ignore[misc]  # its base has no types
+class LabLast(LoadScheduling):
     """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
 
     collection: list[str] | None  # the names of all tests, once every worker has found the same ones

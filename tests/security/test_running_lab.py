@@ -14,9 +14,9 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from mirr.env.vocabulary import Service
-from mirr.lab.audit import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.containers import LabContainers
 from mirr.lab.doctor import Check, Verdict, examine
+from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
 from mirr.lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
 
 pytestmark = pytest.mark.docker
