@@ -74,7 +74,7 @@ bench: $(READY_DEV) ## measure speed and memory
 .PHONY: test
 test: $(READY_DEV) ## run all tests, on the real lab too, and print the branch coverage
 	@$(BIN)/python -m tests.compile_simulator
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(COVERAGE) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS) $(COVERAGE)
 
 .PHONY: check
 check: $(READY_DEV) ## check format, lint, types, and Prometheus' rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -21,12 +22,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the group behind the test's name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put every test that needs the real lab into one group, for `make test` to run apart."""
-    for item in items:
-        if item.get_closest_marker("docker") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker of xdist, write down which tests need the real lab: the scheduler sees only the names of tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    from tests.lab_last import list_of_lab_tests
+
+    marked = [item for item in items if item.get_closest_marker("docker") or item.get_closest_marker("browser")]
+    list_of_lab_tests(config.workerinput).write_text(json.dumps([item.nodeid for item in marked]))
 
 
 @pytest.hookimpl(optionalhook=True)

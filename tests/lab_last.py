@@ -5,20 +5,25 @@ The lab is sized for a machine that does little else. So no other test runs whil
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScheduling
 from xdist.workermanage import WorkerController
 
-GROUP = "lab"
-"""The xdist group of every test that is marked `docker` or `browser`."""
-
 AT_HAND = 2
 """Tests that a worker is given at a time: it starts one only when it knows the next one."""
+
+
+def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
+    """The file in which a worker lists its tests that are marked `docker` or `browser`."""
+    return Path(tempfile.gettempdir()) / f"mirr-tests-{workerinput['testrunuid']}-{workerinput['workerid']}.json"
 
 
 class LabLast(LoadScheduling):
@@ -30,6 +35,7 @@ class LabLast(LoadScheduling):
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
         self._runs: dict[WorkerController, deque[int]] = {}  # of each worker: unmarked tests that it has not been given
+        self._lab_names: frozenset[str] = frozenset()
         self._lab: list[int] = []  # tests of the real lab that nobody has been given
 
     @property
@@ -47,6 +53,7 @@ class LabLast(LoadScheduling):
         """Share the tests out, once every worker has found the same ones."""
         if self.collection is None and self._check_nodes_have_same_collection():
             self.collection = next(iter(self.node2collection.values()))
+            self._lab_names = frozenset(_read_and_remove([worker.workerinput for worker in self.node2collection]))
             everything = range(len(self.collection))
             self._lab = [index for index in everything if self._is_of_the_lab(index)]
             unmarked = [index for index in everything if not self._is_of_the_lab(index)]
@@ -81,7 +88,7 @@ class LabLast(LoadScheduling):
 
     def _is_of_the_lab(self, index: int) -> bool:
         assert self.collection is not None
-        return self.collection[index].endswith(f"@{GROUP}")
+        return self.collection[index] in self._lab_names
 
     def _dealt_to(self, node: WorkerController) -> Iterator[int]:
         """The worker's own run, then half of the longest one that is left, and so on."""
@@ -108,3 +115,12 @@ class LabLast(LoadScheduling):
         if indices:
             self.node2pending[node].extend(indices)
             node.send_runtest_some(indices)
+
+
+def _read_and_remove(workerinputs: Sequence[Mapping[str, str]]) -> list[str]:
+    names: list[str] = []
+    for workerinput in workerinputs:
+        path = list_of_lab_tests(workerinput)
+        names += json.loads(path.read_text())
+        path.unlink()
+    return names
