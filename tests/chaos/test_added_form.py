@@ -27,7 +27,7 @@ from tests.chaos.made_of import made_of
 from tests.fakes import FakeLab, fake_docker_world
 
 ON_A_CONTAINER = '''
-"""`crashed/stopped`: the process is told to end, and stays down."""
+"""`crashed/stopped`: SIGTERM ends the process, and it stays down."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from mirr.env.vocabulary import FaultMode, Service
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Tell the process to end."""
+    """Ask the process to end, in one stage."""
     tools.fleet.kill(service, "SIGTERM")
     return iter(())
 
