@@ -90,6 +90,13 @@ hooks: $(READY_DEV) ## run `make check` before each commit
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pre-commit>=4.3'
 	@$(BIN)/pre-commit install
 
+.PHONY: package
+package: $(READY_DEV) ## build the source distribution and the wheel into dist/, the former unpacked in dist/source
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+	@mkdir dist/source
+	@tar -xzf dist/mirr_lab-*.tar.gz -C dist/source --strip-components 1
+
 .PHONY: audit
 audit: $(READY_DEV) ## look up known vulnerabilities in the packages of the images
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r services/requirements.txt

@@ -1,7 +1,7 @@
-"""Policies that try to earn without finding out what is broken; an honest one must stay above every one of them.
+"""Policies that try to earn without finding out what is broken. An honest policy must earn more than each of them.
 
-Each plays its trick as well as it can: it commits to a lucky guess first, since a right one pays far more than a wrong
-one costs, and begins where the guess points.
+Each plays its trick as well as it can. It commits to a guess first, because a correct guess pays much more than a wrong
+one costs. Then it begins with the guessed service.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ SIGNALS: tuple[tuple[Feature, float, FaultMode], ...] = (
     (Feature.LATENCY_P95_S, OBJECTIVES.latency_p95_s, FaultMode.OVERLOADED),
     (Feature.ERROR_RATIO, OBJECTIVES.error_ratio, FaultMode.BAD_DEPLOY),
 )
-"""What each alert suggests at first sight, the rarest alert first; a service that is down comes before all of them."""
+"""What each alert suggests at first sight, the rarest alert first. A service that is down comes before all of them."""
 
 
 class SameFixPolicy:
-    """Guesses a fault that its one kind of fix would mend, then applies it to every service in turn, for ever."""
+    """Guesses a fault that its one kind of fix would fix. Then applies that fix to every service in turn, for ever."""
 
     def __init__(self, kind: type[Restart] | type[Rollback] | type[ScaleUp]) -> None:
         self._kind = kind
         self._guess = Fault(FaultMode.CRASHED, Service.GATEWAY)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Another guess."""
-        mended = [fault for fault in ALL_FAULTS if REMEDY[fault.mode] is self._kind]
-        self._guess = mended[int(rng.integers(len(mended)))]
+        """Draw another guess."""
+        fixable = [fault for fault in ALL_FAULTS if REMEDY[fault.mode] is self._kind]
+        self._guess = fixable[int(rng.integers(len(fixable)))]
 
     def act(self, observation: Observation) -> Action:
         """The guess, then the guessed service, then the next one."""
@@ -56,10 +56,10 @@ class SameFixPolicy:
 
 
 class FarmPolicy:
-    """Commits to one diagnosis after the other, and applies the remedy of each several times over. Where that made
-    things look well it has been paid, as far as it can tell: it commits and fixes the same again, for ever."""
+    """Commits to one diagnosis after the other and applies the remedy of each several times. If things then look well,
+    it assumes that it was paid, and repeats the same diagnosis and fix for ever."""
 
-    TIMES = 2  # a diagnosis and its remedy, before the next guess
+    TIMES = 2  # how often it plays a diagnosis and its remedy before the next guess
 
     def __init__(self) -> None:
         self._guesses: list[Fault] = []
@@ -68,13 +68,13 @@ class FarmPolicy:
         self._tried: Fault | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
-        """All guesses are open again, in another order."""
+        """Shuffle the guesses."""
         self._guesses = [ALL_FAULTS[int(place)] for place in rng.permutation(len(ALL_FAULTS))]
         self._plan = []
         self._paid = self._tried = None
 
     def act(self, observation: Observation) -> Action:
-        """The next part of the plan; a new plan where it is played out."""
+        """The next action of the plan; a new plan when the plan is empty."""
         if self._tried is not None and Reading(observation.features).looks_well():
             self._paid = self._tried
         if not self._plan:
@@ -85,19 +85,19 @@ class FarmPolicy:
 
 
 class FirstAlertPolicy:
-    """Believes the first alert: names what it suggests, applies the remedy, never looks again."""
+    """Believes the first alert: commits to what it suggests, applies the remedy, and never looks again."""
 
     def __init__(self) -> None:
         self._believed: Fault | None = None
         self._fixed = False
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Has heard no alert yet."""
+        """Forget the last alert."""
         self._believed = None
         self._fixed = False
 
     def act(self, observation: Observation) -> Action:
-        """Wait for an alert, name it, fix it, wait."""
+        """Wait for an alert, commit to it, fix it, wait."""
         if self._believed is None:
             self._believed = first_alert(observation)
             if self._believed is None:
@@ -110,7 +110,7 @@ class FirstAlertPolicy:
 
 
 def first_alert(observation: Observation) -> Fault | None:
-    """The fault that the first missed objective suggests, users' side first; None where all are met."""
+    """The fault that the first missed objective suggests, in the order of `SIGNALS`; None if all are met."""
     for service in Service:
         if observation.value(service, Feature.UP) < 1.0:
             return Fault(FaultMode.CRASHED, service)

@@ -1,4 +1,4 @@
-"""The policies that others are measured against: the floor, brute force, and the ceiling."""
+"""The policies that others are compared with: the floor, brute force, and the ceiling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mirr.env.vocabulary import (
     Wait,
 )
 
-LEAK_IS_BACK_SHARE = 0.55  # of the memory limit, just inside the objective
+LEAK_IS_BACK_SHARE = 0.55  # of the memory limit; just inside the objective
 
 
 class WaitPolicy:
@@ -39,13 +39,13 @@ class WaitPolicy:
 
 
 class RandomPolicy:
-    """Any action, all alike."""
+    """Takes any action, each with the same probability."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Take this episode's dice."""
+        """Keep this episode's generator."""
         self._rng = rng
 
     def act(self, observation: Observation) -> Action:
@@ -54,19 +54,19 @@ class RandomPolicy:
 
 
 class BruteForcePolicy:
-    """Tries every fix on every service in turn, never says what is broken, and stops when all looks well."""
+    """Tries every fix on every service in turn. It never diagnoses, and stops when all looks well."""
 
     def __init__(self) -> None:
         self._untried: list[Fix] = []
         self._watching = False
 
     def reset(self, rng: np.random.Generator) -> None:
-        """All fixes are untried again."""
+        """Begin again with all fixes."""
         self._untried = [kind(service) for service in Service for kind in (Restart, Rollback, ScaleUp)]
         self._watching = False
 
     def act(self, observation: Observation) -> Action:
-        """A fix, a step to see what it did, the next one."""
+        """Alternate between a fix and one step of waiting for its effect."""
         self._watching = not self._watching
         if not self._watching or not self._untried or Reading(observation.features).looks_well():
             return Wait()
@@ -74,17 +74,17 @@ class BruteForcePolicy:
 
 
 class OraclePolicy:
-    """Is told the scenario: diagnoses each fault as it begins, fixes it, waits. The ceiling."""
+    """Knows the scenario: it diagnoses each fault when it begins, fixes it, and waits. The ceiling."""
 
     def __init__(self, scenario: Scenario) -> None:
         begun = [(entry.step, entry.event.fault) for entry in scenario.timeline if isinstance(entry.event, Breaks)]
         self._false_alarm = not begun
-        # A leak is back soon after its fix, so of those that begin together it comes last.
+        # A leak comes back soon after its fix. So it is fixed last among faults that begin together.
         self._faults = sorted(begun, key=lambda entry: (entry[0], entry[1].mode is FaultMode.MEMORY_LEAK))
         self._todo: list[tuple[int, Action]] = []
 
     def reset(self, rng: np.random.Generator) -> None:
-        """The plan, from its beginning."""
+        """Make the plan."""
         self._todo = [(0, DiagnoseNone())] if self._false_alarm else []
         for step in sorted({step for step, _ in self._faults}):
             together = [fault for each, fault in self._faults if each == step]
@@ -92,7 +92,7 @@ class OraclePolicy:
             self._todo += [(step, REMEDY[fault.mode](fault.service)) for fault in together]
 
     def act(self, observation: Observation) -> Action:
-        """The next part of the plan that is due; a leak that is back is fixed again."""
+        """The next action of the plan that is due. A leak that has come back is fixed again."""
         if self._todo:
             return self._todo.pop(0)[1] if self._todo[0][0] <= observation.step else Wait()
         for _, fault in self._faults:

@@ -1,4 +1,4 @@
-"""What an experienced engineer does: look, read a log where in doubt, say what is broken, fix it, see if it helped."""
+"""What an experienced engineer does: look, read a log if in doubt, diagnose, fix, and check whether it helped."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import Level, LogLine
 
-PATIENCE_STEPS = 6  # a fix that has not helped by then was not it
-CALM_STEPS = 2  # without anything that stands out, before an alarm is called false
+PATIENCE_STEPS = 6  # after this many steps without effect, a fix counts as wrong
+CALM_STEPS = 2  # steps in which nothing stands out, before an alarm is called false
 
 _RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass
 class Evidence:
-    """What has been seen in this episode, beyond the last observation."""
+    """What was seen earlier in this episode."""
 
-    swollen: set[Service] = field(default_factory=set)  # at any time while it ran
-    redeployed: set[Service] = field(default_factory=set)  # its log names another release
-    raising: set[Service] = field(default_factory=set)  # its log holds exceptions of its own
+    swollen: set[Service] = field(default_factory=set)  # at any time in this episode
+    redeployed: set[Service] = field(default_factory=set)  # its log names another release than steady state's
+    raising: set[Service] = field(default_factory=set)  # its log has exceptions
     read: set[Service] = field(default_factory=set)
     last_down_step: dict[Service, int] = field(default_factory=dict)
-    down_steps: dict[Service, int] = field(default_factory=dict)  # running, up to now
-    alarmed: bool = False  # whether anything stood out, at any time
-    excluded: set[Fault] = field(default_factory=set)  # was fixed, did not help
-    mended: set[Fault] = field(default_factory=set)  # was fixed, and its service did well afterwards
+    down_steps: dict[Service, int] = field(default_factory=dict)  # in a row, until now
+    alarmed: bool = False  # whether anything has stood out so far
+    excluded: set[Fault] = field(default_factory=set)  # its fix did not help
+    recovered: set[Fault] = field(default_factory=set)  # it was fixed, and its service did well afterwards
 
     def note(self, observation: Observation, reading: Reading) -> None:
         """Take in one observation."""
@@ -59,9 +59,9 @@ class Evidence:
             self._note_logs(observation.logs_of, observation.logs)
 
     def forget(self, service: Service) -> None:
-        """What its log has told is over."""
-        for told in (self.redeployed, self.raising, self.read, self.swollen):
-            told.discard(service)
+        """Drop what was known of a service; a fix has changed it."""
+        for services in (self.redeployed, self.raising, self.read, self.swollen):
+            services.discard(service)
 
     def _note_logs(self, service: Service, logs: tuple[LogLine, ...]) -> None:
         started = [line for line in logs if line.event == "started"]
@@ -74,8 +74,8 @@ class Evidence:
 
 
 class HeuristicPolicy:
-    """Looks at rules of thumb in the order in which they are certain. With `alarms_may_be_false` it may also say that
-    nothing is broken, and does not take a service that is just being deployed for one that crashed."""
+    """Applies rules of thumb, the most certain rule first. With `alarms_may_be_false` it may also diagnose that nothing
+    is broken, and it does not mistake a service that is being deployed for one that crashed."""
 
     def __init__(self, *, alarms_may_be_false: bool = False) -> None:
         self._alarms_may_be_false = alarms_may_be_false
@@ -87,7 +87,7 @@ class HeuristicPolicy:
         self._stood_down = False
         self._committed: Fault | None = None  # being fixed, or about to be
         self._fixed_step: int | None = None
-        self._next: Fault | None = None  # what the last observation pointed to, once something had been mended
+        self._next: Fault | None = None  # what the last observation pointed to, after a first recovery
         self._idle_steps = 0
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -95,7 +95,7 @@ class HeuristicPolicy:
         self._begin()
 
     def act(self, observation: Observation) -> Action:
-        """The next action; one look at the observation, one at what was seen before."""
+        """The next action, from this observation and what was seen before."""
         reading = Reading(observation.features)
         self._evidence.note(observation, reading)
         if self._fixed_step is not None and not self._fix_is_judged(observation, reading):
@@ -107,21 +107,21 @@ class HeuristicPolicy:
             if not self._is_sure(suspicion):
                 return Wait()
             self._committed = suspicion
-            if suspicion not in self._said and (not self._said or self._evidence.mended):
+            if suspicion not in self._said and (not self._said or self._evidence.recovered):
                 self._said.add(suspicion)
                 return Diagnose(suspicion.service, suspicion.mode)
         self._fixed_step = observation.step
         return REMEDY[self._committed.mode](self._committed.service)
 
     def _fix_is_judged(self, observation: Observation, reading: Reading) -> bool:
-        """Whether the last fix has worked, or was refused or has not helped; then that fault is out of the question."""
+        """Whether it is clear what the last fix did. If it was refused or did not help, its fault is excluded."""
         assert self._fixed_step is not None
         assert self._committed is not None
         waited = observation.step - self._fixed_step
         refused = waited == 1 and not observation.last_accepted
         if waited >= 2 and not refused and reading.is_well(self._committed.service):
             self._evidence.forget(self._committed.service)
-            self._evidence.mended.add(self._committed)
+            self._evidence.recovered.add(self._committed)
         elif refused or waited >= PATIENCE_STEPS:
             self._evidence.excluded.add(self._committed)
         else:
@@ -131,13 +131,13 @@ class HeuristicPolicy:
         return True
 
     def _is_sure(self, suspicion: Fault) -> bool:
-        """After a fix that worked, what its outage left behind still settles: there it takes two looks."""
+        """Whether to act on a suspicion now. After a first recovery, services still settle: it looks twice."""
         seen_before, self._next = self._next == suspicion, suspicion
-        return seen_before or not self._evidence.mended
+        return seen_before or not self._evidence.recovered
 
     def _suspect(self, observation: Observation, reading: Reading) -> Fault | Action:
         """What is most likely broken, or what to do to find out."""
-        for fault in (*self._clear_cases(observation, reading), *self._told_by_logs(reading)):
+        for fault in (*self._clear_cases(observation, reading), *self._named_by_logs(reading)):
             if fault not in self._evidence.excluded:
                 return fault
         failing = reading.failing()
@@ -145,17 +145,17 @@ class HeuristicPolicy:
         if unread:
             return CheckLogs(unread[0])
         for service in failing:
-            # Errors of its own, CPU to spare, and it runs: the code is what is left.
+            # It runs, has spare CPU, and raises errors of its own. So its code must be wrong.
             fault = Fault(FaultMode.BAD_DEPLOY, service)
             if fault not in self._evidence.excluded:
                 return fault
         self._next = None
         if self._alarms_may_be_false and not self._evidence.alarmed:
             return self._stand_down(observation)
-        return Wait() if self._evidence.mended else self._search(reading)
+        return Wait() if self._evidence.recovered else self._search(reading)
 
     def _stand_down(self, observation: Observation) -> Action:
-        """Nothing stood out so far: watch for a while, then say so, once."""
+        """Nothing has stood out so far: watch for a while, then diagnose that once."""
         if self._stood_down or observation.step < CALM_STEPS:
             return Wait()
         self._stood_down = True
@@ -171,7 +171,7 @@ class HeuristicPolicy:
             found.append(Fault(FaultMode.MEMORY_LEAK if leaked else FaultMode.CRASHED, service))
         found += [Fault(FaultMode.MEMORY_LEAK, service) for service in reading.swollen()]
         for service in reading.swamped():
-            # A cold start uses all its CPU too; and a leak may look like a crowd until its memory shows.
+            # A cold start also uses all its CPU. A leak may look like a crowd until its memory shows.
             booted = observation.step - evidence.last_down_step.get(service, -9) <= 2
             if not booted and reading.memory_rise(service) < 1.3 and not self._explained(service, reading):
                 found.append(Fault(FaultMode.OVERLOADED, service))
@@ -182,19 +182,21 @@ class HeuristicPolicy:
         return any(upstream in reading.swamped() for upstream in CALLS[service])
 
     def _may_be_booting(self, service: Service, observation: Observation) -> bool:
-        """Whether it may have gone down for a deploy; for the gateway, nobody has the time to wait and see."""
+        """Whether it may be down because of a deploy. For the gateway, waiting to find out would cost too much."""
         if not self._alarms_may_be_false or service is Service.GATEWAY:
             return False
         return observation.step > 0 and self._evidence.down_steps[service] < 2
 
-    def _told_by_logs(self, reading: Reading) -> list[Fault]:
-        told = self._evidence.redeployed
+    def _named_by_logs(self, reading: Reading) -> list[Fault]:
+        redeployed = self._evidence.redeployed
         # A new release is guilty only where the service does something wrong.
-        guilty = {service for service in told if service in self._evidence.raising or not reading.is_well(service)}
+        guilty = {
+            service for service in redeployed if service in self._evidence.raising or not reading.is_well(service)
+        }
         return [Fault(FaultMode.BAD_DEPLOY, service) for service in DEEPEST_FIRST if service in guilty]
 
     def _search(self, reading: Reading) -> Action:
-        """Nothing stands out: give it two steps, then read one log after the other, the loudest first."""
+        """Nothing stands out: wait two steps, then read one log after the other, the service with most errors first."""
         self._idle_steps += 1
         unread = [service for service in Service if service not in self._evidence.read]
         if self._idle_steps <= 2 or not unread:

@@ -21,10 +21,10 @@ DEEPEST_FIRST = tuple(sorted(Service, key=lambda service: (_height(service), -SE
 
 @dataclass(frozen=True, kw_only=True)
 class Margins:
-    """Where suspicion begins. Far from what steady state shows and from what faults show, so that neither the
-    noise nor the difference between two worlds decides."""
+    """The values at which suspicion begins. They are far from steady state and far from what faults show, so neither
+    noise nor a difference between the worlds matters."""
 
-    memory_share: float = 0.45  # steady 0.2 to 0.4; a leak is beyond this soon after it begins
+    memory_share: float = 0.45  # steady 0.2 to 0.4; a leak is above this soon after it begins
     memory_rise: float = 1.3  # against the median of the services
     cpu_share: float = 0.8  # steady a third; a swamped service uses all of it
     queueing: float = 8.0  # requests in flight; steady about one
@@ -37,14 +37,14 @@ MARGINS = Margins()
 
 
 class Reading:
-    """One observation's features, asked by name."""
+    """One observation's features, by name."""
 
     def __init__(self, features: NDArray[np.float32], margins: Margins = MARGINS) -> None:
         self._rows = features.tolist()
         self._margins = margins
 
     def value(self, service: Service, feature: Feature) -> float:
-        """One cell; NaN where it could not be measured."""
+        """One cell; NaN if it could not be measured."""
         return float(self._rows[SERVICE_ROW[service]][FEATURE_COLUMN[feature]])
 
     def up(self, service: Service) -> bool:
@@ -56,7 +56,7 @@ class Reading:
         return [service for service in DEEPEST_FIRST if not self.up(service)]
 
     def memory_rise(self, service: Service) -> float:
-        """Its memory share against the median of those that can be seen."""
+        """Its memory share divided by the median of all visible services."""
         seen = [value for each in Service if (value := self.value(each, Feature.MEMORY_SHARE)) > 0]
         return self.value(service, Feature.MEMORY_SHARE) / float(np.median(seen)) if seen else 1.0
 
@@ -81,7 +81,7 @@ class Reading:
         return sorted(found, key=lambda s: -self.value(s, Feature.IN_FLIGHT))
 
     def failing(self) -> list[Service]:
-        """Services with errors that no upstream of theirs explains, the deepest first."""
+        """Services with errors that none of their upstreams explains, the deepest first."""
         margins = self._margins
         return [
             s
@@ -96,7 +96,7 @@ class Reading:
         ]
 
     def is_well(self, service: Service) -> bool:
-        """Whether nothing stands out about it."""
+        """Whether nothing about this service stands out."""
         return service not in {*self.down(), *self.swollen(), *self.swamped(), *self.failing()}
 
     def looks_well(self) -> bool:

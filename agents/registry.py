@@ -15,7 +15,7 @@ from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
 
 
 class PolicyName(StrEnum):
-    """Who can be asked to play."""
+    """The names of the policies."""
 
     WAIT = "wait"
     RANDOM = "random"
@@ -64,6 +64,6 @@ def parse_policy(name: str) -> PolicyName:
 
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
-    """A new policy of that name. What the scenario holds is for the oracle's ears alone; whether it comes from a pack,
-    where alarms may be false, is no secret."""
+    """A new policy of that name. Only the oracle reads the scenario. The heuristic only learns whether it comes from
+    a pack, where alarms may be false; that is no secret."""
     return POLICIES[name](scenario)

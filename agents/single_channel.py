@@ -1,7 +1,7 @@
-"""Policies that read one channel alone, to show that no single one gives the fault away.
+"""Policies that read only one channel, to show that no single channel reveals the fault.
 
-Each makes the best of its channel: a service that is missing from it is down, and the mode that the channel shows
-best is named for whichever service stands out. What it cannot see, it guesses.
+Each makes the best of its channel. A service without a value is down. For a service that stands out, it diagnoses the
+mode that the channel shows best. It guesses what it cannot see.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from mirr.env.vocabulary import REMEDY, Action, CheckLogs, Diagnose, Fault, Faul
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """One feature, and what it is taken to say."""
+    """One feature, and how it is interpreted."""
 
     feature: Feature
-    outlier: float  # from here on a service stands out
-    suggests: FaultMode  # of a service that stands out
-    patience_steps: int = 6  # so long it looks for one before it guesses
+    outlier: float  # from this value up, a service stands out
+    suggests: FaultMode  # the mode of a service that stands out
+    patience_steps: int = 6  # how long it looks before it guesses
 
 
 LATENCY = Channel(feature=Feature.LATENCY_P95_S, outlier=0.3, suggests=FaultMode.OVERLOADED)
 CPU = Channel(feature=Feature.CPU_SHARE, outlier=0.8, suggests=FaultMode.OVERLOADED)
 MEMORY = Channel(feature=Feature.MEMORY_SHARE, outlier=0.45, suggests=FaultMode.MEMORY_LEAK)
 ERRORS = Channel(feature=Feature.ERROR_RATIO, outlier=0.08, suggests=FaultMode.BAD_DEPLOY)
-# Nothing that is up stands out among those that are up.
+# Services that are up all look the same here.
 UP = Channel(feature=Feature.UP, outlier=math.inf, suggests=FaultMode.OVERLOADED, patience_steps=12)
 
 
 class SingleChannelPolicy:
-    """Names whatever stands out in one feature, fixes it, and waits."""
+    """Diagnoses what stands out in one feature, fixes it, and waits."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._plan: list[Action] | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Nothing has been named."""
+        """Forget the plan."""
         self._plan = None
 
     def act(self, observation: Observation) -> Action:
-        """Look until something stands out, then play it out."""
+        """Look until something stands out, then carry out the plan."""
         if self._plan is None:
             fault = self._suspect(observation)
             if fault is None:
@@ -59,7 +59,7 @@ class SingleChannelPolicy:
         values = {service: observation.value(service, channel.feature) for service in DEEPEST_FIRST}
         for service, value in values.items():
             if math.isnan(value) or (channel.feature is Feature.UP and value < 1.0):
-                # Down from the beginning was killed; one that goes down later may have run full.
+                # A service that is down at the start was killed. One that goes down later may have run out of memory.
                 return Fault(FaultMode.CRASHED if observation.step == 0 else FaultMode.MEMORY_LEAK, service)
         outliers = [service for service, value in values.items() if value >= channel.outlier]
         if outliers:
@@ -70,7 +70,7 @@ class SingleChannelPolicy:
 
 
 class LogVolumePolicy:
-    """Counts the lines of every service's log and reads none of them."""
+    """Counts the log lines of every service, without reading them."""
 
     def __init__(self) -> None:
         self._begin()
@@ -80,11 +80,11 @@ class LogVolumePolicy:
         self._plan: list[Action] | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Nothing has been counted."""
+        """Forget the counts."""
         self._begin()
 
     def act(self, observation: Observation) -> Action:
-        """Count, service by service, then play out what the counts suggest."""
+        """Count service by service, then carry out what the counts suggest."""
         if observation.logs_of is not None:
             self._counts[observation.logs_of] = len(observation.logs)
         for service in Service:

@@ -61,7 +61,7 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     Every round measures everything once, so other work on the machine slows all figures down alike.
     """
     from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
-    from mirr.env.simulator.compiled import COMPILED, to_be_compiled
+    from mirr.env.simulator.fast.compiled import COMPILED, to_be_compiled
 
     if to_be_compiled():
         typer.echo(COMPILING, err=True)

@@ -137,7 +137,7 @@ def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json
     """Serve until the client leaves or a signal comes. Then revert what is broken."""
     from mirr.interfaces.mcp_server.desk import Desk
     from mirr.interfaces.mcp_server.server import build_server
-    from mirr.interfaces.mcp_server.transports import PortTaken, listen, run_http, run_stdio, url
+    from mirr.interfaces.mcp_server.transports import AddressTaken, listen, run_http, run_stdio, url
 
     desk = Desk()
     server = build_server(exam, desk, lists_episodes=listed)
@@ -152,7 +152,7 @@ def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json
                 run_http(server, listening, lambda: _announce(exam, url(listening), as_json, _print))
             case _:
                 assert_never(transport)
-    except PortTaken as error:
+    except AddressTaken as error:
         _say(str(error))
         raise typer.Exit(WRONG_USAGE) from error
     finally:

@@ -42,7 +42,7 @@ def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iter
 def _opened(name: WorldName, lab: str, what: str) -> World:
     match name:
         case WorldName.SIM:
-            from mirr.env.simulator.compiled import to_be_compiled
+            from mirr.env.simulator.fast.compiled import to_be_compiled
             from mirr.env.simulator.world import SimulatedWorld
 
             if to_be_compiled():

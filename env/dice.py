@@ -1,7 +1,7 @@
 """Random numbers by counting: draw n of a stream is a function of the stream's key and n, and of nothing else.
 
 A draw is therefore the same alone and in a batch of thousands, whatever was drawn before it. A seed has one key
-for each stream (`Stream`). Draws are SplitMix64's. `mirr.env.simulator.dice` has the same functions, compiled.
+for each stream (`Stream`). Draws are SplitMix64's. `mirr.env.simulator.fast.dice` has the same, compiled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The episode: one incident in some world, played step by step. It never asks which world."""
+"""The episode: one incident, played step by step. It is the same code for every world."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.dice import noise_factors
+from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
@@ -24,7 +25,6 @@ from mirr.env.vocabulary import (
     Ends,
     Event,
     Fault,
-    FaultMode,
     Feature,
     Reason,
     Service,
@@ -37,15 +37,12 @@ Info = dict[str, object]
 _BASE_TYPES = tuple({type(action) for action in ACTIONS})
 _PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
 
-_INJECTION_ORDER = (FaultMode.OVERLOADED, FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY, FaultMode.CRASHED)
-"""Where several begin together: a crowd is sized by what services do in steady state, and a crash spoils that."""
-
 _DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
-_REASONS_TOLD = 3
+_REASONS_SHOWN = 3
 
 
 class EpisodeError(RuntimeError):
-    """A step where there is no episode to step in, or an action that is none; the message says what to call."""
+    """No episode is running, or the action is invalid. The message says what to call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +87,7 @@ class Harm:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeReport:
-    """The truth about an episode, told when it is over."""
+    """The truth about an episode. It exists once the episode is over."""
 
     scenario: Scenario
     outcome: Outcome
@@ -98,9 +95,9 @@ class EpisodeReport:
     steps: int
     total_reward: float
     diagnosis: Diagnosis | None  # the first commitment
-    diagnosis_correct: bool  # and made before the right fix; of several faults, each
-    time_to_diagnose_s: float | None  # from step 0 to the commitment with which all was diagnosed correctly
-    time_to_mitigate_s: float | None  # from step 0 to the start of the window of recovery
+    diagnosis_correct: bool  # every fault was diagnosed correctly before its fix
+    time_to_diagnose_s: float | None  # from step 0 to the last correct commitment
+    time_to_mitigate_s: float | None  # from step 0 to the start of the recovery window
     harm: Harm
 
 
@@ -119,9 +116,9 @@ class Environment:
         self.objectives = objectives
         self.rewards = rewards
         self.report: EpisodeReport | None = None
-        """Of the last episode, once it is over; also where the world failed."""
+        """The report of the last episode once it is over, also after a failure of the world."""
         self.last_snapshot: Snapshot | None = None
-        """What the world measured last, for recordings; an agent is given observations alone."""
+        """What the world measured last. For recordings; an agent only gets observations."""
         self.last_reason: Reason | None = None
         """The world's reason for its answer to the last action, for recordings; None before the first action."""
         self._judge: Judge | None = None
@@ -130,8 +127,8 @@ class Environment:
     def reset(
         self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
     ) -> tuple[Observation, Info]:
-        """Steady state, then the incident of `seed` (or `fault` in its place, or a whole `scenario`, which has a seed
-        of its own), then one window to see it in."""
+        """Restore steady state, begin the incident and measure one window. The incident is that of `seed`, or `fault`
+        with the seed's noise, or a whole `scenario`, which has its own seed. Raises WorldError and EpisodeError."""
         if scenario is None:
             scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with a message
         elif seed is not None or fault is not None:
@@ -155,10 +152,10 @@ class Environment:
             step=0,
             steps_left=self.config.max_steps,
         )
-        return observation, {"step": 0, "overrun_s": _told_overrun_s(snapshot)}
+        return observation, {"step": 0, "overrun_s": _shown_overrun_s(snapshot)}
 
     def _open(self, scenario: Scenario, judge: Judge) -> None:
-        """What happens before the first observation; a fault is waited for until it shows."""
+        """What happens before the first observation. Each fault has to land before this returns."""
         deploys: list[Event] = []
         faults: list[Fault] = []
         for event in scenario.at(0):
@@ -170,13 +167,13 @@ class Environment:
             self.world.happen(deploy)
         if deploys:
             self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
-            self.world.observe()  # so that the first window begins after it
-        for fault in sorted(faults, key=lambda each: _INJECTION_ORDER.index(each.mode)):
+            self.world.observe()  # the first window begins after this
+        for fault in sorted(faults, key=injection_order) if len(faults) > 1 else faults:
             self.world.inject(fault)
             judge.begin(fault)
 
     def _begin(self, noise_key: int) -> None:
-        # For the whole episode at once: one call, and every step's noise is fixed whatever is played.
+        # The noise of all steps is drawn here, in one call. So it does not depend on the actions.
         self._noise = noise_factors(noise_key, self.config.max_steps + 1, self.config.noise)
         self.report = None
         self.last_snapshot = None
@@ -190,7 +187,8 @@ class Environment:
         self._diagnosed_at_s: float | None = None
 
     def step(self, action: Action | int) -> tuple[Observation, float, bool, bool, Info]:
-        """Take an action and let a step's time pass: observation, reward, terminated, truncated, info."""
+        """Take an action and let one step pass. Returns observation, reward, terminated, truncated, info. Raises
+        EpisodeError and WorldError."""
         judge = self._judge
         if judge is None:
             raise EpisodeError("no episode is running; call reset(seed=...) first")
@@ -209,7 +207,7 @@ class Environment:
         reward, merit = judge.judge_action(taken, result.accepted)
         self._account(merit, judge)
         for event in events:
-            _tell(judge, event)
+            _pass_on(judge, event)
         self._step = step = self._step + 1
         steps_left = self.config.max_steps - step
         reward += self._judge_window(judge, snapshot, steps_left)
@@ -224,7 +222,7 @@ class Environment:
             logs=result.logs,
             logs_of=taken.service if isinstance(taken, CheckLogs) else None,
         )
-        info: Info = {"step": step, "overrun_s": _told_overrun_s(snapshot)}
+        info: Info = {"step": step, "overrun_s": _shown_overrun_s(snapshot)}
         if judge.outcome is None:
             return observation, reward, False, False, info
         missing = breaches_left(snapshot, self.config, self.objectives) if judge.outcome is Outcome.EXHAUSTED else []
@@ -253,7 +251,7 @@ class Environment:
         return actions[number]
 
     def _account(self, merit: Merit, judge: Judge) -> None:
-        """Enter an action into the ledger; it was taken at the start of the step about to be counted."""
+        """Enter an action into the ledger. It was taken at the start of the step, so the step is not counted yet."""
         if merit is Merit.CORRECT_DIAGNOSIS and judge.diagnosed:
             self._diagnosed_at_s = self._step * self.config.step_s
         elif merit in NEEDLESS:
@@ -265,7 +263,7 @@ class Environment:
         seconds = self.config.step_s + snapshot.overrun_s
         healthy = (
             user_sli >= self.objectives.user_sli
-            # Who has no users serves all of them: that is no recovery.
+            # Without users every user is served well. That is not a recovery.
             and requests >= self.objectives.user_rate_per_s * self.config.step_s
             and services_healthy(snapshot, self.objectives)
         )
@@ -302,13 +300,13 @@ class Environment:
         return self.report
 
 
-def _told_overrun_s(snapshot: Snapshot) -> float:
-    """What an agent is told of it: whether it was too slow, not the jitter of real clocks."""
+def _shown_overrun_s(snapshot: Snapshot) -> float:
+    """The overrun that an agent sees: rounded, so that the jitter of real clocks does not show."""
     return round(snapshot.overrun_s, 1)
 
 
 def breaches_left(snapshot: Snapshot, config: EpisodeConfig, objectives: Objectives) -> list[str]:
-    """In words, what in `snapshot` stands in the way of a recovery."""
+    """A sentence for each thing in `snapshot` that prevents recovery."""
     found = breaches(snapshot, objectives)
     floor = objectives.user_rate_per_s * config.step_s
     if snapshot.requests < floor:
@@ -326,7 +324,7 @@ def reason_of(
     *,
     settled: bool,
 ) -> str:
-    """In words, why an episode ended so; `missing` is what stood in the way of a recovery in its last window."""
+    """The sentence that says why an episode ended. `missing` is what prevented recovery in its last window."""
     if outcome is Outcome.RESOLVED:
         return f"every objective met for {rewards.recovery_steps} steps running"
     if outcome is Outcome.COLLAPSED:
@@ -336,15 +334,15 @@ def reason_of(
         found = ["nothing was broken, and nobody said so"]
     if not found:
         found = [f"the objectives were not met for {rewards.recovery_steps} steps running"]
-    return f"no recovery within {config.max_steps} steps: {'; '.join(found[:_REASONS_TOLD])}"
+    return f"no recovery within {config.max_steps} steps: {'; '.join(found[:_REASONS_SHOWN])}"
 
 
-def _tell(judge: Judge, event: Event) -> None:
-    """The judge learns what has happened."""
+def _pass_on(judge: Judge, event: Event) -> None:
+    """Pass an event on to the judge."""
     match event:
         case Breaks(fault):
             judge.begin(fault)
         case Ends(fault):
             judge.end(fault)
         case Deploys():
-            pass  # harmless, so there is nothing to judge
+            pass  # harmless: there is nothing to judge

@@ -1,4 +1,4 @@
-"""What many episodes say about a policy, and how far two worlds are apart on the same ones."""
+"""Statistics of many episodes of a policy, and the gap between two worlds on the same episodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Statistics = dict[str, object]
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float] | None:
-    """Wilson's score interval of a rate; None of no trials."""
+    """Wilson's score interval of a rate; None without trials."""
     if trials == 0:
         return None
     rate = successes / trials
@@ -28,13 +28,13 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Mean over what is defined; None where nothing is."""
+    """Mean of the values that are not None; None if there are none."""
     defined = [value for value in values if value is not None]
     return round(math.fsum(defined) / len(defined), 6) if defined else None
 
 
 def statistics(results: Sequence[EpisodeResult]) -> Statistics:
-    """The statistics of `results`, none of which is void."""
+    """The statistics of `results`. None of them may be void."""
     reports = [result.report for result in results]
     successes = sum(report.outcome is Outcome.RESOLVED for report in reports)
     interval = wilson_interval(successes, len(reports))
@@ -51,12 +51,12 @@ def statistics(results: Sequence[EpisodeResult]) -> Statistics:
 
 
 def valid(results: Iterable[EpisodeResult]) -> list[EpisodeResult]:
-    """Those in which the world held: the only ones that say something about a policy."""
+    """The results that are not void. Only these say something about a policy."""
     return [result for result in results if result.report.outcome is not Outcome.VOID]
 
 
 def _kind(result: EpisodeResult) -> str:
-    """The mode of what broke first."""
+    """The mode of the first fault."""
     faults = result.report.scenario.faults
     return str(faults[0].mode) if faults else NO_FAULT
 
@@ -98,7 +98,7 @@ def comparison(policy: str, sim: Sequence[EpisodeResult], docker: Sequence[Episo
 
 
 def _gap(sim: object, docker: object) -> object:
-    """docker - sim, number by number, over whatever both have."""
+    """docker - sim for each number that both have."""
     if isinstance(sim, dict) and isinstance(docker, dict):
         pairs = {name: _gap(sim[name], docker[name]) for name in sim if name in docker and name != "episodes"}
         return {name: value for name, value in pairs.items() if name != "success_interval"}

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from mirr.env.simulator.physics import forms
 from mirr.env.simulator.physics.forms.form import Form
-from mirr.env.vocabulary import FaultMode, UnknownName
+from mirr.env.vocabulary import Fault, FaultMode, Service, UnknownName
 
 
 @cache
@@ -40,3 +40,37 @@ def parse_form(mode: FaultMode, name: str) -> str:
 def form_name(mode: FaultMode, form: str) -> str:
     """The name of a form, also where `form` is empty, which is the mode's first."""
     return form or next(iter(all_forms()[mode]))
+
+
+@cache
+def _numbered() -> tuple[tuple[FaultMode, str], ...]:
+    """Mode and name of every form, in the order of their numbers: the first of each mode, then the others."""
+    named = [(place, mode, name) for mode, own in all_forms().items() for place, name in enumerate(own)]
+    first = [(mode, name) for place, mode, name in named if place == 0]
+    if len(first) != len(FaultMode):
+        raise TypeError(f"{forms.__name__}: every fault mode needs a form; see CONTRIBUTING.md")
+    return (*first, *[(mode, name) for place, mode, name in named if place > 0])
+
+
+def numbered_forms() -> tuple[Form, ...]:
+    """Every form in the order of its number. The first ones are the base task's, numbered as their modes are."""
+    return tuple(all_forms()[mode][name] for mode, name in _numbered())
+
+
+def form_number(fault: Fault) -> int:
+    """The number of a fault's form. Raises UnknownName."""
+    named = (fault.mode, form_name(fault.mode, fault.form))
+    if named not in _numbered():
+        parse_form(fault.mode, fault.form)
+    return _numbered().index(named)
+
+
+def fault_of(number: int, service: Service) -> Fault:
+    """The fault on a service whose form has that number."""
+    mode, name = _numbered()[number]
+    return Fault(mode, service, parse_form(mode, name))
+
+
+def injection_order(fault: Fault) -> int:
+    """Where a fault stands among faults that begin together: the lowest is injected first."""
+    return numbered_forms()[form_number(fault)].order

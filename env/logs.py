@@ -1,4 +1,4 @@
-"""What an agent gets to read of a service's log: a short digest, made alike in every world."""
+"""The digest of a service's log that an agent reads. It is made the same way in every world."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mirr.env.world import Level, LogLine
 
 MAX_LINES = 20
 KEPT_STARTS = 3
-PREFIX_CHARACTERS = 24  # texts that begin alike are one kind of line: "POST /charges 500 12 ms"
+PREFIX_CHARACTERS = 24  # texts with the same beginning are one kind of line: "POST /charges 500 12 ms"
 
 
 def digest(lines: Iterable[LogLine], limit: int = MAX_LINES) -> tuple[LogLine, ...]:

@@ -12,8 +12,8 @@ SERVICE_ROW: dict[Service, int] = {service: row for row, service in enumerate(Se
 
 
 USER_LATENCY_S = 1.0
-"""A later answer to a user counts as failed. Worlds count so, in the load generator and in the simulator's parameters;
-it is no field of `Objectives`, because a judge gets the counts and cannot count again."""
+"""An answer to a user that takes longer counts as failed. The load generator and the simulator count this way. It is
+not a field of `Objectives`: the judge gets finished counts and cannot count again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class Objectives:
     """What counts as healthy over one step. The defaults are the lab's."""
 
     user_sli: float = 0.95  # at least this share of user requests went well
-    user_rate_per_s: float = 12.0  # at least so many users must come, a third of the usual: no traffic is no service
-    request_rate: float = 1.0  # at least, per service and second: one that answers nobody is not known to work
+    user_rate_per_s: float = 12.0  # at least this rate, a third of the usual: no traffic is no service
+    request_rate: float = 1.0  # at least, per service and second: an idle service is not known to work
     error_ratio: float = 0.05  # at most, per service
     latency_p95_s: float = 0.5  # at most, per service
     memory_share: float = 0.6  # at most, per service: above it the kernel's OOM killer is near
@@ -33,7 +33,7 @@ OBJECTIVES = Objectives()
 
 
 def service_breaches(snapshot: Snapshot, service: Service, objectives: Objectives = OBJECTIVES) -> list[str]:
-    """In words, each objective that `service` misses in `snapshot`; empty where it meets them all."""
+    """A sentence for each objective that `service` misses in `snapshot`; empty where it meets them all."""
     row = snapshot.features[SERVICE_ROW[service]]
     if not row[FEATURE_COLUMN[Feature.UP]] >= 1.0:
         return [f"{service} is down"]
@@ -44,7 +44,7 @@ def service_breaches(snapshot: Snapshot, service: Service, objectives: Objective
         (Feature.MEMORY_SHARE, objectives.memory_share),
     ):
         value = float(row[FEATURE_COLUMN[feature]])
-        # Written so that NaN (nothing could be measured) is a breach.
+        # NaN fails this comparison, so a value that could not be measured is a breach.
         if not value <= limit:
             breaches.append(f"{service} {feature} is {value:.3g}, objective {limit:g}")
     rate = float(row[FEATURE_COLUMN[Feature.REQUEST_RATE]])
@@ -56,7 +56,7 @@ def service_breaches(snapshot: Snapshot, service: Service, objectives: Objective
 
 
 def breaches(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) -> list[str]:
-    """In words, every objective missed in `snapshot`, the users' first; empty in steady state."""
+    """A sentence for each objective missed in `snapshot`, the users' first. Empty in steady state."""
     found = []
     if not snapshot.user_sli >= objectives.user_sli:
         found.append(f"user SLI is {snapshot.user_sli:.3f}, objective {objectives.user_sli:g}")
@@ -78,7 +78,8 @@ _UP, _RATE, _ERROR_RATIO, _LATENCY, _MEMORY = (
 
 
 def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) -> bool:
-    """Whether no service misses an objective: as `service_breaches`, without the words, for every step's use."""
+    """Whether no service misses an objective: the same rule as `service_breaches`, without sentences, because every
+    step asks."""
     if snapshot.degraded:
         return False
     least_rate, worst_error, worst_latency_s, worst_memory = (
@@ -87,7 +88,7 @@ def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) ->
         objectives.latency_p95_s,
         objectives.memory_share,
     )
-    # Each comparison is written so that NaN fails it.
+    # NaN fails each of these comparisons.
     return all(
         row[_UP] >= 1.0
         and row[_RATE] >= least_rate

@@ -32,16 +32,16 @@ from mirr.env.world import JourneyCount, LogLine, Snapshot
 
 
 class RecordError(ValueError):
-    """A record that cannot be written, read or played back; the message says which file, which line or step, why."""
+    """A record that cannot be written, read or played back. The message says which file, which line, and why."""
 
 
 def finite(values: list[list[float]]) -> list[list[float | None]]:
-    """`values` with NaN as None: JSON has no NaN. Nothing is rounded, or a playback would not come out the same."""
+    """`values` with None for NaN, because JSON has no NaN. Nothing is rounded, so a playback gives the same numbers."""
     return [[None if math.isnan(value) else value for value in row] for row in values]
 
 
 class RolloutWriter:
-    """Writes one rollout; every line is on disk as soon as its step is over."""
+    """Writes one rollout. Each line is on disk as soon as its step is over."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,7 +60,7 @@ class RolloutWriter:
         objectives: Objectives = OBJECTIVES,
         rewards: RewardTable = REWARDS,
     ) -> None:
-        """The first line: what is played, where, by whom, and how it is judged."""
+        """Write the first line: scenario, world, policy, and how the episode is judged."""
         self._write(
             {
                 "kind": LineKind.HEADER,
@@ -86,7 +86,7 @@ class RolloutWriter:
         snapshot: Snapshot,
         reason: Reason | None,
     ) -> None:
-        """A step; the one without an action is what was seen before the first."""
+        """Write a step. Step 0 has no action: it is what was seen before the first one."""
         self._write(
             {
                 "kind": LineKind.STEP,
@@ -112,9 +112,9 @@ class RolloutWriter:
         )
 
     def end(self, report: Mapping[str, object], *, attempted: Action | None = None) -> None:
-        """The last line: how it ended; `attempted` is the action in which the world failed."""
-        told = None if attempted is None else action_text(attempted)
-        self._write({"kind": LineKind.END, "report": report, "attempted": told})
+        """Write the last line: how the episode ended. `attempted` is the action during which the world failed."""
+        written = None if attempted is None else action_text(attempted)
+        self._write({"kind": LineKind.END, "report": report, "attempted": written})
 
     def _write(self, line: Line) -> None:
         try:
@@ -126,7 +126,7 @@ class RolloutWriter:
             raise RecordError(f"cannot write the record {self._path}: a number is infinite, or no number") from error
 
     def close(self) -> None:
-        """Let go of the file; safe to call twice."""
+        """Close the file. Safe to call twice."""
         self._file.close()
 
     def __enter__(self) -> RolloutWriter:
@@ -146,7 +146,7 @@ class RecordedStep:
     action: Action | None  # None at step 0
     reward: float
     result: str
-    observation: NDArray[np.float64]  # (services, features), what was seen; every value is one of float32
+    observation: NDArray[np.float64]  # (services, features), with noise; float32 values
     measured: NDArray[np.float64]  # (services, features), before noise
     journeys: dict[Journey, JourneyCount]
     overrun_s: float
@@ -156,7 +156,7 @@ class RecordedStep:
     reason: Reason | None = None  # also None in versions 1 and 2
 
     def seen(self, max_steps: int) -> Observation:
-        """What whoever played was shown after this step."""
+        """What the agent saw after this step."""
         return Observation(
             features=self.observation.astype(np.float32),
             step=self.step,
@@ -181,8 +181,8 @@ class Rollout:
     objectives: Objectives | None  # None in version 1
     rewards: RewardTable | None  # None in versions 1 and 2
     steps: tuple[RecordedStep, ...]
-    end: Line | None  # as written; None where the recording was cut off
-    attempted: Action | None  # the action in which the world failed
+    end: Line | None  # as written; None if the record is cut off
+    attempted: Action | None  # the action during which the world failed
 
 
 def read_rollout(path: Path) -> Rollout:
@@ -203,7 +203,7 @@ def _lines(path: Path, texts: list[str]) -> list[Line]:
         try:
             lines.append(_parsed(path, len(texts), last))
         except RecordError:
-            # Half a line without an end is what a writer leaves that was killed; all before it is whole.
+            # A writer that was killed leaves half a line at the end. All lines before it are complete.
             if not lines:
                 raise
     return lines
@@ -220,7 +220,7 @@ def _parsed(path: Path, number: int, text: str) -> Line:
         raise RecordError(f"{path}, line {number}: not JSON ({error.msg})") from error
     except RecursionError as error:
         raise RecordError(f"{path}, line {number}: not JSON that can be read (nested too deeply)") from error
-    except ValueError as error:  # a constant that is no number, or a number of thousands of digits
+    except ValueError as error:  # NaN or Infinity, or a number with thousands of digits
         raise RecordError(f"{path}, line {number}: not JSON that can be read ({error})") from error
     if not isinstance(line, dict) or "kind" not in line:
         raise RecordError(f"{path}, line {number}: not a line of a rollout (no kind)")

@@ -1,4 +1,4 @@
-"""What the lines of an episode's record hold: one table, which the reader checks by and the documentation shows."""
+"""The fields of a record's lines: one table. The reader checks lines with it, and the documentation shows it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ SCHEMA = "mirr-rollout"
 SCHEMA_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
 
-_MOST_STEPS = 100_000  # an Environment draws the noise of all of them at once
+_MOST_STEPS = 100_000  # an Environment draws the noise of all steps at once
 
 Json = Any  # what json.loads returns
 Line = dict[str, Any]
 
 
 class Misfit(ValueError):
-    """A value that is not what its field holds; the reader adds the file and the line."""
+    """A value that does not fit its field. The reader adds the file and the line."""
 
 
 class LineKind(StrEnum):
-    """What a line is: one header, then a step each, then one end."""
+    """The kind of a line: one header, then one line for each step, then one end."""
 
     HEADER = "header"
     STEP = "step"
@@ -57,11 +57,11 @@ class RecordField:
     """One field of a line."""
 
     name: str
-    type: str  # in words, for the documentation
-    read: Callable[[Json], object]  # the value, checked and in our own types, or Misfit
+    type: str  # for the documentation
+    read: Callable[[Json], object]  # returns the checked value in our own types, or raises Misfit
     says: str
     unit: str = ""
-    since: int = 1  # the schema version that brought it
+    since: int = 1  # the first schema version that has it
 
 
 def _short(value: Json) -> str:
@@ -228,7 +228,7 @@ def _timeline(value: Json) -> object:
 
 
 def _in_order(timeline: list[Scheduled]) -> tuple[Scheduled, ...]:
-    """By step, as they were within one; nothing ends that has not begun."""
+    """Sorted by step, stable within a step. Raises Misfit if a fault ends before it begins."""
     begun: set[Fault] = set()
     in_order = sorted(timeline, key=lambda scheduled: scheduled.step)
     for entry in in_order:
@@ -240,7 +240,7 @@ def _in_order(timeline: list[Scheduled]) -> tuple[Scheduled, ...]:
 
 
 def _scenario(value: Json) -> object:
-    """The name and the timeline of a scenario as it is printed, which is all that version 1 holds of it."""
+    """The name and the timeline of a scenario in its printed form. Version 1 has nothing else."""
     timeline: list[Scheduled] = []
     for entry in _list(_part(value, "faults")):
         fault = _fault(f"{_part(entry, 'mode')}:{_part(entry, 'service')}")
@@ -272,12 +272,21 @@ def _objectives(value: Json) -> object:
 
 
 def _rewards(value: Json) -> object:
-    counts = {name: _whole(_part(value, name)) for name in ("recovery_steps", "collapse_steps")}
-    if 0 in counts.values():
+    recovery_steps, collapse_steps = (_whole(_part(value, name)) for name in ("recovery_steps", "collapse_steps"))
+    if recovery_steps == 0 or collapse_steps == 0:
         raise Misfit("recovery_steps and collapse_steps are at least 1")
-    pays = {each.name: _number(_part(value, each.name)) for each in fields(RewardTable) if each.name not in counts}
-    table: dict[str, Any] = {**pays, **counts}  # floats and counts, each for a field of its own type
-    return RewardTable(**table)
+    return RewardTable(
+        correct_diagnosis=_number(_part(value, "correct_diagnosis")),
+        wrong_diagnosis=_number(_part(value, "wrong_diagnosis")),
+        fix_diagnosed=_number(_part(value, "fix_diagnosed")),
+        fix_undiagnosed=_number(_part(value, "fix_undiagnosed")),
+        wrong_fix=_number(_part(value, "wrong_fix")),
+        recovery=_number(_part(value, "recovery")),
+        recovery_per_step_left=_number(_part(value, "recovery_per_step_left")),
+        collapse=_number(_part(value, "collapse")),
+        recovery_steps=recovery_steps,
+        collapse_steps=collapse_steps,
+    )
 
 
 def _report(value: Json) -> Line:
@@ -379,11 +388,11 @@ FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
         ),
     ),
 }
-"""Every field of every line, beside `kind`, which says which line it is."""
+"""Every field of every line, except `kind`."""
 
 
 def read_fields(kind: LineKind, line: Line, version: int) -> Line:
-    """The fields of `line` that schema `version` has, checked; Misfit names the one that is missing or wrong."""
+    """The checked fields of `line` that schema `version` has. Raises Misfit, which names the missing or wrong field."""
     found: Line = {}
     for field in FIELDS[kind]:
         if field.since > version:

@@ -1,4 +1,4 @@
-"""A recorded episode as a World: what was measured is shown again to whoever does what was done."""
+"""A recorded episode as a World. It shows what was measured, as long as the recorded actions are taken."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _PLAYABLE_SINCE = 3  # before version 3 a seed meant another episode, and versio
 
 
 class NotRecorded(RecordError):
-    """Something was asked of a recording that it does not hold; the message says what, where, and what it holds."""
+    """The recording does not hold what was asked for. The message says what, where, and what it holds."""
 
 
 class RecordedWorld:
-    """A World that plays one rollout back, to its own actions. Events in mid-episode are in what was measured."""
+    """A World that plays one rollout back, with its own actions. Its measurements already contain all events."""
 
     def __init__(self, rollout: Rollout) -> None:
         if rollout.version < _PLAYABLE_SINCE:
@@ -49,13 +49,13 @@ class RecordedWorld:
             self._give_out("first observation")
 
     def inject(self, fault: Fault) -> None:
-        """The fault is in what was measured; it has to be the one."""
+        """The measurements already contain the fault. Raises NotRecorded if it is another one."""
         self._injected.append(fault)
         if fault not in self._opening:
             self._refuse_opening()
 
     def happen(self, event: Event) -> None:
-        """The event is in what was measured; it has to be there."""
+        """The measurements already contain the event. Raises NotRecorded if it is another one."""
         if event not in self.rollout.scenario.at(self._step):
             raise NotRecorded(
                 f"{self.rollout.path}, step {self._step}: nothing such as {event} happened in the recording; "
@@ -71,7 +71,7 @@ class RecordedWorld:
         return ActionResult(reason=step.reason, text=step.result, logs=step.logs)
 
     def advance(self, seconds: float) -> None:
-        """Nothing passes: each step holds what its time had brought."""
+        """Nothing to do: each step holds its own measurements."""
 
     def observe(self) -> Snapshot:
         step = self.rollout.steps[self._step]
@@ -111,7 +111,7 @@ class RecordedWorld:
         return step or self._give_out(action_text(asked))
 
     def _give_out(self, asked: str) -> NoReturn:
-        """There is no further step: because the world failed there, or because the recording stops."""
+        """There is no further step. Raises WorldError if the world failed there, else NotRecorded."""
         rollout = self.rollout
         if rollout.end is not None and rollout.end["report"]["outcome"] == "void":
             raise WorldError(rollout.end["report"]["reason"])
@@ -122,25 +122,25 @@ class RecordedWorld:
 
 @dataclass(frozen=True, kw_only=True)
 class Playback:
-    """What came of playing a recording back."""
+    """The result of playing a recording back."""
 
     steps: int  # that were played
-    differences: tuple[str, ...]  # in words; empty where everything came out the same
+    differences: tuple[str, ...]  # sentences; empty if everything was the same
     report: EpisodeReport | None  # None where the recording was cut off
 
     @property
     def same(self) -> bool:
-        """Whether observations, rewards and report came out as recorded."""
+        """Whether observations, rewards and report are as recorded."""
         return not self.differences
 
 
 class _Comparison:
-    """Holds each step that is played against the one that was recorded."""
+    """Compares each played step with the recorded one."""
 
     def __init__(self, rollout: Rollout, then: OnStep | None) -> None:
         self._rollout = rollout
         self._then = then
-        self.seen = 0  # steps compared, the one before the first action included
+        self.seen = 0  # steps compared, step 0 included
         self.differences: list[str] = []
 
     def step(self, observation: Observation, move: Move | None) -> None:
@@ -180,7 +180,7 @@ def play_back(rollout: Rollout, on_step: OnStep | None = None) -> Playback:
     try:
         _play_actions(rollout, environment, sitting)
     except WorldError:
-        # The recording ends void here, and so does its playback: the reports are compared below.
+        # The recording is void here, and so is its playback. The reports are compared below.
         assert environment.report is not None
     played, differences = max(0, comparison.seen - 1), comparison.differences
     if rollout.end is None:

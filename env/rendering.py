@@ -22,7 +22,7 @@ COLUMNS: dict[Feature, tuple[str, int, str]] = {
 
 
 def cell(feature: Feature, value: float) -> str:
-    """One feature's value in its usual form; `-` where nothing could be measured."""
+    """One feature's value as text; `-` if it could not be measured."""
     return "-" if math.isnan(value) else COLUMNS[feature][2].format(value)
 
 

@@ -1,4 +1,4 @@
-"""The reward, once for every world: pays each component of the design's table, and tells when an episode is over."""
+"""The judge: it pays each component of the reward table and decides when an episode is over."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class RewardTable:
     """What each event pays."""
 
     correct_diagnosis: float = 8.0
-    wrong_diagnosis: float = -2.0  # also: that nothing is broken, where something is
+    wrong_diagnosis: float = -2.0  # also for "nothing is broken" where something is broken
     fix_diagnosed: float = 10.0
     fix_undiagnosed: float = 6.0
     wrong_fix: float = -2.0
     recovery: float = 20.0  # only where the correct diagnosis came before the right fix
     recovery_per_step_left: float = 0.3
     collapse: float = -15.0
-    recovery_steps: int = 2  # so many steps running inside every objective
-    collapse_steps: int = 3  # so many steps running with nothing left for the users
+    recovery_steps: int = 2  # steps in a row inside every objective
+    collapse_steps: int = 3  # steps in a row in which nothing works for the users
 
 
 REWARDS = RewardTable()
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     RESOLVED = "resolved"
     COLLAPSED = "collapsed"
     EXHAUSTED = "exhausted"
-    VOID = "void"  # the world failed underneath: not an answer about the policy
+    VOID = "void"  # the world failed: this says nothing about the policy
 
 
 class Merit(StrEnum):
@@ -43,9 +43,9 @@ class Merit(StrEnum):
     HARMLESS = "harmless"  # waiting, reading
     CORRECT_DIAGNOSIS = "correct_diagnosis"
     WRONG_DIAGNOSIS = "wrong_diagnosis"
-    LATE_DIAGNOSIS = "late_diagnosis"  # after those that count, or after the right fix
+    LATE_DIAGNOSIS = "late_diagnosis"  # after the commitments that count, or after the right fix
     RIGHT_FIX = "right_fix"
-    REPEATED_FIX = "repeated_fix"  # the right one again, or one that the world refused
+    REPEATED_FIX = "repeated_fix"  # the right fix again, or a fix that the world refused
     WRONG_FIX = "wrong_fix"
 
 
@@ -68,10 +68,10 @@ class Case:
 
 
 class Judge:
-    """Judges one incident, step by step. Knows its faults; whoever plays never sees them.
+    """Judges one incident, step by step. It knows the faults; the agent never sees them.
 
-    With one fault, the base task, the first commitment to a diagnosis counts. With several, so many commitments count
-    as there are faults. With none, the one right commitment is that there is none.
+    With one fault, the base task, the first commitment to a diagnosis counts. With several faults, as
+    many commitments count as there are faults. With none, the only correct commitment is "nothing is broken".
     """
 
     __slots__ = ("_cases", "_collapsing", "_commitments", "_rewards", "_right", "diagnosis", "healthy_steps", "outcome")
@@ -83,28 +83,28 @@ class Judge:
         self._commitments = 0
         self._right = 0  # commitments that were correct
         self.diagnosis: Diagnosis | None = None  # the first commitment
-        self.healthy_steps = 0  # running, since every fault was over
+        self.healthy_steps = 0  # in a row, since every fault was over
         self.outcome: Outcome | None = None
 
     @property
     def diagnosed(self) -> bool:
-        """Whether all there is to know was committed to, each before its fix."""
+        """Whether every fault was diagnosed correctly before its fix."""
         return self._right >= max(1, len(self._cases))
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to be done: every fault has begun and is over; where there is none, whether that
-        was said."""
+        """Whether nothing is left to do: every fault has begun and is over. Without
+        faults: whether the agent said so."""
         if not self._cases:
             return self.diagnosed
         return all(case.begun and case.over for case in self._cases.values())
 
     def unsettled(self) -> list[Fault]:
-        """The faults about which nobody did what was needed."""
+        """The faults that are neither fixed nor ended."""
         return [fault for fault, case in self._cases.items() if not case.over]
 
     def begin(self, fault: Fault) -> None:
-        """The fault is there."""
+        """The fault has begun."""
         self._cases[fault].begun = True
 
     def end(self, fault: Fault) -> None:
@@ -135,7 +135,7 @@ class Judge:
     def _is_true(self, action: Diagnosis) -> bool:
         if isinstance(action, DiagnoseNone):
             return not self._cases
-        # Mode and service are the answer; a fault's form is not asked for.
+        # The answer is mode and service. The form is not part of it.
         named = (
             case for fault, case in self._cases.items() if (fault.mode, fault.service) == (action.mode, action.service)
         )
@@ -146,7 +146,7 @@ class Judge:
         return True
 
     def _judge_fix(self, action: Restart | Rollback | ScaleUp, accepted: bool) -> tuple[float, Merit]:
-        case = self._mended_by(action)
+        case = self._fixed_by(action)
         if case is None:
             return self._rewards.wrong_fix, Merit.WRONG_FIX
         if case.over or not accepted:
@@ -154,7 +154,7 @@ class Judge:
         case.fixed = True
         return (self._rewards.fix_diagnosed if case.diagnosed else self._rewards.fix_undiagnosed), Merit.RIGHT_FIX
 
-    def _mended_by(self, action: Restart | Rollback | ScaleUp) -> Case | None:
+    def _fixed_by(self, action: Restart | Rollback | ScaleUp) -> Case | None:
         for fault, case in self._cases.items():
             if case.begun and action == REMEDY[fault.mode](fault.service):
                 return case

@@ -17,10 +17,10 @@ from mirr.env.world import WorldError
 
 
 class Policy(Protocol):
-    """Whoever decides: sees observations, gives actions."""
+    """Decides what to do: it gets observations and returns actions."""
 
     def reset(self, rng: np.random.Generator) -> None:
-        """A new episode begins; `rng` is the policy's own randomness in it."""
+        """A new episode begins. `rng` is the policy's own generator for it."""
 
     def act(self, observation: Observation) -> Action:
         """What to do next."""
@@ -36,12 +36,12 @@ class Move:
 
 
 OnStep = Callable[[Observation, Move | None], None]
-"""Called after every step, and once before the first, without a move."""
+"""Called after every step, and once before the first step with no move."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeResult:
-    """How an episode went, with the names of who played it where."""
+    """How an episode went, with the names of its policy and its world."""
 
     world: str
     policy: str
@@ -85,7 +85,7 @@ def _diagnosis_json(diagnosis: Diagnosis | None, correct: bool) -> dict[str, obj
 
 
 class Sitting:
-    """One episode, played step by step by whoever asks for the next one, and written down where there is a record."""
+    """One episode, played step by step on request. It is recorded if there is a record."""
 
     def __init__(
         self,
@@ -106,7 +106,8 @@ class Sitting:
         self._moves: list[Move] = []
 
     def begin(self) -> Observation:
-        """Break it, and look at it. Raises WorldError where the world failed: the episode is over, and void."""
+        """Begin the episode and return the first observation. Raises WorldError if the world fails; the episode is
+        then void."""
         if self._record is not None:
             self._record.header(
                 world=self._world_name,
@@ -121,12 +122,12 @@ class Sitting:
         except WorldError:
             self._write_end(attempted=None)
             raise
-        self._tell(observation, None)
+        self._report_step(observation, None)
         return observation
 
     def act(self, action: Action) -> tuple[Observation, bool]:
-        """Take an action: what is seen, and whether that was the end. Raises WorldError where the world failed: the
-        episode is over, and void."""
+        """Take an action. Returns the observation and whether the episode is over. Raises WorldError if the world
+        fails; the episode is then void."""
         try:
             observation, reward, terminated, truncated, _ = self._environment.step(action)
         except WorldError:
@@ -134,14 +135,14 @@ class Sitting:
             raise
         move = Move(action, reward, observation.last_result)
         self._moves.append(move)
-        self._tell(observation, move)
+        self._report_step(observation, move)
         over = terminated or truncated
         if over:
             self._write_end(attempted=None)
         return observation, over
 
     def result(self) -> EpisodeResult:
-        """How it went; only of an episode that is over."""
+        """How the episode went. Raises EpisodeError until it is over."""
         report = self._environment.report
         if report is None:
             raise EpisodeError("the episode is not over; call act(...) until it says so")
@@ -149,7 +150,7 @@ class Sitting:
             world=self._world_name, policy=self._policy_name, report=report, trajectory=tuple(self._moves)
         )
 
-    def _tell(self, observation: Observation, move: Move | None) -> None:
+    def _report_step(self, observation: Observation, move: Move | None) -> None:
         if self._record is not None:
             assert self._environment.last_snapshot is not None
             self._record.step(
@@ -179,8 +180,7 @@ def play(
     record: RolloutWriter | None = None,
     on_step: OnStep | None = None,
 ) -> EpisodeResult:
-    """Play the episode of `seed`, or a whole `scenario`, to its end; a world that fails underneath gives the outcome
-    `void`."""
+    """Play the episode of `seed`, or a whole `scenario`, to its end. If the world fails, the outcome is `void`."""
     if scenario is None:
         scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with the words for it
     elif seed is not None or fault is not None:
@@ -194,7 +194,7 @@ def play(
         while not over:
             observation, over = sitting.act(policy.act(observation))
     except WorldError:
-        # The environment has written its report, with the reason: void is an answer, not a failure to answer.
+        # Void is a valid outcome. The environment has already written the report, with the reason.
         assert environment.report is not None
         assert environment.report.outcome is Outcome.VOID
     return sitting.result()

@@ -1,4 +1,4 @@
-"""The words of the project, each a closed set: services, fault modes, features, actions."""
+"""The closed sets of the project: services, fault modes, features, events, actions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ NEXT_RELEASE = "1.5.0"
 
 
 class UnknownName(ValueError):
-    """A name that is in none of the closed sets; the message lists what there is."""
+    """A name that is not in its closed set. The message lists the names that are."""
 
 
 def _member(kind: str, name: str, of: type[StrEnum]) -> str:
@@ -133,20 +133,20 @@ class Breaks:
 
 @dataclass(frozen=True)
 class Ends:
-    """The fault ends by itself: the crowd goes home, a supervisor or another team fixes the rest."""
+    """The fault ends by itself: the crowd leaves, or a supervisor or another team fixes it."""
 
     fault: Fault
 
 
 @dataclass(frozen=True)
 class Deploys:
-    """The service's team deploys the next release, and there is nothing wrong with it."""
+    """The service's team deploys the next release, a good one."""
 
     service: Service
 
 
 Event = Breaks | Ends | Deploys
-"""What the world outside does to the services."""
+"""What happens to the services from outside."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Diagnose:
 
 @dataclass(frozen=True)
 class DiagnoseNone:
-    """Commit to: nothing is broken, the alarm is false. Not one of the base task's actions."""
+    """Commit to: nothing is broken, the alarm is false. Only scenario packs have this action."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ REMEDY: dict[FaultMode, type[Restart] | type[Rollback] | type[ScaleUp]] = {
     FaultMode.OVERLOADED: ScaleUp,
     FaultMode.BAD_DEPLOY: Rollback,
 }
-"""The kind of fix that mends each mode. Physics comes first: tests hold both worlds to this table."""
+"""The kind of fix that fixes each mode. Physics decides; tests check both worlds against this table."""
 
 ACTIONS: tuple[Action, ...] = (
     Wait(),
@@ -218,7 +218,7 @@ ACTIONS: tuple[Action, ...] = (
 """The 41 discrete actions of the base task; an action's place here is its number."""
 
 PACK_ACTIONS: tuple[Action, ...] = (*ACTIONS, DiagnoseNone())
-"""The actions where the alarm may be false: the 41, under the same numbers, and one more."""
+"""The actions of scenario packs, where the alarm may be false: the 41 with the same numbers, and one more."""
 
 ACTION_INDEX: dict[Action, int] = {action: index for index, action in enumerate(PACK_ACTIONS)}
 

@@ -1,4 +1,4 @@
-"""What a world is: the seven verbs an Environment needs from whatever gets broken."""
+"""The World protocol: the seven verbs that an Environment needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEATURES_SHAPE = (len(Service), len(Feature))
 
 
 class WorldError(Exception):
-    """The world failed underneath: the episode is void. The message says what, where and what next."""
+    """The world failed, so the episode is void. The message says what, where and what next."""
 
 
 class Level(StrEnum):
@@ -66,7 +66,7 @@ class Snapshot:
     overrun_s: float = 0.0  # how much longer than asked for the advance took
     degraded: dict[Service, str] = field(default_factory=dict)
     """Services whose release or limits are worse than at steady state, with the reason.
-    For the judge, never for the agent."""
+    For the judge; an agent never sees it."""
 
     @property
     def requests(self) -> int:
@@ -80,32 +80,32 @@ class Snapshot:
 
     @property
     def user_sli(self) -> float:
-        """Share of user requests that went well, 0..1; 0 where none finished: no traffic is no service."""
+        """Share of user requests that went well, 0..1. It is 0 where none finished: no traffic is no service."""
         return 1.0 - self.failed_requests / self.requests if self.requests else 0.0
 
 
 class World(Protocol):
-    """Something that can be broken and mended. One episode at a time."""
+    """Something that can be broken and restored. It plays one episode at a time."""
 
     def restore(self, key: int) -> None:
         """Bring everything to steady state, whatever state it was left in. `key` is the key of this episode's
         random numbers in the world, 64 bits. Raises WorldError if steady state is not reached."""
 
     def inject(self, fault: Fault) -> None:
-        """Break something; returns once the fault has landed, raises WorldError if it did not."""
+        """Inject a fault and return once it has landed. Raises WorldError if it does not land."""
 
     def happen(self, event: Event) -> None:
-        """Let something happen in mid-episode, and return at once: whether and when it shows is the world's affair.
-        Raises WorldError where it could not be begun."""
+        """Let something happen in mid-episode and return at once, before it shows. Raises WorldError if it cannot
+        begin."""
 
     def apply(self, action: Action) -> ActionResult:
         """Start an action and return at once. `Diagnose` and `Wait` change nothing in a world."""
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: a simulator integrates, real containers are waited for."""
+        """Let time pass. A simulator integrates; with real containers this waits."""
 
     def observe(self) -> Snapshot:
-        """Measure exactly the last advance."""
+        """What was measured over exactly the last advance."""
 
     def close(self) -> None:
-        """Revert what is injected and let go; safe to call twice."""
+        """Revert what was injected and release all resources. Safe to call twice."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mirr.env.record import RecordedStep, RecordError, Rollout, read_rollout
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
+from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
@@ -51,9 +52,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="observation", type=_SEEN, says="what was seen: measured, with noise"),
     Column(name="measured", type=_MEASURED, says="services by features, row by row, no noise"),
     *(
-        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {told}")
+        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {which}")
         for journey in Journey
-        for what, told in (("requests", "finished"), ("failed", "of these, failed"))
+        for what, which in (("requests", "finished"), ("failed", "of these, failed"))
     ),
     Column(name="overrun_s", type="double", unit="s", says="how much too long the step took"),
     Column(name="result", type="string", says="what the world answered"),
@@ -65,20 +66,20 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="report", type="string", says="the rest of the report, as JSON; beside outcome"),
     Column(name="record_version", type="int16", says="of the record's schema"),
 )
-"""Every column. Features are lists of a fixed size and no columns of their own: a model takes them as they lie in
-memory, and 70 columns would say no more than the order that stands in the schema's metadata."""
+"""Every column. The features are lists of a fixed size, not 70 columns: a model reads them directly, and the schema's
+metadata give their order."""
 
 
 def _pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise RecordError("Parquet needs pyarrow; next: pip install 'mirr-lab[records]'") from error
+        raise RecordError(f"Parquet needs pyarrow; next: {HERE.add_extra('records')}") from error
     return pyarrow
 
 
 def table_schema() -> pa.Schema:
-    """The table's schema; its metadata say which version it is, and what the features are, in order."""
+    """The table's schema. Its metadata have the version and the features in their order."""
     arrow = _pyarrow()
     named = {
         "string": arrow.string(),
@@ -98,16 +99,17 @@ def table_schema() -> pa.Schema:
         "mirr.features": json.dumps(list(Feature)),
     }
     return arrow.schema(
-        [arrow.field(column.name, named[column.type], metadata=_told(column)) for column in COLUMNS], metadata=metadata
+        [arrow.field(column.name, named[column.type], metadata=_metadata(column)) for column in COLUMNS],
+        metadata=metadata,
     )
 
 
-def _told(column: Column) -> dict[str, str]:
+def _metadata(column: Column) -> dict[str, str]:
     return {"says": column.says} | ({"unit": column.unit} if column.unit else {})
 
 
 def episode_id(path: Path) -> str:
-    """A name for the episode in `path` that depends on its content alone."""
+    """A name for the episode in `path`, made from its content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
@@ -157,10 +159,10 @@ def _end_row(rollout: Rollout) -> Row:
         return {}
     report = rollout.end["report"]
     outcome = Outcome(report["outcome"])
-    told = {name: value for name, value in report.items() if name not in ("trajectory", "outcome")}
+    rest = {name: value for name, value in report.items() if name not in ("trajectory", "outcome")}
     return {
         "outcome": str(outcome),
-        "report": json.dumps(told),
+        "report": json.dumps(rest),
         "terminated": outcome in (Outcome.RESOLVED, Outcome.COLLAPSED),
         "truncated": outcome is Outcome.EXHAUSTED,
     }
@@ -168,15 +170,15 @@ def _end_row(rollout: Rollout) -> Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What went into a table."""
+    """The size of a table."""
 
     episodes: int
     rows: int
 
 
 def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Exported:
-    """Write the records in `paths` as one table; nothing is left at `to` where one of them cannot be read.
-    An episode that comes twice goes in once, and `say` is told."""
+    """Write the records in `paths` as one table. If one cannot be read, nothing is written to `to`. An episode that
+    comes twice is written once, and `say` gets a sentence about it."""
     arrow = _pyarrow()
     from pyarrow import parquet
 

@@ -45,5 +45,6 @@ fi
 
 say "installing Python packages into $venv (about half a minute) ..."
 began=$(date +%s)
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root${extra:+[$extra]}" >&2
+# Without --no-compile, pip compiles every module of every package. Python compiles those that are imported, when they are.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --editable "$root${extra:+[$extra]}" >&2
 say "installing Python packages: $(($(date +%s) - began)) s"

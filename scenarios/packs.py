@@ -1,4 +1,4 @@
-"""Reads a scenario pack: one YAML file, checked, as a Scenario to play in any world."""
+"""Reads a scenario pack: one YAML file, as a checked Scenario for any world."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ PACKS = Path(__file__).parent
 """Where the packs that come with the project are."""
 
 PACK_CONFIG = EpisodeConfig(none_diagnosis=True)
-"""How every pack is played: whether the alarm may be false is not to be told by what one may say."""
+"""The configuration of every pack. All have `diagnose(none)`, or its presence would reveal a false alarm."""
 
 MAX_FAULTS = 2
-LAST_STEP = 24  # later, there would be no time left to find and mend it
+LAST_STEP = 24  # later, there is no time left to find and fix it
 _HOW = "see scenarios/README.md"
 
 
 class PackError(BadScenario):
-    """A pack that cannot be played; the message says which file, where in it, and what belongs there."""
+    """A pack that cannot be played. The message says which file, which place in it, and what belongs there."""
 
 
 class Difficulty(StrEnum):
-    """How hard a pack is for a person who does this for a living."""
+    """How hard a pack is for an experienced engineer."""
 
     EASY = "easy"
     MEDIUM = "medium"
@@ -77,7 +77,7 @@ class Pack(_Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
     title: _Text
-    symptom: _Text  # what whoever is on call is told; it must not tell the answer
+    symptom: _Text  # what the person on call is told; it must not reveal the answer
     difficulty: Annotated[Difficulty, Field(strict=False)]
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     faults: tuple[PackFault, ...]  # an empty list: the alarm is false
@@ -101,7 +101,7 @@ class Pack(_Strict):
         return self
 
     def scenario(self, seed: int | None = None) -> Scenario:
-        """What is played; `seed` in place of the pack's own changes the users and the noise, not the incident."""
+        """The scenario. A `seed` other than the pack's changes the users and the noise, but not the incident."""
         timeline = [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
         for entry in self.faults:
             timeline.append(Scheduled(entry.at_step, Breaks(entry.fault)))
@@ -125,7 +125,7 @@ def load_pack(path: Path) -> Pack:
     try:
         pack = Pack.model_validate(content)
     except ValidationError as error:
-        raise PackError(f"{path}: {'; '.join(_told(one) for one in error.errors())}; {_HOW}") from error
+        raise PackError(f"{path}: {'; '.join(_message(one) for one in error.errors())}; {_HOW}") from error
     if pack.id != path.stem:
         raise PackError(f"{path}: id is {pack.id!r}; it has to be the file's name, {path.stem!r}; {_HOW}")
     return pack
@@ -143,7 +143,7 @@ def _where(error: yaml.YAMLError) -> str:
     return str(error)
 
 
-def _told(error: Any) -> str:  # pydantic_core.ErrorDetails
+def _message(error: Any) -> str:  # pydantic_core.ErrorDetails
     place = ""
     for part in error["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)

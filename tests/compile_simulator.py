@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 import mirr
-from mirr.env.simulator.compiled import to_be_compiled
+from mirr.env.simulator.fast.compiled import to_be_compiled
 
 
 def main() -> None:

@@ -24,6 +24,9 @@ AT_HAND = 2
 class LabLast(LoadScheduling):
     """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
 
+    collection: list[str] | None  # the names of all tests, once every worker has found the same ones
+    node2pending: dict[WorkerController, list[int]]  # of each worker: tests that it was given and has not ended
+
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
         self._runs: dict[WorkerController, deque[int]] = {}  # of each worker: unmarked tests that it has not been given
@@ -32,7 +35,7 @@ class LabLast(LoadScheduling):
     @property
     def tests_finished(self) -> bool:
         """Whether every test has been given to a worker and at most one of each worker's is left."""
-        started = self.collection_is_completed and not self._lab and not any(self._runs.values())
+        started: bool = self.collection_is_completed and not self._lab and not any(self._runs.values())
         return started and all(len(given) < AT_HAND for given in self.node2pending.values())
 
     @property

@@ -37,7 +37,7 @@ FACE: dict[str, set[str]] = {"cli": {"mirr"}}
 ENV_NEEDS = {"numpy"}
 """Third-party packages of `env`: it has to run where nothing else is installed."""
 
-ENV_TAKES = {"env/simulator/compiled.py": "numba", "env/simulator/instructions.py": "numba"}
+ENV_TAKES = {"env/simulator/fast/compiled.py": "numba", "env/simulator/fast/instructions.py": "numba"}
 """What a module of `env` takes where it is installed, and goes without where it is not."""
 
 

@@ -85,3 +85,21 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_the_version_is_that_of_the_installed_package() -> None:
     assert version("mirr-lab") == mirr.__version__
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import gymnasium", "import mirr, gymnasium", "import gymnasium, mirr", "import mirr.env.vocabulary, gymnasium"],
+)
+def test_gymnasium_finds_the_environments_whichever_is_imported_first(imports: str) -> None:
+    code = f"{imports}; print(gymnasium.make('mirr:mirr/Sim-v0').spec.id)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stderr, done.stdout) == ("", "mirr/Sim-v0\n")
+
+
+@pytest.mark.parametrize("command", [["--version"], ["--version", "episode"]])
+def test_the_command_line_says_its_version(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mirr", *command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"mirr {mirr.__version__}\n", "")

@@ -1,4 +1,4 @@
-"""How fast the simulator steps, one environment at a time and many together, and what many of them weigh."""
+"""How fast the simulator steps, alone and in a batch, and how much memory a batch takes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from mirr.env.environment import Environment
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED
+from mirr.env.simulator.fast.compiled import COMPILED
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 
-BATCH_SIZES = (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger ones are no faster
+BATCH_SIZES = (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger batches are no faster
 _PREPARED = 32  # steps whose actions are drawn beforehand
 
 
@@ -22,7 +22,7 @@ def single_steps_per_s(seconds: float = 1.0, seed: int = 0) -> float:
     environment = Environment(SimulatedWorld())
     wait = ACTION_INDEX[Wait()]
     environment.reset(seed=seed)
-    environment.step(wait)  # what is compiled at the first call is compiled now
+    environment.step(wait)  # compiles
     began = time.perf_counter()
     steps = 0
     while (elapsed_s := time.perf_counter() - began) < seconds:
@@ -37,12 +37,12 @@ def single_steps_per_s(seconds: float = 1.0, seed: int = 0) -> float:
 
 
 def batched_steps_per_s(size: int, seconds: float = 1.0, *, threads: int = 1) -> float:
-    """Environment steps a second of a batch under random actions, the resets of what has ended included."""
+    """Environment steps a second of a batch under random actions, resets included."""
     batch = _stepped(size, threads)
     rng = np.random.default_rng(0)
     actions = [rng.integers(len(ACTIONS), size=size) for _ in range(_PREPARED)]
     for some in actions:
-        batch.step(some)  # so that episodes are at all their stages
+        batch.step(some)  # afterwards episodes are at different stages
     began = time.perf_counter()
     steps = 0
     while (elapsed_s := time.perf_counter() - began) < seconds:
@@ -52,7 +52,7 @@ def batched_steps_per_s(size: int, seconds: float = 1.0, *, threads: int = 1) ->
 
 
 def batch_memory_mb(size: int) -> float:
-    """What a batch that plays holds."""
+    """MB that a batch of that size takes."""
     _stepped(1, 1)
     tracemalloc.start()
     try:

@@ -1,15 +1,15 @@
-"""The log lines a service would have written, told from the state it is in."""
+"""The log lines that a service would have written, made from its state."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.compiled import Numbers
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers
 from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Service
 from mirr.env.world import Level, LogLine
 
-WELL = 0.99  # below it, some calls in a step's time have failed
+WELL = 0.99  # share of calls; below it, some calls in a step have failed
 
 ROUTES: dict[Service, str] = {
     Service.GATEWAY: "method=GET route=/browse",
@@ -28,7 +28,7 @@ EXCEPTIONS: dict[Service, str] = {
         "TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
     ),
 }
-"""What a row spoiled by each service's faulty release makes it raise."""
+"""The error that a spoiled row raises in each service's faulty release."""
 
 _CALL_PLACES: dict[tuple[Service, Service], int] = {
     (Service.GATEWAY, Service.AUTH): k.AUTH_OK,
@@ -41,28 +41,28 @@ _CALL_PLACES: dict[tuple[Service, Service], int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LogState:
-    """All that a service's recent lines depend on, at one moment of its life."""
+    """What a service's recent lines depend on, at one moment."""
 
     service: Service
     at_tick: int
     release: str
-    ready_tick: int | None  # when it began to listen, where it was started since the episode began
+    ready_tick: int | None  # when it began to listen; None where it ran before the episode
     spoiled: float
     shedding: bool
     flow: tuple[float, ...]  # shares of its calls that went well
 
 
-def log_state(service: Service, words: Numbers, place: int = 0) -> LogState:
-    """As `operations.recent_words` wrote it, from `place` on."""
-    ready = int(words[place + k.WORDS_READY])
+def log_state(service: Service, row: Numbers, place: int = 0) -> LogState:
+    """The state that `operations.read_log` wrote from `place` on."""
+    ready = int(row[place + k.LOG_READY])
     return LogState(
         service=service,
-        at_tick=int(words[place + k.WORDS_TICK]),
-        release=_release(words[place + k.WORDS_NEXT]),
+        at_tick=int(row[place + k.LOG_TICK]),
+        release=_release(row[place + k.LOG_NEXT]),
         ready_tick=None if ready < 0 else ready,
-        spoiled=float(words[place + k.WORDS_SPOILED]),
-        shedding=bool(words[place + k.WORDS_SHED] > 0.0),
-        flow=tuple(float(words[place + k.WORDS_FLOW + flow]) for flow in range(k.FLOWS)),
+        spoiled=float(row[place + k.LOG_SPOILED]),
+        shedding=bool(row[place + k.LOG_SHED] > 0.0),
+        flow=tuple(float(row[place + k.LOG_FLOW + flow]) for flow in range(k.FLOWS)),
     )
 
 
@@ -71,7 +71,7 @@ def _release(following: float) -> str:
 
 
 def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
-    """The lines written up to `state.at_tick`, as read at `now_tick`; newest last is not promised."""
+    """The lines written up to `state.at_tick`, as read at `now_tick`, in no particular order."""
     age_s = (now_tick - state.at_tick) * tick_s
     route = ROUTES[state.service]
     alive_s = float("inf") if state.ready_tick is None else (state.at_tick - state.ready_tick) * tick_s

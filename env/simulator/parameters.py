@@ -1,4 +1,4 @@
-"""The simulator's parameters, read from one file: every number in which it claims to be like the lab."""
+"""The simulator's parameters, read from one file: every number that is meant to match the lab."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, assert_never, get_type_hints
 
 from mirr.env.vocabulary import Journey, Service
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
 
-MOST_USERS_A_TICK = 40.0  # on average, of one journey: what the tables for drawing them hold
+MOST_USERS_A_TICK = 40.0  # on average, of one journey; the tables for drawing users hold no more
 
 
 class ParameterError(ValueError):
-    """Parameters that make no simulator; the message names the parameter."""
+    """Parameters that the simulator cannot run with. The message names the parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +66,20 @@ class Parameters:
                 return sign_in + check_out
             case Service.INVENTORY:
                 return browse + check_out
-            case _:
+            case Service.ORDERS | Service.PAYMENTS:
                 return check_out
+            case _:
+                assert_never(service)
 
     def surge_rate(self, service: Service) -> float:
-        """Requests per second of a flash crowd on `service`: what lifts the offered load to the overload factor."""
+        """Requests per second of a flash crowd on `service`: they lift the offered load to the overload factor."""
         own = self.services[service]
         steady_cores = self.request_rate(service) * own.request_cpu_s
         return (self.overload_factor * self.cpu_quota_cores - steady_cores) / own.surge_request_cpu_s
 
 
 def load_parameters(path: Path = PARAMETERS_FILE) -> Parameters:
-    """The parameters in `path`, checked."""
+    """The parameters in `path`. Raises ParameterError."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
@@ -86,7 +88,7 @@ def load_parameters(path: Path = PARAMETERS_FILE) -> Parameters:
 
 
 def parse_parameters(raw: dict[str, Any]) -> Parameters:
-    """Parameters from their JSON form; every number present, finite and positive, nothing unknown."""
+    """Parameters from JSON. Raises ParameterError unless every number is there, finite and positive, and no other."""
     _same_names("parameters", raw, [field.name for field in fields(Parameters)])
     scalars = {name: _positive(name, raw[name]) for name, kind in get_type_hints(Parameters).items() if kind is float}
     _same_names("journeys_per_s", raw["journeys_per_s"], list(Journey))

@@ -1,8 +1,7 @@
-"""Domain randomisation: the parameters that a simulated world may have, one set or many of which each episode has one.
+"""Domain randomisation: many sets of parameters, one of which each episode plays with.
 
-What follows from parameters (latency histograms, tables to draw users from) costs a thousand times what a step costs,
-so a number of whole sets are drawn beforehand, and an episode's seed chooses among them. The choice shifts no other
-draw: with one set or many, from the same seed come the same fault, the same users' dice, the same noise.
+To prepare a set costs as much as a thousand steps, so the sets are drawn beforehand, and an episode's seed chooses one
+of them. The choice shifts no other draw: with one set or many, a seed gives the same fault, users and noise.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from mirr.env.objectives import OBJECTIVES
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations as ops
-from mirr.env.simulator.compiled import numbers, table, u64
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers, table, u64
+from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import (
     ParameterError,
     Parameters,
@@ -25,9 +25,9 @@ from mirr.env.simulator.parameters import (
     load_parameters,
     parse_parameters,
 )
-from mirr.env.simulator.profile import rules
-from mirr.env.simulator.stretches import advance
-from mirr.env.simulator.windows import observe
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.faults import inject
+from mirr.env.simulator.physics.profile import rules
 from mirr.env.vocabulary import ALL_FAULTS, Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
@@ -36,7 +36,7 @@ PROOF_WINDOWS = 5
 
 @dataclass(frozen=True)
 class Range:
-    """Evenly between two numbers, or between two multiples of what the parameter is."""
+    """A range to draw from evenly: between two numbers, or between two multiples of the parameter."""
 
     low: float
     high: float
@@ -50,8 +50,11 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Randomisation:
-    """Which parameters vary, and how far. Names are those of the parameter file, with dots, as in
-    `services.auth.request_cpu_s`; `services.*.request_cpu_s` stands for each service's, drawn on its own."""
+    """Which parameters vary, and how far.
+
+    Names are those of the parameter file, with dots: `services.auth.request_cpu_s`. With `services.*.request_cpu_s`,
+    each service draws its own.
+    """
 
     ranges: Mapping[str, Range] = field(default_factory=dict)
     sets: int = 256
@@ -90,7 +93,7 @@ class Randomisation:
         }
 
     def draw(self, base: Parameters | None = None) -> ParameterSets:
-        """The sets, each of them one that makes a simulator: sound in steady state, and every fault shows in it."""
+        """Draw the sets. In each, steady state meets the objectives and every fault lands; otherwise ParameterError."""
         base = base or default_parameters()
         spread = dict(self._spread())
         found = []
@@ -112,7 +115,7 @@ class Randomisation:
         return sets
 
     def _spread(self) -> Iterator[tuple[str, Range]]:
-        """The ranges, with a star replaced by each service's name."""
+        """The ranges, with the star replaced by each service's name. Raises ParameterError."""
         known = set(randomisable())
         for name, each in self.ranges.items():
             for one in [name.replace("*", str(service)) for service in Service] if "*" in name else [name]:
@@ -122,21 +125,21 @@ class Randomisation:
 
 
 class ParameterSets:
-    """Sets of parameters, and for each the row of numbers that the kernel reads."""
+    """Sets of parameters, and for each the row of numbers that the physics reads."""
 
     def __init__(self, sets: Sequence[Parameters]) -> None:
         self.sets = tuple(sets)
         self.tick_s = self.sets[0].tick_s
-        self.rows: Any = table(len(self.sets), k.PARAMETERS)
-        state = numbers([0.0] * k.STATE)
+        self.rows: Any = table(len(self.sets), k.PARAMETERS_ROW)
+        state = numbers([0.0] * k.STATE_END)
         for place, each in enumerate(self.sets):
             row = self.rows[place]
-            row[: k.RULES] = numbers(rules(each))
+            row[: k.STEADY] = numbers(rules(each))
             ops.find_steady(state, row)
             row[k.STEADY :] = state
 
     def ticks(self, seconds: float) -> int:
-        """So many seconds in ticks."""
+        """Seconds as a number of ticks. Raises ValueError where it is not a whole one."""
         ticks = seconds / self.tick_s
         if ticks != int(ticks) or ticks < 1:
             raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")
@@ -145,7 +148,7 @@ class ParameterSets:
 
 @functools.cache
 def default_parameters() -> Parameters:
-    """Those of the project's file."""
+    """The parameters of the project's file."""
     return load_parameters()
 
 
@@ -155,7 +158,7 @@ def _default_sets() -> ParameterSets:
 
 
 def fixed_parameters(parameters: Parameters | None = None) -> ParameterSets:
-    """The one set that every episode has."""
+    """One set, which every episode plays with."""
     return _default_sets() if parameters is None else ParameterSets([parameters])
 
 
@@ -186,9 +189,9 @@ def _set(raw: dict[str, Any], name: str, value: float) -> None:
 
 
 def _unsound(p: Any, ticks: int) -> str:
-    """Why parameters make no simulator to train in, or nothing."""
+    """Why nobody can train with these parameters; empty where one can."""
     key = u64(0)
-    s, w = numbers([0.0] * k.STATE), numbers([0.0] * k.SHOWN_ROW)
+    s, w = numbers([0.0] * k.STATE_END), numbers([0.0] * k.SHOWN_ROW)
     ops.steady(s, p)
     for _ in range(PROOF_WINDOWS):
         advance(s, p, key, ticks)
@@ -203,7 +206,7 @@ def _unsound(p: Any, ticks: int) -> str:
                 return f"{service} is outside its objectives in steady state"
     for number, fault in enumerate(ALL_FAULTS):
         ops.steady(s, p)
-        if not ops.inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
+        if not inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
             return f"{fault} does not show"
     return ""
 

@@ -1,4 +1,4 @@
-"""The five services as a physical model: a World that integrates instead of waiting."""
+"""The five services as a model: a World that computes what happens instead of waiting for it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from mirr.env.forms import form_number
 from mirr.env.logs import digest
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.results import result_of
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations as ops
 from mirr.env.simulator.chronicle import lines, log_state
-from mirr.env.simulator.compiled import numbers, u64
-from mirr.env.simulator.lanes import which_parameters
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers, u64
+from mirr.env.simulator.fast.lanes import which_parameters
+from mirr.env.simulator.fast.paces import advance, take_back
+from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.profile import NOT_LANDED_S
+from mirr.env.simulator.physics import faults
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.profile import NOT_LANDED_S
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
-from mirr.env.simulator.stretches import advance, take_back
-from mirr.env.simulator.windows import observe
 from mirr.env.vocabulary import (
     NEXT_RELEASE,
     REASONS,
@@ -32,7 +34,6 @@ from mirr.env.vocabulary import (
     Ends,
     Event,
     Fault,
-    FaultMode,
     Journey,
     Restart,
     Rollback,
@@ -42,16 +43,15 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
-_BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # each looked up once: that costs more than making a dict of them
-_MODE = {mode: number for number, mode in enumerate(FaultMode)}
+_BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # looked up once, because that takes longer than to make a dict
 
 
 class SimulatedWorld:
-    """A World without containers. Same seed and same actions, same episode, to the last bit."""
+    """A World without containers. The same seed and actions give the same episode, to the last bit."""
 
     def __init__(self, parameters: Parameters | ParameterSets | None = None) -> None:
         self._sets = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
-        self._s = numbers([0.0] * k.STATE)
+        self._s = numbers([0.0] * k.STATE_END)
         self._shown = numbers([0.0] * k.SHOWN_ROW)
         self.restore(0)
 
@@ -67,7 +67,7 @@ class SimulatedWorld:
 
     def inject(self, fault: Fault) -> None:
         self._play_anew()
-        if not ops.inject(self._s, self._p, self._key, _MODE[fault.mode], SERVICE_ROW[fault.service]):
+        if not faults.inject(self._s, self._p, self._key, form_number(fault), SERVICE_ROW[fault.service]):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
@@ -75,9 +75,9 @@ class SimulatedWorld:
         self._play_anew()
         match event:
             case Breaks(fault):
-                ops.begin(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
+                faults.begin(form_number(fault), s, p, SERVICE_ROW[fault.service])
             case Ends(fault):
-                ops.heal(s, p, _MODE[fault.mode], SERVICE_ROW[fault.service])
+                faults.end(form_number(fault), s, p, SERVICE_ROW[fault.service])
             case Deploys(service):
                 ops.deploy(s, p, SERVICE_ROW[service], True, True)
             case _:
@@ -111,19 +111,19 @@ class SimulatedWorld:
         return snapshot_of(self._shown)
 
     def _play_anew(self) -> None:
-        """A window that was drawn at once and never observed is played out, since something happens in it now."""
+        """Play a window tick by tick that was drawn at once and never observed: something happens in it now."""
         if self._s[k.DRAWN] == 1.0:
             take_back(self._s, self._p, self._key)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
-        words = numbers([0.0] * k.WORDS_SIZE)
-        ops.recent_words(self._s, SERVICE_ROW[service], words, 0)
-        return digest(lines(log_state(service, words), int(self._s[k.NOW]), self.parameters.tick_s))
+        row = numbers([0.0] * k.LOG_SIZE)
+        ops.read_log(self._s, SERVICE_ROW[service], row, 0)
+        return digest(lines(log_state(service, row), int(self._s[k.NOW]), self.parameters.tick_s))
 
 
 def snapshot_of(w: Any) -> Snapshot:
-    """A window as `windows.observe` left it."""
-    users = w[k.SHOWN_REQUESTS : k.SHOWN]
+    """A window as `windows.observe` wrote it."""
+    users = w[k.SHOWN_REQUESTS : k.SHOWN_SIZE]
     browsed, signed_in, checked_out, lost_browsing, lost_signing_in, lost_checking_out, *bad = (
         users if isinstance(users, list) else users.tolist()
     )

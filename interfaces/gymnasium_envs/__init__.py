@@ -12,13 +12,13 @@ LAB_ID = "mirr/Lab-v0"
 
 
 def register() -> None:
-    """Make both known to Gymnasium; twice does no harm."""
+    """Register both with Gymnasium. Safe to call twice."""
     for name, entry, vector in (
         (SIM_ID, "mirr.interfaces.gymnasium_envs.single:sim_env", "mirr.interfaces.gymnasium_envs.vector:SimVectorEnv"),
         (LAB_ID, "mirr.interfaces.gymnasium_envs.single:lab_env", None),
     ):
         if name not in gymnasium.registry:
-            # The same seed is the same incident in both; only the simulator measures the same to the last bit.
+            # A seed is the same incident in both. Only the simulator also gives the same measurements.
             gymnasium.register(name, entry, vector_entry_point=vector, nondeterministic=name == LAB_ID)
 
 

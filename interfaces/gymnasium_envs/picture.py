@@ -1,4 +1,4 @@
-"""An observation as a picture: its text, in a small font of our own, on a row of bars."""
+"""An observation as a picture: a table with bars, in a small built-in font."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LETTERS = {
 
 @functools.cache
 def _glyph(letter: str) -> NDArray[np.bool_]:
-    """A letter's dots, each `_SCALE` pixels wide; a blank for what the font does not have."""
+    """A letter's dots, each `_SCALE` pixels wide; a blank for a character that the font lacks."""
     rows = _LETTERS.get(letter.lower(), "00000")
     dots = np.array([[bool(int(row) & bit) for bit in (4, 2, 1, 0)] for row in rows])
     return np.kron(dots, np.ones((_SCALE, _SCALE), dtype=bool)).astype(bool)
@@ -51,7 +51,7 @@ def _write(image: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[in
 
 
 def picture(observation: Observation) -> NDArray[np.uint8]:  # (height, width, 3)
-    """A table of the services; a red ground where something could not be scraped or its share is high."""
+    """A table of the services. A cell is red if it could not be scraped or its share is high."""
     image = np.empty((HEIGHT, WIDTH, 3), dtype=np.uint8)
     image[:] = _BACK
     edges = [100]
@@ -80,7 +80,7 @@ _FULL = {
     Feature.CPU_SHARE: 1.0,
     Feature.MEMORY_SHARE: 1.0,
 }
-"""What fills a cell with its bar; other features have none."""
+"""The value at which a bar fills its cell. Other features have no bar."""
 
 
 def _bar(image: NDArray[np.uint8], feature: Feature, value: float, left: int, right: int, top: int) -> None:

@@ -1,4 +1,4 @@
-"""One environment over either world, as Gymnasium has it."""
+"""One Gymnasium environment, for either world."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from mirr.env.world import World
 from mirr.interfaces.gymnasium_envs import spaces
 from mirr.interfaces.gymnasium_envs.picture import picture
 
-SEEDS = 2**63  # a seed that is drawn is below it
+SEEDS = 2**63  # drawn seeds are below this
 
 OpenWorld = Callable[[], World]
 
 
-class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
-    """`reset(seed=n)` plays the incident of seed n, the same that `mirr episode --seed n` plays; without a seed, the
-    one that follows. `options={"fault": "bad_deploy:payments"}` takes the place of the drawn one."""
+class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
+    """`reset(seed=n)` plays the incident of seed n, as `mirr episode --seed n` does. Without a seed it plays the next
+    one. `options={"fault": "bad_deploy:payments"}` replaces the drawn fault."""
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's is no ClassVar
 
@@ -49,13 +49,13 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
         self._number = 0
         self._mask = spaces.fresh_mask(1)
         self.last_observation: Observation | None = None
-        """What an agent can read beyond the arrays: results in words, log lines."""
+        """What an agent can read besides the arrays: results as text and log lines."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[spaces.Seen, dict[str, Any]]:
-        """Begin an episode; with a lab of containers this takes some seconds."""
-        fault = chosen_fault(options)  # before anything is begun: a reset that is refused changes nothing
+        """Begin an episode. With real containers this takes some seconds."""
+        fault = chosen_fault(options)  # checked first, so that a refused reset changes nothing
         super().reset(seed=seed)
         if seed is not None:
             self._start_seed, self._number = seed, 0
@@ -71,7 +71,7 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
         return seen(observation), dict(info, action_mask=self._mask[0].copy())
 
     def step(self, action: int) -> tuple[spaces.Seen, float, bool, bool, dict[str, Any]]:
-        """Take the action of that number and let a step's time pass."""
+        """Take the action with that number and let one step pass."""
         environment = self._environment
         if environment is None:
             raise gymnasium.error.ResetNeeded("no episode is running; call reset() first")
@@ -81,24 +81,24 @@ class MirrEnv(gymnasium.Env[spaces.Seen, Any]):
         info["action_mask"] = self._mask[0].copy()
         if terminated or truncated:
             assert environment.report is not None
-            info.update(told(environment.report))
+            info.update(end_info(environment.report))
         return seen(observation), reward, terminated, truncated, info
 
     def render(self) -> str | NDArray[np.uint8] | None:
-        """The last observation: a table in words, or a picture of it."""
+        """The last observation, as a text table or as a picture."""
         if self.render_mode is None or self.last_observation is None:
             return None
         return render(self.last_observation) if self.render_mode == "ansi" else picture(self.last_observation)
 
     def close(self) -> None:
-        """Let the world go."""
+        """Close the world."""
         if self._environment is not None:
             self._environment.world.close()
             self._environment = None
 
 
 def seen(observation: Observation) -> spaces.Seen:
-    """An observation as the space has it."""
+    """An observation in the form of the space."""
     features, known = spaces.seen_features(observation.features)
     action = observation.last_action
     return {
@@ -110,8 +110,8 @@ def seen(observation: Observation) -> spaces.Seen:
     }
 
 
-def told(report: EpisodeReport) -> dict[str, Any]:
-    """What `info` has of an episode that is over, beside its whole report."""
+def end_info(report: EpisodeReport) -> dict[str, Any]:
+    """The entries of `info` for an episode that is over, besides the whole report."""
     return {
         "resolved": report.outcome is Outcome.RESOLVED,
         "collapsed": report.outcome is Outcome.COLLAPSED,
@@ -123,7 +123,7 @@ def told(report: EpisodeReport) -> dict[str, Any]:
 
 
 def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
-    """The options of a reset, none of them unknown."""
+    """The options of a reset. Raises ValueError if one is unknown."""
     options = options or {}
     if unknown := sorted(map(str, options.keys() - set(known))):
         raise ValueError(f"reset has no option {', '.join(unknown)}; it has: {', '.join(known)}")
@@ -131,7 +131,7 @@ def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> d
 
 
 def chosen_fault(options: dict[str, Any] | None) -> Fault | None:
-    """`options["fault"]`, written MODE:SERVICE or as a Fault; None where it is not given."""
+    """`options["fault"]`, as text (MODE:SERVICE) or as a Fault; None if it is not given."""
     given = checked_options(options, ("fault",)).get("fault")
     return Fault.parse(given) if isinstance(given, str) else given
 
@@ -141,16 +141,16 @@ def sim_env(
     parameters: Parameters | None = None,
     randomisation: Randomisation | dict[str, Any] | None = None,
     render_mode: str | None = None,
-) -> MirrEnv:
+) -> EpisodeEnv:
     """`mirr/Sim-v0`."""
     sets = parameter_sets(parameters, randomisation)
-    return MirrEnv(lambda: SimulatedWorld(sets), config, render_mode)
+    return EpisodeEnv(lambda: SimulatedWorld(sets), config, render_mode)
 
 
 def parameter_sets(
     parameters: Parameters | None, randomisation: Randomisation | dict[str, Any] | None
 ) -> Parameters | ParameterSets | None:
-    """The simulator's parameters, varied where that is asked for; `randomisation` may be in its JSON form."""
+    """The simulator's parameters, varied if `randomisation` is given. It may be in its JSON form."""
     if randomisation is None:
         return parameters
     if isinstance(randomisation, dict):
@@ -158,13 +158,13 @@ def parameter_sets(
     return randomisation.draw(parameters)
 
 
-_HOLDERS: WeakValueDictionary[str, MirrEnv] = WeakValueDictionary()
-"""Of each lab, the environment of this process that holds it: the one that began an episode there last."""
+_HOLDERS: WeakValueDictionary[str, EpisodeEnv] = WeakValueDictionary()
+"""For each lab, the environment of this process that holds it: the last one that began an episode there."""
 
 
-def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> MirrEnv:
-    """`mirr/Lab-v0`: the lab of that name, which has to be up. Held from the first reset until it is closed, or until
-    another environment of the same process is reset on that lab: then this one has to be reset again."""
+def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> EpisodeEnv:
+    """`mirr/Lab-v0`: the lab of that name, which has to be up. The environment holds the lab from its first reset until
+    it is closed or until another environment of this process is reset on the same lab. Then this one needs a reset."""
 
     def opened() -> World:
         from mirr.bridge.assembly import open_docker_world
@@ -176,5 +176,5 @@ def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode:
         _HOLDERS[lab] = env
         return world
 
-    env = MirrEnv(opened, config, render_mode)
+    env = EpisodeEnv(opened, config, render_mode)
     return env

@@ -1,4 +1,4 @@
-"""The spaces, and observations as they are in them: for one environment, or for many at once."""
+"""The spaces and their observations, for one environment or for many at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST: Final[dict[Feature, float]] = {
     Feature.MEMORY_SHARE: 10.0,
     Feature.IN_FLIGHT: 10_000.0,
 }
-"""Far above what either world shows, the noise included: a space has to have an end."""
+"""Upper bounds of the space, far above what either world shows with noise."""
 
 USUAL: Final[dict[Feature, float]] = {
     Feature.UP: 1.0,
@@ -33,7 +33,7 @@ USUAL: Final[dict[Feature, float]] = {
     Feature.MEMORY_SHARE: 1.0,
     Feature.IN_FLIGHT: 50.0,
 }
-"""What a flat observation is divided by: about one in the course of an incident."""
+"""Divisors of a flat observation, so that values are about 1 during an incident."""
 
 _MOST = np.array([MOST[feature] for feature in Feature], dtype=np.float32)
 _USUAL = np.array([USUAL[feature] for feature in Feature], dtype=np.float32)
@@ -49,7 +49,7 @@ def action_space() -> spaces.Discrete:
 
 
 def observation_space(max_steps: int) -> spaces.Dict:
-    """What an agent sees. Boxes have no NaN: what could not be scraped is 0 in `features` and 0 in `seen`."""
+    """What an agent sees. There is no NaN: a value that could not be scraped is 0 in `features` and in `seen`."""
     high = np.broadcast_to(_MOST, FEATURES_SHAPE)
     return spaces.Dict(
         {
@@ -63,13 +63,13 @@ def observation_space(max_steps: int) -> spaces.Dict:
 
 
 def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """Features with 0 for what could not be scraped, and which could; fresh arrays."""
+    """New arrays: the features with 0 for missing values, and which values are there."""
     known = features == features
     return np.where(known, np.minimum(features, _MOST), np.float32(0.0)), known.view(np.int8)
 
 
 def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
-    """Whether an action may be of use once another was taken, as far as its agent was told."""
+    """Whether `other` may still be useful after `taken`, as far as the agent can know."""
     match taken:
         case Diagnose():
             return not isinstance(other, Diagnose)  # the first one counts
@@ -88,8 +88,8 @@ _LEFT = np.array(  # (accepted, taken, other)
 
 
 def flat(observation: Seen, max_steps: int) -> NDArray[np.float32]:  # (..., FLAT_SIZE)
-    """One row of numbers around 0 to 1: features by what is usual, which could be scraped, the last action as one of so
-    many, whether it was accepted, and the share of the steps taken."""
+    """One row of numbers around 0 to 1: scaled features, which of them are there, the last action (one-hot), whether it
+    was accepted, and the share of steps taken."""
     features = observation["features"]
     batch = features.shape[:-2]
     row = np.zeros((*batch, FLAT_SIZE), dtype=np.float32)
@@ -112,12 +112,12 @@ def flat_space() -> spaces.Box:
 
 
 def fresh_mask(size: int) -> NDArray[np.int8]:  # (size, actions)
-    """Before the first action, everything makes sense."""
+    """The mask before the first action: everything is allowed."""
     return np.ones((size, len(ACTIONS)), dtype=np.int8)
 
 
 def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
-    """Take out what each agent's own last action has made pointless, as far as it was told: a second diagnosis, going
-    back where there is nothing earlier, scaling up what has been. Any action may be taken nevertheless. Nothing goes in
-    here but what the agent did and read, so nothing of the truth comes out."""
+    """Remove the actions that each agent's last action has made pointless: a second diagnosis, a rollback without an
+    earlier release, a second scale-up. The agent may still take them. The mask depends only on what the agent did and
+    read, so it reveals nothing of the truth."""
     mask &= _LEFT[accepted.astype(np.int64), actions]

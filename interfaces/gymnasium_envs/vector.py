@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.rendering import render
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.simulator import layout as k
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation
 from mirr.env.vocabulary import Fault
@@ -33,7 +33,7 @@ Actions = NDArray[np.int64]
 
 
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
-    """As `num_envs` times `mirr/Sim-v0`, bit for bit. Arrays are fresh with each call."""
+    """The same as `num_envs` times `mirr/Sim-v0`, bit for bit. Each call returns new arrays."""
 
     metadata = {  # noqa: RUF012 - Gymnasium's is no ClassVar
         "render_modes": ["ansi", "rgb_array"],
@@ -74,8 +74,8 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[spaces.Seen, dict[str, Any]]:
-        """Begin episodes everywhere, or where `options["reset_mask"]` says. A seed n gives environment i seed n + i.
-        `options["fault"]` takes the place of the drawn faults: one for all, or a sequence, until the next reset."""
+        """Begin episodes in all environments, or in those of `options["reset_mask"]`. With seed n, environment i gets
+        seed n + i. `options["fault"]` replaces the drawn faults until the next reset: one for all, or a sequence."""
         super().reset(seed=seed if isinstance(seed, int) else None)
         options = checked_options(options, ("fault", "reset_mask"))
         mask = options.get("reset_mask")
@@ -95,16 +95,16 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         return self._observations(), self._infos(chosen)
 
     def step(self, actions: Actions) -> tuple[spaces.Seen, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """A step everywhere."""
+        """Play one step in every environment."""
         if not self._started:
             raise ResetNeeded("no episode is running; call reset() first")
         taken = np.asarray(actions, dtype=np.int64)
-        resetting = self.batch.over.copy()  # their action is not looked at
+        resetting = self.batch.over.copy()  # their action is ignored
         _, rewards, terminated, truncated = self.batch.step(taken)
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
-            infos = self._told(done, taken)
+            infos = self._end_infos(done, taken)
         begun = resetting | done if self._mode is AutoresetMode.SAME_STEP else resetting
         accepted = self.batch.column(k.RESULT) == k.ACCEPTED
         spaces.narrow_mask(self._mask, taken, accepted)
@@ -113,7 +113,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         return self._observations(), rewards.copy(), terminated.copy(), truncated.copy(), infos
 
     def observation(self, e: int) -> Observation:
-        """All that the agent of environment `e` can read now, log lines and results in words included."""
+        """All that the agent of environment `e` can read now, with log lines and result texts."""
         return self.batch.observation(e)
 
     def report(self, e: int) -> EpisodeReport:
@@ -121,7 +121,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         return self.batch.report(e)
 
     def render(self) -> tuple[Any, ...] | None:
-        """Each environment's last observation: tables in words, or pictures."""
+        """Each environment's last observation, as text tables or as pictures."""
         if self.render_mode is None:
             return None
         draw = render if self.render_mode == "ansi" else picture
@@ -150,14 +150,14 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         }
         return _masked(found, present)
 
-    def _told(self, done: NDArray[np.bool_], actions: Actions) -> dict[str, Any]:
-        """What is told at the end of an episode: at once, or, where the next has begun, as the final info."""
+    def _end_infos(self, done: NDArray[np.bool_], actions: Actions) -> dict[str, Any]:
+        """The info entries at the end of an episode. They are the final info if the next episode has begun."""
 
         def of(place: int) -> NDArray[np.float64]:
             return np.where(done, self.batch.column(place, ended=True), 0.0)
 
         outcome = of(k.OUTCOME)
-        told = {
+        found = {
             "resolved": outcome == k.RESOLVED,
             "collapsed": outcome == k.COLLAPSED,
             "diagnosis_correct": of(k.DIAGNOSED) == 1.0,
@@ -166,7 +166,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             "failed_requests": of(k.FAILED_REQUESTS).astype(np.int64),
         }
         if self._mode is not AutoresetMode.SAME_STEP:
-            return _masked(told, done)
+            return _masked(found, done)
         final = self._seen(self.batch.final_features, ended=True)
         observations = np.full(self.num_envs, None, dtype=object)
         for e in np.flatnonzero(done):
@@ -178,12 +178,12 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         spaces.narrow_mask(narrowed, actions[ended], accepted[ended])
         mask[:] = 0
         mask[ended] = narrowed
-        told |= {"step": told["steps"], "overrun_s": np.zeros(self.num_envs), "action_mask": mask}
-        return _masked({"final_obs": observations, "final_info": _masked(told, done)}, done)
+        found |= {"step": found["steps"], "overrun_s": np.zeros(self.num_envs), "action_mask": mask}
+        return _masked({"final_obs": observations, "final_info": _masked(found, done)}, done)
 
 
 def _masked(found: dict[str, Any], present: NDArray[np.bool_]) -> dict[str, Any]:
-    """With each value which environments have it, as Gymnasium's own vector environments do."""
+    """Add to each value a mask of the environments that have it, as Gymnasium's vector environments do."""
     return found | {f"_{name}": present.copy() for name in found}
 
 
@@ -193,7 +193,7 @@ def _check_mask(mask: object, size: int) -> None:
 
 
 def _faults(given: object) -> Fault | list[Fault | None] | None:
-    """`options["fault"]`: one fault, written or not, or one (or None) for each environment."""
+    """`options["fault"]`: one fault for all, or one (or None) for each environment; as text or Fault."""
     if given is None or isinstance(given, Fault):
         return given
     if isinstance(given, str):

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from mirr.env.rendering import render
 from mirr.interfaces.gymnasium_envs import spaces
-from mirr.interfaces.gymnasium_envs.single import MirrEnv
+from mirr.interfaces.gymnasium_envs.single import EpisodeEnv
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 
 LONGEST_TEXT = 20_000
 
 
 class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
-    """One row of numbers, as `spaces.flat` has it."""
+    """Observations as one row of numbers, made by `spaces.flat`."""
 
     def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
@@ -30,7 +30,7 @@ class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
         self._max_steps = _max_steps(env.observation_space)
 
     def observation(self, observation: spaces.Seen) -> NDArray[np.float32]:
-        """Flat."""
+        """The observation as one row."""
         return spaces.flat(observation, self._max_steps)
 
 
@@ -44,21 +44,21 @@ class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDAr
         self._max_steps = _max_steps(env.single_observation_space)
 
     def observations(self, observations: spaces.Seen) -> NDArray[np.float32]:
-        """Flat."""
+        """The observation as one row."""
         return spaces.flat(observations, self._max_steps)
 
 
 class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
-    """The table, the last action's result and log lines in words, as people and language models read them."""
+    """Observations as text: the table, the last action's result and log lines."""
 
     def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
         self.observation_space = gym_spaces.Text(LONGEST_TEXT, charset=frozenset(string.printable))
 
     def observation(self, observation: spaces.Seen) -> str:
-        """The whole observation, not only what is in the arrays."""
+        """The whole observation as text, also what is not in the arrays."""
         environment = self.unwrapped
-        assert isinstance(environment, MirrEnv)
+        assert isinstance(environment, EpisodeEnv)
         assert environment.last_observation is not None
         return render(environment.last_observation)
 
@@ -69,7 +69,7 @@ def history(env: gymnasium.Env[spaces.Seen, Any], steps: int) -> gymnasium.Env[A
 
 
 def texts(env: SimVectorEnv) -> list[str]:
-    """Each environment's observation in words; costs as much as a thousand steps, so ask for it where it is read."""
+    """Each environment's observation as text. It costs as much as a thousand steps, so call it only when needed."""
     return [render(env.observation(e)) for e in range(env.num_envs)]
 
 

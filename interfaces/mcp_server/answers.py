@@ -14,13 +14,13 @@ from mirr.env.reward import REWARDS, Outcome
 from mirr.env.vocabulary import Feature, Reason, Service, action_text
 from mirr.interfaces.mcp_server.exam import Sight, State
 
-DIGITS = 5  # significant ones: the noise leaves one or two that mean something
+DIGITS = 5  # significant digits; with the noise, only one or two mean anything
 
 MEANINGS: dict[Outcome, str] = {
     Outcome.RESOLVED: "every service and the users are back inside their objectives",
     Outcome.COLLAPSED: f"next to nothing was left for the users for {REWARDS.collapse_steps} steps running",
     Outcome.EXHAUSTED: "no steps are left, and there was no full recovery",
-    Outcome.VOID: "the world failed underneath; the episode counts for nothing",
+    Outcome.VOID: "the world failed; the episode does not count",
 }
 
 
@@ -29,7 +29,7 @@ class _Answer(BaseModel):
 
 
 class Metrics(_Answer):
-    """One service over the last step, each number with about 15% noise; null where it could not be scraped."""
+    """One service over the last step, each number with about 15% noise; null if it could not be scraped."""
 
     up: bool = Field(description="whether the last scrape succeeded")
     request_rate_per_s: float | None = Field(description="requests finished per second")
@@ -50,7 +50,7 @@ class LogEntry(_Answer):
 
 
 class Ending(_Answer):
-    """How an episode ended; there once it is over."""
+    """How an episode ended. It exists once the episode is over."""
 
     outcome: str = Field(description="resolved, collapsed, exhausted, void, or given_up")
     meaning: str
@@ -70,17 +70,17 @@ class Answer(_Answer):
 
     episode_id: str
     state: State = Field(description="waiting for its first call, running, or over")
-    symptom: str = Field(description="what whoever is on call was told")
+    symptom: str = Field(description="what the person on call was told")
     step: int = Field(description="steps taken so far")
     steps_left: int
     time_s: float = Field(description="seconds since the first observation, in the time of the services")
     last_action: str | None = None
     last_result: str | None = Field(default=None, description="what the world answered to the last action")
-    last_reason: Reason | None = Field(default=None, description="the same for programs; done where it was accepted")
-    services: dict[Service, Metrics] | None = Field(default=None, description="null where nothing was seen yet")
+    last_reason: Reason | None = Field(default=None, description="the same for programs; done if it was accepted")
+    services: dict[Service, Metrics] | None = Field(default=None, description="null before the first observation")
     logs_of: Service | None = Field(default=None, description="whose log was read with the last action")
     logs: list[LogEntry] = Field(default=[], description="the lines that were read, oldest first")
-    ending: Ending | None = Field(default=None, description="null while it goes on")
+    ending: Ending | None = Field(default=None, description="null while the episode runs")
 
 
 class Episode(_Answer):
@@ -97,7 +97,7 @@ class Episodes(_Answer):
 
 
 def schema(of: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of an answer, without what pydantic adds for nobody: clients check it anew at every call."""
+    """The JSON schema of an answer, without the titles that pydantic adds: clients check the schema at every call."""
     plain = _plain(of.model_json_schema(mode="serialization"))
     assert isinstance(plain, dict)
     return plain
@@ -110,7 +110,7 @@ def _plain(part: object) -> object:
         case dict():
             return {
                 name: {each: _plain(value) for each, value in inner.items()}
-                if name == "properties"  # whose names are ours, also one that reads as a keyword
+                if name == "properties"  # these are names of ours, even if one looks like a keyword
                 else _plain(inner)
                 for name, inner in part.items()
                 if name not in ("title", "default")
@@ -184,7 +184,7 @@ def _ending(sight: Sight) -> Ending | None:
 
 
 def _scored(report: EpisodeReport) -> Ending:
-    """The score, and not the truth: the exam may hold the same incident again."""
+    """The score without the truth, because the exam may contain the same incident again."""
     return Ending(
         outcome=report.outcome,
         meaning=MEANINGS[report.outcome],
@@ -201,7 +201,7 @@ def _scored(report: EpisodeReport) -> Ending:
 
 
 def as_text(sight: Sight) -> str:
-    """The same for who reads text alone."""
+    """The same as text."""
     lines = [f"episode {sight.episode_id} is {sight.state}"]
     if sight.observation is None:
         lines += [f"symptom: {sight.symptom}", f"step 0, {sight.config.max_steps} left"]
@@ -212,6 +212,6 @@ def as_text(sight: Sight) -> str:
     ending = _ending(sight)
     if ending is not None:
         lines.append(f"{ending.outcome}: {ending.meaning}")
-        told = ending.model_dump(exclude={"outcome", "meaning"}, exclude_none=True)
-        lines += [f"{name}: {value}" for name, value in told.items()]
+        rest = ending.model_dump(exclude={"outcome", "meaning"}, exclude_none=True)
+        lines += [f"{name}: {value}" for name, value in rest.items()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Where requests wait for their turn: many clients, one thread in which everything is done."""
+"""Where requests wait for their turn: many clients, one working thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Desk:
-    """Does what is asked for one after the other, on a thread of its own.
+    """Does one request after the other, on a thread of its own.
 
     A world belongs to one thread (the lab's lock does), a step of the lab takes two seconds in which the server has
     to answer others, and an action that has begun is finished even where its client hangs up.
@@ -25,7 +25,7 @@ class Desk:
         self._closing = False
 
     async def ask(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`work(...)`, done when its turn comes."""
+        """Run `work(...)` when its turn comes."""
 
         def done() -> T:
             if self._closing:
@@ -35,7 +35,7 @@ class Desk:
         return await asyncio.get_running_loop().run_in_executor(self._executor, done)
 
     def close(self, last: Callable[[], None]) -> None:
-        """Finish what is under way, drop what waits, do `last`, and let the thread go."""
+        """Finish the current request, drop the waiting ones, run `last`, and end the thread."""
         self._closing = True
         self._executor.submit(last).result()
         self._executor.shutdown()

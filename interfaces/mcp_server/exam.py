@@ -1,4 +1,4 @@
-"""An exam: episodes under ids that say nothing, each played once, by whoever holds its id. Knows no protocol.
+"""An exam: episodes under meaningless ids, each played once, by a client that knows the id. No protocol is here.
 
 One thread at a time may be in here; `desk.py` sees to that.
 """
@@ -22,11 +22,11 @@ from mirr.env.vocabulary import Action
 from mirr.env.world import World, WorldError
 from mirr.lab.errors import LabError
 
-POLICY_NAME = "mcp"  # who plays, in records
+POLICY_NAME = "mcp"  # the policy's name in records
 
 
 class ExamError(Exception):
-    """What was asked cannot be done; the message says why and what next, and nothing of what is broken."""
+    """A request that cannot be done. The message says why and what next, but not what is broken."""
 
 
 class State(StrEnum):
@@ -42,7 +42,7 @@ class Question:
     """One episode as the examiner set it."""
 
     scenario: Scenario
-    symptom: str  # what whoever plays is told; it does not tell the answer
+    symptom: str  # what the player is told; it must not reveal the answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +51,22 @@ class ExamConfig:
 
     world_name: str = "sim"
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
-    at_once: int | None = None  # so many episodes may run at the same time; None: any number
+    at_once: int | None = None  # how many episodes may run at the same time; None: any number
     idle_limit_s: float = 600.0
-    """An episode that nobody has played for so long makes way, where one more than `at_once` is to begin."""
-    record_dir: Path | None = None  # where every episode is written down; not for whoever plays to read
+    """If the limit `at_once` is reached, an episode that was idle for this long is given up for a new one."""
+    record_dir: Path | None = None  # where episodes are recorded; the player must not read it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """An episode as whoever plays may see it."""
+    """An episode as the player may see it."""
 
     episode_id: str
     state: State
     symptom: str
     config: EpisodeConfig
-    observation: Observation | None = None  # None where it has not begun
-    report: EpisodeReport | None = None  # of one that is over; also None of one that was given up
+    observation: Observation | None = None  # None before it begins
+    report: EpisodeReport | None = None  # once it is over; None if it was given up
 
 
 @dataclass(kw_only=True)
@@ -83,7 +83,7 @@ class Paper:
     holds: ExitStack = field(default_factory=ExitStack)  # the world and the record, while it runs
 
 
-VOID_TOLD = "the world failed underneath: this episode is void and counts for nothing; next: tell whoever runs the exam"
+VOID_MESSAGE = "the world failed: this episode is void and does not count; next: tell the person who runs the exam"
 
 
 class Exam:
@@ -96,7 +96,7 @@ class Exam:
         *,
         open_world: Callable[[], AbstractContextManager[World]],
         new_id: Callable[[], str],
-        say: Callable[[str], None],  # to whoever runs the exam
+        say: Callable[[str], None],  # to the person who runs the exam
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -116,15 +116,15 @@ class Exam:
         return {name: paper.state for name, paper in self._papers.items()}
 
     def results(self) -> list[EpisodeResult]:
-        """Of the episodes that came to an end; for whoever runs the exam."""
+        """The results of the finished episodes, for the person who runs the exam."""
         return [paper.result for paper in self._papers.values() if paper.result is not None]
 
     def status(self, episode_id: str) -> Sight:
-        """How an episode stands; begins nothing."""
+        """The state of an episode. Begins nothing."""
         return self._sight(episode_id, self._paper(episode_id))
 
     def look(self, episode_id: str) -> Sight:
-        """What was seen last; begins the episode where it is waiting."""
+        """The last observation. Begins the episode if it is waiting."""
         paper = self._paper(episode_id)
         if paper.state is State.WAITING:
             self._begin(episode_id, paper)
@@ -132,7 +132,7 @@ class Exam:
         return self._sight(episode_id, paper)
 
     def act(self, episode_id: str, action: Action) -> Sight:
-        """Take an action, and let its step pass; begins the episode where it is waiting."""
+        """Take an action and let its step pass. Begins the episode if it is waiting."""
         paper = self._paper(episode_id)
         if paper.state is State.WAITING:
             self._begin(episode_id, paper)
@@ -149,7 +149,7 @@ class Exam:
         return self._sight(episode_id, paper)
 
     def close(self) -> None:
-        """No more episodes: those under way are let go of, and what was broken is mended. Safe to call twice."""
+        """End the exam: running episodes are given up and their faults reverted. Safe to call twice."""
         self._closed = True
         for episode_id, paper in self._papers.items():
             if paper.state is State.RUNNING:
@@ -160,7 +160,7 @@ class Exam:
             return self._papers[episode_id]
         except KeyError as error:
             raise ExamError(
-                f"there is no episode {episode_id!r}; next: use an id that whoever runs the exam gave you"
+                f"there is no episode {episode_id!r}; next: use an id that the person who runs the exam gave you"
             ) from error
 
     def _sight(self, episode_id: str, paper: Paper) -> Sight:
@@ -184,7 +184,7 @@ class Exam:
             self._say(f"episode {episode_id} could not begin: {error}")
             raise ExamError(
                 "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
-                "or tell whoever runs the exam"
+                "or tell the person who runs the exam"
             ) from error
         paper.state = State.RUNNING
         paper.environment = Environment(world, self.config.episode)
@@ -229,13 +229,13 @@ class Exam:
         )
 
     def _void(self, episode_id: str, paper: Paper, error: Exception) -> ExamError:
-        """End an episode whose world failed. What failed may name what is broken, so whoever plays is not told."""
+        """End an episode whose world failed. The player is not told why, because the error may name what is broken."""
         if paper.environment is not None and paper.environment.report is not None:
             assert paper.sitting is not None
             paper.result = paper.sitting.result()
         self._let_go(paper)
         self._say(f"episode {episode_id} {Outcome.VOID}: {error}")
-        return ExamError(VOID_TOLD)
+        return ExamError(VOID_MESSAGE)
 
     def _give_up(self, episode_id: str, paper: Paper, why: str) -> None:
         self._let_go(paper)

@@ -1,4 +1,4 @@
-"""The MCP server: one tool for each thing that somebody on call can do. fastmcp is imported in this package alone."""
+"""The MCP server: one tool for each thing that a person on call can do. Only this package imports fastmcp."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ ServiceName = Annotated[Service, Field(description="which service")]
 ModeName = Annotated[
     FaultMode,
     Field(
-        description="what is wrong with it: crashed (its process has ended), memory_leak (it holds on to ever more "
+        description="what is wrong with it: crashed (its process has ended), memory_leak (it keeps more and more "
         "memory), overloaded (it is offered more than its CPU can do), bad_deploy (its current release is faulty)"
     ),
 ]
 
 _FREE = ToolAnnotations(readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False)
-# Reading a log, too, spends a step that does not come back, so no client should take it for free.
+# Reading a log also costs a step, so clients must not treat it as free.
 _HARMLESS = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=False, openWorldHint=False)
 _DISRUPTIVE = ToolAnnotations(readOnlyHint=False, destructiveHint=True, idempotentHint=False, openWorldHint=False)
 
 
-_ACTION_WORDS: dict[str, tuple[str, str, ToolAnnotations]] = {
+_ACTION_TEXTS: dict[str, tuple[str, str, ToolAnnotations]] = {
     "wait": ("Wait", "Do nothing, and see what the next step brings.", _HARMLESS),
     "check_logs": ("Check a log", "Read a service's recent log lines.", _HARMLESS),
     "diagnose": (
@@ -84,7 +84,7 @@ def instructions(config: EpisodeConfig) -> str:
     return (
         "You are on call for five services under real traffic: gateway, auth, inventory, orders, payments. gateway "
         f"calls auth, inventory and orders; orders calls inventory and payments. {what} Find out what, commit to a "
-        f"diagnosis, and mend it, within {config.max_steps} steps. Every tool takes the episode_id you were given; the "
+        f"diagnosis, and fix it, within {config.max_steps} steps. Every tool takes the episode_id you were given; the "
         "first call begins the episode, and it can be played once. read_metrics and status cost nothing. Every other "
         f"tool is one step: it acts, lets {config.step_s:g} s of the services' time pass, and answers with what is "
         "seen then. A diagnosis counts only before the fix, and the first commitment counts. Restarting, rolling back "
@@ -97,7 +97,7 @@ def instructions(config: EpisodeConfig) -> str:
 
 
 class PlainErrors(Middleware):
-    """Whatever a client did wrong, it is told in one sentence, and what would be right."""
+    """Turns each mistake of a client into one sentence that says what is wrong and what would be right."""
 
     def __init__(self, tools: tuple[str, ...]) -> None:
         self._tools = tools
@@ -111,14 +111,14 @@ class PlainErrors(Middleware):
         except NotFoundError as error:
             raise _refusal(f"there is no tool {name[:64]!r}; the tools are {', '.join(self._tools)}") from error
         except ValidationError as error:
-            raise _refusal(f"{name}: {_told(error)}") from error
+            raise _refusal(f"{name}: {_message(error)}") from error
 
 
 def _refusal(message: str) -> ToolError:
-    return ToolError(message, log_level=logging.DEBUG)  # the client's affair, nothing for the server's log
+    return ToolError(message, log_level=logging.DEBUG)  # a client's mistake does not belong in the server's log
 
 
-def _told(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     cause = error.__cause__
     if not isinstance(cause, ArgumentErrors):
         return str(error)
@@ -128,9 +128,9 @@ def _told(error: ValidationError) -> str:
 
 
 def build_server(exam: Exam, desk: Desk, *, lists_episodes: bool) -> FastMCP:
-    """The server of an exam. The episodes are the examiner's: no tool makes, resets or reveals one."""
+    """The server of an exam. No tool creates, resets or reveals an episode: only the examiner does."""
     config = exam.config.episode
-    # The schemas of the arguments are for the client; what it sent is checked by the tools, whose words are better.
+    # The library does not check arguments against their schemas. The tools do, with better messages.
     server: FastMCP = FastMCP(
         NAME, instructions=instructions(config), mask_error_details=True, strict_input_validation=False
     )
@@ -153,8 +153,8 @@ def _result(sight: Sight) -> ToolResult:
 
 
 def _answered(text: str, structured: Answer | Episodes) -> ToolResult:
-    # With `meta` the library passes the result on as it is. Otherwise it checks the schema of the schema at every
-    # call, which takes longer than all else together; and what is checked comes from the model that the schema is of.
+    # With `meta` the library passes the result on unchanged. Otherwise it validates the schema itself at every call,
+    # which takes longer than everything else. The result fits: it comes from the model that the schema is made from.
     return ToolResult(content=text, structured_content=structured.model_dump(mode="json"), meta={})
 
 
@@ -191,14 +191,14 @@ def _add_free_tools(server: FastMCP, exam: Exam, desk: Desk) -> list[str]:
             title="Read the metrics",
             annotations=_FREE,
             says="The metrics of all five services over the last step. Costs no step and lets no time pass: it is the "
-            "dashboard as it was last drawn; to see what comes, wait. The first call begins the episode.",
+            "dashboard as it was last drawn; to see what happens next, wait. The first call begins the episode.",
         ),
         _tool(
             server,
             status,
             title="Status of the episode",
             annotations=_FREE,
-            says="How the episode stands: steps left, the last action and its result, and the score once it is over. "
+            says="The state of the episode: steps left, the last action and its result, and the score once it is over. "
             "Costs no step, and begins nothing.",
         ),
     ]
@@ -249,7 +249,7 @@ def _add_actions(server: FastMCP, exam: Exam, desk: Desk, config: EpisodeConfig)
     functions: list[Callable[..., Any]] = [wait, check_logs, diagnose, restart, rollback, scale_up]
     if config.none_diagnosis:
         functions.append(diagnose_none)
-    named = [(function, _ACTION_WORDS[function.__name__]) for function in functions]
+    named = [(function, _ACTION_TEXTS[function.__name__]) for function in functions]
     return [
         _tool(server, function, title=title, says=f"{says} One step of {config.step_s:g} s.", annotations=annotations)
         for function, (title, says, annotations) in named

@@ -16,29 +16,29 @@ _CHUNK_BYTES = 1 << 16
 
 
 @contextmanager
-def stdin_until_told() -> Iterator[None]:
-    """Within, `sys.stdin` ends when the client ends it, or when a signal tells this process to end.
+def stdin_until_signal() -> Iterator[None]:
+    """Inside this context, `sys.stdin` ends when the client ends it or when a signal asks this process to end.
 
-    Whoever waits for a line waits in a thread that nothing can interrupt, and a server that was told to end would wait
-    with it. So a thread that need not be waited for reads, and passes on through a socket that can be shut. Raises
-    KeyboardInterrupt afterwards where it was a signal.
+    The library reads lines in a thread that cannot be interrupted, so a server would wait for it when it should end.
+    Therefore a daemon thread reads the real input and passes it on through a socket that this side can close. Raises
+    KeyboardInterrupt afterwards if a signal came.
     """
     ours, theirs = socket.socketpair()
     source = sys.stdin.fileno()
-    told: list[int] = []
+    signals: list[int] = []
 
     def end() -> None:
         with suppress(OSError):  # the other side has closed already
             ours.shutdown(socket.SHUT_WR)
 
     def pass_on() -> None:
-        with suppress(OSError):  # was told to end
+        with suppress(OSError):  # the socket is closed
             while chunk := os.read(source, _CHUNK_BYTES):
                 ours.sendall(chunk)
         end()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
         end()
 
     before = sys.stdin
@@ -52,5 +52,5 @@ def stdin_until_told() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         theirs.close()
-    if told:
+    if signals:
         raise KeyboardInterrupt

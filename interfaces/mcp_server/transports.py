@@ -12,21 +12,21 @@ from fastmcp import FastMCP
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mirr.interfaces.mcp_server.stdin import stdin_until_told
+from mirr.interfaces.mcp_server.stdin import stdin_until_signal
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
-MOST_BYTES = 1 << 20  # of one request; the largest that makes sense has some hundred
+MOST_BYTES = 1 << 20  # of one request; a sensible one has a few hundred
 _BACKLOG = 1024
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600  # of JSON-RPC
 
 
-class PortTaken(OSError):
-    """Somebody else listens there; the message says what next."""
+class AddressTaken(OSError):
+    """Another program listens on that port. The message says what next."""
 
 
 class Gate:
-    """Refuses what is no request before anybody keeps or parses it: a body that is too large, or no JSON."""
+    """Refuses a body that is too large or not JSON, before it is kept or parsed."""
 
     def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
         self._app = app
@@ -60,7 +60,7 @@ class Gate:
 def _is_object(body: bytes) -> bool:
     try:
         return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):  # no UTF-8 is a ValueError, too
+    except (ValueError, RecursionError):  # invalid UTF-8 is also a ValueError
         return False
 
 
@@ -72,21 +72,21 @@ async def _refuse(send: Send, status: int, code: int, message: str) -> None:
 
 
 def keep_quiet() -> None:
-    """Malformed messages are the client's affair: it is told, and whoever runs the exam reads of accidents only.
-    On standard streams a client may well leave stderr unread, where a talkative server would wait for ever."""
+    """Keep malformed messages out of the log: the client is answered, and the log is for real failures. Also, a client
+    on standard streams may never read stderr, and a server that writes much there would block."""
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 def run_stdio(server: FastMCP) -> None:
-    """Serve the client on stdin and stdout until it closes stdin; KeyboardInterrupt where a signal came first."""
+    """Serve the client on stdin and stdout until it closes stdin. Raises KeyboardInterrupt if a signal comes first."""
     keep_quiet()
-    with stdin_until_told():
+    with stdin_until_signal():
         anyio.run(lambda: server.run_stdio_async(show_banner=False, log_level="ERROR"))
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that listens on this machine alone; port 0 takes any that is free."""
+    """A socket that listens on this machine only. Port 0 takes any free port. Raises AddressTaken."""
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -94,17 +94,19 @@ def listen(port: int) -> socket.socket:
         found.listen(_BACKLOG)
     except OSError as error:
         found.close()
-        raise PortTaken(f"cannot listen on {HOST}:{port}: {error.strerror}; next: --port 0 takes a free one") from error
+        raise AddressTaken(
+            f"cannot listen on {HOST}:{port}: {error.strerror}; next: --port 0 takes a free one"
+        ) from error
     return found
 
 
 def url(listening: socket.socket) -> str:
-    """Where a client finds the server."""
+    """The address of the server."""
     return f"http://{HOST}:{listening.getsockname()[1]}{PATH}"
 
 
 def run_http(server: FastMCP, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve over streamable HTTP until a signal ends it. Each request stands for itself: no session is kept."""
+    """Serve over streamable HTTP until a signal ends it. Requests are independent: there are no sessions."""
     keep_quiet()
     ready()
     anyio.run(
@@ -117,7 +119,7 @@ def run_http(server: FastMCP, listening: socket.socket, ready: Callable[[], None
             log_level="ERROR",
             json_response=True,
             stateless_http=True,
-            # Pages that a browser on this machine shows must not reach the lab by a name that resolves to it.
+            # A web page in a browser on this machine must not reach the lab through a name that resolves to it.
             host_origin_protection=True,
             middleware=[Middleware(Gate)],
             uvicorn_config={"access_log": False, "ws": "none", "log_level": "error", "timeout_graceful_shutdown": 3},

@@ -1,6 +1,6 @@
 """MIRR Lab for OpenEnv: its actions and observations, a client, and a server of episodes (`mirr openenv`).
 
-An extra: `pip install 'mirr-lab[openenv]'`. Importing this imports openenv, which takes about three seconds, so nothing
+It needs the extra `openenv`. Importing this imports openenv, which takes about three seconds, so nothing
 outside this folder imports it before it is needed.
 """
 

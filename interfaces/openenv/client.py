@@ -11,12 +11,12 @@ from openenv.core.client_types import StepResult  # type: ignore[import-untyped]
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
 
 RESET_TIMEOUT_S = 180.0
-"""Resetting real containers waits until steady state is measured, and that takes longer than OpenEnv's usual minute
-where a lab was left in a bad way."""
+"""How long to wait for an answer. A reset of real containers waits for steady state, which can take longer than
+OpenEnv's default of a minute."""
 
 
 class MirrEnv(EnvClient):  # type: ignore[misc]  # EnvClient is Any: openenv ships no types
-    """Plays on `base_url`; `reset` takes a `seed`, or a `split` and an `index` of the task API."""
+    """A client of the server at `base_url`. `reset` takes a `seed`, or a `split` and an `index` of the task API."""
 
     def __init__(self, base_url: str | None = None, *, message_timeout_s: float = RESET_TIMEOUT_S, **options: Any):
         super().__init__(base_url, message_timeout_s=message_timeout_s, **options)

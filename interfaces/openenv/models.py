@@ -1,4 +1,4 @@
-"""What goes over the wire to and from an OpenEnv client: action, observation, state."""
+"""The messages to and from an OpenEnv client: action, observation, state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Report = dict[str, Any]
 """The truth about an episode that is over, in the fields of `mirr episode --json`."""
 
 _LONGEST_QUOTE = 60
-_NOT_IN_A_REPORT = ("world", "policy", "trajectory")  # whoever plays over the wire has these at hand
+_NOT_IN_A_REPORT = ("world", "policy", "trajectory")  # the client knows these
 
 
 def _as_text(value: object) -> str:
@@ -42,7 +42,7 @@ def _as_text(value: object) -> str:
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(PACK_ACTIONS):
         return action_text(PACK_ACTIONS[value])
-    # A ValueError would travel in the answer's context, and that cannot be written as JSON.
+    # A ValueError would be part of the answer, and it cannot be written as JSON.
     raise PydanticCustomError(
         "unknown_action",
         "unknown action {given}; an action is a number from 0 to {last}, or written as in: "
@@ -69,17 +69,17 @@ class MirrAction(Action):  # type: ignore[misc]  # Action is Any: openenv ships 
     """One action, as text or as its number; each takes one step."""
 
     action: ActionText = Field(
-        description="What to do, as text or as its number. The number of choices is in the observation of a reset: "
-        "diagnose(none) is only among them where the alarm may be false."
+        description="What to do, as text or as its number. The number of choices is in the observation: "
+        "diagnose(none) is only there if the alarm may be false."
     )
 
     @classmethod
     def of(cls, action: EpisodeAction) -> MirrAction:
-        """What says `action` over the wire."""
+        """`action` as it is sent."""
         return cls(action=action_text(action))
 
     def taken(self) -> EpisodeAction:
-        """What is meant."""
+        """The action that was sent."""
         return parse_action(self.action)
 
 
@@ -95,41 +95,41 @@ class MirrLogLine(BaseModel):
 
 
 class MirrObservation(Observation):  # type: ignore[misc]  # Observation is Any: openenv ships no types
-    """What an agent sees after a step; nothing of the truth before the end."""
+    """What an agent sees after a step. The truth comes only at the end."""
 
     features: list[list[float | None]] = Field(
         description=f"A row each for {', '.join(Service)}; columns {', '.join(Feature)}. "
-        "null where a service could not be scraped."
+        "null if a service could not be scraped."
     )
-    text: str = Field(description="All of this for people and language models.")
+    text: str = Field(description="The same as text, for people and language models.")
     step: int = Field(ge=0, description="Steps taken so far.")
     steps_left: int = Field(ge=0)
-    choices: int = Field(description="Action numbers go from 0 to one less; 42 where the alarm may be false, else 41.")
-    situation: str = Field(default="", description="What whoever is on call is told; of a reset only.")
+    choices: int = Field(description="Action numbers go from 0 to choices - 1; 42 if the alarm may be false, else 41.")
+    situation: str = Field(default="", description="What the person on call is told; only after a reset.")
     last_action: str | None = None
     result: str = Field(default="", description="What became of the last action, for people.")
     reason: Reason | None = Field(default=None, description="The same for programs; null before the first action.")
-    logs: list[MirrLogLine] = Field(default_factory=list, description="Oldest first; where they were asked for.")
+    logs: list[MirrLogLine] = Field(default_factory=list, description="Oldest first; only after check_logs.")
     logs_of: str | None = None
     truncated: bool = Field(default=False, description="Whether the episode ended because no steps were left.")
     report: Report | None = Field(default=None, description="The truth, once the episode is over.")
 
 
 class MirrState(State):  # type: ignore[misc]  # State is Any: openenv ships no types
-    """Where an episode stands, for whoever trains. Without the seed, which stands for the scenario: a harness may show
-    this to its agent. Whoever resets has the seed, and the report tells it at the end."""
+    """The state of an episode, for the trainer. It has no seed, because a seed reveals the scenario and a harness may
+    show the state to its agent. The caller of reset knows the seed, and the report has it at the end."""
 
     steps_left: int = 0
     running: bool = False
     total_reward: float = 0.0
     earned: dict[str, float] = Field(default_factory=dict, description="The total reward by the rubric's components.")
-    report: Report | None = Field(default=None, description="The truth, once the episode is over; also a void one's.")
+    report: Report | None = Field(default=None, description="The truth, once the episode is over or void.")
 
 
 def report_json(report: EpisodeReport) -> Report:
     """A report in the fields of `mirr episode --json`."""
-    told = EpisodeResult(world="", policy="", report=report, trajectory=()).to_json()
-    return {key: value for key, value in told.items() if key not in _NOT_IN_A_REPORT}
+    content = EpisodeResult(world="", policy="", report=report, trajectory=()).to_json()
+    return {key: value for key, value in content.items() if key not in _NOT_IN_A_REPORT}
 
 
 def to_wire(
@@ -141,7 +141,7 @@ def to_wire(
     truncated: bool = False,
     report: EpisodeReport | None = None,
 ) -> MirrObservation:
-    """What an agent saw, as it goes over the wire. The reward of a reset is None."""
+    """An observation as it is sent. The reward of a reset is None."""
     return MirrObservation(
         features=[[None if math.isnan(value) else value for value in row] for row in seen.features.tolist()],
         text=render(seen),
@@ -164,7 +164,7 @@ def to_wire(
 
 
 def from_wire(received: MirrObservation) -> episode.Observation:
-    """What came over the wire, as this project's own policies take it."""
+    """A received observation, in the form that this project's policies take."""
     features = [[math.nan if value is None else value for value in row] for row in received.features]
     return episode.Observation(
         features=np.array(features, dtype=np.float32),

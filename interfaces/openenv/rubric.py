@@ -1,7 +1,7 @@
-"""What a step paid, taken apart: a rubric each for the diagnosis, the fix, the recovery and the collapse.
+"""The reward of a step in parts: one rubric each for diagnosis, fix, recovery and collapse.
 
-The environment's judge has decided the reward; it is not judged again here. Every component can be told from what the
-agent did, what the step paid, and the report that comes with its end, so a rubric knows no truth that is not out yet.
+The environment's judge decides the reward, and this module only divides it. It needs the action, the step's reward and
+the final report, so a rubric never knows more of the truth than the agent.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ def _collapse(observation: MirrObservation, rewards: RewardTable) -> float:
 
 
 def _for_the_action(observation: MirrObservation, rewards: RewardTable) -> float:
-    """What is left of the step's reward for what was done in it."""
+    """The part of the step's reward that is for its action."""
     paid = float(observation.reward or 0.0)
     return paid - _recovery(observation, rewards) - _collapse(observation, rewards)
 
 
 class Component(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv ships no types
-    """One component of the reward, and how it is paid, in words."""
+    """One component of the reward, and the sentence that says how it is paid."""
 
-    def __init__(self, rewards: RewardTable, words: str) -> None:
+    def __init__(self, rewards: RewardTable, description: str) -> None:
         super().__init__()
         self.rewards = rewards
-        self.words = words
+        self.description = description
 
 
 class DiagnosisComponent(Component):
     """Paid for committing to what is broken."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the diagnosis paid; 0 where the action is none."""
+        """What the diagnosis paid; 0 for another action."""
         diagnosed = isinstance(action.taken(), Diagnose | DiagnoseNone)
         return _for_the_action(observation, self.rewards) if diagnosed else 0.0
 
@@ -57,13 +57,13 @@ class FixComponent(Component):
     """Paid for acting on a service."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the fix paid; 0 where the action is none."""
+        """What the fix paid; 0 for another action."""
         fixed = isinstance(action.taken(), Restart | Rollback | ScaleUp)
         return _for_the_action(observation, self.rewards) if fixed else 0.0
 
 
 class RecoveryComponent(Component):
-    """Paid at the end, for a recovery that was understood."""
+    """Paid at the end, for a recovery after a correct diagnosis."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
         """What the recovery paid."""
@@ -71,7 +71,7 @@ class RecoveryComponent(Component):
 
 
 class CollapseComponent(Component):
-    """Paid at the end, where the users had nothing left."""
+    """Paid at the end, if nothing worked for the users any more."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
         """What the collapse cost."""
@@ -85,13 +85,13 @@ class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv sh
         super().__init__()
         self.diagnosis = DiagnosisComponent(
             rewards,
-            f"{rewards.correct_diagnosis:+g} for saying what is broken before it is fixed, "
-            f"{rewards.wrong_diagnosis:+g} for saying something else; so many sayings count as there are faults",
+            f"{rewards.correct_diagnosis:+g} for the right diagnosis before the fix, "
+            f"{rewards.wrong_diagnosis:+g} for a wrong one; as many answers count as there are faults",
         )
         self.fix = FixComponent(
             rewards,
             f"{rewards.fix_diagnosed:+g} for the right fix after the right diagnosis, {rewards.fix_undiagnosed:+g} "
-            f"without it, {rewards.wrong_fix:+g} for one of the wrong kind or on the wrong service",
+            f"without it, {rewards.wrong_fix:+g} for a fix of the wrong kind or on the wrong service",
         )
         self.recovery = RecoveryComponent(
             rewards,
@@ -105,7 +105,7 @@ class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv sh
         self.reset()
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """The step's reward; what each component paid is its `last_score`, and adds up in `earned`."""
+        """The step's reward. Each component's part is its `last_score`, and the sums are in `earned`."""
         total = 0.0
         for name, component in self.named_children():
             paid = component(action, observation)
@@ -119,6 +119,6 @@ class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv sh
             self.earned[name] = 0.0
             component.last_score = None
 
-    def in_words(self) -> dict[str, str]:
+    def descriptions(self) -> dict[str, str]:
         """How each component is paid."""
-        return {name: component.words for name, component in self.named_children()}
+        return {name: component.description for name, component in self.named_children()}

@@ -1,4 +1,4 @@
-"""The tasks one trains and tests on: every fault and every scenario pack, many times over, in two splits that share no
+"""The tasks for training and testing: every fault and every scenario pack many times, in two splits that share no
 seed."""
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _PLANS: dict[Split, _Plan] = {
     Split.TEST: _Plan(first_seed=2_000_000, rounds=20),
 }
 
-DRAWN_SITUATION = "Users are affected. One of the five services is broken; which, and how, is for you to find out."
+DRAWN_SITUATION = "Users are affected. One of the five services is broken; find out which one and how."
 
 
 class UnknownSplit(BadScenario):
-    """A name of no split; the message says which there are."""
+    """An unknown split. The message lists the known ones."""
 
 
 class NoSuchTask(BadScenario, IndexError):
-    """An index that names no task; the message says which there are. OpenEnv expects an IndexError."""
+    """An index without a task. The message gives the range. OpenEnv expects an IndexError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,16 @@ class Task:
     index: int
     scenario: Scenario
     config: EpisodeConfig
-    situation: str  # what whoever is on call is told
+    situation: str  # what the person on call is told
 
     @property
     def id(self) -> str:
-        """Names the task and nothing of what it holds."""
+        """A name that reveals nothing about the incident."""
         return f"{self.split}-{self.index:05d}"
 
     def to_json(self) -> dict[str, object]:
-        """What may be known of a task before it is played: neither its faults nor its seed, which stand for each
-        other, nor the pack, whose name tells."""
+        """What may be known of a task before it is played. Not the faults, and neither the seed nor the pack's name,
+        because both reveal the faults."""
         return {"id": self.id, "split": str(self.split), "index": self.index, "situation": self.situation}
 
 
@@ -76,7 +76,7 @@ def parse_split(name: object) -> Split:
 
 @cache
 def tasks_of(split: Split) -> tuple[Task, ...]:
-    """All tasks of a split, in an order in which kinds are mixed, so that any slice is a fair sample."""
+    """All tasks of a split. The kinds are shuffled, so any slice is a fair sample."""
     plan = _PLANS[split]
     kinds = [kind for _ in range(plan.rounds) for kind in _kinds()]
     order = np.random.default_rng(plan.first_seed).permutation(len(kinds))
@@ -111,7 +111,7 @@ def _kinds() -> tuple[_Kind, ...]:
 
 
 def task_at(split: object, index: object) -> Task:
-    """The task there, or UnknownSplit or NoSuchTask."""
+    """The task at `index` of `split`. Raises UnknownSplit or NoSuchTask."""
     chosen = parse_split(split)
     tasks = tasks_of(chosen)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(tasks):

@@ -1,4 +1,4 @@
-"""The auditor: reads a transcript as an agent could, and says in words where it shows the truth."""
+"""The auditor: it reads a transcript as an agent could, and names every place that reveals the truth."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ INJECTOR = re.compile(
     ),
     re.IGNORECASE,
 )
-"""What only whoever breaks things would write."""
+"""Terms that only the injector would write."""
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -65,7 +65,7 @@ def findings(transcript: Transcript) -> list[str]:
     found = []
     for number, seen in enumerate(transcript.seen):
         problems = [
-            *_words(seen),
+            *_injector_terms(seen),
             *_structure(seen, number, transcript.config.max_steps),
             *_info(seen, number),
             *_logs(seen),
@@ -77,7 +77,7 @@ def findings(transcript: Transcript) -> list[str]:
     return found
 
 
-def _words(seen: Seen) -> Iterator[str]:
+def _injector_terms(seen: Seen) -> Iterator[str]:
     for place, text in _texts(seen):
         for match in INJECTOR.finditer(text):
             yield f"{place} holds {match.group()!r}, a word of the injector's: {text.strip()[:160]!r}"

@@ -25,7 +25,7 @@ class LeakyWorld(SimulatedWorld):
         super().__init__()
         self._line = line
         self._result = result
-        self._told_overrun_s = overrun_s
+        self._leaked_overrun_s = overrun_s
         self._broken: Fault | None = None
 
     def restore(self, key: int) -> None:
@@ -46,9 +46,9 @@ class LeakyWorld(SimulatedWorld):
 
     def observe(self) -> Snapshot:
         measured = super().observe()
-        if self._broken is None or self._told_overrun_s is None:
+        if self._broken is None or self._leaked_overrun_s is None:
             return measured
-        return replace(measured, overrun_s=self._told_overrun_s(self._broken))
+        return replace(measured, overrun_s=self._leaked_overrun_s(self._broken))
 
 
 Change = Callable[[Fault, Observation, Info], tuple[Observation, Info]]

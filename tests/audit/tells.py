@@ -31,7 +31,7 @@ def tells(transcripts: Sequence[Transcript]) -> list[str]:
     for channel, values in _channels(transcripts).items():
         for what, label in LABELS.items():
             labels = [label(one) for one in transcripts]
-            p = told_apart(values, labels)
+            p = permutation_p_value(values, labels)
             means = {
                 name: float(np.mean([v for v, own in zip(values, labels, strict=True) if own == name]))
                 for name in sorted(set(labels))
@@ -43,7 +43,7 @@ def tells(transcripts: Sequence[Transcript]) -> list[str]:
     return found
 
 
-def told_apart(values: Sequence[float], labels: Sequence[str], seed: int = 0) -> float:
+def permutation_p_value(values: Sequence[float], labels: Sequence[str], seed: int = 0) -> float:
     """How often labels dealt at random would divide the ranks of `values` as clearly as these do (Kruskal and Wallis'
     statistic, its distribution by permutation); 1 where all values are alike."""
     ranks = _ranks(np.asarray(values, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The audit finds what is planted: a leak of each kind, and the finding in words."""
+"""The audit finds planted leaks: one of each kind, with the exact sentence of the finding."""
 
 from __future__ import annotations
 

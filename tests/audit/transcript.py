@@ -13,7 +13,7 @@ from mirr.env.vocabulary import Action, Event, Fault
 from mirr.env.world import ActionResult, Snapshot, World
 
 NO_FAULT = "no fault"
-PLAYED_ON = Objectives(collapse_sli=-1.0)  # an audit reads on where users have nothing left
+PLAYED_ON = Objectives(collapse_sli=-1.0)  # the audit goes on even if nothing works for the users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Seen:
     action: Action | None  # None of a reset
     observation: Observation
     info: Mapping[str, object]
-    took_s: float  # on the clock of whoever plays; of a reset, since steady state was reached
+    took_s: float  # on the player's clock; for a reset, since steady state was reached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Transcript:
 
 
 class Watched:
-    """A World that notes when it was restored: how long restoring takes tells of the episode before, and everything
-    after it of this one."""
+    """A World that notes when it was restored. The time of restoring depends on the episode before; only the time after
+    it belongs to this one."""
 
     def __init__(self, world: World, now: Callable[[], float]) -> None:
         self._world = world

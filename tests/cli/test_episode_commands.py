@@ -14,7 +14,7 @@ from mirr.cli import episode_commands
 from mirr.cli.main import run
 from mirr.cli.worlds import COMPILING, WorldName, open_world
 from mirr.env.record import read_rollout
-from mirr.env.simulator import compiled
+from mirr.env.simulator.fast import compiled
 from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
@@ -145,7 +145,7 @@ def test_evaluate_in_words_is_a_table(capsys: Printed) -> None:
 def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     @contextmanager
     def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:
-        yield FakeWorld(heals_after=1 if name == "sim" else 2)
+        yield FakeWorld(recovers_after=1 if name == "sim" else 2)
 
     monkeypatch.setattr(episode_commands, "open_world", worlds)
     assert run(["compare", "--policy", "oracle", "--policy", "wait", "--episodes", "4", "--json"]) == 0

@@ -1,4 +1,4 @@
-"""`mirr mcp`, as typed by whoever runs the exam; the server itself is in tests/interfaces/mcp."""
+"""`mirr mcp`, as typed by the person who runs the exam; the server itself is in tests/interfaces/mcp."""
 
 from __future__ import annotations
 
@@ -50,4 +50,7 @@ def test_a_lab_that_is_not_up_is_told_to_the_examiner_before_the_exam(capsys: Pr
 def test_without_fastmcp_the_way_to_it_is_told(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastmcp", None)
     assert run(["mcp"]) == 2
-    assert capsys.readouterr().err == "mirr: the MCP server needs fastmcp; next: pip install 'mirr-lab[mcp]'\n"
+    assert (
+        capsys.readouterr().err
+        == "mirr: the MCP server needs fastmcp; next: .venv/bin/pip install --editable '.[mcp]'\n"
+    )

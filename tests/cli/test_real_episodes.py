@@ -19,6 +19,7 @@ from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.footprint import differences
+from mirr.lab.names import Role
 from mirr.lab.state import state_dir
 from tests.cli.fields import EPISODE_FIELDS
 from tests.cli.on_real_lab import MIRR, made_of, wait_until
@@ -60,13 +61,6 @@ def episode_under_way(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]
         process.wait()
 
 
-@pytest.mark.parametrize("fault", ["crashed:gateway", "memory_leak:auth", "overloaded:inventory", "bad_deploy:orders"])
-def test_the_oracle_resolves(real_lab: str, fault: str) -> None:
-    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", fault, "--seed", "1")
-    assert answer["outcome"] == "resolved", answer
-    assert answer["diagnosis"]["correct"] is True
-
-
 def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: str) -> None:
     arguments = ("--policy", "heuristic", "--fault", "bad_deploy:payments", "--seed", "7")
     docker = episode(real_lab, "--world", "docker", *arguments)
@@ -76,14 +70,30 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: 
     assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
 
 
+NEXT = {
+    FaultMode.CRASHED: "crashed:gateway",
+    FaultMode.MEMORY_LEAK: "memory_leak:auth",
+    FaultMode.OVERLOADED: "overloaded:inventory",
+    FaultMode.BAD_DEPLOY: "bad_deploy:orders",
+}
+"""What the next run plays after a run with this mode was killed: every mode once, on several services."""
+
+GONE_TOO = {FaultMode.MEMORY_LEAK: Role.PROMETHEUS, FaultMode.OVERLOADED: Role.TRAFFIC}
+"""What is killed together with the run. tests/cli/test_real_kills.py kills it under a run that goes on."""
+
+
 @pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_a_run_killed_during_a_fault_is_reverted_by_the_next(real_lab: str, fault: Fault) -> None:
+def test_the_oracle_resolves_an_episode_after_a_run_that_was_killed_in_mid_fault(real_lab: str, fault: Fault) -> None:
     before = made_of(real_lab)
     with episode_under_way(real_lab, fault) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")
+    if fault.mode in GONE_TOO:
+        containers = LabContainers(connect(), real_lab)
+        (containers.prometheus() if GONE_TOO[fault.mode] is Role.PROMETHEUS else containers.traffic()).kill()
+    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", NEXT[fault.mode], "--seed", "1")
     assert answer["outcome"] == "resolved", answer
+    assert answer["diagnosis"]["correct"] is True
     assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
 
@@ -106,18 +116,6 @@ def test_a_lab_in_use_is_left_alone_by_a_second_episode(real_lab: str) -> None:
             f"mirr: lab {real_lab} is in use by `mirr episode` (process {process.pid}); wait for it or end it\n"
         )
     assert mirr(real_lab, "revert").returncode == 0
-
-
-@pytest.mark.parametrize("gone", ["prometheus", "traffic"])
-def test_an_episode_whose_measurements_go_away_is_void_and_the_next_one_heals(real_lab: str, gone: str) -> None:
-    containers = LabContainers(connect(), real_lab)
-    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.AUTH)) as process:
-        (containers.prometheus() if gone == "prometheus" else containers.traffic()).kill()
-        printed, _ = process.communicate(timeout=40)
-        assert process.returncode == 3
-    assert json.loads(printed)["outcome"] == "void"
-    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth", "--seed", "3")
-    assert answer["outcome"] == "resolved", answer
 
 
 def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_lab: str) -> None:

@@ -179,7 +179,9 @@ def test_a_table_needs_a_place(record: Path, capsys: Printed, to: str, message: 
 def test_without_pyarrow_the_way_to_it_is_told(record: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert run(["records", "export", str(record), "--to", str(record.with_name("t.parquet"))]) == 2
-    assert capsys.readouterr().err == "mirr: Parquet needs pyarrow; next: pip install 'mirr-lab[records]'\n"
+    assert (
+        capsys.readouterr().err == "mirr: Parquet needs pyarrow; next: .venv/bin/pip install --editable '.[records]'\n"
+    )
 
 
 def test_the_documentation_has_every_column() -> None:

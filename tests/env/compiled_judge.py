@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirr.env.forms import form_number
 from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.simulator import layout as k
 from mirr.env.simulator.batch import _game as game
-from mirr.env.simulator.compiled import numbers
-from mirr.env.simulator.episode import judge_action, judge_window, open_ledger
-from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action, Diagnose, Fault, FaultMode, Journey, Service
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers
+from mirr.env.simulator.fast.episode import judge_action, judge_window, open_ledger
+from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action, Diagnose, Fault, Journey, Service
 from mirr.env.world import Snapshot
 
 _OUTCOMES = {
@@ -46,7 +47,7 @@ class CompiledJudge:
         self._row = numbers([0.0] * k.ROW)
         self._shown = numbers([0.0] * k.SHOWN_ROW)
         self._game = numbers(game(config, objectives, rewards, ticks=1))
-        open_ledger(self._row, list(FaultMode).index(fault.mode), list(Service).index(fault.service))
+        open_ledger(self._row, form_number(fault), list(Service).index(fault.service))
 
     def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
         """The reward of a step in which `action` was taken and `snapshot` was measured."""

@@ -1,4 +1,4 @@
-"""The tables of docs/environment.md, from the code; `python -m tests.env.environment_page` writes them anew."""
+"""The tables of docs/environment.md, made from the code. `python -m tests.env.environment_page` writes them again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "environment.md"
 
-FEATURE_WORDS: dict[Feature, tuple[str, str]] = {
+FEATURE_TEXTS: dict[Feature, tuple[str, str]] = {
     Feature.UP: ("1", "1 if the last scrape succeeded, else 0; exact, and never missing"),
     Feature.REQUEST_RATE: ("1/s", "requests finished"),
     Feature.ERROR_RATIO: ("ratio", "answers of 5xx among all answers"),
@@ -49,30 +49,30 @@ FEATURE_OBJECTIVES: dict[Feature, str] = {
     Feature.MEMORY_SHARE: f"at most {OBJECTIVES.memory_share:g}",
 }
 
-ACTION_WORDS: dict[type[Action], str] = {
+ACTION_TEXTS: dict[type[Action], str] = {
     Wait: "lets a step pass",
     CheckLogs: "the service's recent log lines come with the next observation",
     Diagnose: "commits to which service is broken, and how; the first commitment counts",
     Restart: "ends the service's process and starts it again, same release",
-    Rollback: "goes back to the release before the current one, where there is one",
+    Rollback: "goes back to the release before the current one, if there is one",
     ScaleUp: "doubles the service's CPU quota, once an episode",
-    DiagnoseNone: "commits to a false alarm; scenario packs alone",
+    DiagnoseNone: "commits to a false alarm; only in scenario packs",
 }
 
-REWARD_WORDS: dict[str, str] = {
+REWARD_TEXTS: dict[str, str] = {
     "correct_diagnosis": "a correct diagnosis, if it is the first and comes before the right fix",
     "wrong_diagnosis": "a wrong first diagnosis",
     "fix_diagnosed": "the right fix on the right service, after a correct diagnosis",
-    "fix_undiagnosed": "the same without one",
+    "fix_undiagnosed": "the right fix on the right service, without a correct diagnosis",
     "wrong_fix": "a fix of the wrong kind, or on the wrong service; each time",
     "recovery": "full recovery, if the correct diagnosis came before the right fix",
-    "recovery_per_step_left": "beside it, for each step that is left",
+    "recovery_per_step_left": "with a full recovery, for each step left",
     "collapse": "collapse",
 }
 
 NOT_PAID = frozenset({"recovery_steps", "collapse_steps"})
 
-OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
+OUTCOME_TEXTS: dict[Outcome, tuple[str, str]] = {
     Outcome.RESOLVED: (
         "terminated",
         f"it is fixed, and users and every service met their objectives for {REWARDS.recovery_steps} steps running",
@@ -84,24 +84,24 @@ OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
     Outcome.EXHAUSTED: ("truncated", f"{EpisodeConfig().max_steps} steps were taken"),
     Outcome.VOID: (
         "`WorldError`",
-        "the world failed underneath, as an engine that goes away; says nothing about whoever played",
+        "the world failed, for example because the engine stopped; this says nothing about the agent",
     ),
 }
 
-OBJECTIVE_WORDS: dict[str, tuple[str, str]] = {
+OBJECTIVE_TEXTS: dict[str, tuple[str, str]] = {
     "user_sli": ("ratio", "at least this share of users' requests went well"),
-    "user_rate_per_s": ("1/s", "at least so many requests of users: no traffic is no service"),
+    "user_rate_per_s": ("1/s", "at least this rate of users' requests: no traffic is no service"),
     "request_rate": ("1/s", "at least, of each service"),
     "error_ratio": ("ratio", "at most, of each service"),
     "latency_p95_s": ("s", "at most, of each service"),
     "memory_share": ("ratio", "at most, of each service"),
-    "collapse_sli": ("ratio", "at or below this the users have nothing left"),
+    "collapse_sli": ("ratio", "at or below this nothing works for the users"),
 }
 
-CONFIG_WORDS: dict[str, tuple[str, str]] = {
-    "step_s": ("s", "the services' time that a step takes"),
+CONFIG_TEXTS: dict[str, tuple[str, str]] = {
+    "step_s": ("s", "how much of the services' time a step takes"),
     "max_steps": ("1", "steps of an episode"),
-    "noise": ("ratio", "half-width of the noise on what is seen"),
+    "noise": ("ratio", "half-width of the observation noise"),
     "none_diagnosis": ("flag", "whether `diagnose(none)` is an action"),
 }
 
@@ -116,9 +116,9 @@ def _table(heads: Row, rows: Iterable[Row]) -> str:
 def _features() -> str:
     rows = []
     for column, feature in enumerate(Feature):
-        unit, words = FEATURE_WORDS[feature]
+        unit, text = FEATURE_TEXTS[feature]
         rows.append(
-            (column, f"`{feature}`", unit, f"0 to {MOST[feature]:g}", FEATURE_OBJECTIVES.get(feature, "-"), words)
+            (column, f"`{feature}`", unit, f"0 to {MOST[feature]:g}", FEATURE_OBJECTIVES.get(feature, "-"), text)
         )
     return _table(("column", "feature", "unit", "range", "objective", "what it is"), rows)
 
@@ -129,11 +129,11 @@ def _services() -> str:
 
 def _actions() -> str:
     rows = []
-    for kind, words in ACTION_WORDS.items():
+    for kind, text in ACTION_TEXTS.items():
         numbers = [number for number, action in enumerate(PACK_ACTIONS) if type(action) is kind]
         names = [f"`{action_text(PACK_ACTIONS[number])}`" for number in numbers]
         shown = names if len(names) <= 2 else [names[0], "...", names[-1]]
-        rows.append((f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else numbers[0], " ".join(shown), words))
+        rows.append((f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else numbers[0], " ".join(shown), text))
     return _table(("number", "action", "what it does"), sorted(rows, key=lambda row: int(str(row[0]).split()[0])))
 
 
@@ -142,25 +142,25 @@ def _rewards() -> str:
     for field in fields(RewardTable):
         if field.name not in NOT_PAID:
             value = getattr(REWARDS, field.name)
-            rows.append((REWARD_WORDS[field.name], f"{value:+g}"))
+            rows.append((REWARD_TEXTS[field.name], f"{value:+g}"))
     return _table(("event", "reward"), [*rows, ("anything else", "0")])
 
 
 def _outcomes() -> str:
     return _table(
         ("outcome", "how it shows", "when"),
-        [(f"`{outcome}`", *OUTCOME_WORDS[outcome]) for outcome in Outcome],
+        [(f"`{outcome}`", *OUTCOME_TEXTS[outcome]) for outcome in Outcome],
     )
 
 
 def _remedies() -> str:
-    mend = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
-    return _table(("mode", "what mends it"), [(f"`{mode}`", f"`{mend[REMEDY[mode]]}`") for mode in FaultMode])
+    names = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
+    return _table(("mode", "what fixes it"), [(f"`{mode}`", f"`{names[REMEDY[mode]]}`") for mode in FaultMode])
 
 
-def _defaults(of: type[Objectives] | type[EpisodeConfig], words: dict[str, tuple[str, str]]) -> str:
+def _defaults(of: type[Objectives] | type[EpisodeConfig], texts: dict[str, tuple[str, str]]) -> str:
     defaults = of()
-    rows = [(f"`{field.name}`", getattr(defaults, field.name), *words[field.name]) for field in fields(of)]
+    rows = [(f"`{field.name}`", getattr(defaults, field.name), *texts[field.name]) for field in fields(of)]
     return _table(("name", "default", "unit", "what it is"), rows)
 
 
@@ -171,14 +171,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "rewards": _rewards,
     "outcomes": _outcomes,
     "remedies": _remedies,
-    "objectives": lambda: _defaults(Objectives, OBJECTIVE_WORDS),
-    "config": lambda: _defaults(EpisodeConfig, CONFIG_WORDS),
+    "objectives": lambda: _defaults(Objectives, OBJECTIVE_TEXTS),
+    "config": lambda: _defaults(EpisodeConfig, CONFIG_TEXTS),
 }
-"""Each table of the page, under the name that its marks there have."""
+"""Each table of the page, by its name in the page's marks."""
 
 
 def filled(text: str) -> str:
-    """The page with every table as the code has it now."""
+    """The page with all tables made again from the code."""
     parts = re.split(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", text, flags=re.DOTALL)
     before, begins, names, ends = parts[0::4], parts[1::4], parts[2::4], parts[3::4]
     if sorted(names) != sorted(TABLES):

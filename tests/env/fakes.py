@@ -31,10 +31,10 @@ def with_down(shown: Snapshot, service: Service) -> Snapshot:
 
 
 class FakeWorld:
-    """Broken until the right fix; healthy `heals_after` windows after it. Refuses and fails on request."""
+    """Broken until the right fix; healthy `recovers_after` windows after it. Refuses and fails on request."""
 
-    def __init__(self, *, heals_after: int = 1, failed: int = 30) -> None:
-        self.heals_after = heals_after
+    def __init__(self, *, recovers_after: int = 1, failed: int = 30) -> None:
+        self.recovers_after = recovers_after
         self.failed = failed  # of 60 user requests a window, while broken
         self.fails_with: str | None = None
         self.refuses: set[Action] = set()
@@ -82,8 +82,8 @@ class FakeWorld:
 
     def observe(self) -> Snapshot:
         """Healthy once the fix has worked."""
-        healed = self.windows_since_fix is not None and self.windows_since_fix > self.heals_after
-        return snapshot(failed=0 if healed else self.failed)
+        recovered = self.windows_since_fix is not None and self.windows_since_fix > self.recovers_after
+        return snapshot(failed=0 if recovered else self.failed)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,6 +1,6 @@
-"""Golden trajectories: what 100 seeds and 5 policies come to, one digest an episode, in `golden/trajectories.json`.
+"""Golden trajectories: a digest of each episode of 100 seeds and 5 policies, in `golden/trajectories.json`.
 
-`python -m tests.env.golden` writes the file anew, where the physics is meant to have changed; with `--check` it exits 1
+`python -m tests.env.golden` writes the file again, after an intended change of the physics. With `--check` it exits 1
 where an episode differs from the file.
 """
 
@@ -29,7 +29,7 @@ Digests = dict[str, list[str]]
 
 
 class Trajectory:
-    """One episode being played: who plays it, and the digest of what has been so far."""
+    """An episode that is being played: its policy, and the digest so far."""
 
     def __init__(self, policy: PolicyName, seed: int) -> None:
         self.player: Policy = make_policy(policy, draw(seed))
@@ -71,7 +71,7 @@ def played_alone(policy: PolicyName, seeds: range = SEEDS) -> list[str]:
 
 
 def played_together(policy: PolicyName, size: int, threads: int = 1, seeds: range = SEEDS) -> list[str]:
-    """Each episode's digest, played `size` at a time; the last ones beside lanes that play something else."""
+    """Each episode's digest, played `size` at a time. The last ones are played beside other episodes."""
     batch = BatchedSimulator(size, autoreset=Autoreset.DISABLED, threads=threads)
     found = []
     for first in range(0, len(seeds), size):

@@ -1,4 +1,4 @@
-"""The batched simulator: the same episodes as one environment at a time, and what is refused."""
+"""The batched simulator plays the same episodes as one environment alone, and says what it refuses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeError, Observation
 from mirr.env.reward import Outcome
 from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng
-from mirr.env.simulator import dice as compiled_dice
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED, u64
+from mirr.env.simulator.fast import dice as compiled_dice
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import COMPILED, u64
+from mirr.env.simulator.physics import operations
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
@@ -35,7 +35,7 @@ from mirr.env.vocabulary import (
 )
 
 
-def told(observation: Observation) -> tuple[object, ...]:
+def everything_shown(observation: Observation) -> tuple[object, ...]:
     """All of an observation, for comparing to the last bit."""
     return (
         observation.features.tobytes(),
@@ -50,12 +50,12 @@ def told(observation: Observation) -> tuple[object, ...]:
 
 
 def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: ParameterSets | None = None) -> None:
-    """Play random actions in both, and compare everything that can be seen and told."""
+    """Play random actions in both, and compare observations, rewards and reports."""
     worlds = [Environment(SimulatedWorld(parameters), batch.config) for _ in seeds]
     dice = [policy_rng(seed) for seed in seeds]
     batch.reset(seeds)
     for e, (world, seed) in enumerate(zip(worlds, seeds, strict=True)):
-        assert told(batch.observation(e)) == told(world.reset(seed=seed)[0])
+        assert everything_shown(batch.observation(e)) == everything_shown(world.reset(seed=seed)[0])
     playing = set(range(len(seeds)))
     while playing:
         actions = [int(rng.integers(len(ACTIONS))) for rng in dice]
@@ -63,7 +63,7 @@ def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: 
         for e in sorted(playing):
             observation, reward, is_terminated, is_truncated, _ = worlds[e].step(actions[e])
             shown = batch.final_observation(e) if is_terminated or is_truncated else batch.observation(e)
-            assert told(shown) == told(observation)
+            assert everything_shown(shown) == everything_shown(observation)
             assert (rewards[e], terminated[e], truncated[e]) == (reward, is_terminated, is_truncated)
             if is_terminated or is_truncated:
                 assert batch.report(e) == worlds[e].report
@@ -89,7 +89,7 @@ def test_threads_change_nothing() -> None:
 
 @pytest.mark.skipif(not COMPILED, reason="numba is not installed or switched off")
 def test_compiled_code_counts_no_references() -> None:
-    # They would be half of a step's time, and every thread would wait for the others' counts.
+    # Counting would take half of a step's time, and threads would wait for each other's counts.
     numba: Any = import_module("numba")
     kept: Any = operations.end_process
     compiled = numba.njit(**{name: kept.targetoptions[name] for name in ("nogil", "error_model", "_nrt")})(kept.py_func)
@@ -97,7 +97,7 @@ def test_compiled_code_counts_no_references() -> None:
     assert "NRT" not in "".join(compiled.inspect_llvm().values())
 
 
-def test_where_an_episode_is_in_the_batch_and_beside_what_changes_nothing() -> None:
+def test_the_place_of_an_episode_in_a_batch_changes_nothing() -> None:
     alone = BatchedSimulator(1)
     alone.reset([7])
     among = BatchedSimulator(50)
@@ -105,15 +105,15 @@ def test_where_an_episode_is_in_the_batch_and_beside_what_changes_nothing() -> N
     for action in (0, 3, 12, 27, 0, 33, 0):
         alone.step([action])
         among.step(np.full(50, action))
-        assert told(alone.observation(0)) == told(among.observation(30))
+        assert everything_shown(alone.observation(0)) == everything_shown(among.observation(30))
 
 
-def test_another_configuration_is_kept_to() -> None:
+def test_a_batch_keeps_to_another_configuration() -> None:
     config = EpisodeConfig(max_steps=5, noise=0.0, step_s=4.0)
     assert_same_episodes(BatchedSimulator(40, config=config, autoreset=Autoreset.SAME_STEP), list(range(40)))
 
 
-def test_parameters_that_vary_vary_alike_alone_and_in_a_batch() -> None:
+def test_an_episode_has_the_same_parameters_alone_and_in_a_batch() -> None:
     sets = Randomisation.everything(0.2, sets=16).draw()
     batch = BatchedSimulator(60, parameters=sets, autoreset=Autoreset.SAME_STEP)
     assert_same_episodes(batch, list(range(60)), sets)
@@ -129,10 +129,10 @@ def test_compiled_keys_and_draws_are_those_of_the_pure_ones() -> None:
             assert int(compiled_dice.stream_key(u64(root), int(stream))) == key
             assert int(compiled_dice.draw(u64(key), 5)) == dice.draw(key, 5)
             assert compiled_dice.below(u64(key), 5, 20) == dice.below(key, 5, 20)
-            assert compiled_dice.uniform_at(u64(key), 5) == dice.uniform(key, 5)
+            assert compiled_dice.uniform(u64(key), 5) == dice.uniform(key, 5)
 
 
-def test_actions_lie_where_the_vocabulary_has_them() -> None:
+def test_actions_have_the_numbers_of_the_vocabulary() -> None:
     last = Service.PAYMENTS
     assert [ACTION_INDEX[CheckLogs(last)], ACTION_INDEX[Restart(last)], ACTION_INDEX[ScaleUp(last)]] == [
         k.CHECK_LOGS + k.PAYMENTS,
@@ -147,7 +147,7 @@ def test_actions_lie_where_the_vocabulary_has_them() -> None:
 
 
 def play_out(batch: BatchedSimulator, steps: int) -> list[np.ndarray]:
-    """Wait so many steps; which lanes ended in each."""
+    """Wait so many steps; returns which lanes ended in each."""
     found = []
     for _ in range(steps):
         _, _, terminated, truncated = batch.step(np.zeros(batch.size, dtype=np.int64))
@@ -163,12 +163,12 @@ def test_in_the_step_after_the_last_the_next_episode_begins() -> None:
     environment = Environment(SimulatedWorld(), batch.config)
     environment.reset(seed=following_seed(5, 1))
     observation, _, _, _, _ = environment.step(0)
-    assert told(batch.observation(0)) == told(observation)
+    assert everything_shown(batch.observation(0)) == everything_shown(observation)
     assert batch.report(0).scenario.seed == 5
     assert batch.report(0).outcome is Outcome.EXHAUSTED
 
 
-def test_in_the_same_step_the_next_episode_begins_and_the_last_ones_end_is_kept() -> None:
+def test_in_the_same_step_the_next_episode_begins_and_the_end_of_the_last_is_kept() -> None:
     batch = BatchedSimulator(1, config=EpisodeConfig(max_steps=2), autoreset=Autoreset.SAME_STEP)
     batch.reset([5])
     ended = play_out(batch, 4)
@@ -178,7 +178,7 @@ def test_in_the_same_step_the_next_episode_begins_and_the_last_ones_end_is_kept(
     assert batch.report(0).scenario.seed == following_seed(5, 1)
 
 
-def test_without_autoreset_an_episode_that_is_over_takes_no_step() -> None:
+def test_without_autoreset_an_episode_that_is_over_refuses_steps() -> None:
     batch = BatchedSimulator(2, config=EpisodeConfig(max_steps=1), autoreset=Autoreset.DISABLED)
     batch.reset([5, 6])
     batch.step([0, 0])
@@ -199,7 +199,7 @@ def test_a_fault_may_be_chosen_for_all_or_for_each() -> None:
     assert [batch.scenario(e).faults for e in range(3)] == [(other,), drawn[1], (fault,)]
 
 
-def test_what_cannot_be_played_is_refused_in_words() -> None:
+def test_what_cannot_be_played_is_refused_with_a_message() -> None:
     batch = BatchedSimulator(2)
     for call, message in (
         (lambda: batch.step([0, 0]), "no episode is running; call reset(seeds) first"),
@@ -241,5 +241,5 @@ def test_a_seed_that_is_refused_leaves_the_batch_as_it_was() -> None:
     batch.step([0, 0])
     single = Environment(SimulatedWorld())
     single.reset(seed=1)
-    assert told(batch.observation(0)) == told(single.step(0)[0])
+    assert everything_shown(batch.observation(0)) == everything_shown(single.step(0)[0])
     assert isinstance(batch.scenario(0).faults[0], Fault)

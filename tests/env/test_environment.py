@@ -72,12 +72,12 @@ def test_diagnose_fix_and_recover_on_the_last_step_earns_exactly_38() -> None:
     waits: list[Action] = [Wait()] * 26
     report = played(SimulatedWorld(), CRASHED_PAYMENTS, [*waits, CORRECT, RIGHT])
     assert (report.total_reward, report.steps, report.outcome) == (38.0, 30, Outcome.RESOLVED)
-    fake = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [*waits, Wait(), CORRECT, RIGHT])
+    fake = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [*waits, Wait(), CORRECT, RIGHT])
     assert (fake.total_reward, fake.steps, fake.outcome) == (38.0, 30, Outcome.RESOLVED)
 
 
 def test_every_step_saved_is_worth_0_3() -> None:
-    report = played(FakeWorld(heals_after=0), CRASHED_PAYMENTS, [CORRECT, RIGHT])
+    report = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [CORRECT, RIGHT])
     assert report.steps == 3
     assert report.total_reward == pytest.approx(38.0 + 0.3 * 27)
 
@@ -91,7 +91,7 @@ def test_no_recovery_is_paid_for_where_the_first_diagnosis_was_wrong() -> None:
 
 def test_a_wrong_fix_costs_two_every_time_and_the_right_one_pays_once() -> None:
     wrong = ScaleUp(Service.AUTH)
-    report = played(FakeWorld(heals_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT, RIGHT])
+    report = played(FakeWorld(recovers_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT, RIGHT])
     assert report.total_reward == -2.0 - 2.0 + 6.0
     assert report.harm.needless_actions == 3
 
@@ -117,7 +117,7 @@ def test_three_steps_with_nothing_left_for_the_users_are_a_collapse() -> None:
 
 
 def test_the_ledger_counts_in_real_units_from_step_0() -> None:
-    report = played(FakeWorld(heals_after=1), CRASHED_PAYMENTS, [Wait(), CORRECT, RIGHT])
+    report = played(FakeWorld(recovers_after=1), CRASHED_PAYMENTS, [Wait(), CORRECT, RIGHT])
     assert report.time_to_diagnose_s == 2.0
     assert report.time_to_mitigate_s == 6.0
     assert report.harm.failed_requests == 3 * 30
@@ -206,7 +206,7 @@ def test_nothing_in_info_tells_the_truth_while_the_episode_runs() -> None:
             assert set(info) == {"step", "overrun_s"}
 
 
-def test_the_quick_look_at_health_agrees_with_the_words() -> None:
+def test_the_quick_look_at_health_agrees_with_the_sentences() -> None:
     environment = Environment(SimulatedWorld())
     verdicts = []
     for fault in ALL_FAULTS:

@@ -71,8 +71,8 @@ def test_nothing_defined_is_null_and_not_zero() -> None:
 
 
 def test_the_gap_is_taken_over_seeds_that_both_worlds_finished() -> None:
-    sim = results(FakeWorld(heals_after=1), PolicyName.ORACLE, range(6))
-    docker = results(FakeWorld(heals_after=3), PolicyName.ORACLE, range(5)) + results(
+    sim = results(FakeWorld(recovers_after=1), PolicyName.ORACLE, range(6))
+    docker = results(FakeWorld(recovers_after=3), PolicyName.ORACLE, range(5)) + results(
         failing(), PolicyName.ORACLE, range(5, 6)
     )
     answer = comparison("oracle", sim, docker)

@@ -1,4 +1,4 @@
-"""Golden trajectories: 100 seeds and 5 policies come to the same on every run, in any batch, compiled or not."""
+"""Golden trajectories: 100 seeds and 5 policies give the same episodes on every run, in any batch, compiled or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.env.golden import POLICIES, kept, played_alone, played_together
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_episodes_are_those_of_the_file(policy: PolicyName) -> None:
-    # Where the physics is meant to have changed: python -m tests.env.golden
+    # After an intended change of the physics: python -m tests.env.golden
     assert played_alone(policy) == kept()[policy]
 
 

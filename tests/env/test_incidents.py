@@ -1,5 +1,7 @@
-"""Episodes as incidents really come: several faults, in turn, ending by themselves, or none; and success that cannot be
-had without serving the users."""
+"""Scenarios beyond a single fault: several faults, one after the other, ending by themselves, or none at all.
+
+And no success without serving the users.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ AUTH_CRASHED = Fault(FaultMode.CRASHED, Service.AUTH)
 PAYMENTS_CROWDED = Fault(FaultMode.OVERLOADED, Service.PAYMENTS)
 NAME_AUTH = Diagnose(Service.AUTH, FaultMode.CRASHED)
 NAME_PAYMENTS = Diagnose(Service.PAYMENTS, FaultMode.OVERLOADED)
-MEND_AUTH = Restart(Service.AUTH)
-MEND_PAYMENTS = ScaleUp(Service.PAYMENTS)
+FIX_AUTH = Restart(Service.AUTH)
+FIX_PAYMENTS = ScaleUp(Service.PAYMENTS)
 
 
 def scenario(*events: Event | tuple[int, Event]) -> Scenario:
@@ -82,7 +84,7 @@ def test_the_base_task_does_not_know_the_none_diagnosis() -> None:
         environment.step(41)
 
 
-def test_of_a_false_alarm_one_says_so_and_is_paid_in_full() -> None:
+def test_to_call_a_false_alarm_what_it_is_earns_everything() -> None:
     report, rewards = played(NOTHING, Wait(), DiagnoseNone())
     assert report.outcome is Outcome.RESOLVED
     assert rewards == [0.0, 8.0, pytest.approx(20.0 + 0.3 * 27)]
@@ -91,27 +93,27 @@ def test_of_a_false_alarm_one_says_so_and_is_paid_in_full() -> None:
     assert report.time_to_diagnose_s == 2.0
 
 
-def test_who_says_nothing_of_a_false_alarm_is_paid_nothing_and_told_why() -> None:
+def test_to_say_nothing_at_a_false_alarm_earns_nothing_and_the_report_says_why() -> None:
     report, _ = played(NOTHING, max_steps=6)
     assert (report.outcome, report.total_reward) == (Outcome.EXHAUSTED, 0.0)
     assert report.reason == "no recovery within 6 steps: nothing was broken, and nobody said so"
 
 
-def test_every_fix_of_a_false_alarm_is_a_wrong_one_and_every_other_diagnosis_too() -> None:
-    report, rewards = played(NOTHING, MEND_PAYMENTS, NAME_AUTH, DiagnoseNone(), max_steps=5)
+def test_at_a_false_alarm_every_fix_and_every_other_diagnosis_is_wrong() -> None:
+    report, rewards = played(NOTHING, FIX_PAYMENTS, NAME_AUTH, DiagnoseNone(), max_steps=5)
     assert rewards == [-2.0, -2.0, 0.0, 0.0, 0.0]
     assert report.outcome is Outcome.EXHAUSTED
 
 
 def test_to_call_a_real_incident_a_false_alarm_is_a_wrong_diagnosis() -> None:
-    report, rewards = played(scenario(Breaks(AUTH_CRASHED)), DiagnoseNone(), NAME_AUTH, MEND_AUTH)
+    report, rewards = played(scenario(Breaks(AUTH_CRASHED)), DiagnoseNone(), NAME_AUTH, FIX_AUTH)
     assert rewards[:3] == [-2.0, 0.0, 6.0]
     assert report.outcome is Outcome.RESOLVED
     assert not report.diagnosis_correct
 
 
 def test_two_faults_are_two_commitments_and_two_fixes_and_one_recovery() -> None:
-    report, rewards = played(BOTH, NAME_AUTH, NAME_PAYMENTS, MEND_AUTH, MEND_PAYMENTS)
+    report, rewards = played(BOTH, NAME_AUTH, NAME_PAYMENTS, FIX_AUTH, FIX_PAYMENTS)
     assert rewards[:4] == [8.0, 8.0, 10.0, 10.0]
     assert report.outcome is Outcome.RESOLVED
     assert report.total_reward == pytest.approx(36.0 + 20.0 + 0.3 * (30 - report.steps))
@@ -124,32 +126,32 @@ def test_a_third_commitment_does_not_count_where_there_are_two_faults() -> None:
 
 
 def test_one_of_two_faults_named_is_not_the_recovery_of_both() -> None:
-    report, rewards = played(BOTH, NAME_AUTH, MEND_AUTH, MEND_PAYMENTS)
+    report, rewards = played(BOTH, NAME_AUTH, FIX_AUTH, FIX_PAYMENTS)
     assert rewards[:3] == [8.0, 10.0, 6.0]
     assert report.outcome is Outcome.RESOLVED
     assert (report.total_reward, report.diagnosis_correct) == (24.0, False)
 
 
-def test_one_of_two_faults_mended_is_no_recovery() -> None:
-    report, _ = played(BOTH, NAME_AUTH, MEND_AUTH, max_steps=8)
+def test_to_fix_one_of_two_faults_is_no_recovery() -> None:
+    report, _ = played(BOTH, NAME_AUTH, FIX_AUTH, max_steps=8)
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason.startswith("no recovery within 8 steps: user SLI is ")
 
 
 def test_an_incident_is_not_over_before_all_of_it_has_begun() -> None:
-    report, rewards = played(IN_TURN, NAME_AUTH, MEND_AUTH, *[Wait()] * 5, NAME_PAYMENTS, MEND_PAYMENTS)
+    report, rewards = played(IN_TURN, NAME_AUTH, FIX_AUTH, *[Wait()] * 5, NAME_PAYMENTS, FIX_PAYMENTS)
     assert report.outcome is Outcome.RESOLVED
     assert report.steps > 9
     assert rewards[7:9] == [8.0, 10.0]
     assert report.diagnosis_correct
 
 
-def test_what_has_not_begun_cannot_be_named_or_mended() -> None:
-    _, rewards = played(IN_TURN, NAME_PAYMENTS, MEND_PAYMENTS, max_steps=4)
+def test_a_fault_that_has_not_begun_cannot_be_named_or_fixed() -> None:
+    _, rewards = played(IN_TURN, NAME_PAYMENTS, FIX_PAYMENTS, max_steps=4)
     assert rewards[:2] == [-2.0, -2.0]
 
 
-def test_a_fault_that_ends_by_itself_is_paid_to_who_named_it() -> None:
+def test_naming_a_fault_that_then_ends_by_itself_earns_the_recovery() -> None:
     passing = scenario(Breaks(PAYMENTS_CROWDED), (3, Ends(PAYMENTS_CROWDED)))
     named, rewards = played(passing, NAME_PAYMENTS)
     assert named.outcome is Outcome.RESOLVED
@@ -169,7 +171,7 @@ def test_in_the_simulator_every_mode_ends_by_itself(mode: FaultMode) -> None:
 
 def test_a_fix_after_the_end_of_a_fault_is_needless() -> None:
     passing = scenario(Breaks(PAYMENTS_CROWDED), (1, Ends(PAYMENTS_CROWDED)))
-    report, rewards = played(passing, Wait(), MEND_PAYMENTS)
+    report, rewards = played(passing, Wait(), FIX_PAYMENTS)
     assert rewards[1] == 0.0
     assert report.harm.needless_actions == 1
 
@@ -189,13 +191,13 @@ def test_a_harmless_deploy_shows_in_the_log_and_nowhere_in_the_verdict() -> None
 def test_events_happen_while_their_step_is_played() -> None:
     world = FakeWorld()
     environment = Environment(world, EpisodeConfig())
-    heals = Ends(AUTH_CRASHED)
-    environment.reset(scenario=scenario(Breaks(AUTH_CRASHED), (2, heals)))
+    ends = Ends(AUTH_CRASHED)
+    environment.reset(scenario=scenario(Breaks(AUTH_CRASHED), (2, ends)))
     assert world.fault == AUTH_CRASHED
     environment.step(Wait())
     assert world.happened == []
     environment.step(Wait())
-    assert world.happened == [heals]
+    assert world.happened == [ends]
 
 
 def test_a_scenario_has_its_own_seed_and_fault() -> None:
@@ -212,7 +214,7 @@ def test_the_scenario_of_a_seed_is_the_episode_of_that_seed() -> None:
 
 
 class Staged(FakeWorld):
-    """Shows what it is told to from the fix on."""
+    """Shows a given window from the fix on."""
 
     def __init__(self, shown: Snapshot) -> None:
         super().__init__()
@@ -235,8 +237,8 @@ class Staged(FakeWorld):
     ],
     ids=["hardly any users", "a service at zero", "a smaller service", "unhappy users"],
 )
-def test_a_recovery_without_the_users_being_served_is_none(shown: Snapshot, missing: str) -> None:
-    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, MEND_AUTH, max_steps=6, world=Staged(shown))
+def test_there_is_no_recovery_without_serving_the_users(shown: Snapshot, missing: str) -> None:
+    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, max_steps=6, world=Staged(shown))
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason == f"no recovery within 6 steps: {missing}"
     assert report.total_reward == 18.0
@@ -244,12 +246,12 @@ def test_a_recovery_without_the_users_being_served_is_none(shown: Snapshot, miss
 
 def test_to_stop_the_traffic_is_a_collapse() -> None:
     shown = snapshot(requests=0)
-    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, MEND_AUTH, world=Staged(shown))
+    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, world=Staged(shown))
     assert (report.outcome, report.steps) == (Outcome.COLLAPSED, 4)
 
 
 def test_a_service_that_answers_nobody_is_not_known_to_work() -> None:
     shown = snapshot()
     shown.features[4, 1] = 0.0
-    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, MEND_AUTH, max_steps=6, world=Staged(shown))
+    report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, max_steps=6, world=Staged(shown))
     assert report.reason == "no recovery within 6 steps: payments answers 0 requests a second, objective 1"

@@ -1,4 +1,4 @@
-"""The judge and the rule of health stand twice, once compiled: both give the same ledger to the last bit."""
+"""The judge and the rule of health exist twice, once compiled. Both give the same ledger to the last bit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BLOCKS = 10  # of episodes, a test each
 
 
 class ScriptedWorld:
-    """Shows one snapshot after the other, and accepts or refuses as it was told."""
+    """Shows the snapshot that the test sets, and accepts or refuses as the test sets."""
 
     def __init__(self) -> None:
         self.snapshot = Snapshot(features=np.zeros(FEATURES_SHAPE), journeys=counts([0, 0, 0], [0, 0, 0]))
@@ -97,7 +97,7 @@ def random_objectives(rng: np.random.Generator) -> Objectives:
 
 
 def random_snapshot(rng: np.random.Generator, objectives: Objectives) -> Snapshot:
-    """Well, or at the edge of one objective, or far off; what is measured may be missing."""
+    """All well, or one value at the edge of its objective, far off, or missing."""
     features = np.empty(FEATURES_SHAPE)
     features[:] = (1.0, objectives.request_rate + 1.0, 0.0, 0.01, 0.3, 0.2, 1.0)
     requests = [int(number) for number in rng.integers(0, 40, size=3)]
@@ -125,7 +125,7 @@ def random_snapshot(rng: np.random.Generator, objectives: Objectives) -> Snapsho
 
 
 def random_action(rng: np.random.Generator, fault: Fault) -> Action:
-    """Any action; those that matter for `fault` more often than chance has them."""
+    """Any action, but more often one that matters for `fault`."""
     right = (Diagnose(fault.service, fault.mode), REMEDY[fault.mode](fault.service), Wait())
     chosen: Action = right[int(rng.integers(3))] if rng.random() < 0.6 else ACTIONS[int(rng.integers(len(ACTIONS)))]
     return chosen
@@ -200,7 +200,7 @@ WRONG_FIX: dict[FaultMode, type[Restart] | type[Rollback] | type[ScaleUp]] = {
 
 
 def scripts(fault: Fault) -> list[list[Action]]:
-    """One that does all that is right, one that does it late and after what is wrong, one that waits."""
+    """Three scripts: all right at once, the right fix after wrong actions, and only waiting."""
     right = [Diagnose(fault.service, fault.mode), REMEDY[fault.mode](fault.service)]
     wrong = [Diagnose(Service.AUTH, fault.mode), WRONG_FIX[fault.mode](fault.service)]
     return [[*right], [*wrong, right[1]], []]
@@ -229,8 +229,8 @@ def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> li
         environment.reset(seed=seed, fault=fault)
         each = [0.0] * SHORT.max_steps
         for step in range(SHORT.max_steps):
-            _, each[step], *ended, _ = environment.step(script[step])
-            if any(ended):
+            _, each[step], is_resolved_or_collapsed, is_exhausted, _ = environment.step(script[step])
+            if is_resolved_or_collapsed or is_exhausted:
                 break
         found.append((each, environment.report))
     return found

@@ -136,6 +136,11 @@ def _swap(lines: list[Line]) -> None:
         (_set(0, seed=-1), "line 1: seed: -1 is no whole number from 0 up"),
         (_set(0, seed=True), "line 1: seed: True is no whole number from 0 up"),
         (_set(0, scenario={}), "line 1: scenario: no faults"),
+        (_set(0, rewards={"recovery_steps": 2, "collapse_steps": 3}), "line 1: rewards: no correct_diagnosis"),
+        (
+            _set(0, rewards={"recovery_steps": 0, "collapse_steps": 3}),
+            "line 1: rewards: recovery_steps and collapse_steps are at least 1",
+        ),
         (
             _set(0, config={"max_steps": 10**9}),
             "line 1: config: max_steps is from 1 to 100000, step_s above 0, noise from 0 to 1",

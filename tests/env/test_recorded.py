@@ -1,4 +1,4 @@
-"""A recorded episode as a world: it plays back what was, and nothing else."""
+"""A recorded episode as a world: it plays back what was recorded, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mirr.chaos.journal import Journal
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.record import RecordError, Rollout, RolloutWriter, read_rollout
 from mirr.env.recorded import NotRecorded, RecordedWorld, play_back
+from mirr.env.reward import RewardTable
 from mirr.env.rollout import EpisodeResult, Sitting, play
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.simulator.world import SimulatedWorld
@@ -123,6 +124,17 @@ def test_whatever_is_done_comes_out_the_same(tmp_path: Path, seed: int, actions:
             if environment.report is None:
                 sitting.act(action)
     assert_comes_out_the_same(path, sitting.result(), seen)
+
+
+def test_an_episode_that_paid_other_rewards_is_played_back_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    rewards = RewardTable(correct_diagnosis=1.0, recovery_steps=3)
+    environment = Environment(SimulatedWorld(), rewards=rewards)
+    with RolloutWriter(path) as writer:
+        result = play(environment, make_policy(PolicyName.ORACLE, draw(7)), scenario=draw(7), record=writer)
+    assert read_rollout(path).rewards == rewards
+    assert result.report.reason == "every objective met for 3 steps running"
+    assert play_back(read_rollout(path)).differences == ()
 
 
 class Flaky(FakeWorld):

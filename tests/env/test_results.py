@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mirr.env.results import TEXTS, reasons_for, result_of, result_text
-from mirr.env.simulator import layout as k
+from mirr.env.simulator.fast import rows as k
 from mirr.env.vocabulary import PACK_ACTIONS, REASONS, Reason, Rollback, Service, parse_action
 from mirr.env.world import ActionResult, Level, LogLine
 

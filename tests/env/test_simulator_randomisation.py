@@ -10,16 +10,16 @@ import pytest
 from mirr.env.dice import following_seed, noise_factors
 from mirr.env.environment import Environment
 from mirr.env.scenario import streams
-from mirr.env.simulator import dice
-from mirr.env.simulator.compiled import numbers, u64
+from mirr.env.simulator.fast.compiled import numbers, u64
 from mirr.env.simulator.parameters import ParameterError
-from mirr.env.simulator.profile import rules
+from mirr.env.simulator.physics import arrivals
+from mirr.env.simulator.physics.profile import rules
 from mirr.env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Service
 
 
-def test_off_by_default_and_then_every_episode_has_the_files_parameters() -> None:
+def test_without_randomisation_every_episode_has_the_parameters_of_the_file() -> None:
     world = SimulatedWorld()
     for seed in range(5):
         world.restore(streams(seed).world)
@@ -35,7 +35,7 @@ def test_every_parameter_but_the_tick_may_vary() -> None:
     assert len({each.services[Service.AUTH].request_cpu_s for each in drawn}) == 3
 
 
-def test_a_star_is_every_service_drawn_on_its_own() -> None:
+def test_with_a_star_each_service_draws_its_own_value() -> None:
     ranges = {"services.*.latency_p50_s": Range(0.5, 2.0)}
     (drawn,) = Randomisation(ranges=ranges, sets=1).draw().sets
     base = default_parameters()
@@ -44,7 +44,7 @@ def test_a_star_is_every_service_drawn_on_its_own() -> None:
     assert drawn.services[Service.AUTH].request_cpu_s == base.services[Service.AUTH].request_cpu_s
 
 
-def test_which_episode_has_which_parameters_hangs_on_its_seed_and_shifts_nothing_else() -> None:
+def test_an_episodes_seed_chooses_its_parameters_and_shifts_nothing_else() -> None:
     sets = Randomisation(ranges={"retry_delay_s": Range(0.5, 2.0)}, sets=8).draw()
     plain, varied = Environment(SimulatedWorld()), Environment(SimulatedWorld(sets))
     used = set()
@@ -70,7 +70,7 @@ def test_the_json_form_is_read_back_as_it_was_written() -> None:
     )
 
 
-def test_ranges_that_make_no_simulators_are_refused_by_name() -> None:
+def test_unusable_ranges_are_refused_by_name() -> None:
     for raw, message in (
         ([], "randomisation: must be an object; it has sets, seed and ranges"),
         ({"range": {}}, "randomisation: unknown range; it has sets, seed and ranges"),
@@ -110,14 +110,14 @@ def test_ranges_that_make_no_simulators_are_refused_by_name() -> None:
 
 def test_users_are_poisson_and_scatter_is_normal() -> None:
     p = numbers(rules(default_parameters()))
-    drawn = [u64(dice.users_draw(u64(7), float(tick))) for tick in range(20_000)]
-    users = [dice.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
+    drawn = [u64(arrivals.users_draw(u64(7), float(tick))) for tick in range(20_000)]
+    users = [arrivals.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
     assert statistics.fmean(users) == pytest.approx(7.6, abs=0.08)
     assert statistics.variance(users) == pytest.approx(7.6, abs=0.3)
-    scatter = [dice.normal(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    scatter = [arrivals.normal(u64(arrivals.service_draw(u64(7), float(window), 0))) for window in range(20_000)]
     assert statistics.fmean(scatter) == pytest.approx(0.0, abs=0.03)
     assert statistics.variance(scatter) == pytest.approx(1.0, abs=0.04)
-    even = [dice.uniform(u64(dice.gauge_draw(u64(7), float(window), 3))) for window in range(20_000)]
+    even = [arrivals.uniform(u64(arrivals.service_draw(u64(7), float(window), 0))) for window in range(20_000)]
     assert statistics.fmean(even) == pytest.approx(0.5, abs=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Threads that play a batch together: whoever plays a lane, and whenever they come, the episodes are the same."""
+"""Threads that play a batch together: the episodes do not depend on which thread plays a lane, or when."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
-from mirr.env.simulator.compiled import COMPILED
-from mirr.env.simulator.team import LEAST_FOR_A_THREAD, Team
+from mirr.env.simulator.fast.compiled import COMPILED
+from mirr.env.simulator.fast.team import LEAST_FOR_A_THREAD, Team
 from mirr.env.vocabulary import ACTIONS
 
 SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]
 
 
-def told(batch: BatchedSimulator, step: tuple[np.ndarray, ...]) -> list[bytes]:
+def everything_shown(batch: BatchedSimulator, step: tuple[np.ndarray, ...]) -> list[bytes]:
     return [batch.features.tobytes(), *(array.tobytes() for array in step)]
 
 
@@ -26,7 +26,7 @@ def helpers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize(("size", "threads"), SIZES)
-def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a_step(size: int, threads: int) -> None:
+def test_every_lane_is_played_once_a_step_by_helpers_that_sleep_and_wake(size: int, threads: int) -> None:
     alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
     together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
     rng = np.random.default_rng(size)
@@ -35,7 +35,7 @@ def test_with_helpers_that_fall_asleep_and_are_woken_every_lane_is_played_once_a
     for step in range(120):
         actions = rng.integers(len(ACTIONS), size=size)
         # As long as one thread takes, helpers wait: awake at the smaller sizes, asleep by then at the larger ones.
-        assert told(alone, alone.step(actions)) == told(together, together.step(actions))
+        assert everything_shown(alone, alone.step(actions)) == everything_shown(together, together.step(actions))
         if step % 10 == 0:
             some = rng.random(size) < 0.5
             assert alone.reset(mask=some).tobytes() == together.reset(mask=some).tobytes()
@@ -67,7 +67,7 @@ def test_a_forked_process_has_no_helpers_and_plays_on() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_thread_is_worth_it_from_so_many_environments_on() -> None:
+def test_small_batches_get_fewer_threads() -> None:
     assert Team.parts(LEAST_FOR_A_THREAD * 2 - 1, 2) == 1
     assert Team.parts(LEAST_FOR_A_THREAD * 2, 2) == (2 if COMPILED else 1)
     assert Team.parts(1, 8) == 1

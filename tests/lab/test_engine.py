@@ -1,4 +1,4 @@
-"""Why no engine answers, and the one command that mends it."""
+"""Why no engine answers, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -156,7 +156,9 @@ def test_elsewhere_nothing_is_touched_and_the_one_command_is_told(
 
 
 @pytest.mark.parametrize("trouble", [Trouble.NO_PERMISSION, Trouble.WRONG_HOST, Trouble.TOO_OLD, Trouble.OTHER])
-def test_what_installing_cannot_mend_is_told_even_to_root(trouble: Trouble, on: Callable[..., dict[str, Any]]) -> None:
+def test_root_also_gets_the_problem_that_installing_cannot_fix(
+    trouble: Trouble, on: Callable[..., dict[str, Any]]
+) -> None:
     done = on(machine(root=True), problem(trouble))
     with pytest.raises(EngineError):
         engine.ensure(Heard())

@@ -166,7 +166,7 @@ def test_no_two_labs_and_no_image_share_a_signing_key(lab: LabContainers) -> Non
 
 @pytest.fixture
 def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Container]]:
-    """Starts a container of no lab, closed except for what a test opens. It is removed at the end."""
+    """Starts a container that is closed except for what a test opens. It belongs to no lab, and is removed later."""
     started: list[Container] = []
 
     def starting(**opened: Any) -> Container:

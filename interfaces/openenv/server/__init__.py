@@ -1,1 +1,1 @@
-"""The server's side: an episode a session, and what keeps it standing."""
+"""The server's side: sessions, one episode at a time each, and their protection."""

@@ -39,7 +39,7 @@ from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
 from mirr.lab.errors import LabError
 
 MAX_SESSIONS = 64
-_GRACE_S = 90  # what a lab needs to be reverted when the server is told to end
+_GRACE_S = 90  # what a lab needs to be reverted when the server is asked to end
 
 _STATUS: dict[type[Exception], int] = {
     EpisodeError: 409,
@@ -49,11 +49,11 @@ _STATUS: dict[type[Exception], int] = {
     LabError: 503,
     ChaosError: 503,
 }
-"""How errors that are expected are told over HTTP; over the WebSocket OpenEnv tells their text."""
+"""HTTP status of each expected error. Over the WebSocket, OpenEnv sends their text."""
 
 
 class CannotServe(Exception):
-    """The server could not be started; the message says why and what next."""
+    """The server could not start. The message says why and what next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ class ServerConfig:
     """How episodes are served."""
 
     host: str = "127.0.0.1"
-    port: int = 8000  # 0: any free one
+    port: int = 8000  # 0: any free port
     max_sessions: int = MAX_SESSIONS
-    idle_s: float = 1800.0  # a session that is silent for longer is ended
+    idle_s: float = 1800.0  # a session that is silent for longer ends
     web: bool = False  # whether there is a page at /web to play by hand
 
 
 def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
-    """The server's application; each session gets a world of its own from `open_world`."""
+    """The server's application. Each session gets its own world from `open_world`."""
     sessions = functools.partial(IncidentEnvironment, open_world)
     limits = ConcurrencyConfig(max_concurrent_envs=config.max_sessions, session_timeout=config.idle_s)
     create = _create_with_web if config.web else create_fastapi_app
@@ -76,15 +76,15 @@ def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
         sessions, MirrAction, MirrObservation, env_name=NAME, concurrency_config=limits, state_cls=MirrState
     )
     for kind, status in _STATUS.items():
-        app.add_exception_handler(kind, functools.partial(_told, status=status))
-    app.add_exception_handler(ValidationError, _told_what_is_wrong)
-    app.add_exception_handler(RequestValidationError, _told_what_is_wrong)
+        app.add_exception_handler(kind, functools.partial(_refused, status=status))
+    app.add_exception_handler(ValidationError, _invalid_input)
+    app.add_exception_handler(RequestValidationError, _invalid_input)
     app.add_middleware(Guard)
     return app
 
 
 def _create_with_web(sessions: Callable[[], IncidentEnvironment], *models: object, **options: object) -> FastAPI:
-    # Both are read when the web interface is made: it reports to nobody, and shows this package's page.
+    # The web interface reads both when it is made. It sends no usage reports, and it shows this package's page.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("ENV_README_PATH", str(README))
     from openenv.core.env_server.web_interface import create_web_interface_app  # type: ignore[import-untyped]
@@ -93,13 +93,13 @@ def _create_with_web(sessions: Callable[[], IncidentEnvironment], *models: objec
     return app
 
 
-async def _told(_: Request, error: Exception, *, status: int) -> Response:
+async def _refused(_: Request, error: Exception, *, status: int) -> Response:
     return _json(status, str(error))
 
 
-async def _told_what_is_wrong(_: Request, error: Exception) -> Response:
+async def _invalid_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError | RequestValidationError)
-    # Without what was sent: it need not be what can be written.
+    # The input is left out: it may be impossible to write as JSON.
     return _json(422, [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()])
 
 
@@ -108,7 +108,7 @@ def _json(status: int, detail: object) -> Response:
 
 
 def serve(open_world: WorldSource, config: ServerConfig, announce: Callable[[str], None]) -> None:
-    """Serve until told to end; `announce` gets the address once it can be called."""
+    """Serve until a signal comes. `announce` gets the address once the server answers there."""
     with _listening(config) as listener:
         app = build_app(open_world, config)
         server = uvicorn.Server(
@@ -120,7 +120,7 @@ def serve(open_world: WorldSource, config: ServerConfig, announce: Callable[[str
             )
         )
         announce(f"http://{config.host}:{listener.getsockname()[1]}")
-        # To be told to end is how a server ends: uvicorn has closed every session by then, and with it its world.
+        # This is the normal end of a server. uvicorn has closed every session by now, and each session its world.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -139,7 +139,7 @@ def _listening(config: ServerConfig) -> Iterator[socket.socket]:
 
 @contextmanager
 def simulated() -> Iterator[World]:
-    """A simulator of one's own."""
+    """Open a simulator."""
     world = SimulatedWorld()
     try:
         yield world
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--sessions", type=int, default=defaults.max_sessions)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a container is told to end
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a container is asked to end
     serve(
         simulated,
         ServerConfig(host=given.host, port=given.port, max_sessions=given.sessions),

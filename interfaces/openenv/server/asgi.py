@@ -1,4 +1,4 @@
-"""The simulator's server as an application, for those who bring an ASGI server of their own: `uvicorn MODULE:app`."""
+"""The simulator's server as an application for any ASGI server: `uvicorn MODULE:app`."""
 
 from __future__ import annotations
 

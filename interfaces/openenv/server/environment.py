@@ -25,14 +25,14 @@ from mirr.interfaces.openenv.rubric import IncidentRubric
 from mirr.interfaces.openenv.tasks import DRAWN_SITUATION, Split, parse_split, task_at, tasks_of
 
 WorldSource = Callable[[], AbstractContextManager[World]]
-"""Opens a world, and closes it at the end; whoever serves decides which."""
+"""Opens a world, and closes it at the end. The server decides which world."""
 
 NAME = "mirr"
 DESCRIPTION = "One of five services breaks: find out which and why, commit to a diagnosis, and fix it, in 30 steps."
 README = Path(__file__).parents[1] / "README.md"
 
 _SEED_BITS = 48
-_LONGEST_ID = 255  # as OpenEnv has it over HTTP
+_LONGEST_ID = 255  # OpenEnv's limit over HTTP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class _Incident:
 
 
 class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environment is Any: openenv ships no types
-    """A session. Its world is opened at the first reset, so that one which only asks for tasks or a schema, as every
-    plain HTTP request does, touches no world at all."""
+    """A session. It opens its world at the first reset. So a session that only asks for tasks or a schema, such as a
+    plain HTTP request, opens no world."""
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
@@ -70,7 +70,7 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         index: int | None = None,
         **unknown: Any,
     ) -> MirrObservation:
-        """A new incident: that of `seed`, that of task `index` in `split`, or any."""
+        """Begin a new incident: that of `seed`, that of task `index` in `split`, or any."""
         if unknown:
             raise EpisodeError(f"reset takes seed, episode_id, split and index; got {', '.join(sorted(unknown))}")
         incident = self._incident(seed, split, index)
@@ -107,13 +107,12 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         return self._world
 
     def _refuse_where_closed(self) -> None:
-        # The server closes a session that is silent for too long, and leaves its WebSocket open.
+        # The server closes a session that was silent for too long, but its WebSocket stays open.
         if self._closed:
             raise EpisodeError("this session has ended, as it was silent for too long; next: connect again")
 
     def step(self, action: MirrAction, timeout_s: float | None = None, **unknown: Any) -> MirrObservation:
-        """Take an action and let a step's time pass. A step lasts as long as the world says; `timeout_s`, which is
-        OpenEnv's, cannot shorten it."""
+        """Take an action and let one step pass. OpenEnv's `timeout_s` is ignored: it cannot shorten a step."""
         self._refuse_where_closed()
         episode = self._episode
         if episode is None:
@@ -146,17 +145,17 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         return observation
 
     def _note_end(self, episode: Environment) -> None:
-        """The world failed underneath: void, and the state says so; the error goes on to the client."""
+        """The world failed: the episode is void, and the state says so. The client gets the error."""
         assert episode.report is not None
         self._state = self._state.model_copy(update={"running": False, "report": report_json(episode.report)})
 
     @property
     def state(self) -> MirrState:
-        """Where the episode stands."""
+        """The state of the episode."""
         return self._state
 
     def list_splits(self) -> list[str]:
-        """The splits there are."""
+        """The names of the splits."""
         return [str(split) for split in Split]
 
     def num_tasks(self, split: str) -> int:
@@ -176,7 +175,7 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         return [task.to_json() for task in tasks_of(parse_split(split))[start:stop]]
 
     def get_metadata(self) -> EnvironmentMetadata:
-        """Who this is."""
+        """Name, description and version of this environment."""
         readme = README.read_text(encoding="utf-8") if README.exists() else None
         return EnvironmentMetadata(name=NAME, description=DESCRIPTION, version=_version(), readme_content=readme)
 
@@ -189,7 +188,7 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         return f"<pre>{html.escape(chr(10).join(parts))}</pre>"
 
     def close(self) -> None:
-        """Let go of the world; safe to call twice."""
+        """Close the world. Safe to call twice."""
         self._closed = True
         self._episode = None
         self._world = None
@@ -212,4 +211,4 @@ def _version() -> str:
     try:
         return version("mirr-lab")
     except PackageNotFoundError:
-        return "0"  # run from a checkout that is not installed
+        return "0"  # the package is not installed

@@ -1,4 +1,4 @@
-"""A world of which there is one: sessions take turns."""
+"""A world that exists only once: sessions take turns."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mirr.env.world import World
 from mirr.lab.errors import LabInUse
 
 TURN_WITHIN_S = 60.0
-"""A session that has ended is reverted after its place is free already; the next one waits for that."""
+"""How long the next session waits. The world of an ended session is reverted after its place is free."""
 
 
 def in_turns(
     open_world: Callable[[], AbstractContextManager[World]], *, within_s: float = TURN_WITHIN_S
 ) -> Callable[[], AbstractContextManager[World]]:
-    """`open_world`, opened by one at a time; LabInUse where one's turn does not come."""
+    """`open_world`, but open only once at a time. Raises LabInUse if the turn does not come."""
     turn = threading.Lock()
 
     @contextmanager

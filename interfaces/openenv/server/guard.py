@@ -1,4 +1,4 @@
-"""Stands before OpenEnv's server: whatever a client sends gets an answer, and the server nothing to stumble over.
+"""A guard before OpenEnv's server: every message gets an answer, and the server only gets well-formed messages.
 
 OpenEnv's own handlers end the session on a frame that is JSON but no object, fail to write an answer that quotes half a
 surrogate pair, and answer clients that have gone. Here such messages are answered before they get in.
@@ -16,18 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_MESSAGE_BYTES = 64 * 1024
 """Of a frame or a request; an action takes a hundred bytes."""
 
-_WEB = "/web"  # the pages of the web interface have their own traffic
+_WEB = "/web"  # the web interface's pages have messages of their own
 
 
 class BadMessage(ValueError):
-    """What a client sent is no message; the text says why."""
+    """A client sent something that is not a message. The text says why."""
 
 
 def checked_json(text: str | bytes) -> object:
-    """What `text` says in JSON, all of which can be written as JSON again, or BadMessage."""
+    """The JSON content of `text`, which can be written as JSON again. Raises BadMessage."""
     try:
         content: object = json.loads(text)
-        # NaN and halves of surrogate pairs can be read, and then not be written into an answer.
+        # NaN and half a surrogate pair can be read as JSON but not written into an answer.
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except RecursionError as error:
         raise BadMessage("Invalid JSON: nested too deeply") from error
@@ -58,7 +58,7 @@ def _jsonrpc_error(problem: str) -> dict[str, object]:
 
 
 _ERROR_SHAPES: dict[str, Callable[[str], dict[str, object]]] = {"/ws": _openenv_error, "/mcp": _jsonrpc_error}
-"""How each WebSocket says that something is wrong."""
+"""The form of an error on each WebSocket."""
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -69,7 +69,7 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 def _from_elsewhere(scope: Scope) -> bool:
-    """Whether a web page of another host is behind this; a program sends no Origin."""
+    """Whether a web page of another host sent this. Programs send no Origin."""
     origin = _header(scope, b"origin")
     return bool(origin) and urlsplit(origin).netloc != _header(scope, b"host")
 
@@ -81,7 +81,7 @@ class Guard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is well formed; answer the rest."""
+        """Pass on well-formed messages and answer the rest with an error."""
         kind, path = scope["type"], scope.get("path", "")
         if kind == "websocket":
             await self._websocket(scope, receive, send)
@@ -106,7 +106,7 @@ class Guard:
                 await patient_send({"type": "websocket.send", "text": json.dumps(shape(problem))})
 
         async def patient_send(message: Message) -> None:
-            # A client that has gone: the next receive says so, and the session ends as it should.
+            # The client has gone. The next receive reports it, and the session ends normally.
             with suppress(OSError):
                 await send(message)
 
@@ -145,7 +145,7 @@ def _is_step(content: object) -> bool:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None where it is too long."""
+    """The whole body, or None if it is too long."""
     parts: list[bytes] = []
     size = 0
     more = True

@@ -17,7 +17,7 @@ from mirr.bridge.docker_world import Patience
 from mirr.env.scenario import EpisodeConfig
 from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
 from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID
-from mirr.interfaces.gymnasium_envs.single import MirrEnv, sim_env
+from mirr.interfaces.gymnasium_envs.single import EpisodeEnv, sim_env
 from mirr.interfaces.gymnasium_envs.spaces import flat
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 from mirr.interfaces.gymnasium_envs.wrappers import (
@@ -233,7 +233,7 @@ def test_a_vectors_rows_and_texts_are_those_of_single_environments() -> None:
 
 def test_misuse_is_refused_in_words() -> None:
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"^no episode is running; call reset\(\) first$"):
-        MirrEnv(lambda: pytest.fail("no world is opened for nothing")).step(0)
+        EpisodeEnv(lambda: pytest.fail("no world is opened for nothing")).step(0)
     vector = SimVectorEnv(2)
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"^no episode is running; call reset\(\) first$"):
         vector.step(np.zeros(2, dtype=np.int64))

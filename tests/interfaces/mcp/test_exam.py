@@ -16,7 +16,7 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
 from mirr.env.world import World, WorldError
 from mirr.interfaces.mcp_server.answers import answer, as_text
-from mirr.interfaces.mcp_server.exam import VOID_TOLD, Exam, ExamConfig, ExamError, Question, State
+from mirr.interfaces.mcp_server.exam import VOID_MESSAGE, Exam, ExamConfig, ExamError, Question, State
 from mirr.lab.errors import LabInUse
 from tests.env.fakes import FakeWorld
 from tests.fakes import FakeClock
@@ -60,7 +60,7 @@ class Room:
         )
 
 
-def told(error: pytest.ExceptionInfo[ExamError]) -> str:
+def message(error: pytest.ExceptionInfo[ExamError]) -> str:
     return str(error.value)
 
 
@@ -98,7 +98,7 @@ def test_an_episode_is_played_to_its_score_and_then_closed() -> None:
     assert (room.opened, room.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
-    assert told(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
+    assert message(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
 
 
 def test_no_reward_is_told_before_the_end() -> None:
@@ -113,7 +113,7 @@ def test_no_reward_is_told_before_the_end() -> None:
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(ExamError) as refusal:
         Room().exam().look("z")
-    assert told(refusal) == "there is no episode 'z'; next: use an id that whoever runs the exam gave you"
+    assert message(refusal) == "there is no episode 'z'; next: use an id that the person who runs the exam gave you"
 
 
 def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -> None:
@@ -124,7 +124,7 @@ def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -
     world.fails_with = "crashed:payments did not hold"
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
-    assert told(refusal) == VOID_TOLD
+    assert message(refusal) == VOID_MESSAGE
     assert room.said == ["episode a void: crashed:payments did not hold"]
     assert (exam.status("a").state, room.closed) == (State.OVER, 1)
     ending = answer(exam.status("a")).ending
@@ -140,7 +140,7 @@ def test_a_world_that_fails_at_the_beginning_is_void_too() -> None:
     room = Room(world)
     with pytest.raises(ExamError) as refusal:
         room.exam().look("a")
-    assert (told(refusal), room.closed) == (VOID_TOLD, 1)
+    assert (message(refusal), room.closed) == (VOID_MESSAGE, 1)
 
 
 @pytest.mark.parametrize("why", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
@@ -150,9 +150,9 @@ def test_a_world_that_cannot_be_had_leaves_the_episode_waiting(why: Exception) -
     room.refuses = why
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
-    assert told(refusal) == (
+    assert message(refusal) == (
         "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
-        "or tell whoever runs the exam"
+        "or tell the person who runs the exam"
     )
     assert room.said == [f"episode a could not begin: {why}"]
     room.refuses = None
@@ -166,7 +166,7 @@ def test_one_at_a_time_where_there_is_one_lab() -> None:
     room.clock.sleep(59.0)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
-    assert told(refusal) == (
+    assert message(refusal) == (
         "another episode is being played, at most 1 at a time; next: play that one to its end, "
         "or try again when it has rested for 60 s"
     )
@@ -195,7 +195,7 @@ def test_closing_lets_go_of_what_runs_and_begins_nothing_more() -> None:
     assert (room.opened, room.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
-    assert told(refusal) == "the exam is over; no episode begins any more"
+    assert message(refusal) == "the exam is over; no episode begins any more"
 
 
 def test_every_episode_is_written_down_and_can_be_played_back(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_record_that_cannot_be_written_ends_the_episode_and_is_told_to_the_exa
     exam = room.exam(ExamConfig(record_dir=tmp_path / "gone"))
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
-    assert told(refusal) == VOID_TOLD
+    assert message(refusal) == VOID_MESSAGE
     assert room.said == [
         f"episode a void: cannot write the record {tmp_path / 'gone' / 'a.jsonl'}: No such file or directory"
     ]

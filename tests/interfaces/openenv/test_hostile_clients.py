@@ -50,7 +50,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def told(session: Any, message: str | bytes) -> dict[str, Any]:
+def answer_to(session: Any, message: str | bytes) -> dict[str, Any]:
     session.send(message)
     answer: dict[str, Any] = json.loads(session.recv(timeout=30))
     return answer
@@ -58,15 +58,15 @@ def told(session: Any, message: str | bytes) -> dict[str, Any]:
 
 def plays(session: Any) -> bool:
     """Whether an episode can be begun and played on this connection."""
-    begun = told(session, json.dumps({"type": "reset", "data": {"seed": 1}}))
-    stepped = told(session, json.dumps({"type": "step", "data": {"action": "wait"}}))
+    begun = answer_to(session, json.dumps({"type": "reset", "data": {"seed": 1}}))
+    stepped = answer_to(session, json.dumps({"type": "step", "data": {"action": "wait"}}))
     return bool(begun["type"] == stepped["type"] == "observation" and stepped["data"]["observation"]["step"] == 1)
 
 
 def test_a_malformed_frame_gets_an_error_and_the_session_goes_on(server: Served) -> None:
     with connect(server.ws_url) as session:
         for frame, message in MALFORMED:
-            answer = told(session, frame)
+            answer = answer_to(session, frame)
             assert (answer["type"], answer["data"]["code"]) == ("error", "INVALID_JSON"), frame[:60]
             assert answer["data"]["message"].startswith(message)
         assert plays(session)
@@ -75,7 +75,7 @@ def test_a_malformed_frame_gets_an_error_and_the_session_goes_on(server: Served)
 def test_a_wrong_message_gets_an_error_and_the_session_goes_on(server: Served) -> None:
     with connect(server.ws_url) as session:
         for content, code, message in WRONG:
-            answer = told(session, json.dumps(content))
+            answer = answer_to(session, json.dumps(content))
             assert (answer["type"], answer["data"]["code"]) == ("error", code), content
             assert answer["data"]["message"].startswith(message)
             assert "Traceback" not in json.dumps(answer)
@@ -84,12 +84,12 @@ def test_a_wrong_message_gets_an_error_and_the_session_goes_on(server: Served) -
 
 def test_a_step_after_the_end_gets_an_error_and_a_reset_begins_anew(server: Served) -> None:
     with connect(server.ws_url) as session:
-        told(session, json.dumps({"type": "reset", "data": {"seed": 3}}))
+        answer_to(session, json.dumps({"type": "reset", "data": {"seed": 3}}))
         wait = json.dumps({"type": "step", "data": {"action": "wait"}})
-        while not (answer := told(session, wait))["data"]["done"]:
+        while not (answer := answer_to(session, wait))["data"]["done"]:
             pass
         assert answer["data"]["observation"]["report"] is not None
-        assert told(session, wait)["data"]["message"] == "no episode is running; call reset(seed=...) first"
+        assert answer_to(session, wait)["data"]["message"] == "no episode is running; call reset(seed=...) first"
         assert plays(session)
 
 
@@ -97,7 +97,7 @@ def test_hundreds_of_random_frames_each_get_an_answer(server: Served) -> None:
     dice = random.Random(20261122)
     with connect(server.ws_url) as session:
         for _ in range(500):
-            answer = told(session, _random_frame(dice))
+            answer = answer_to(session, _random_frame(dice))
             assert answer["type"] in {"error", "observation", "state", "mcp"}
         assert plays(session)
 
@@ -134,7 +134,7 @@ def _random_value(dice: random.Random, depth: int) -> Any:
 def test_a_frame_that_is_too_long_ends_its_session_and_no_other(server: Served) -> None:
     with connect(server.ws_url) as other, connect(server.ws_url) as session:
         with pytest.raises(ConnectionClosed) as closed:
-            told(session, " " * (MAX_MESSAGE_BYTES + 1))
+            answer_to(session, " " * (MAX_MESSAGE_BYTES + 1))
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
         assert plays(other)
@@ -200,10 +200,10 @@ def test_a_step_over_plain_http_is_told_where_episodes_live(server: Served) -> N
 
 def test_a_malformed_mcp_frame_gets_a_json_rpc_error(server: Served) -> None:
     with connect(server.ws_url.replace("/ws", "/mcp")) as session:
-        assert told(session, "[]") == {
+        assert answer_to(session, "[]") == {
             "jsonrpc": "2.0",
             "error": {"code": -32700, "message": "Invalid message: a JSON object is expected"},
             "id": None,
         }
-        answer = told(session, json.dumps({"jsonrpc": "2.0", "method": "tools/list", "id": 7}))
+        answer = answer_to(session, json.dumps({"jsonrpc": "2.0", "method": "tools/list", "id": 7}))
         assert answer["error"]["message"] == "Environment does not support MCP"

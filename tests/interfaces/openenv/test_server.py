@@ -32,6 +32,7 @@ from mirr.env.scenario import Scenario, draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.interfaces.openenv import MirrAction, MirrEnv
 from mirr.interfaces.openenv.tasks import task_at
+from tests.distributions import build_distributions, copy_of_checkout, unpack_source
 from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served
 from tests.paths import ROOT
 
@@ -113,13 +114,15 @@ def test_the_schema_publishes_the_fields_of_state(server: Served) -> None:
     assert not [field for field in schema["state"]["properties"] if "seed" in field]
 
 
-def openenv(*arguments: str) -> subprocess.CompletedProcess[str]:
+def openenv(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-B", "-m", "openenv.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_openenv_validates_the_package() -> None:
-    answer = openenv("validate", ".", "--level", "static")
+def test_openenv_validates_the_source_distribution(tmp_path: Path) -> None:
+    # Not the checkout: the validator takes no symbolic links.
+    build_distributions(copy_of_checkout(tmp_path / "checkout"), tmp_path / "dist", "--sdist")
+    answer = openenv("validate", ".", "--level", "static", cwd=unpack_source(tmp_path / "dist", tmp_path / "source"))
     assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
 
 
@@ -179,7 +182,11 @@ def _free_port() -> tuple[socket.socket, str]:
 
 def test_a_validation_of_the_running_package_passes_startup_reward_observation_and_state(tmp_path: Path) -> None:
     # What the manifest names, apart from a checkout in which caches come and go while it is digested.
-    for name in ("openenv.yaml", "interfaces/openenv/validation.json", "interfaces/openenv/server/Dockerfile"):
+    for name in (
+        "openenv.yaml",
+        "mirr/interfaces/openenv/validation.json",
+        "mirr/interfaces/openenv/server/Dockerfile",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     report = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalProcess())

@@ -132,6 +132,6 @@ def test_the_manifest_has_the_project_s_version() -> None:
 
 def test_the_page_on_the_environment_says_what_the_code_does() -> None:
     page = (ROOT / "interfaces" / "openenv" / "README.md").read_text()
-    for name, words in IncidentRubric().in_words().items():
+    for name, words in IncidentRubric().descriptions().items():
         assert f"| {name} | {words} |" in page
     assert f"{len(tasks_of(Split.TRAIN))} tasks in `train`, {len(tasks_of(Split.TEST))} in `test`" in page

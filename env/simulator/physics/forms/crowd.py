@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from mirr.env.simulator.fast.compiled import Numbers, jit
+from mirr.env.simulator.fast.rows import CROWD_CPU, CROWD_RATE, SHED, SLOW_S, WAIT
 from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.simulator.physics.operations import end_campaign, start_campaign
 from mirr.env.vocabulary import FaultMode
 
-FORM = Form(mode=FaultMode.OVERLOADED, place=0)
+
+@jit
+def begin(s: Numbers, p: Numbers, i: int) -> None:
+    """The crowd arrives."""
+    start_campaign(s, i, p[CROWD_RATE + i], p[CROWD_CPU + i], 0.0)
+
+
+@jit
+def landed(s: Numbers, p: Numbers, i: int) -> bool:
+    """Requests are turned away, or wait too long."""
+    return bool(s[SHED + i] > 0.0 or s[WAIT + i] > p[SLOW_S])
+
+
+@jit
+def end(s: Numbers, p: Numbers, i: int) -> None:
+    """The crowd goes home."""
+    end_campaign(s, i)
+
+
+# A crowd goes first: its size is set by what services do in steady state, and every other fault changes that.
+FORM = Form(mode=FaultMode.OVERLOADED, place=0, order=10, begin=begin, landed=landed, end=end)

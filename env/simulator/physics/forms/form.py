@@ -1,15 +1,24 @@
-"""What a module in this folder says of its form."""
+"""What a module in this folder says about its form."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mirr.env.vocabulary import FaultMode
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One form of a fault mode. The module's name is the form's."""
+    """One form of a fault mode. The module's name is the form's name.
+
+    The three functions are compiled (`jit`). They take a state, its parameters and a service's number.
+    """
 
     mode: FaultMode
-    place: int  # among the mode's forms, from 0; the first is the one that the base task plays
+    place: int  # among the mode's forms, from 0; the base task plays the first
+    order: int  # of faults that begin together, the lowest is injected first
+    begin: Callable[[Any, Any, int], None]  # the fault begins; it may take a while to show
+    landed: Callable[[Any, Any, int], bool]  # whether it shows
+    end: Callable[[Any, Any, int], None]  # the fault ends by itself

@@ -1,8 +1,31 @@
-"""`memory_leak/leak`: a client leaves memory behind with each request."""
+"""`memory_leak/leak`: a client leaves memory behind with each request, until the OOM killer ends the process."""
 
 from __future__ import annotations
 
+from mirr.env.simulator.fast.compiled import Numbers, jit
+from mirr.env.simulator.fast.rows import LEAK_CPU, LEAK_LANDED_MB, LEAK_MB, LEAK_RATE, MEMORY, MEMORY_BEFORE
 from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.simulator.physics.operations import boot, end_campaign, start_campaign
 from mirr.env.vocabulary import FaultMode
 
-FORM = Form(mode=FaultMode.MEMORY_LEAK, place=0)
+
+@jit
+def begin(s: Numbers, p: Numbers, i: int) -> None:
+    """The client begins to send a new key with each request."""
+    start_campaign(s, i, p[LEAK_RATE], p[LEAK_CPU], p[LEAK_MB])
+
+
+@jit
+def landed(s: Numbers, p: Numbers, i: int) -> bool:
+    """Memory has risen by more than chance explains."""
+    return bool(s[MEMORY + i] >= s[MEMORY_BEFORE] + p[LEAK_LANDED_MB])
+
+
+@jit
+def end(s: Numbers, p: Numbers, i: int) -> None:
+    """The client stops, and a supervisor restarts the service: the memory stays full otherwise."""
+    end_campaign(s, i)
+    boot(s, p, i)
+
+
+FORM = Form(mode=FaultMode.MEMORY_LEAK, place=0, order=20, begin=begin, landed=landed, end=end)

@@ -1,7 +1,7 @@
-"""The physics of a tick: plain loops over flat rows of floats, so that the same source runs compiled or not.
+"""What happens to the services in a tick: requests queue for CPU, memory grows, processes boot.
 
-Everything is a flow: within a tick requests are counted in fractions; whole users and whole failures are drawn from
-them when a window is observed. `s` is a state and `p` its parameters, as in `layout`; `i` is a service's number.
+Requests are a flow: within a tick they are counted in fractions. Whole users and whole failures are drawn from them
+when a window is observed. `s` is a state and `p` its parameters, as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mirr.env.simulator.callgraph import follow, offer, settle
-from mirr.env.simulator.compiled import Numbers, inlined, jit
-from mirr.env.simulator.dice import arrivals, campaign_draw, normal, users_draw
-from mirr.env.simulator.layout import (
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.fast.rows import (
     ACCEPT,
     BOOT_LEFT,
     BOOTING,
@@ -45,18 +43,20 @@ from mirr.env.simulator.layout import (
     SURGE,
     SURGE_SUM,
     TICK_S,
-    UNEVEN,
+    UNKNOWN,
     UP,
     WAIT,
 )
+from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.physics.callgraph import follow, offer, settle
 
 
 @inlined
 def tick(s: Numbers, p: Numbers, key: Any) -> None:
-    """One tick.
+    """Let one tick pass. `key` is that of the world's draws.
 
-    While nothing changes, outcomes are proportional to what was offered: such ticks only add to the pending journeys,
-    and `settle` counts them together, before the next change and at the end of an advance.
+    While nothing changes, outcomes are proportional to what was offered. Such ticks only add to the pending journeys.
+    `settle` counts them together, before the next change and at the end of an advance.
     """
     if s[STALE] != 0.0:
         follow(s, p)
@@ -86,7 +86,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         elif status == DOWN or _boots_on(s, i, seconds):
             continue
         if not changed:
-            # What has gathered belongs to how things were before the first change.
+            # The pending journeys belong to the state before the first change.
             changed = True
             settle(s, p, False)
         if status == UP:
@@ -111,7 +111,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
 
 @jit
 def stop(s: Numbers, i: int) -> None:
-    """End the process of service `i`: nothing listens any more."""
+    """End the process of service `i`. Nothing listens any more."""
     s[STATUS + i] = DOWN
     s[STOPPED_TICK + i] = s[NOW]
     s[ACCEPT + i] = 0.0
@@ -119,12 +119,12 @@ def stop(s: Numbers, i: int) -> None:
     s[WAIT + i] = 0.0
     s[SHED + i] = 0.0
     s[SURGE + i] = 0.0
-    s[PACE] = UNEVEN
+    s[PACE] = UNKNOWN
 
 
 @inlined
 def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
-    """Whether service `i` is still booting after a tick that spends its quota on it."""
+    """Spend the quota of a tick on the boot of service `i`. Returns whether it is still booting."""
     assert s[STATUS + i] == BOOTING
     used = s[QUOTA + i] * seconds
     s[CPU + i] += used
@@ -134,7 +134,7 @@ def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
 
 @inlined
 def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
-    """The campaign's requests in a tick; what they leave in memory is added."""
+    """Add what a tick of the campaign leaves in memory; returns its number of requests."""
     mean = s[CAMPAIGN + i] * seconds
     extra = max(0.0, mean + surge * math.sqrt(mean))
     s[SURGE + i] = extra
@@ -144,10 +144,10 @@ def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
 
 @jit
 def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> None:
-    """More work than the quota allows for, or a queue left over: requests wait, and beyond the limit are shed."""
+    """Queue the requests that the quota has no CPU for, and turn away those beyond the limit in flight."""
     capacity = s[QUOTA + i] * p[TICK_S]
     queue = s[QUEUE + i]
-    # A 503 is cheap, not free: what was turned away in the last tick is paid for in this one.
+    # A 503 costs some CPU. This tick pays for the requests turned away in the last one.
     room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
     each = work / offered if offered > 0.0 else p[REQUEST_CPU + i]
     waiting = queue + offered - room / each

@@ -1,16 +1,14 @@
-"""Instructions of the processor that Python has no words for: fetching ahead, and what threads do at once.
+"""Instructions of the processor that Python lacks: prefetching, and atomic operations between threads.
 
-In plain Python there is one thread, and nothing to fetch.
+Plain Python plays with one thread and needs neither.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
-from mirr.env.simulator.compiled import COMPILED
-
-LINE: Final = 8  # numbers of 64 bits in a line of a cache
+from mirr.env.simulator.fast.compiled import COMPILED
 
 if COMPILED:
     _types: Any = import_module("numba").types
@@ -51,17 +49,19 @@ if COMPILED:
 else:
 
     def fetch_ahead(rows: Any, row: Any, place: Any) -> None:
-        """Have the line of the cache fetched in which `rows[row, place]` is: it is about to be read and written."""
+        """Fetch the line of the cache with `rows[row, place]`, which will soon be read and written."""
 
     def add_at_once(numbers: Any, place: Any, value: Any) -> Any:
-        """Add to a whole number that other threads change, too; what it was before. Who sees the sum sees all that
-        was written before it."""
+        """Add to a whole number that other threads change, too. Returns what it was before.
+
+        A thread that sees the sum also sees all that was written before it.
+        """
         before = numbers[place]
         numbers[place] = before + value
         return before
 
     def put_at_once(numbers: Any, place: Any, value: Any) -> Any:
-        """The same, in place of the number."""
+        """Replace a whole number in the same way. Returns what it was before."""
         before = numbers[place]
         numbers[place] = value
         return before

@@ -1,6 +1,6 @@
-"""What Prometheus would show of a window that was counted tick by tick, and what its users have counted; the noise.
+"""What Prometheus and the load generator would show of a window that was counted tick by tick.
 
-`s` is a state and `p` its parameters, `w` the row of what is shown, all as in `layout`; `i` is a service's number.
+`s` is a state and `p` its parameters, `w` the row of what is shown, all as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ import math
 from typing import Any
 
 from mirr.env import dice
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import BUCKET_BOUNDS
-from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
-from mirr.env.simulator.dice import draw, gauge_draw, normal, uniform
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.fast.dice import draw
+from mirr.env.simulator.physics.arrivals import journey_draw, normal, service_draw, uniform
+from mirr.env.simulator.physics.latencies import latency_beyond
 
 _UNSEEN = float("nan")
-P95_SCATTER = 0.05  # a quantile of some hundred requests at most
+P95_SCATTER = 0.05  # of a quantile of at most some hundred requests
 
 
 @jit
 def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """What the window that ends now shows; `key` is that of the world's draws."""
+    """Write what the window shows that ends now. `key` is that of the world's draws."""
     for journey in range(k.JOURNEYS):
         users, failed, scatter = s[k.BEGUN + journey], s[k.FAILED + journey], s[k.SCATTER + journey]
         show_users(s, key, w, journey, users, failed, math.sqrt(scatter))
@@ -37,9 +38,9 @@ def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def show_users(s: Numbers, key: Any, w: Numbers, journey: int, begun: float, failed: float, scatter: float) -> None:
-    """Whole users of a journey, and a whole number of failures around the expected one."""
+    """Write how many users began a journey, and how many failed: a whole number around the expected one."""
     if scatter > 0.0:
-        failed += normal(gauge_draw(key, s[k.WINDOW], journey)) * scatter
+        failed += normal(journey_draw(key, s[k.WINDOW], journey)) * scatter
     failed = float(int(failed + 0.5))
     w[k.SHOWN_REQUESTS + journey] = begun
     w[k.SHOWN_FAILED + journey] = min(max(failed, 0.0), begun)
@@ -47,7 +48,7 @@ def show_users(s: Numbers, key: Any, w: Numbers, journey: int, begun: float, fai
 
 @inlined
 def show_nothing(w: Numbers, i: int) -> None:
-    """A service that could not be scraped."""
+    """Write the features of a service that could not be scraped."""
     row = i * k.FEATURES
     w[row] = 0.0
     for column in range(1, k.FEATURES):
@@ -56,11 +57,11 @@ def show_nothing(w: Numbers, i: int) -> None:
 
 @inlined
 def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
-    """One service's features, in the vocabulary's order, as two scrapes would show them; its next window begins."""
+    """Write the features of service `i`. Its next window begins."""
     row = i * k.FEATURES
     since = s[k.SINCE + i] if s[k.SINCE + i] >= 0.0 else s[k.OBSERVED]
     per_s = 1.0 / ((s[k.NOW] - since) * p[k.TICK_S])
-    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
+    drawn = service_draw(key, s[k.WINDOW], i)
     answers = s[k.ANSWERS + i]
     rate = answers * per_s
     error_ratio = 0.0
@@ -69,7 +70,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
         errors = s[k.ERRORS + i]
         error_ratio = errors / answers if errors > 0.0 else 0.0
         calm = s[k.CALM + i] == answers
-        p95_s = (p[k.UNLOADED_P95 + i] if calm else _p95_s(s, p, i)) * (1.0 + P95_SCATTER * normal(drawn))
+        p95_s = (p[k.UNLOADED_P95 + i] if calm else _p95_of_counted(s, p, w, i)) * (1.0 + P95_SCATTER * normal(drawn))
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
     w[row + k.COLUMN_ERRORS] = error_ratio
@@ -78,7 +79,6 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
     in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
     w[row + k.COLUMN_IN_FLIGHT] = float(int(s[k.QUEUE + i] + in_service + uniform(drawn)))
-    # What was counted in this window is done with.
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
     s[k.CPU + i] = 0.0
@@ -88,42 +88,36 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
 
 @inlined
 def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) -> None:
-    """What an agent sees of the window at that step, into row `e` of `features`; see `mirr.env.dice.noise_factors`."""
+    """Write what an agent sees at that step into row `e` of `features`: the window with its noise."""
     first = i64(step) * dice.DRAWS_A_STEP
     low = g[k.NOISE_FROM]
     span = g[k.NOISE_SPAN]
-    for pair in range(k.CELLS // 2):
+    for pair in range(dice.DRAWS_A_STEP):
         drawn = draw(key, first + pair)
         cell = 2 * pair
         features[e, cell] = w[cell] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
-        features[e, cell + 1] = w[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
-    drawn = draw(key, first + k.CELLS // 2)
-    features[e, k.CELLS - 1] = w[k.CELLS - 1] * (low + float(i64(drawn & dice.HALF)) * dice.HALF_UNIT * span)
+        if cell + 1 < k.CELLS:
+            features[e, cell + 1] = w[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
     for i in range(k.SERVICES):
         features[e, i * k.FEATURES + k.COLUMN_UP] = w[i * k.FEATURES + k.COLUMN_UP]
 
 
 @jit
-def _p95_s(s: Numbers, p: Numbers, i: int) -> float:
-    """As Prometheus' histogram_quantile: linear within the bucket, the last bound above it. Looked for from above,
-    since it is near there; what was counted is done with."""
-    answers = s[k.ANSWERS + i]
+def p95_of(w: Numbers, top: int, answers: float) -> float:
+    """The p95 in seconds of the histogram in `w`, which has nothing above bucket `top`. Leaves the histogram empty."""
+    found = latency_beyond(w, k.HISTOGRAM, top, answers, 0.05)
+    for bucket in range(k.BUCKETS):
+        w[k.HISTOGRAM + bucket] = 0.0
+    return float(found)
+
+
+@jit
+def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int) -> float:
+    """The p95 in seconds of what service `i` answered in this window. Its late answers are then forgotten."""
     calm = s[k.CALM + i]
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS
-    rest = 0.05 * answers
-    found = BUCKET_BOUNDS[k.BUCKETS - 2]
-    above = s[late + k.BUCKETS - 1] + p[unloaded + k.BUCKETS - 1] * calm
-    if above < rest:
-        for place in range(k.BUCKETS - 1):
-            bucket = k.BUCKETS - 2 - place
-            count = s[late + bucket] + p[unloaded + bucket] * calm
-            if above + count >= rest or bucket == 0:
-                lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
-                inside = min(1.0, (rest - above) / count) if count > 0.0 else 0.0
-                found = BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * inside
-                break
-            above += count
     for bucket in range(k.BUCKETS):
+        w[k.HISTOGRAM + bucket] = s[late + bucket] + p[unloaded + bucket] * calm
         s[late + bucket] = 0.0
-    return float(found)
+    return float(p95_of(w, k.BUCKETS - 1, s[k.ANSWERS + i]))

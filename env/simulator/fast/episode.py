@@ -1,35 +1,37 @@
-"""The base task's episode in flat rows: the drawn fault, actions by number, the judge. As `Environment` plays it.
+"""An episode of the base task in flat rows: one fault, actions by number, the judge.
 
-`mirr.env.environment` and `mirr.env.reward` say what an episode is; this says it again in a form that compiles, and the
-parity tests hold it to them bit for bit. `s` is a row with state and ledger, `p` its parameters, `w` what the last
-window shows, `g` how the episode is played. What an agent sees goes into row `e` of `features`.
+`mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles, and tests hold
+it to them bit for bit. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
+played. What an agent sees goes into row `e` of `features`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator import operations as ops
-from mirr.env.simulator.compiled import Numbers, constants, i64, inlined, jit, merged
-from mirr.env.simulator.gauges import noisy
-from mirr.env.simulator.stretches import advance
-from mirr.env.simulator.windows import observe
-from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
+from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.windows import observe
+from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
+from mirr.env.simulator.physics.gauges import noisy
+from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
 
-_REMEDY_BEGINS = constants(
-    k.RESTART if REMEDY[mode] is Restart else k.ROLLBACK if REMEDY[mode] is Rollback else k.SCALE_UP
-    for mode in FaultMode
-)
-"""Where, among the actions, the block of each mode's remedy begins."""
+_FIRST_OF = {Restart: k.RESTART, Rollback: k.ROLLBACK, ScaleUp: k.SCALE_UP}
+"""The number of the first action of each kind of fix."""
+
+_REMEDY_BEGINS = constants(_FIRST_OF[REMEDY[mode]] for mode in FaultMode)
+"""The number of the first action that is the remedy of each mode."""
 
 
 @jit
-def open_ledger(s: Numbers, mode: int, i: int) -> None:
-    """The ledger of an episode that has yet to begin."""
-    for place in range(k.LEDGER, k.STATE_BEGINS):
+def open_ledger(s: Numbers, form: int, i: int) -> None:
+    """The ledger of an episode before it begins, with the fault of that form on service `i`."""
+    for place in range(k.LEDGER_SIZE):
         s[place] = 0.0
-    s[k.MODE] = mode
+    s[k.FORM] = form
+    s[k.MODE] = MODE_OF_FORM[form]
     s[k.SERVICE] = i
     s[k.DIAGNOSED_AT_S] = -1.0
     s[k.DIAGNOSIS] = -1.0
@@ -40,11 +42,11 @@ def open_ledger(s: Numbers, mode: int, i: int) -> None:
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:
-    """Steady state, then the ledger's fault, then one window; False where the fault never shows."""
+    """Set the steady state, inject the ledger's fault, let a window pass. False where the fault does not land."""
     ops.steady(s, p)
-    if not ops.inject(s, p, world_key, i64(s[k.MODE]), i64(s[k.SERVICE])):
+    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
         return False
-    advance(s, p, world_key, i64(g[k.TICKS]))
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
     noisy(w, noise_key, 0.0, g, features, e)
     return True
@@ -54,9 +56,9 @@ def begin_episode(
 def play_step(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
 ) -> float:
-    """An action, a step's time, what is seen of it; returns the reward, and leaves the outcome in the ledger."""
+    """Take an action, let a step pass, observe. Returns the reward; the outcome is in the ledger."""
     result = apply(s, p, action)
-    advance(s, p, world_key, i64(g[k.TICKS]))
+    advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
     reward = judge_action(s, g, action, result == k.ACCEPTED)
     s[k.STEP] += 1.0
@@ -70,11 +72,11 @@ def play_step(
 
 @inlined
 def apply(s: Numbers, p: Numbers, action: int) -> int:
-    """Start an action; says what became of it. What a log depends on is noted, its lines are written when asked for."""
+    """Start an action; returns the result. Of a log only the state is kept: its lines are made when asked for."""
     if action < k.CHECK_LOGS:
         return k.ACCEPTED
     if action < k.DIAGNOSE:
-        ops.recent_words(s, action - k.CHECK_LOGS, s, k.READ)
+        ops.read_log(s, action - k.CHECK_LOGS, s, k.READ_LOG)
         s[k.READ_AT] = s[k.NOW]
         return k.ACCEPTED
     if action < k.RESTART:
@@ -89,7 +91,7 @@ def apply(s: Numbers, p: Numbers, action: int) -> int:
 
 @inlined
 def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
-    """What taking it pays at once."""
+    """The reward for the action itself."""
     if action < k.DIAGNOSE:
         return 0.0
     if action < k.RESTART:
@@ -121,7 +123,7 @@ def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
 
 @inlined
 def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
-    """What the step's window pays; sets the outcome where it ends the episode."""
+    """The reward for the step's window. Sets the outcome where the episode ends."""
     requests = 0.0
     failed = 0.0
     for journey in range(k.JOURNEYS):
@@ -149,14 +151,14 @@ def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
 
 @inlined
 def services_healthy(w: Numbers, g: Numbers) -> bool:
-    """Whether no service misses an objective."""
+    """Whether every service meets every objective."""
     upper = _healthy(w, g, k.GATEWAY) & _healthy(w, g, k.AUTH) & _healthy(w, g, k.INVENTORY)
     return upper & _healthy(w, g, k.ORDERS) & _healthy(w, g, k.PAYMENTS)
 
 
 @inlined
 def _healthy(w: Numbers, g: Numbers, i: int) -> bool:
-    """Each comparison is written so that NaN fails it; all are made, since which one fails cannot be foreseen."""
+    """Whether service `i` meets every objective. NaN fails each comparison. All are made: that needs no branches."""
     row = i * k.FEATURES
     return bool(
         (w[row + k.COLUMN_UP] >= 1.0)

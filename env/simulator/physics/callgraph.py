@@ -1,19 +1,19 @@
-"""What becomes of requests: users' journeys followed down the call graph and back, into counters, failures, latencies.
+"""What becomes of requests: users' journeys are followed down the call graph and back.
 
-`s` is a state and `p` its parameters, as in `layout`; `i` is a service's number.
+`follow` works out shares and latencies. `settle` counts answers, errors and failed users by them. `s` is a state and
+`p` its parameters, as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
 
-from mirr.env.simulator.compiled import Numbers, constants, inlined, jit
-from mirr.env.simulator.layout import (
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.fast.rows import (
     ACCEPT,
     ANSWERS,
     AUTH,
     AUTH_OK,
     BAD,
     BEGUN,
-    BOUNDS,
     BROWSE,
     BROWSE_OK,
     BUCKETS,
@@ -53,13 +53,12 @@ from mirr.env.simulator.layout import (
     USER_LIMIT,
     WAIT,
 )
-
-BUCKET_BOUNDS = constants(BOUNDS)
+from mirr.env.simulator.physics.latencies import beyond, enter
 
 
 @inlined
 def reach(s: Numbers, browse: float, sign_in: float, check_out: float) -> tuple[float, float, float, float, float]:
-    """How many requests reach each service: who calls on is known from the shares worked out last."""
+    """How many requests reach each service, by the shares that were worked out last."""
     signed = sign_in + check_out
     passed = s[PASS_GATEWAY]
     orders = check_out * passed * s[AUTH_OK]
@@ -69,7 +68,7 @@ def reach(s: Numbers, browse: float, sign_in: float, check_out: float) -> tuple[
 
 @inlined
 def offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float) -> None:
-    """The same into the block `load`: LOAD or OFFERED."""
+    """Write how many requests reach each service into the block `load`: LOAD or OFFERED."""
     assert load in (LOAD, OFFERED)
     gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
     s[load + GATEWAY] = gateway
@@ -81,8 +80,10 @@ def offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float
 
 @jit
 def settle(s: Numbers, p: Numbers, anew: bool) -> None:
-    """Count what becomes of the pending journeys, by the shares that are known; or, where their tick has changed how
-    things are, by shares worked out `anew`. Leaves none pending."""
+    """Count what becomes of the pending journeys. Leaves none pending.
+
+    `anew` says that their tick has changed the state: then the shares are worked out again first.
+    """
     offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
     if anew:
         follow(s, p)
@@ -102,8 +103,10 @@ def settle(s: Numbers, p: Numbers, anew: bool) -> None:
 
 @inlined
 def follow(s: Numbers, p: Numbers) -> None:
-    """What becomes of a request to each service and of a user's journey, shares and seconds: from what the services
-    accept, how long requests wait in them, and what is spoiled."""
+    """Work out what becomes of a request to each service and of a user's journey, as shares and seconds.
+
+    This follows from what the services accept, how long requests wait in them, and what is spoiled.
+    """
     hurry = p[ORDERS_TIMEOUT]
     patience = p[GATEWAY_TIMEOUT]
     spread = p[SPREAD]
@@ -121,11 +124,11 @@ def follow(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
-    """Seconds and share of a service that calls nobody; returns the share of its requests answered well."""
+    """Work out a service that calls nobody; returns the share of its requests that are answered well."""
     accept = s[ACCEPT + i]
     good = accept * (1.0 - s[SPOILED + i])
     s[BAD + i] = 1.0 - good
-    # Where nothing listens: refused at once, tried again after a moment, refused again.
+    # Where nothing listens, a call is refused at once, tried again after a moment, and refused again.
     s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else p[RETRY]
     return good
 
@@ -147,7 +150,7 @@ def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread
 
 @inlined
 def _follow_gateway(s: Numbers, p: Numbers, patience: float, spread: float) -> None:
-    """The gateway's answers, and how they look to the users."""
+    """Work out the gateway's answers, and what users get of them."""
     good = s[ACCEPT + GATEWAY] * (1.0 - s[SPOILED + GATEWAY])
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     auth_ok = s[AUTH_OK]
@@ -169,25 +172,25 @@ def _follow_journey(s: Numbers, journey: int, ok: float, latency: float, limit: 
 
 @inlined
 def undisturbed(s: Numbers, i: int) -> bool:
-    """Whether service `i` listens, and nothing waits in it."""
+    """Whether service `i` accepts every request, and none waits in it."""
     return bool(s[ACCEPT + i] == 1.0 and s[WAIT + i] == 0.0)
 
 
 @inlined
 def orders_are_calm(s: Numbers) -> bool:
-    """Whether the latencies of orders are those of steady state: so they are where those that it calls are."""
+    """Whether orders answers as fast as in steady state: it and the services that it calls are undisturbed."""
     return undisturbed(s, ORDERS) and undisturbed(s, INVENTORY) and undisturbed(s, PAYMENTS)
 
 
 @inlined
 def gateway_is_calm(s: Numbers) -> bool:
-    """The same of the gateway."""
+    """Whether the gateway answers as fast as in steady state."""
     return undisturbed(s, GATEWAY) and undisturbed(s, AUTH) and orders_are_calm(s)
 
 
 @inlined
 def _count(s: Numbers, i: int) -> None:
-    """Counters of a service that calls nobody."""
+    """Count the answers of a service that calls nobody."""
     accept = s[ACCEPT + i]
     if accept == 0.0:
         return
@@ -220,7 +223,7 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _count_gateway(s: Numbers, p: Numbers) -> None:
-    """The gateway's counters, and the users'."""
+    """Count the gateway's answers, and the users who fail."""
     accept = s[ACCEPT + GATEWAY]
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     surge = s[SURGE_SUM + GATEWAY]
@@ -236,7 +239,7 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
         errors += count * s[JOURNEY_BAD + journey]
         weighted_s += count * s[JOURNEY_S + journey]
         s[FAILED + journey] += count * lost
-        # Beside the expected number, its variance: where everything fails, there is no chance in it.
+        # The variance belongs to the expected number. It is 0 where everything fails.
         s[SCATTER + journey] += count * lost * (1.0 - lost)
         if accept > 0.0 and not calm:
             enter(s, late, count, accept, s[JOURNEY_S + journey])
@@ -250,41 +253,3 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
         enter(s, late, surge, accept, own_s)
     if answers > 0.0:
         s[TOTAL + GATEWAY] = weighted_s / answers
-
-
-@inlined
-def beyond(latency: float, limit: float, spread: float) -> float:
-    """Share of answers later than `limit` where latencies spread evenly around `latency`."""
-    slowest = latency * (1.0 + spread)
-    if slowest <= limit:
-        return 0.0
-    return min(1.0, (slowest - limit) / (2.0 * spread * latency))
-
-
-@inlined
-def bucket_of(latency: float) -> int:
-    """The bucket that `latency` falls into; a bound belongs to the bucket below it."""
-    # How many of the 16 bounds lie below: halved four times, and the last one looked at.
-    place = 8 if BUCKET_BOUNDS[7] < latency else 0
-    place += 4 if BUCKET_BOUNDS[place + 3] < latency else 0
-    place += 2 if BUCKET_BOUNDS[place + 1] < latency else 0
-    place += 1 if BUCKET_BOUNDS[place] < latency else 0
-    return place + (1 if BUCKET_BOUNDS[place] < latency else 0)
-
-
-@inlined
-def tail_of(place: int, latency: float) -> int:
-    """Three of four answers are around the mean, in the bucket `place`; the bucket of the rest, in a tail."""
-    while place < BUCKETS - 1 and BUCKET_BOUNDS[place] < 1.2 * latency:
-        place += 1
-    return place
-
-
-@jit
-def enter(into: Numbers, histogram: int, count: float, accept: float, latency: float) -> None:
-    """Enter the latencies of `count` requests into a histogram: those turned away are answered at once."""
-    served = count * accept
-    into[histogram] += count - served
-    place = bucket_of(0.9 * latency)
-    into[histogram + place] += 0.75 * served
-    into[histogram + tail_of(place, latency)] += 0.25 * served

@@ -1,9 +1,9 @@
-"""Threads that play a batch together, in compiled code from one step to the next.
+"""Threads that play a batch together and stay in compiled code from one step to the next.
 
-Whoever calls leads: it lays a job out, plays, and returns when all of it is done. Helpers look out for the next job for
-a while before they sleep, since to be woken takes longer than many a step. Nothing waits for a helper that does not
-come: the leader takes its slices, too. Each has a part of its own, so that lanes stay in a core's cache, and who is
-done early takes from the end of another's. Plain Python has no helpers.
+The calling thread leads: it lays out a job, plays, and returns when all slices are done. Helpers look for the next job
+for a while before they sleep, because waking a thread takes longer than a short step. Nobody waits for a slow helper:
+the leader takes its slices, too. Each thread has a part of its own, so that lanes stay in a core's cache. A thread that
+is done early takes slices from the end of another part. Plain Python has no helpers.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from typing import Any, Final
 
 import numpy as np
 
-from mirr.env.simulator.compiled import COMPILED, jit, merged
-from mirr.env.simulator.instructions import LINE, add_at_once, put_at_once
-from mirr.env.simulator.lanes import reset_slice, step_slice
+from mirr.env.simulator.fast.compiled import COMPILED, jit, merged
+from mirr.env.simulator.fast.instructions import add_at_once, put_at_once
+from mirr.env.simulator.fast.lanes import Lanes, reset_slice, step_slice
+from mirr.env.simulator.fast.rows import LINE
 
 SLICE: Final = 64  # lanes
-LEAST_FOR_A_THREAD: Final = 128  # environments: handing fewer over costs more than playing them
-_SPINS: Final = 20_000  # looks at the board before giving way: some 0.1 ms
+LEAST_FOR_A_THREAD: Final = 128  # environments; to hand over fewer costs more than to play them
+_SPINS: Final = 20_000  # looks at the board before a thread sleeps: about 0.1 ms
 
 # Jobs.
 STEP: Final = 0
 RESET: Final = 1
 
-# The board: what threads tell each other, each on a line of the cache of its own.
-_NUMBER: Final = 0  # of the job that has been laid out last
+# The board: what threads tell each other. Each thread's numbers are on lines of the cache of their own.
+_NUMBER: Final = 0  # of the last job
 _JOB: Final = 1 * LINE
-_DONE: Final = 2 * LINE  # slices of it
+_DONE: Final = 2 * LINE  # slices of the job that are done
 _OVER: Final = 3 * LINE  # 1 where no more jobs will come
 _PARTS: Final = 4 * LINE
-# For each part, and its player:
-_TAKEN: Final = 0  # slices, and attempts to take one
-_FROM_LEFT: Final = 1  # by its player
-_FROM_RIGHT: Final = 2  # by others
-_SEEN: Final = LINE + 0  # the number of the job that its player has seen last
-_ASLEEP: Final = LINE + 1  # 1 where it has to be woken
-_STUCK: Final = LINE + 2  # the number of a lane that it could not reset, or -1
+# For each part and its thread:
+_TAKEN: Final = 0  # slices taken, and attempts to take one
+_FROM_LEFT: Final = 1  # slices taken by its thread
+_FROM_RIGHT: Final = 2  # slices taken by others
+_SEEN: Final = LINE + 0  # number of the last job that its thread has seen
+_ASLEEP: Final = LINE + 1  # 1 where the thread has to be woken
+_STUCK: Final = LINE + 2  # number of a lane that the thread could not reset, or -1
 _PART: Final = 2 * LINE
 
 
@@ -52,8 +53,7 @@ def _slices(size: int, part: int, parts: int) -> tuple[int, int, int]:
 
 @jit
 def _lay_out(board: Any, parts: int, job: int) -> None:
-    """Of the last job no slice is left, but a helper may still be looking for some: so that there are any again is told
-    last."""
+    """Lay out a job. A helper may still look for slices of the last one, so the new slices are made free last."""
     board[_JOB] = job
     board[_DONE] = 0
     for part in range(parts):
@@ -68,8 +68,7 @@ def _lay_out(board: Any, parts: int, job: int) -> None:
 
 @merged
 def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
-    """Take slices and play them as long as there are any: one's own from the left, then others' from the right."""
-    shown, autoreset, actions, chosen, g, tables, rewards, terminated, truncated = lanes
+    """Take slices and play them while there are any: from the left of the own part, then from the right of others."""
     for turn in range(parts):
         part = (own + turn) % parts
         at = _PARTS + part * _PART
@@ -82,11 +81,11 @@ def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
                 place = count - 1 - add_at_once(board, at + _FROM_RIGHT, 1)
             first = begins + place * SLICE
             last = min(first + SLICE, ends)
-            w = shown[own]
             if board[_JOB] == STEP:
-                stuck = step_slice(first, last, w, autoreset, actions, g, tables, rewards, terminated, truncated)
+                stuck = step_slice(first, last, own, lanes)
             else:
-                stuck = reset_slice(first, last, w, chosen, g, tables)
+                assert board[_JOB] == RESET
+                stuck = reset_slice(first, last, own, lanes)
             if stuck >= 0:
                 board[_PARTS + own * _PART + _STUCK] = stuck
             add_at_once(board, _DONE, 1)
@@ -94,8 +93,10 @@ def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
 
 @jit
 def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any) -> None:
-    """The leader, who has the first part: lay a job out, and play it. A helper: play every job that is laid out, and
-    sleep when none has come for a while."""
+    """Play. The leader has the first part: it lays out a job and plays it. A helper plays every job that is laid out.
+
+    It returns, to sleep, when there has been none for a while.
+    """
     if own == 0:
         _lay_out(board, parts, job)
     at = _PARTS + own * _PART
@@ -113,7 +114,7 @@ def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any
 
 @jit
 def _all_done(board: Any, parts: int, size: int) -> bool:
-    """Whether the job is done, be it after a moment."""
+    """Wait a moment for the job; returns whether it is done."""
     count = 0
     for part in range(parts):
         count += _slices(size, part, parts)[2]
@@ -124,10 +125,9 @@ def _all_done(board: Any, parts: int, size: int) -> bool:
 
 
 class Team:
-    """As many threads as are worth it for a batch of `size`; `lanes` is what `step_slice` and `reset_slice` take after
-    the slice, in the order of `_play`, with a row of room for each thread in place of the first."""
+    """The threads of a batch of `size` lanes: the calling one, and `parts` - 1 helpers."""
 
-    def __init__(self, size: int, parts: int, lanes: tuple[Any, ...]) -> None:
+    def __init__(self, size: int, parts: int, lanes: Lanes) -> None:
         self._size = size
         self._parts = parts
         self._lanes = lanes
@@ -138,15 +138,15 @@ class Team:
 
     @staticmethod
     def parts(size: int, threads: int) -> int:
-        """How many threads of so many are worth it: plain Python gains nothing from several."""
+        """How many of the threads are worth it for a batch of that size. Plain Python gains nothing from several."""
         return max(1, min(threads, size // LEAST_FOR_A_THREAD)) if COMPILED else 1
 
     def play(self, job: int) -> int:
-        """Do a job on every lane; the number of one that is stuck, or -1."""
+        """Do a job on every lane; returns the number of a lane whose fault does not land, or -1."""
         if not self._begun:
             self._begin()
         if self._playing:
-            self._wait()  # an interrupt, in the middle of the last job, has come before this was done
+            self._wait()  # the last job was interrupted
         self._playing = True
         for gate, part in zip(self._gates, range(1, self._parts), strict=True):
             asleep = _PARTS + part * _PART + _ASLEEP
@@ -160,7 +160,7 @@ class Team:
 
     def _wait(self) -> None:
         while not _all_done(self._board, self._parts, self._size):
-            time.sleep(0)  # a helper has lost its core in the middle of a slice
+            time.sleep(0)  # a helper has lost its core within a slice
 
     def _begin(self) -> None:
         self._begun = True

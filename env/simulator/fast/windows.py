@@ -1,8 +1,8 @@
-"""A whole window at once, where no tick of it can matter by itself: what the simulator does most of the time.
+"""A whole window at once, where the single tick does not matter: this is what the simulator does most of the time.
 
-Its users are drawn together, and what they come to is worked out when the window is observed: in a roomy state by the
-shares that are known, in a full one by what the full queue accepts of them. `s` is a state and `p` its parameters, `w`
-the row of what is shown, all as in `layout`; `i` is a service's number.
+The users of the window are drawn together. What becomes of them is worked out when the window is observed: in a ROOMY
+state by the known shares, in a FULL one by what the full queue accepts. `s` is a state and `p` its parameters, `w` the
+row of what is shown, all as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -10,35 +10,42 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mirr.env.simulator import layout as k
-from mirr.env.simulator.callgraph import (
-    BUCKET_BOUNDS,
-    bucket_of,
-    enter,
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
+from mirr.env.simulator.physics.arrivals import (
+    arrivals_in_block,
+    campaign_draw,
+    normal,
+    service_draw,
+    uniform,
+    users_draw,
+)
+from mirr.env.simulator.physics.callgraph import (
     follow,
     gateway_is_calm,
     offer,
     orders_are_calm,
     reach,
-    tail_of,
     undisturbed,
 )
-from mirr.env.simulator.compiled import Numbers, i64, inlined, jit
-from mirr.env.simulator.dice import arrivals_in_block, campaign_draw, gauge_draw, normal, uniform, users_draw
-from mirr.env.simulator.gauges import P95_SCATTER, show_counted, show_nothing, show_users
+from mirr.env.simulator.physics.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
+from mirr.env.simulator.physics.latencies import bucket_of, enter, tail_of
 
-_BUSIEST = 4.0  # standard deviations above the mean: a tick that is busier comes once in hours
-_MOST_SCATTER = 3.5  # standard deviations; the outermost of the table of normals is below
-_MOST_DRAWN = 140.0  # users of a block: of more, `MOST_IN_BLOCK` might not be the most
-_OVERFLOWS = 1.1  # work of a window, in what the quota allows for, from which a full queue stays full throughout
+_BUSIEST = 4.0  # standard deviations above the mean; a busier tick comes once in hours
+_MOST_SCATTER = 3.5  # standard deviations; no normal number in the table is above
+_MOST_DRAWN = 140.0  # users of a block on average; with more, the table of MOST_IN_BLOCK might be too short
+_OVERFLOWS = 1.1  # work of a window / its quota; from there on, a full queue stays full throughout
 
 Campaign = tuple[float, float, float]
-"""What a service gets of a campaign in a window: requests, and the CPU seconds they take; and how long its queue is."""
+"""A window of a campaign on a service: requests, the CPU seconds they take, and requests in the queue."""
 
 
 @jit
 def foresee(s: Numbers, p: Numbers) -> bool:
-    """In an even or full state: whether windows may be drawn at once from now on, and how late answers will be then."""
+    """Whether every tick to be expected fits into the quotas, apart from a service whose queue is full.
+
+    Also works out how late answers will be in the next windows.
+    """
     _learn_latencies(s, p)
     offer(s, k.LOAD, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT])
     roomy = (p[k.USERS + k.BROWSE] + p[k.USERS + k.SIGN_IN] + p[k.USERS + k.CHECK_OUT]) * k.BLOCK <= _MOST_DRAWN
@@ -55,7 +62,7 @@ def foresee(s: Numbers, p: Numbers) -> bool:
 
 @inlined
 def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
-    """Draw what happens in a block of ticks. False, and nothing has happened, where a tick may matter after all."""
+    """Draw what happens in a block of ticks. Returns False, and changes nothing, where a tick may matter after all."""
     drawn = users_draw(key, s[k.NOW])
     s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn)
     s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
@@ -70,13 +77,13 @@ def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
 
 @jit
 def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
-    """The campaign's part of a window."""
+    """Draw the campaign's part of a window. Returns False, and changes nothing, where a tick may matter."""
     i = i64(s[k.INVADED])
     if s[k.STATUS + i] != k.UP:
         return True
     mean = s[k.CAMPAIGN + i] * p[k.TICK_S] * k.BLOCK
     scatter = math.sqrt(mean)
-    # Asked of what may come and not of what is drawn: the ticks, drawn anew, would be another throw of the dice.
+    # This asks what may come at most, not what was drawn: ticks would draw other numbers.
     if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.MEMORY_LIMIT]:
         return False
     if s[k.PACE] == k.FULL and (scatter < _BUSIEST or not _overflows(s, p, i, mean)):
@@ -87,7 +94,7 @@ def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
 
 @inlined
 def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
-    """Whether a campaign of so many requests in a window, and the users to be expected, keep the queue full."""
+    """Whether `campaign` requests in a window, and the users to be expected, keep the queue full."""
     users = _reached(s, i, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]) * k.BLOCK
     work = users * p[k.REQUEST_CPU + i] + campaign * s[k.CAMPAIGN_CPU + i]
     return bool(work >= _OVERFLOWS * s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK)
@@ -95,7 +102,7 @@ def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
 
 @inlined
 def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """What the window that ends now shows; `key` is that of the world's draws. The next one begins."""
+    """Write what the window shows that ends now. The next one begins. `key` is that of the world's draws."""
     if s[k.DRAWN] == 1.0:
         _show_drawn(s, p, key, w)
         s[k.DRAWN] = 0.0
@@ -107,7 +114,7 @@ def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """Of a window that was drawn at once."""
+    """Write what a window shows that was drawn at once."""
     browse = s[k.DRAWN_USERS + k.BROWSE]
     sign_in = s[k.DRAWN_USERS + k.SIGN_IN]
     check_out = s[k.DRAWN_USERS + k.CHECK_OUT]
@@ -125,7 +132,7 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
     _show_journey(s, key, w, k.SIGN_IN, sign_in)
     _show_journey(s, key, w, k.CHECK_OUT, check_out)
     at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
-    # One by one and not in a loop: with the place known, this is a handful of instructions.
+    # Not in a loop: with constant places, this is a handful of instructions.
     _show_gateway(s, p, key, w, at_gateway, campaign if invaded == k.GATEWAY else nobody)
     _show_leaf(s, p, key, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody)
     _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody)
@@ -137,19 +144,26 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) -> None:
-    """What its users have counted."""
+    """Write how many users began a journey, and how many failed."""
     lost = s[k.JOURNEY_LOST + journey]
     show_users(s, key, w, journey, users, users * lost, math.sqrt(users * lost * (1.0 - lost)))
 
 
 @inlined
 def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, campaign: Campaign) -> None:
-    """A service that calls nobody."""
+    """Write the features of a service that calls nobody."""
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
         return
-    asked = 1.0 if count + campaign[0] > 0.0 else 0.0
-    _show(s, p, key, w, i, count, campaign, asked * s[k.BAD + i], asked * s[k.P95 + i])
+    answers = count + campaign[0]
+    error_ratio = p95_s = 0.0
+    if answers > 0.0:
+        error_ratio = s[k.BAD + i]
+        p95_s = s[k.P95 + i]
+        if p95_s < 0.0:
+            enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers)
+    _show(s, p, key, w, i, count, campaign, error_ratio, p95_s)
 
 
 @inlined
@@ -168,8 +182,9 @@ def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, cam
         if p95_s < 0.0:
             accept = s[k.ACCEPT + k.ORDERS]
             enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
-            enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = _p95_of_histogram(w, k.BUCKETS - 1, answers)
+            if surge > 0.0:
+                enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers)
     _show(s, p, key, w, k.ORDERS, count, campaign, error_ratio, p95_s)
 
 
@@ -213,10 +228,10 @@ def _show(
     error_ratio: float,
     p95_s: float,
 ) -> None:
-    """One service's features, as `gauges` shows those of a counted window."""
+    """Write the features of service `i`, as `gauges` does for a counted window."""
     surge, surge_work, queue = campaign
     row = i * k.FEATURES
-    drawn = gauge_draw(key, s[k.WINDOW], k.JOURNEYS + i)
+    drawn = service_draw(key, s[k.WINDOW], i)
     per_s = p[k.PER_BLOCK_S]
     rate = (count + surge) * per_s
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
@@ -231,7 +246,7 @@ def _show(
 
 @jit
 def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float) -> None:
-    """What a queue that is full throughout the window accepts, how long it is waited in, and what follows."""
+    """Work out what a queue accepts that is full all the time, how long requests wait in it, and what follows."""
     i = i64(s[k.INVADED])
     surge = s[k.DRAWN_SURGE]
     count = _reached(s, i, browse, sign_in, check_out)
@@ -239,7 +254,7 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
     count += surge
     each = work / count
     capacity = s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK
-    # A 503 is cheap, not free, and their number depends on what they leave of the quota: from the last window's, twice.
+    # A 503 costs some CPU, so the number of 503s depends on itself. Two rounds from the last number are enough.
     shed = s[k.SHED + i] * k.BLOCK
     for _ in range(2):
         shed = count - (capacity - min(0.5 * capacity, shed * p[k.SHED_CPU])) / each
@@ -252,28 +267,21 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
 
 @inlined
 def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float) -> float:
-    """How many of their requests reach service `i`."""
-    gateway, auth, inventory, orders, payments = reach(s, browse, sign_in, check_out)
-    if i == k.GATEWAY:
-        return gateway
-    if i == k.AUTH:
-        return auth
-    if i == k.INVENTORY:
-        return inventory
-    return orders if i == k.ORDERS else payments
+    """How many of their requests reach service `i`. Writes over LOAD."""
+    offer(s, k.LOAD, browse, sign_in, check_out)
+    return float(s[k.LOAD + i])
 
 
 @inlined
 def _learn_latencies(s: Numbers, p: Numbers) -> None:
-    """How late answers are, once the shares are known: a quantile, or the buckets that they are in."""
+    """Work out how late answers will be: the p95 where it does not depend on who comes, or the buckets."""
     _learn_leaf(s, p, k.AUTH)
     _learn_leaf(s, p, k.INVENTORY)
     _learn_leaf(s, p, k.PAYMENTS)
     _learn_hold(s, k.ORDERS)
     s[k.P95 + k.ORDERS] = p[k.UNLOADED_P95 + k.ORDERS]
     if not orders_are_calm(s):
-        alone = s[k.INVADED] != k.ORDERS
-        s[k.P95 + k.ORDERS] = _p95_around(s[k.TOTAL + k.ORDERS], s[k.ACCEPT + k.ORDERS]) if alone else -1.0
+        s[k.P95 + k.ORDERS] = -1.0
     s[k.P95 + k.GATEWAY] = p[k.UNLOADED_P95 + k.GATEWAY]
     if not gateway_is_calm(s):
         s[k.P95 + k.GATEWAY] = -1.0
@@ -286,42 +294,19 @@ def _learn_latencies(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
-    calm = undisturbed(s, i)
-    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if calm else _p95_around(s[k.TOTAL + i], s[k.ACCEPT + i])
+    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if undisturbed(s, i) else -1.0
     _learn_hold(s, i)
 
 
 @inlined
 def _learn_hold(s: Numbers, i: int) -> None:
-    """How many requests are in a service besides its queue is so many seconds' worth of them."""
+    """Work out HOLD: the requests in a service besides its queue are so many seconds of its request rate."""
     s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
 
 
 @jit
-def _p95_around(latency: float, accept: float) -> float:
-    """As of a histogram with answers around one latency, and those that were turned away at once."""
-    place = bucket_of(0.9 * latency)
-    tail = tail_of(place, latency)
-    upper = accept if tail == place else 0.25 * accept
-    if upper >= 0.05:
-        return _within(tail, 0.05 / upper)
-    if accept >= 0.05:
-        return _within(place, (0.05 - upper) / (accept - upper))
-    return _within(0, (0.05 - accept) / (1.0 - accept))
-
-
-@inlined
-def _within(bucket: int, share: float) -> float:
-    """The latency that so large a share of a bucket's answers are beyond; the last bound in the bucket above it."""
-    if bucket == k.BUCKETS - 1:
-        return float(BUCKET_BOUNDS[k.BUCKETS - 2])
-    lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
-    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * share)
-
-
-@jit
 def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float) -> float:
-    """Of the journeys' answers and a campaign's together."""
+    """The p95 in seconds of the answers to all journeys and to a campaign."""
     accept = s[k.ACCEPT + k.GATEWAY]
     top = 0
     for journey in range(k.JOURNEYS):
@@ -334,19 +319,4 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
     if surge > 0.0:
         enter(w, k.HISTOGRAM, surge, accept, own_s)
         top = k.BUCKETS - 1
-    return float(_p95_of_histogram(w, top, answers))
-
-
-@jit
-def _p95_of_histogram(w: Numbers, top: int, answers: float) -> float:
-    """Of so many answers, none above the bucket `top`; they are taken out again."""
-    rest = 0.05 * answers
-    bucket = top
-    above = 0.0
-    while bucket > 0 and above + w[k.HISTOGRAM + bucket] < rest:
-        above += w[k.HISTOGRAM + bucket]
-        bucket -= 1
-    count = w[k.HISTOGRAM + bucket]
-    for each in range(k.BUCKETS):
-        w[k.HISTOGRAM + each] = 0.0
-    return float(_within(bucket, min(1.0, (rest - above) / count) if count > 0.0 else 0.0))
+    return float(p95_of(w, top, answers))

@@ -1,0 +1,173 @@
+"""Many episodes side by side: reset and step a slice of a batch, wholly in compiled code.
+
+Each environment has a lane: a row in every table. Slices do not touch each other, so threads may play them together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirr.env import dice
+from mirr.env.scenario import DRAW_OF_THE_FAULT
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import i64, inlined, jit, merged, u64
+from mirr.env.simulator.fast.dice import below, draw, following_seed, root_of, stream_key
+from mirr.env.simulator.fast.episode import begin_episode, open_ledger, play_step
+from mirr.env.simulator.fast.instructions import fetch_ahead
+
+# Columns of a lane's whole numbers.
+START: Final = 0  # the seed given at the last reset that had one
+NUMBER: Final = 1  # episodes since then
+SEED: Final = 2  # of this episode
+WORLD_KEY: Final = 3
+NOISE_KEY: Final = 4
+ENDED_SEED: Final = 5  # of the last episode that is over
+WHOLES: Final = 6
+
+# The row of an episode that is over: its last window, its ledger, and what the log depends on that was read last.
+ENDED_LEDGER: Final = k.SHOWN_SIZE
+ENDED_READ: Final = ENDED_LEDGER + k.LEDGER_SIZE
+READ_SIZE: Final = k.LOG_SIZE + 1
+ENDED: Final = ENDED_READ + READ_SIZE
+
+# How one episode follows another, as in Gymnasium.
+NEXT_STEP: Final = 0  # the step after the last one begins it, whatever the action
+SAME_STEP: Final = 1  # the last step begins it
+DISABLED: Final = 2  # only reset begins it
+
+BASE_FAULTS: Final = k.MODES * k.SERVICES  # each mode's first form on each service, numbered from 0
+SCENARIO: Final = int(dice.Stream.SCENARIO)
+WORLD: Final = int(dice.Stream.WORLD)
+NOISE: Final = int(dice.Stream.NOISE)
+_PARAMETERS: Final = 1 << 48  # the counter of the world's key that chooses the parameters
+
+_AHEAD: Final = 3  # lanes
+
+
+class Lanes(NamedTuple):
+    """All that a batch is played from. `Any` is an array where the code is compiled, else a list of lists."""
+
+    rows: Any  # (size, ROW) float64: ledger and state
+    parameters: Any  # (sets, PARAMETERS_ROW) float64
+    wholes: Any  # (size, WHOLES) uint64: seeds and keys
+    features: NDArray[np.float32]  # (size, CELLS): what is seen now
+    ended: Any  # (size, ENDED) float64: the episodes that are over
+    final: NDArray[np.float32]  # (size, CELLS): what was seen last in them
+    forced: NDArray[
+        np.int64
+    ]  # (size,): number of the fault to play, form * SERVICES + service; negative: the drawn one
+    which: NDArray[np.int64]  # (size,): the place of the lane's parameters
+    over: NDArray[np.bool_]  # (size,): the episode is over, and the next has not begun
+    chosen: NDArray[np.bool_]  # (size,): the lanes that a reset begins anew
+    actions: NDArray[np.int64]  # (size,)
+    rewards: NDArray[np.float64]  # (size,): of the last step
+    terminated: NDArray[np.bool_]  # (size,)
+    truncated: NDArray[np.bool_]  # (size,)
+    game: Any  # (GAME.size,) float64: how episodes are played
+    autoreset: int
+    shown: Any  # (threads, 2 * SHOWN_ROW) float64: what the last window of a thread shows, with room between threads
+
+
+@jit
+def which_parameters(world_key: Any, choices: int) -> int:
+    """The place of an episode's parameters among `choices`. This shifts no other draw."""
+    return int(i64(draw(world_key, _PARAMETERS) % u64(choices))) if choices > 1 else 0
+
+
+@jit
+def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
+    """Begin the episode of the lane's seed; False where its fault does not land. `own` is the thread's number."""
+    whole = lanes.wholes[e]
+    s = lanes.rows[e]
+    seed = following_seed(whole[START], whole[NUMBER])
+    root = root_of(seed)
+    whole[SEED] = seed
+    whole[WORLD_KEY] = stream_key(root, WORLD)
+    whole[NOISE_KEY] = stream_key(root, NOISE)
+    fault = lanes.forced[e]
+    if fault < 0:
+        fault = below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, BASE_FAULTS)
+    lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
+    open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
+    lanes.over[e] = False
+    p = lanes.parameters[lanes.which[e]]
+    w = lanes.shown[own]
+    return begin_episode(s, p, w, lanes.game, whole[WORLD_KEY], whole[NOISE_KEY], lanes.features, e)
+
+
+@merged
+def reset_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
+    """Reset the chosen lanes; the number of one whose fault does not land, or -1."""
+    for e in range(first, last):
+        if lanes.chosen[e] and not reset_lane(e, own, lanes):
+            return e
+    return -1
+
+
+@jit
+def first_refused(actions: Any, autoreset: int, over: Any) -> int:
+    """The number of a lane that cannot take its action, or -1."""
+    for e in range(len(actions)):
+        if actions[e] < 0 or actions[e] >= k.ACTIONS or (autoreset == DISABLED and over[e]):
+            return e
+    return -1
+
+
+@inlined
+def _fetch_lane(e: int, rows: Any, features: Any) -> None:
+    """Ask for what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
+    for line in range(0, k.HOT, k.LINE):
+        fetch_ahead(rows, e, line)
+    for line in range(0, k.CELLS, 2 * k.LINE):
+        fetch_ahead(features, e, line)
+
+
+@merged
+def step_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
+    """Play one step of each lane; the number of one whose next fault does not land, or -1."""
+    w = lanes.shown[own]
+    for e in range(first, last):
+        if e + _AHEAD < last:
+            _fetch_lane(e + _AHEAD, lanes.rows, lanes.features)
+        lanes.rewards[e] = 0.0
+        lanes.terminated[e] = False
+        lanes.truncated[e] = False
+        whole = lanes.wholes[e]
+        if lanes.over[e]:
+            whole[NUMBER] += u64(1)
+            if not reset_lane(e, own, lanes):
+                return e
+            continue
+        s = lanes.rows[e]
+        p = lanes.parameters[lanes.which[e]]
+        action = lanes.actions[e]
+        lanes.rewards[e] = play_step(s, p, w, lanes.game, whole[WORLD_KEY], whole[NOISE_KEY], action, lanes.features, e)
+        if s[k.OUTCOME] == k.RUNNING:
+            continue
+        lanes.truncated[e] = s[k.OUTCOME] == k.EXHAUSTED
+        lanes.terminated[e] = not lanes.truncated[e]
+        _keep_ended(e, w, lanes)
+        lanes.over[e] = True
+        if lanes.autoreset == SAME_STEP:
+            whole[NUMBER] += u64(1)
+            if not reset_lane(e, own, lanes):
+                return e
+    return -1
+
+
+@jit
+def _keep_ended(e: int, w: Any, lanes: Lanes) -> None:
+    """Keep what can be asked about an episode that is over, also when the next one has begun."""
+    ended, row = lanes.ended[e], lanes.rows[e]
+    for place in range(k.SHOWN_SIZE):
+        ended[place] = w[place]
+    for place in range(k.LEDGER_SIZE):
+        ended[ENDED_LEDGER + place] = row[place]
+    for place in range(READ_SIZE):
+        ended[ENDED_READ + place] = row[k.READ_LOG + place]
+    for cell in range(k.CELLS):
+        lanes.final[e, cell] = lanes.features[e, cell]
+    lanes.wholes[e][ENDED_SEED] = lanes.wholes[e][SEED]

@@ -1,0 +1,130 @@
+"""Who comes and when: the random numbers of users, of campaigns, and of the scatter in what is shown.
+
+All are draws by counting. Normal and Poisson numbers are looked up in tables that are made once, because a library's
+functions may round differently from one version to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Any, Final
+
+import numpy as np
+
+from mirr.env import dice
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined
+from mirr.env.simulator.fast.dice import draw
+
+# Which counters of the world's key are for what: two for each tick, then those of the windows.
+_DRAWS_A_TICK: Final = 2
+_WINDOWS: Final = 1 << 40
+_DRAWS_A_WINDOW: Final = k.JOURNEYS + k.SERVICES
+
+_CELLS: Final = 512  # of the normal distribution, all equally likely
+_FRACTION_BITS: Final = 23  # of a draw: the place within a cell; the cell's number is in the bits above
+_FRACTION: Final = 2.0**-_FRACTION_BITS
+
+
+def _normal_knots() -> list[float]:
+    """The quantiles between which normal numbers are interpolated. The outermost keep the mean of the tails."""
+    normal = NormalDist()
+    inner = [normal.inv_cdf(cell / _CELLS) for cell in range(1, _CELLS)]
+    tail_mean = normal.pdf(inner[0]) * _CELLS
+    outermost = 2.0 * tail_mean + inner[0]
+    # Rounded, so that they are the same on every machine.
+    return [round(value, 9) for value in (-outermost, *inner, outermost)]
+
+
+_KNOTS = constants(_normal_knots())
+
+
+@inlined
+def arrivals(p: Numbers, journey: int, drawn: Any) -> float:
+    """A Poisson number of users of a journey in a tick. `drawn` is a `users_draw`."""
+    guide, steps = k.GUIDE + journey * k.GUIDES, k.STEPS + journey * k.MOST_ARRIVALS
+    return _looked_up(p, guide, steps, _bits_of(drawn, journey))
+
+
+@inlined
+def arrivals_in_block(p: Numbers, journey: int, drawn: Any) -> float:
+    """The same for a whole block of ticks."""
+    guide, steps = k.BLOCK_GUIDE + journey * k.GUIDES, k.BLOCK_STEPS + journey * k.MOST_IN_BLOCK
+    return _looked_up(p, guide, steps, _bits_of(drawn, journey))
+
+
+@inlined
+def _bits_of(drawn: Any, journey: int) -> int:
+    """The bits of a draw that belong to a journey."""
+    return int(i64((drawn >> (k.ARRIVAL_BITS * journey)) & ((1 << k.ARRIVAL_BITS) - 1)))
+
+
+@inlined
+def _looked_up(p: Numbers, guide: int, steps: int, place: int) -> float:
+    count = i64(p[guide + (place >> k.GUIDE_SHIFT)])
+    # The first addition has no branch, because a processor cannot predict it. A second one is rare.
+    count += i64(place >= p[steps + count])
+    while place >= p[steps + count]:
+        count += 1
+    return float(count)
+
+
+@inlined
+def normal(bits: Any) -> float:
+    """A standard normal number, from the lower 32 bits of a draw."""
+    cell = i64((bits >> _FRACTION_BITS) & (_CELLS - 1))
+    fraction = float(i64(bits & ((1 << _FRACTION_BITS) - 1))) * _FRACTION
+    return float(_KNOTS[cell] + (_KNOTS[cell + 1] - _KNOTS[cell]) * fraction)
+
+
+@inlined
+def uniform(bits: Any) -> float:
+    """A number from 0 up to 1, from the upper 32 bits of a draw."""
+    return float(i64(bits >> 32)) * dice.HALF_UNIT
+
+
+@inlined
+def users_draw(key: Any, tick: float) -> Any:
+    """The draw for the users who arrive in a tick."""
+    return draw(key, _DRAWS_A_TICK * i64(tick))
+
+
+@inlined
+def campaign_draw(key: Any, tick: float) -> Any:
+    """The draw for the campaign's requests in a tick."""
+    return draw(key, _DRAWS_A_TICK * i64(tick) + 1)
+
+
+@inlined
+def journey_draw(key: Any, window: float, journey: int) -> Any:
+    """The draw for what is shown of a journey in a window."""
+    return draw(key, _WINDOWS + i64(window) * _DRAWS_A_WINDOW + journey)
+
+
+@inlined
+def service_draw(key: Any, window: float, i: int) -> Any:
+    """The draw for what is shown of service `i` in a window."""
+    return draw(key, _WINDOWS + i64(window) * _DRAWS_A_WINDOW + k.JOURNEYS + i)
+
+
+def arrival_tables(means: list[float], most: int) -> tuple[list[float], list[float]]:
+    """The tables that `arrivals` looks numbers up in: for each journey the guide, then the steps.
+
+    A step is the lowest place that gives at least so many users. The guide says at which step to begin. No number
+    reaches `most`.
+    """
+    guides: list[float] = []
+    steps: list[float] = []
+    for mean in means:
+        own = np.full(most, float(1 << k.ARRIVAL_BITS))
+        probability = math.exp(-mean)
+        below = 0.0
+        for count in range(most - 1):
+            below += probability
+            own[count] = min(math.floor(below * (1 << k.ARRIVAL_BITS) + 0.5), 1 << k.ARRIVAL_BITS)
+            probability *= mean / (count + 1)
+        begins = np.arange(k.GUIDES) << k.GUIDE_SHIFT
+        guides += [float(number) for number in np.searchsorted(own, begins, side="right")]
+        steps += own.tolist()
+    return guides, steps

@@ -1,0 +1,45 @@
+"""Faults begin, land and end: each by its number, which is that of its form.
+
+The functions of the forms are found in `forms/`, and this is the only place where they are put together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mirr.env.forms import numbered_forms
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, chosen, constants, jit
+from mirr.env.simulator.physics.operations import forget_window
+from mirr.env.simulator.physics.service import tick
+from mirr.env.vocabulary import FaultMode
+
+FORMS = numbered_forms()
+
+MODE_OF_FORM = constants(list(FaultMode).index(form.mode) for form in FORMS)
+"""The number of each form's mode."""
+
+begin = chosen([form.begin for form in FORMS])
+"""`begin(form, s, p, i)`: a fault begins on service `i`; it may take a while to show."""
+
+_landed = chosen([form.landed for form in FORMS])
+
+end = chosen([form.end for form in FORMS])
+"""`end(form, s, p, i)`: a fault ends by itself."""
+
+
+@jit
+def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int) -> bool:
+    """A fault begins on service `i`, and time passes until it has landed. Then the next window begins.
+
+    False where the fault does not land in time. `key` is that of the world's draws.
+    """
+    s[k.MEMORY_BEFORE] = s[k.MEMORY + i]
+    begin(form, s, p, i)
+    while not _landed(form, s, p, i):
+        if s[k.NOW] > p[k.PATIENCE]:
+            return False
+        tick(s, p, key)
+    forget_window(s)
+    s[k.PACE] = k.UNKNOWN
+    return True

@@ -1,0 +1,157 @@
+"""What is done to a service between ticks: its process ends or boots, it is deployed, scaled, sent a campaign.
+
+`s` is a state and `p` its parameters, as in `rows`; `i` is a service's number.
+"""
+
+from __future__ import annotations
+
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
+from mirr.env.simulator.physics.callgraph import follow
+from mirr.env.simulator.physics.service import stop
+
+
+@inlined
+def steady(s: Numbers, p: Numbers) -> None:
+    """Set the state in which every episode begins."""
+    for place in range(k.LEDGER_SIZE, k.STATE_END):
+        s[place] = p[k.STEADY + place]
+
+
+@jit
+def find_steady(s: Numbers, p: Numbers) -> None:
+    """Work out the state in which every episode begins. It is kept with the parameters, to be copied."""
+    for place in range(k.STATE_END):
+        s[place] = 0.0
+    for i in range(k.SERVICES):
+        s[k.STATUS + i] = k.UP
+        s[k.QUOTA + i] = p[k.BASE_QUOTA]
+        s[k.PER_QUOTA + i] = p[k.PER_BASE_QUOTA]
+        s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+        s[k.ACCEPT + i] = 1.0
+        s[k.LAST_LOG + i * k.LOG_SIZE + k.LOG_TICK] = -1.0
+    s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
+    follow(s, p)
+    forget_window(s)
+
+
+@jit
+def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
+    """Write what the lines depend on that service `i` would log now, into `into` from `place` on."""
+    alive = s[k.STATUS + i] == k.UP
+    into[place + k.LOG_TICK] = s[k.NOW] if alive else s[k.STOPPED_TICK + i]
+    into[place + k.LOG_NEXT] = s[k.NEXT + i]
+    into[place + k.LOG_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
+    into[place + k.LOG_SPOILED] = s[k.SPOILED + i]
+    into[place + k.LOG_SHED] = s[k.SHED + i]
+    for flow in range(k.FLOWS):
+        # A process that is gone cannot have logged what became of calls after its end.
+        into[place + k.LOG_FLOW + flow] = s[k.FLOW + flow] if alive else 1.0
+
+
+@jit
+def read_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
+    """Write what the lines depend on that are in the log of service `i`, into `into` from `place` on."""
+    kept = k.LAST_LOG + i * k.LOG_SIZE
+    if s[k.STATUS + i] != k.UP and s[kept + k.LOG_TICK] >= s[k.STOPPED_TICK + i]:
+        # The process is gone and has left its last lines. One that does not listen yet has written none.
+        for each in range(k.LOG_SIZE):
+            into[place + each] = s[kept + each]
+    else:
+        write_log(s, i, into, place)
+
+
+@jit
+def end_process(s: Numbers, i: int) -> None:
+    """End the process of service `i`, if there is one. What it was about to log is kept."""
+    if s[k.STATUS + i] == k.UP:
+        write_log(s, i, s, k.LAST_LOG + i * k.LOG_SIZE)
+    stop(s, i)
+    s[k.STALE] = 1.0
+
+
+@jit
+def boot(s: Numbers, p: Numbers, i: int) -> None:
+    """End the process, if there is one, and start a new one of the current release."""
+    end_process(s, i)
+    s[k.STATUS + i] = k.BOOTING
+    s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
+    s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+    s[k.SPOILED + i] = 0.0
+    if s[k.RUNS_BAD + i] == 1.0:
+        # The migration of a faulty release runs at every boot, on the rows that are left.
+        s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
+        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+    s[k.BOOTED + i] = 1.0
+    clear_counters(s, i)
+
+
+@jit
+def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None:
+    """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one."""
+    s[k.NEXT + i] = 1.0 if following else 0.0
+    s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
+    boot(s, p, i)
+
+
+@jit
+def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: float) -> None:
+    """Send service `i` so many requests a second. Each takes CPU seconds and leaves memory behind."""
+    s[k.CAMPAIGN + i] = rate
+    s[k.CAMPAIGN_CPU + i] = cpu_s
+    s[k.CAMPAIGN_MB + i] = memory_mb
+    s[k.PACE] = k.UNKNOWN
+
+
+@jit
+def end_campaign(s: Numbers, i: int) -> None:
+    """Send service `i` nothing any more, except what users send."""
+    start_campaign(s, i, 0.0, 0.0, 0.0)
+
+
+@jit
+def roll_back(s: Numbers, p: Numbers, i: int) -> int:
+    """Go back to the steady release; returns the result."""
+    if s[k.NEXT + i] == 0.0:
+        return k.NO_EARLIER_RELEASE
+    deploy(s, p, i, False, False)
+    return k.ACCEPTED
+
+
+@jit
+def scale_up(s: Numbers, p: Numbers, i: int) -> int:
+    """Give service `i` its larger quota; returns the result."""
+    if s[k.STATUS + i] == k.DOWN:
+        return k.NOT_RUNNING
+    if s[k.QUOTA + i] > p[k.BASE_QUOTA]:
+        return k.LARGEST
+    s[k.QUOTA + i] = p[k.SCALED_QUOTA]
+    s[k.PER_QUOTA + i] = p[k.PER_SCALED_QUOTA]
+    return k.ACCEPTED
+
+
+@jit
+def clear_counters(s: Numbers, i: int) -> None:
+    """A new process counts from zero."""
+    s[k.ANSWERS + i] = 0.0
+    s[k.ERRORS + i] = 0.0
+    s[k.CPU + i] = 0.0
+    s[k.CALM + i] = 0.0
+    for bucket in range(k.BUCKETS):
+        s[k.LATE + i * k.BUCKETS + bucket] = 0.0
+    s[k.SINCE + i] = s[k.NOW]
+
+
+@jit
+def forget_window(s: Numbers) -> None:
+    """The next window begins now."""
+    for i in range(k.SERVICES):
+        clear_counters(s, i)
+        s[k.SINCE + i] = -1.0
+        s[k.SURGE_SUM + i] = 0.0
+    s[k.OBSERVED] = s[k.NOW]
+    for journey in range(k.JOURNEYS):
+        s[k.PENDING + journey] = 0.0
+        s[k.BEGUN + journey] = 0.0
+        s[k.FAILED + journey] = 0.0
+        s[k.SCATTER + journey] = 0.0

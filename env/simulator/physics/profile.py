@@ -1,0 +1,116 @@
+"""The parameters as the physics reads them: a row of numbers, with the latencies of unloaded services."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mirr.env.objectives import OBJECTIVES, USER_LATENCY_S
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import numbers
+from mirr.env.simulator.fast.rows import BOUNDS
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.physics.arrivals import arrival_tables
+from mirr.env.simulator.physics.latencies import latency_beyond
+from mirr.env.vocabulary import Journey, Service
+
+NOT_LANDED_S = 30.0  # a fault that has not landed by then never will
+
+Paths = list[tuple[float, float]]
+"""Weight, and median seconds, of each kind of request."""
+
+
+def paths(parameters: Parameters) -> dict[Service, Paths]:
+    """The kinds of requests that each service answers. A caller's latency contains that of its upstreams."""
+    own = {service: parameters.services[service].latency_p50_s for service in Service}
+    placed = own[Service.ORDERS] + own[Service.INVENTORY] + own[Service.PAYMENTS]
+    rates = parameters.journeys_per_s
+    everything = sum(rates.values())
+    gateway = {
+        Journey.BROWSE: own[Service.INVENTORY],
+        Journey.SIGN_IN: own[Service.AUTH],
+        Journey.CHECK_OUT: own[Service.AUTH] + placed,
+    }
+    found: dict[Service, Paths] = {service: [(1.0, own[service])] for service in Service}
+    found[Service.ORDERS] = [(1.0, placed)]
+    found[Service.GATEWAY] = [
+        (rates[journey] / everything, own[Service.GATEWAY] + gateway[journey]) for journey in Journey
+    ]
+    return found
+
+
+def mean_s(found: Paths, sigma: float) -> float:
+    """The mean latency in seconds of a mixture of lognormal ones."""
+    return round(sum(weight * median for weight, median in found) * math.exp(0.5 * sigma * sigma), 12)
+
+
+def shares(found: Paths, sigma: float) -> list[float]:
+    """The share of answers in each bucket of the histogram."""
+    below = [
+        sum(weight * _lognormal_cdf(bound, median, sigma) for weight, median in found) for bound in (*BOUNDS, math.inf)
+    ]
+    # Rounded, because libraries differ in the last bit.
+    return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
+
+
+def rules(parameters: Parameters) -> list[float]:
+    """The parameters as the physics reads them: a row of the table PARAMETERS."""
+    q = parameters
+    scaled_cores = q.cpu_quota_cores * q.scale_up_factor
+    shared: dict[str, float | Sequence[float]] = {
+        "TICK_S": q.tick_s,
+        "LIMIT": q.in_flight_limit,
+        "SHED_CPU": q.shed_cpu_s,
+        "IDLE_CPU": q.idle_cpu_cores * q.tick_s,
+        "MEMORY_LIMIT": q.memory_limit_mb,
+        "GATEWAY_TIMEOUT": q.gateway_timeout_s,
+        "ORDERS_TIMEOUT": q.orders_timeout_s,
+        "SPREAD": q.timeout_spread,
+        "RETRY": q.retry_delay_s,
+        "USER_LIMIT": USER_LATENCY_S,
+        "BASE_QUOTA": q.cpu_quota_cores,
+        "SCALED_QUOTA": scaled_cores,
+        "BOOT_CPU": q.boot_cpu_s,
+        "LEAK_RATE": q.leak_requests_per_s,
+        "LEAK_CPU": q.leak_request_cpu_s,
+        "LEAK_MB": q.leak_body_mb,
+        "LEAK_LANDED_MB": q.leak_landed_share * q.memory_limit_mb,
+        "SPOILS": q.spoiled_at_boot,
+        "SLOW_S": OBJECTIVES.latency_p95_s,
+        "LANDED_ERRORS": OBJECTIVES.error_ratio,
+        "PATIENCE": NOT_LANDED_S / q.tick_s,
+        "PER_BASE_QUOTA": 1.0 / q.cpu_quota_cores,
+        "PER_SCALED_QUOTA": 1.0 / scaled_cores,
+        "PER_MEMORY_LIMIT": 1.0 / q.memory_limit_mb,
+        "PER_BLOCK_S": 1.0 / (k.BLOCK * q.tick_s),
+    }
+    return k.PARAMETERS.filled({**shared, **_per_service(q), **_of_users(q)})
+
+
+def _per_service(q: Parameters) -> dict[str, list[float]]:
+    found = paths(q)
+    unloaded = [shares(found[service], q.latency_sigma) for service in Service]
+    own = [q.services[service] for service in Service]
+    return {
+        "REQUEST_CPU": [each.request_cpu_s for each in own],
+        "OWN_LATENCY": [mean_s([(1.0, each.latency_p50_s)], q.latency_sigma) for each in own],
+        "UNLOADED_MEAN": [mean_s(found[service], q.latency_sigma) for service in Service],
+        "UNLOADED_P95": [latency_beyond(numbers(each), 0, k.BUCKETS - 1, sum(each), 0.05) for each in unloaded],
+        "BASE_MEMORY": [each.base_memory_mb for each in own],
+        "CROWD_RATE": [q.surge_rate(service) for service in Service],
+        "CROWD_CPU": [each.surge_request_cpu_s for each in own],
+        "UNLOADED": [share for each in unloaded for share in each],
+    }
+
+
+def _of_users(q: Parameters) -> dict[str, list[float]]:
+    users = [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
+    guide, steps = arrival_tables(users, k.MOST_ARRIVALS)
+    block_guide, block_steps = arrival_tables([mean * k.BLOCK for mean in users], k.MOST_IN_BLOCK)
+    return {"GUIDE": guide, "STEPS": steps, "BLOCK_GUIDE": block_guide, "BLOCK_STEPS": block_steps, "USERS": users}
+
+
+def _lognormal_cdf(value: float, median: float, sigma: float) -> float:
+    if math.isinf(value):
+        return 1.0
+    return 0.5 * (1.0 + math.erf(math.log(value / median) / (sigma * math.sqrt(2.0))))

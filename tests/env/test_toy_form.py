@@ -1,0 +1,82 @@
+"""A toy form of a fault is one module: the simulator finds it, plays it, and a restart fixes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+STOPPED = '''
+"""`crashed/stopped`: the process is stopped. To its callers that is as good as gone."""
+
+from mirr.env.simulator.fast.compiled import jit
+from mirr.env.simulator.fast.rows import DOWN, STATUS
+from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.simulator.physics.operations import boot, end_process
+from mirr.env.vocabulary import FaultMode
+
+
+@jit
+def begin(s, p, i):
+    end_process(s, i)
+
+
+@jit
+def landed(s, p, i):
+    return bool(s[STATUS + i] == DOWN)
+
+
+@jit
+def end(s, p, i):
+    boot(s, p, i)
+
+
+FORM = Form(mode=FaultMode.CRASHED, place=1, order=50, begin=begin, landed=landed, end=end)
+'''
+
+EPISODE = """
+import sys
+from mirr.env.simulator.physics import forms
+forms.__path__.append(sys.argv[1])
+
+from mirr.env.environment import Environment
+from mirr.env.forms import all_forms, form_number
+from mirr.env.simulator.batch import BatchedSimulator
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Restart, Service, Wait
+
+fault = Fault.parse("crashed/stopped:auth")
+assert str(fault) == "crashed/stopped:auth"
+assert list(all_forms()[FaultMode.CRASHED]) == ["killed", "stopped"]
+assert form_number(fault) == len(FaultMode)
+actions = [Diagnose(Service.AUTH, FaultMode.CRASHED), Restart(Service.AUTH), *[Wait()] * 10]
+
+environment = Environment(SimulatedWorld())
+environment.reset(seed=1, fault=fault)
+rewards = []
+while environment.report is None:
+    rewards.append(environment.step(actions[len(rewards)])[1])
+assert environment.report.scenario.faults == (fault,)
+
+batch = BatchedSimulator(1)
+batch.reset([1], faults=fault)
+assert batch.scenario(0).faults == (fault,)
+for action, reward in zip(actions, rewards):
+    assert batch.step([ACTION_INDEX[action]])[1][0] == reward
+assert batch.report(0) == environment.report
+print(environment.report.outcome, environment.report.diagnosis_correct)
+"""
+
+
+def test_a_form_in_a_module_of_its_own_is_played_to_resolution(tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text(STOPPED, encoding="utf-8")
+    played = subprocess.run(
+        [sys.executable, "-c", EPISODE, str(tmp_path)],
+        env={**os.environ, "MIRR_COMPILED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (played.returncode, played.stdout) == (0, "resolved True\n"), played.stderr

@@ -1,0 +1,67 @@
+"""The wheel and the source distribution hold everything: every file of every room, and what the lab is built from."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mirr.lab.images import lab_builds, runtime_build
+from mirr.lab.names import ROOT as PACKAGE
+from tests.distributions import build_distributions, copy_of_checkout, unpack_source
+
+ONLY_IN_A_CHECKOUT = {"mirr/lab/venv.sh"}  # for the Makefile
+BESIDE_THE_PACKAGE = {"LICENSE", "README.md", "openenv.yaml", "pyproject.toml"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A checkout, and what was built from it."""
+
+    checkout: Path
+    wheel: Path  # unpacked
+    source: Path  # unpacked
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("built")
+    checkout = copy_of_checkout(folder / "checkout")
+    build_distributions(checkout, folder / "dist")
+    with zipfile.ZipFile(next((folder / "dist").glob("*.whl"))) as archive:
+        archive.extractall(folder / "wheel")
+    return Built(checkout=checkout, wheel=folder / "wheel", source=unpack_source(folder / "dist", folder / "source"))
+
+
+def files_below(package: Path) -> set[str]:
+    """Every file of a package, named as in `mirr/env/world.py`. The links of a checkout are followed."""
+    roots = [package, *(path for path in package.iterdir() if path.is_symlink() and path.is_dir())]
+    return {
+        f"mirr/{path.relative_to(package).as_posix()}"
+        for root in roots
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_every_file_of_every_room(built: Built) -> None:
+    wanted = files_below(built.checkout / "mirr") - ONLY_IN_A_CHECKOUT
+    assert len(wanted) > 200
+    assert {"mirr/docker-compose.yml", "mirr/prometheus/rules/sli.yml", "mirr/py.typed"} <= wanted
+    assert files_below(built.wheel / "mirr") == wanted
+
+
+def test_the_source_distribution_holds_the_same_and_what_describes_it(built: Built) -> None:
+    assert files_below(built.source / "mirr") == files_below(built.wheel / "mirr")
+    assert {path.name for path in built.source.iterdir()} >= BESIDE_THE_PACKAGE
+    assert not [path for path in built.source.rglob("*") if path.is_symlink()]
+
+
+def test_images_are_built_from_the_same_files_wherever_the_package_is(built: Built) -> None:
+    def sources(root: Path) -> dict[str, str]:
+        builds = [runtime_build("base:1", "3.11", "amd64", root), *lab_builds("runtime:1", "prometheus:1", root)]
+        return {build.tag: build.source for build in builds}
+
+    assert sources(built.wheel / "mirr") == sources(built.source / "mirr") == sources(PACKAGE)

@@ -1,0 +1,91 @@
+"""The wheel and the source distribution, installed and played outside the checkout.
+
+Real are the package's own files: each environment is new and gets them from what was built. The third-party packages
+are those of the environment that runs the tests, by a path file. The simulator is not compiled, to save a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.distributions import build_distributions, copy_of_checkout
+
+pytestmark = pytest.mark.docker
+
+LAB = "mirr-test-wheel"
+MAKE_AND_RESET = "import gymnasium; gymnasium.make('mirr:mirr/Sim-v0').reset(seed=1)"
+WHERE = "import mirr; print(mirr.__file__)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A new environment that holds the package, and a user's folder to work in."""
+
+    environment: Path
+    work: Path
+
+    def run(self, program: str, *arguments: str, timeout_s: float = 240) -> str:
+        """What a program of the environment prints. It has to end with 0."""
+        cleared = {"LAB", "PYTHONPATH"}
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in cleared and not name.endswith("_PORT")
+        }
+        done = subprocess.run(
+            [str(self.environment / "bin" / program), *arguments],
+            cwd=self.work,
+            env=inherited | {"LAB": LAB, "MIRR_COMPILED": "0", "MIRR_STATE_DIR": str(self.work.parent / "state")},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program} {' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("distributions")
+    build_distributions(copy_of_checkout(folder / "checkout"), folder / "dist")
+    return folder / "dist"
+
+
+def install(distribution: Path, folder: Path) -> Installed:
+    environment, work = folder / "environment", folder / "work"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], timeout=120, check=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    third_party = environment / "lib" / version / "site-packages" / "third-party.pth"
+    third_party.write_text(f"{sysconfig.get_path('purelib')}\n")
+    work.mkdir()
+    (work / "env.py").write_text("raise SystemExit('the user\\'s own env.py was imported')\n")
+    made = Installed(environment=environment, work=work)
+    made.run("python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(distribution))
+    assert made.run("python", "-c", WHERE).startswith(str(environment))
+    return made
+
+
+def plays_on_the_simulator(made: Installed) -> None:
+    made.run("python", "-c", MAKE_AND_RESET)
+    assert "resolved: " in made.run("mirr", "episode", "--seed", "1")
+
+
+def test_the_source_distribution_installs_and_plays(distributions: Path, tmp_path: Path) -> None:
+    plays_on_the_simulator(install(next(distributions.glob("*.tar.gz")), tmp_path))
+
+
+def test_the_wheel_alone_brings_a_lab_up_plays_on_it_and_takes_it_down(distributions: Path, tmp_path: Path) -> None:
+    made = install(next(distributions.glob("*.whl")), tmp_path)
+    plays_on_the_simulator(made)
+    try:
+        assert f"fix it with: mirr up --lab {LAB}" in made.run("mirr", "doctor")
+        assert f"next: mirr status --lab {LAB}, or break something: " in made.run("mirr", "up")
+        assert "resolved: " in made.run("mirr", "episode", "--world", "docker", "--seed", "1")
+    finally:
+        assert f"lab {LAB} is gone" in made.run("mirr", "down")
