@@ -47,7 +47,7 @@ class Patience:
     opening_s: float = 6.0
     """From steady state to the first window. It is the same for every fault, so the time that `reset` takes says
     nothing about the fault."""
-    late_s: float = 0.5  # a caller that took longer than this between two steps gets a whole step all the same
+    late_s: float = 0.5  # a caller that took longer than this between two steps still gets a whole step
 
 
 class DockerWorld:
@@ -198,7 +198,7 @@ class DockerWorld:
         return result_of(action)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
-        # From a little before the episode on, so that the length of the log does not show when a fault began.
+        # From a little before the episode on, so the length of the log does not show when a fault began.
         since = self._episode_began - self._patience.steady.window_s
         return read_log(self._fleet, service, since=since, now=self._wall_clock())
 

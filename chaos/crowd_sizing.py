@@ -18,7 +18,7 @@ from mirr.env.vocabulary import Service
 
 @dataclass(frozen=True, kw_only=True)
 class CrowdPlan:
-    """How large a crowd is to be, and how it is sized. Loads are multiples of the steady CPU quota."""
+    """How large a crowd has to be, and how it is sized. Loads are multiples of the steady CPU quota."""
 
     kind: str  # what the load generator sends
     overload: float  # the load that is aimed at

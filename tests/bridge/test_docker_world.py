@@ -56,7 +56,7 @@ def test_restoring_waits_until_the_restarted_service_serves_again(
 
 
 def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, lab: FakeLab) -> None:
-    lab.services[Service.AUTH].kept_share = 0.5  # of a leak that nobody has written down
+    lab.services[Service.AUTH].kept_share = 0.5  # from a leak that is in no journal
     world.restore(KEY)
     assert lab.services[Service.AUTH].kept_share == 0.0
 
@@ -72,7 +72,7 @@ def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_jou
 
 
 @pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
-def test_how_long_an_opening_takes_tells_nothing_of_the_fault(
+def test_the_length_of_an_opening_says_nothing_about_the_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:
     world.restore(KEY)
@@ -124,13 +124,13 @@ def test_a_harmless_deploy_is_no_degradation_and_is_reverted_for_the_next_episod
     assert lab.services[Service.AUTH].release == "1.4.0"
 
 
-def test_an_event_that_cannot_be_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
+def test_an_event_that_fails_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
     lab.engine_gone = True
     with pytest.raises(WorldError, match="could not reach the engine: gone; next: mirr doctor"):
         world.happen(Breaks(Fault(FaultMode.CRASHED, Service.AUTH)))
 
 
-def test_a_lab_that_does_not_get_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
+def test_a_lab_that_does_not_become_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
     lab.prometheus_gone = True
     with pytest.raises(WorldError) as caught:
         fake_docker_world(lab, journal).restore(KEY)

@@ -31,7 +31,7 @@ def meter(enough_s: float, clock: FakeClock) -> LoadMeter:
     return LoadMeter(telemetry, timeout_s=10.0, now=clock.now, sleep=clock.sleep)
 
 
-def test_a_scrape_that_is_missing_is_made_up_for_by_the_next() -> None:
+def test_the_next_scrape_replaces_a_missing_one() -> None:
     clock = FakeClock()
     began = clock.now()
     assert meter(3.0, clock).last(Service.AUTH, 2.5) == LOAD

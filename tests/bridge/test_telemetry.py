@@ -157,7 +157,7 @@ def test_the_load_is_measured_without_the_boot(reader: FakeReader, telemetry: Te
     assert (load.cpu_cores, load.served_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
 
 
-def test_what_a_crowd_caused_that_has_gone_home_is_no_steady_load(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_the_work_of_a_crowd_that_has_left_is_no_steady_load(reader: FakeReader, telemetry: Telemetry) -> None:
     # Crowded until 110, 30 requests a second; 20 a second since.
     crowded = [scrape(104.0, ok=0.0), scrape(110.0, ok=180.0)]
     reader.scrapes = {Service.ORDERS.value: [*crowded, scrape(111.0, ok=200.0), scrape(113.0, ok=240.0)]}

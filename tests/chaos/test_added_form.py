@@ -1,6 +1,7 @@
 """CONTRIBUTING's recipe for a form of a fault, followed with a toy: `crashed/stopped`, which SIGTERM ends.
 
-One module on each side is all that is written. Nothing else knows of the form.
+One module on each side is all that is written. Nothing else knows the form. The simulator compiles its forms when it is
+first imported, so `tests/env/test_toy_form.py` plays the toy there, in a process of its own.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.lifecycle import Lifecycle, Row
 from mirr.env.forms import all_forms as all_simulated_forms
 from mirr.env.simulator.physics import forms as simulated_forms
-from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.interfaces.chaostoolkit.experiments import as_data, file_name
 from tests.chaos.made_of import made_of
 from tests.fakes import FakeLab, fake_docker_world
 
 ON_A_CONTAINER = '''
-"""`crashed/stopped`: the process is told to end, and stays down."""
+"""`crashed/stopped`: SIGTERM ends the process, and it stays down."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from mirr.env.vocabulary import FaultMode, Service
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Tell the process to end."""
+    """Ask the process to end, in one stage."""
     tools.fleet.kill(service, "SIGTERM")
     return iter(())
 
@@ -147,10 +147,6 @@ def test_a_killed_run_that_injected_the_form_is_reverted_by_another_process(
     world.restore(key=0)
     assert lab.services[Service.PAYMENTS].running
     assert journal.open_faults() == []
-
-
-def test_the_form_is_played_on_the_simulator(stopped: Fault) -> None:
-    is_green(Lifecycle(SimulatedWorld(), footprint=dict).row(stopped))
 
 
 @pytest.mark.docker

@@ -50,7 +50,7 @@ def test_reverting_does_not_need_the_journal_for_what_the_containers_show(lab: F
     ]
 
 
-def test_a_rolled_back_service_is_recreated_for_its_data_are_not_fresh(lab: FakeLab, journal: Journal) -> None:
+def test_a_rolled_back_service_is_recreated_because_its_data_are_not_fresh(lab: FakeLab, journal: Journal) -> None:
     lab.deploy(Service.ORDERS, "1.5.0", previous="1.4.0")
     lab.deploy(Service.ORDERS, "1.4.0", previous=None)
     assert fake_chaos(lab, journal).revert() == ["recreated orders at release 1.4.0"]
@@ -78,7 +78,7 @@ def test_a_journal_that_cannot_be_reverted_keeps_its_faults(lab: FakeLab, journa
     assert [str(fault) for fault in chaos.open_faults()] == ["crashed:auth"]
 
 
-def test_a_journal_line_cut_off_by_a_crash_is_passed_over(journal: Journal, tmp_path: Path) -> None:
+def test_a_journal_line_cut_off_by_a_crash_is_skipped(journal: Journal, tmp_path: Path) -> None:
     journal.injecting(Fault(FaultMode.CRASHED, Service.AUTH))
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"act": "inject", "fau')
@@ -96,7 +96,7 @@ def test_a_flash_crowd_is_sized_by_what_its_first_requests_cost(lab: FakeLab, jo
     fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     (asked, _), *others = lab.running_campaigns.values()
     assert others == []
-    # Offered are to be 1.45 x 0.3 cores; 0.1 of them are there already, and one of the crowd costs 4 ms.
+    # The aim is 1.45 x 0.3 cores. 0.1 are used already, and one request of the crowd costs 4 ms.
     assert asked == CampaignRequest(
         kind="flash_crowd", service=Service.PAYMENTS, rate_per_s=round((1.45 * 0.3 - 0.1) / 0.004, 2)
     )

@@ -69,7 +69,7 @@ class OneContainerApi:
         ({}, "nginx:latest", "its image is none of mirr/auth"),
     ],
 )
-def test_a_container_that_only_says_to_be_ours_is_refused(
+def test_a_container_that_only_claims_to_be_ours_is_refused(
     tmp_path: Path, labels: dict[str, str], image: str, why: str
 ) -> None:
     api = OneContainerApi(OURS | labels, image)
@@ -99,16 +99,16 @@ def test_limits_that_somebody_changed_are_found_whatever_the_engine_writes_for_n
     assert blueprints.drifted(None, host, quota_too=True) == ()
 
 
-def test_memory_and_swap_go_back_together() -> None:
+def test_memory_and_swap_are_set_together() -> None:
     assert blueprints.updates_back(MADE, ("Memory",)) == {"mem_limit": 100, "memswap_limit": 100}
 
 
 @pytest.mark.parametrize("field", ["CpuShares", "PidsLimit"])
-def test_what_no_update_can_bring_back_is_said(field: str) -> None:
+def test_a_limit_that_no_update_can_set_is_named(field: str) -> None:
     assert blueprints.updates_back(MADE, (field,)) is None
 
 
-def test_a_fresh_container_is_as_it_was_made_whatever_stands() -> None:
+def test_a_fresh_container_is_as_it_was_made_whatever_runs_now() -> None:
     standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000, "Memory": 999}}
     fresh = blueprints.of_release(standing, MADE, "1.4.0", previous=None, fresh=True, sandbox="new")
     assert (fresh["HostConfig"]["CpuQuota"], fresh["HostConfig"]["Memory"]) == (15000, 100)
@@ -116,7 +116,7 @@ def test_a_fresh_container_is_as_it_was_made_whatever_stands() -> None:
     assert fresh["Labels"] == MADE["Config"]["Labels"]
 
 
-def test_a_deployed_container_keeps_its_size_and_remembers_where_to_go_back() -> None:
+def test_a_deployed_container_keeps_its_size_and_remembers_the_release_before() -> None:
     standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000}}
     deployed = blueprints.of_release(standing, MADE, "1.5.0", previous="1.4.0", fresh=False, sandbox="new")
     assert deployed["Image"] == "mirr/auth:1.5.0"
@@ -125,7 +125,7 @@ def test_a_deployed_container_keeps_its_size_and_remembers_where_to_go_back() ->
     assert deployed["Labels"]["mirr.redeployed"] == "yes"
 
 
-def test_what_is_made_again_has_its_aliases_and_not_anothers_id() -> None:
+def test_a_recreated_part_has_its_aliases_without_the_old_id() -> None:
     again = blueprints.of_part(MADE)
     assert again["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
     assert "Hostname" not in again

@@ -46,7 +46,7 @@ def test_a_line_after_one_that_was_cut_off_is_read(journal: Journal) -> None:
         b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": null}',
     ],
 )
-def test_a_line_that_says_nothing_to_us_is_passed_over(journal: Journal, line: bytes) -> None:
+def test_a_line_that_we_cannot_read_is_skipped(journal: Journal, line: bytes) -> None:
     journal.injecting(ORDERS_DOWN)
     with (journal.folder / "journal.jsonl").open("ab") as file:
         file.write(line + b"\n")
@@ -99,7 +99,7 @@ def test_where_its_folder_cannot_be_made_nothing_is_injected(lab: FakeLab, tmp_p
     assert lab.acts == 0
 
 
-def test_a_full_disk_does_not_keep_a_lab_from_being_healed(lab: FakeLab, journal: Journal) -> None:
+def test_a_lab_is_reverted_on_a_full_disk(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     os.symlink("/dev/full", journal.folder / "journal.new")
     assert fake_chaos(lab, journal).revert() == ["restarted auth"]
@@ -113,19 +113,19 @@ def test_where_the_journal_cannot_be_read_every_process_is_restarted(lab: FakeLa
     assert all(own.ready_at > 0 for own in lab.services.values())  # each was booted
 
 
-def test_no_container_is_taken_away_before_it_is_written_down_how_to_make_it_again(journal: Journal) -> None:
+def test_no_container_is_removed_before_its_blueprint_is_kept(journal: Journal) -> None:
     os.symlink("/dev/full", journal.folder / "auth.json.new")
     with pytest.raises(JournalError, match="cannot be written, so nothing was done: No space left on device"):
         journal.remember_blueprint(Service.AUTH, {"Name": "/x", "Config": {}, "HostConfig": {}, "Mounts": []})
 
 
-def test_healing_forgets_the_leases(journal: Journal, lab: FakeLab) -> None:
+def test_reverting_removes_the_leases(journal: Journal, lab: FakeLab) -> None:
     LeaseFile(journal.folder, "dead", now=lab.clock.now).renew(6.0)
     fake_chaos(lab, journal).revert()
     assert list(journal.folder.glob("lease-*")) == []
 
 
-def test_it_is_calm_since_the_last_fault_was_put_back_or_ended(lab: FakeLab, journal: Journal) -> None:
+def test_it_is_calm_since_the_last_fault_was_reverted_or_ended(lab: FakeLab, journal: Journal) -> None:
     assert journal.calm_since() == 0.0
     journal.injecting(AUTH_DOWN)
     assert journal.calm_since() == 0.0

@@ -58,7 +58,7 @@ def test_a_second_fault_on_a_broken_service_is_refused(lab: FakeLab, journal: Jo
     assert lab.services[Service.AUTH].release == "1.4.0"
 
 
-def test_what_has_ended_or_was_put_back_does_not_count(lab: FakeLab, journal: Journal) -> None:
+def test_what_has_ended_or_was_reverted_does_not_count(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN)
     chaos.inject(ORDERS_DOWN)

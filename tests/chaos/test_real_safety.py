@@ -1,5 +1,5 @@
-"""On the real lab: strangers are untouched, the kill switch works from any state, and what a killed injector left is
-reverted although nobody comes."""
+"""On the real lab: strangers are untouched, the kill switch works from any state, and the reaper reverts what a
+killed injector left."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_strangers_survive_every_command_untouched(
 ) -> None:
     before = [identity(one) for one in strangers]
     for mode in (FaultMode.OVERLOADED, FaultMode.BAD_DEPLOY):  # one made of traffic, one through Docker
-        # A crowd is sized by steady load. Asked in this process: a command a look would keep a whole core busy.
+        # A crowd is sized by steady load. This process looks itself: a command for each look would use a whole core.
         wait_until_steady(real_lab, 60.0, SilentProgress())
         done = mirr(real_lab, "inject", mode, "auth")
         assert done.returncode == 0, done.stderr
@@ -100,7 +100,7 @@ def test_strangers_survive_every_command_untouched(
         assert done.returncode == 0, done.stderr
     played = mirr(real_lab, "episode", "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth")
     assert played.returncode == 0, played.stderr
-    # Compose takes whatever carries its project's label for its own, so `up` is refused before it is called.
+    # Compose treats every container with its project label as its own, so `up` refuses before it calls Compose.
     refused = mirr(real_lab, "up")
     assert refused.returncode == 3
     assert f"Compose would take what is not ours for lab {real_lab}: container {real_lab}_auth_9 (" in refused.stderr
@@ -160,7 +160,7 @@ def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[L
 
 
 @pytest.mark.parametrize("fault", ["bad_deploy:orders", "memory_leak:payments"])
-def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: str, fault: str) -> None:
+def test_what_a_killed_injector_left_is_reverted_without_another_command(real_lab: str, fault: str) -> None:
     assert mirr(real_lab, "up").returncode == 0  # in steady state, as an episode begins
     before = made_of(real_lab)
     journal = Journal(state_dir(real_lab))
@@ -168,7 +168,7 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
     process = subprocess.Popen(episode, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], "the fault", timeout_s=60.0)
-        # While its injector lives, a fault is renewed, and so lasts longer than one lease.
+        # While its injector lives, the lease is renewed, and the fault lasts longer than one lease.
         first_until = journal.open_faults()[0].until
         wait_until(lambda: time.time() > first_until, "the end of the first lease", timeout_s=2 * LEASE_S)
         assert process.poll() is None
@@ -183,7 +183,7 @@ def test_what_a_killed_injector_left_is_healed_although_nobody_comes(real_lab: s
     assert differences(before, made_of(real_lab)) == []
 
 
-def test_a_fault_of_any_mode_ends_with_its_lease(real_lab: str) -> None:
+def test_a_fault_that_is_no_traffic_is_reverted_when_its_lease_ends_too(real_lab: str) -> None:
     before = made_of(real_lab)
     done = mirr(real_lab, "inject", "bad_deploy", "auth", "--lease", "3")
     assert done.returncode == 0, done.stderr

@@ -35,7 +35,7 @@ def watch_over(lab: FakeLab, journal: Journal, said: list[str], revert: Callable
     )
 
 
-def test_a_fault_is_put_back_when_its_time_is_over_and_not_before(lab: FakeLab, journal: Journal) -> None:
+def test_a_fault_is_reverted_when_its_lease_is_over_and_not_before(lab: FakeLab, journal: Journal) -> None:
     began = lab.clock.now()
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=60.0)
     said: list[str] = []
@@ -45,13 +45,13 @@ def test_a_fault_is_put_back_when_its_time_is_over_and_not_before(lab: FakeLab, 
     assert said == ["a fault has outlived its time: restarted auth"]
 
 
-def test_it_goes_when_nothing_has_been_open_for_a_while(lab: FakeLab, journal: Journal) -> None:
+def test_it_leaves_when_nothing_has_been_open_for_a_while(lab: FakeLab, journal: Journal) -> None:
     before = lab.clock.now()
     watch_over(lab, journal, [])
     assert lab.clock.now() - before == pytest.approx(30.0, abs=0.5)
 
 
-def test_it_goes_with_the_lab(lab: FakeLab, tmp_path: Path) -> None:
+def test_it_leaves_with_the_lab(lab: FakeLab, tmp_path: Path) -> None:
     before = lab.clock.now()
     watch_over(lab, Journal(tmp_path / "removed"), [])
     assert lab.clock.now() == before
@@ -109,7 +109,7 @@ def watched(folder: Path) -> bool:
         return not nobody_watches
 
 
-def test_one_lives_a_lab_however_often_it_is_asked_for_and_it_ends_with_the_lab(
+def test_a_lab_has_one_however_often_it_is_asked_for_and_it_ends_with_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []

@@ -41,7 +41,7 @@ def ail(lab: FakeLab, name: str, **changes: Any) -> None:
         ({"drifted": ("CpuQuota",)}, "gave Prometheus its limits back"),
     ],
 )
-def test_prometheus_is_brought_back_from_any_state(
+def test_prometheus_is_mended_from_any_state(
     reverter: Reverter, lab: FakeLab, changes: dict[str, Any], done: str
 ) -> None:
     ail(lab, PROMETHEUS, **changes)
@@ -79,7 +79,7 @@ def leave_a_stray(lab: FakeLab) -> None:
         (leave_a_stray, ["recreated auth at release 1.4.0"]),
     ],
 )
-def test_what_somebody_did_to_a_service_by_hand_is_put_back(
+def test_what_a_person_did_to_a_service_is_reverted(
     reverter: Reverter, lab: FakeLab, break_it: Callable[[FakeLab], None], done: list[str]
 ) -> None:
     break_it(lab)
@@ -87,7 +87,7 @@ def test_what_somebody_did_to_a_service_by_hand_is_put_back(
     assert reverter.revert() == []
 
 
-def test_a_service_whose_sandbox_was_recreated_is_recreated_for_it_cannot_move(
+def test_a_service_whose_sandbox_was_recreated_is_recreated_because_it_cannot_move(
     reverter: Reverter, lab: FakeLab
 ) -> None:
     ail(lab, "lab_auth-net_1", container_id=None, running=False)
@@ -108,14 +108,14 @@ def test_a_load_generator_that_still_starts_is_not_restarted(reverter: Reverter,
     assert reverter.revert() == []
 
 
-def test_a_generator_that_nobody_answers_for_is_away_and_one_that_is_late_hangs() -> None:
+def test_a_generator_that_refuses_is_away_and_one_that_is_late_hangs() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         campaigns = HttpCampaigns(url, requests.Session(), timeout_s=0.1)
         with pytest.raises(GeneratorAway, match=r"does not answer \(ConnectionError\); next: mirr up"):
             campaigns.stop_all()
-        deaf.listen()  # as the kernel does for a process that is stopped
+        deaf.listen()  # the kernel still listens for a process that hangs
         with pytest.raises(CampaignError, match=r"does not answer \(ReadTimeout\); next: mirr up") as raised:
             campaigns.stop_all()
         assert not isinstance(raised.value, GeneratorAway)
@@ -129,7 +129,7 @@ def test_a_paused_load_generator_goes_on_without_its_campaigns(
     assert reverter.revert() == ["unpaused the load generator", "restarted orders", "ended 1 campaign(s)"]
 
 
-def test_what_cannot_be_put_back_is_said_and_the_rest_is_put_back_all_the_same(
+def test_what_cannot_be_reverted_is_named_and_the_rest_is_reverted(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
@@ -161,7 +161,7 @@ def test_a_plan_names_every_container_and_does_nothing(reverter: Reverter, lab: 
     assert (lab.acts, (journal.folder / "journal.jsonl").read_text()) == (acts, written)
 
 
-def test_what_has_outlived_its_time_is_put_back_and_what_has_not_is_left(
+def test_what_has_outlived_its_lease_is_reverted_and_the_rest_is_left(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=10.0)
@@ -185,7 +185,7 @@ def test_a_harmless_deploy_is_reverted_when_its_time_is_over(
     assert journal.open_acts() == []
 
 
-def test_a_fault_that_somebody_else_put_back_is_reported_as_lost(
+def test_a_fault_that_somebody_else_reverted_is_reported_as_lost(
     lab: FakeLab, journal: Journal, reverter: Reverter
 ) -> None:
     chaos = fake_chaos(lab, journal)

@@ -29,7 +29,7 @@ SERVICES = st.sampled_from(Service)
 
 
 class _Witness(FakeLab):
-    """A lab that asks, whenever somebody breaks a service, whether that was written down before."""
+    """A lab that checks, each time a service is broken, that the journal had it before."""
 
     def __init__(self, clock: FakeClock, journal: Journal) -> None:
         super().__init__(clock)
@@ -45,7 +45,7 @@ class _Witness(FakeLab):
         super().start(campaign, lease_s)
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
-        if previous is not None:  # else it is a rollback, which repairs
+        if previous is not None:  # without one, it is a rollback, which fixes
             self._written_down(service)
         super().deploy(service, release, previous=previous)
 
@@ -105,7 +105,7 @@ class Storm(RuleBasedStateMachine):
         try:
             act()
         except ChaosError:
-            return  # an engine that is gone, a limit: refusing is allowed, and the invariants hold all the same
+            return  # an engine may be gone, or a limit reached: refusing is allowed, and the invariants must hold
 
     @rule(fault=FAULTS)
     def inject(self, fault: Any) -> None:
@@ -164,7 +164,7 @@ class Storm(RuleBasedStateMachine):
 
     @rule()
     def the_process_is_killed(self) -> None:
-        self.heartbeat.release = lambda: None  # type: ignore[method-assign]  # a killed process cleans nothing up
+        self.heartbeat.release = lambda: None  # type: ignore[method-assign]  # a killed process does not clean up
         self._begin_a_process()
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 7.0, 30.0]))

@@ -13,6 +13,7 @@ import pytest
 from chaoslib.exceptions import ActivityFailed  # type: ignore[import-untyped]
 
 from mirr.chaos.campaigns import CampaignRequest
+from mirr.chaos.faults import faults
 from mirr.env.vocabulary import REMEDY, Fault, FaultMode, Restart, Rollback, ScaleUp, Service
 from mirr.interfaces.chaostoolkit import connection, discover
 from mirr.interfaces.chaostoolkit.actions import end_fault, inject, restart, revert, rollback, scale_up
@@ -40,20 +41,21 @@ FIX: dict[type[Restart] | type[Rollback] | type[ScaleUp], Callable[..., str]] = 
 }
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_a_fault_and_its_right_fix_are_what_the_probes_wait_for(toolkit: Toolkit, mode: FaultMode) -> None:
+@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
+def test_a_fault_and_its_right_fix_are_what_the_probes_wait_for(toolkit: Toolkit, fault: Fault) -> None:
     assert steady(configuration=LAB, clock=toolkit.clock)
-    assert inject(mode, "orders", configuration=LAB, clock=toolkit.clock) == f"{mode}:orders"
+    kind = str(fault).partition(":")[0]
+    assert inject(kind, "orders", configuration=LAB, clock=toolkit.clock) == str(fault)
     missed = objective_lost("orders", configuration=LAB, clock=toolkit.clock)
     assert any(text.startswith("orders") for text in missed)
-    assert open_faults(configuration=LAB) == [f"{mode}:orders"]
-    FIX[REMEDY[mode]]("orders", configuration=LAB, clock=toolkit.clock)
+    assert open_faults(configuration=LAB) == [str(fault)]
+    FIX[REMEDY[fault.mode]]("orders", configuration=LAB, clock=toolkit.clock)
     assert objectives_restored(configuration=LAB, clock=toolkit.clock) >= 2.0
 
 
-@pytest.mark.parametrize("mode", FaultMode)
-def test_revert_puts_everything_back_and_waits_until_it_is(toolkit: Toolkit, mode: FaultMode) -> None:
-    inject(mode, "orders", configuration=LAB, clock=toolkit.clock)
+@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
+def test_revert_waits_until_the_lab_is_steady(toolkit: Toolkit, fault: Fault) -> None:
+    inject(str(fault).partition(":")[0], "orders", configuration=LAB, clock=toolkit.clock)
     assert revert(configuration=LAB, clock=toolkit.clock) == "lab mirr-fake is in steady state"
     assert steady(configuration=LAB, clock=toolkit.clock)
     assert open_faults(configuration=LAB) == []
@@ -93,7 +95,7 @@ def test_a_client_that_goes_away_leaves_no_open_fault(toolkit: Toolkit) -> None:
         lambda: revert(configuration=LAB),
     ],
 )
-def test_an_action_leaves_a_lab_alone_that_somebody_works_on(toolkit: Toolkit, act: Callable[[], str]) -> None:
+def test_an_action_is_refused_while_another_command_holds_the_lab(toolkit: Toolkit, act: Callable[[], str]) -> None:
     toolkit.lab.kill(Service.AUTH)
     with hold("mirr-fake", "mirr episode"), pytest.raises(ActivityFailed) as failed:
         act()
@@ -109,9 +111,7 @@ def test_an_action_lets_go_of_the_lab_when_it_is_done(toolkit: Toolkit) -> None:
         assert not service_up("auth", configuration=LAB)
 
 
-def test_a_lab_that_is_not_up_is_said_to_be_that_and_leaves_no_traces(
-    monkeypatch: pytest.MonkeyPatch, state_root: Path
-) -> None:
+def test_a_lab_that_is_not_up_is_named_and_leaves_no_traces(monkeypatch: pytest.MonkeyPatch, state_root: Path) -> None:
     def assemble(name: str) -> object:
         raise LabNotUp(f"lab {name} is not up; start it with: make up LAB={name}")
 
@@ -197,7 +197,7 @@ def test_a_blast_radius_ends_where_we_believe(toolkit: Toolkit) -> None:
     assert felt == {"browse": 1.0, "sign_in": 1.0, "check_out": 0.0}
 
 
-def test_a_journey_that_was_to_be_spared_and_is_not_fails_the_probe(toolkit: Toolkit) -> None:
+def test_a_spared_journey_that_fails_fails_the_probe(toolkit: Toolkit) -> None:
     inject("crashed", "inventory", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed) as failed:
         blast_radius(["sign_in", "browse"], configuration=LAB, clock=toolkit.clock)
@@ -220,7 +220,7 @@ def test_scaling_up_doubles_the_quota(toolkit: Toolkit) -> None:
     assert toolkit.lab.services[Service.AUTH].quota_us == 2 * QUOTA_US
 
 
-def test_discovery_finds_every_activity_with_its_words_and_types() -> None:
+def test_discovery_finds_every_activity_with_its_description_and_types() -> None:
     activities = {activity["name"]: activity for activity in discover()["activities"]}
     assert {name for name, one in activities.items() if one["type"] == "action"} == {
         *("end_fault", "inject", "restart", "revert", "rollback", "scale_up"),

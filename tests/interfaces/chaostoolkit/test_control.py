@@ -28,7 +28,7 @@ def test_the_toolkit_itself_goes_on_after_a_step_that_failed() -> None:
     assert (journal["status"], len(journal["run"])) == ("completed", 2)
 
 
-def test_a_step_of_the_method_that_fails_ends_the_run_and_everything_is_put_back() -> None:
+def test_a_step_of_the_method_that_fails_ends_the_run_and_everything_is_reverted() -> None:
     journal = play(method=[activity("break", "{"), activity("go on", "1")], controls=[CONTROL])
     assert (journal["status"], len(journal["run"])) == ("interrupted", 1)
     assert [run["status"] for run in journal["rollbacks"]] == ["succeeded"]
@@ -39,12 +39,12 @@ def test_a_method_that_holds_is_played_to_its_end() -> None:
     assert (journal["status"], [run["output"] for run in journal["run"]]) == ("completed", [1, 2])
 
 
-def test_a_rollback_that_fails_does_not_keep_the_next_one_from_being_played() -> None:
+def test_a_rollback_that_fails_does_not_stop_the_next_one() -> None:
     journal = play(rollbacks=[activity("undo", "{"), activity("undo more", "1")], controls=[CONTROL])
     assert [run["status"] for run in journal["rollbacks"]] == ["failed", "succeeded"]
 
 
-def test_a_hypothesis_that_fails_is_left_to_the_toolkit() -> None:
+def test_the_toolkit_judges_a_hypothesis_that_fails() -> None:
     probe = activity("look", "{") | {"type": "probe", "tolerance": True}
     hypothesis = {"title": "h", "probes": [probe]}
     journal = play(method=[activity("one", "1")], controls=[CONTROL], **{"steady-state-hypothesis": hypothesis})

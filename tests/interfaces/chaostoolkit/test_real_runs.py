@@ -28,7 +28,7 @@ pytestmark = pytest.mark.docker
 
 CHAOS = str(Path(sys.executable).with_name("chaos"))
 RUN_S = 120.0  # far more than a run takes: about 20 s
-STEADY_S = 15.0  # two labs and the tests share the cores: a look or two may find them out of breath
+STEADY_S = 15.0  # two labs and the tests share the cores: for a moment they may be slow
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,7 @@ def test_an_experiment_ends_with_its_hypothesis_met_before_and_after(real_lab: s
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_told_to_end_puts_everything_back_first(
-    real_lab: str, told: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_run_that_gets_a_signal_reverts_everything_first(real_lab: str, told: signal.Signals, tmp_path: Path) -> None:
     fault = Fault.parse("bad_deploy:payments")
     with chaos_run(real_lab, fault, tmp_path) as run:
         wait_for_open_fault(real_lab, fault)
@@ -96,7 +94,7 @@ def test_a_run_that_is_told_to_end_puts_everything_back_first(
         code, journal, printed = run.ended()
     assert (code, journal["status"]) == (1, "interrupted"), printed
     assert [one["status"] for one in journal["rollbacks"]] == ["succeeded"]
-    # The method was not played to its end: nobody fixed it but the rollback.
+    # The method did not end, so only the rollback can have reverted it.
     assert "rollback" not in [one["activity"]["provider"]["func"] for one in journal["run"]]
     parts = assemble(real_lab)
     assert parts.chaos.open_faults() == []
