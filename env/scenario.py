@@ -1,4 +1,4 @@
-"""What an episode is made of: its configuration, and the scenario that a seed stands for."""
+"""What an episode is made of: its configuration, and the scenario of its seed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DRAW_OF_THE_FAULT = 0
 
 
 class BadScenario(ValueError):
-    """What is to be played cannot be; the message says why and what can."""
+    """A scenario that cannot be played. The message says why, and what can be played."""
 
 
 class BadSeed(BadScenario):
-    """A seed that names no scenario; the message says what one looks like."""
+    """A seed that is none. The message says what a seed looks like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class Scenario:
 
     seed: int
     timeline: tuple[Scheduled, ...]
-    name: str = ""  # of the pack it comes from; empty where the seed drew it
+    name: str = ""  # of its pack; empty where the seed drew the scenario
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What breaks, in the order in which it does; empty where the alarm is false."""
+        """The faults in the order in which they begin. Empty where the alarm is false."""
         return tuple(entry.event.fault for entry in self.timeline if isinstance(entry.event, Breaks))
 
     def at(self, step: int) -> tuple[Event, ...]:
@@ -58,20 +58,21 @@ class Scenario:
         return tuple(entry.event for entry in self.timeline if entry.step == step)
 
     def to_json(self) -> dict[str, object]:
-        """As `mirr episode --json` prints it; what a drawn scenario never has is left out there."""
-        heals = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
+        """As `mirr episode --json` prints it. What the scenario does not have is left out."""
+        ends = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
         faults: list[dict[str, object]] = []
         deploys: list[dict[str, object]] = []
         for entry in self.timeline:
             later: dict[str, object] = {"at_step": entry.step} if entry.step else {}
             match entry.event:
                 case Breaks(fault):
-                    healing = {"heals_at_step": heals[fault]} if fault in heals else {}
-                    faults.append({"mode": str(fault.mode), "service": str(fault.service)} | later | healing)
+                    form: dict[str, object] = {"form": fault.form} if fault.form else {}
+                    ending = {"heals_at_step": ends[fault]} if fault in ends else {}
+                    faults.append({"mode": str(fault.mode), "service": str(fault.service)} | form | later | ending)
                 case Deploys(service):
                     deploys.append({"service": str(service)} | later)
                 case Ends():
-                    pass  # told with the fault that it ends
+                    pass  # stands with the fault that ends
         named: dict[str, object] = {"name": self.name} if self.name else {}
         return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})
 

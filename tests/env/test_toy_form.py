@@ -35,13 +35,19 @@ def end(s, p, i):
 FORM = Form(mode=FaultMode.CRASHED, place=1, order=50, begin=begin, landed=landed, end=end)
 '''
 
-EPISODE = """
+EPISODE = '''
 import sys
+from pathlib import Path
+
 from mirr.env.simulator.physics import forms
+
 forms.__path__.append(sys.argv[1])
 
 from mirr.env.environment import Environment
 from mirr.env.forms import all_forms, form_number
+from mirr.env.record import RolloutWriter, read_rollout
+from mirr.env.recorded import play_back
+from mirr.env.rollout import play
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Restart, Service, Wait
@@ -58,6 +64,9 @@ rewards = []
 while environment.report is None:
     rewards.append(environment.step(actions[len(rewards)])[1])
 assert environment.report.scenario.faults == (fault,)
+assert environment.report.scenario.to_json() == {
+    "faults": [{"mode": "crashed", "service": "auth", "form": "stopped"}]
+}
 
 batch = BatchedSimulator(1)
 batch.reset([1], faults=fault)
@@ -65,8 +74,26 @@ assert batch.scenario(0).faults == (fault,)
 for action, reward in zip(actions, rewards):
     assert batch.step([ACTION_INDEX[action]])[1][0] == reward
 assert batch.report(0) == environment.report
+class Restarts:
+    """Names the fault, then restarts."""
+
+    def reset(self, rng):
+        self.queue = list(actions)
+
+    def act(self, observation):
+        return self.queue.pop(0)
+
+
+path = Path(sys.argv[1]) / "episode.jsonl"
+writer = RolloutWriter(path)
+play(Environment(SimulatedWorld()), Restarts(), seed=1, fault=fault, record=writer)
+writer.close()
+recorded = read_rollout(path)
+assert recorded.scenario.faults == (fault,)
+assert play_back(recorded).same
+
 print(environment.report.outcome, environment.report.diagnosis_correct)
-"""
+'''
 
 
 def test_a_form_in_a_module_of_its_own_is_played_to_resolution(tmp_path: Path) -> None:
