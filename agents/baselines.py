@@ -24,7 +24,7 @@ from mirr.env.vocabulary import (
     Wait,
 )
 
-LEAK_IS_BACK_SHARE = 0.55  # of the memory limit; just inside the objective
+LEAK_IS_BACK_SHARE = 0.55  # share of the memory limit; just inside the objective
 
 
 class WaitPolicy:
@@ -49,7 +49,7 @@ class RandomPolicy:
         self._rng = rng
 
     def act(self, observation: Observation) -> Action:
-        """One of the 41."""
+        """Choose one of the 41 actions at random."""
         return ACTIONS[int(self._rng.integers(len(ACTIONS)))]
 
 

@@ -59,7 +59,7 @@ class Evidence:
             self._note_logs(observation.logs_of, observation.logs)
 
     def forget(self, service: Service) -> None:
-        """Drop what was known of a service; a fix has changed it."""
+        """Forget what was known about a service, because a fix has changed it."""
         for services in (self.redeployed, self.raising, self.read, self.swollen):
             services.discard(service)
 
@@ -155,7 +155,7 @@ class HeuristicPolicy:
         return Wait() if self._evidence.recovered else self._search(reading)
 
     def _stand_down(self, observation: Observation) -> Action:
-        """Nothing has stood out so far: watch for a while, then diagnose that once."""
+        """Nothing has stood out so far: watch for a while, then diagnose once that nothing is broken."""
         if self._stood_down or observation.step < CALM_STEPS:
             return Wait()
         self._stood_down = True

@@ -12,7 +12,7 @@ from mirr.env.vocabulary import CALLS, Feature, Service
 
 
 def _height(service: Service) -> int:
-    """The longest chain of calls below a service: 0 where it calls nobody."""
+    """The length of the longest chain of calls below a service. It is 0 if the service calls no other."""
     return max((1 + _height(upstream) for upstream in CALLS[service]), default=0)
 
 

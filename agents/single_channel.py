@@ -1,6 +1,7 @@
 """Policies that read only one channel, to show that no single channel reveals the fault.
 
-Each makes the best of its channel. A service without a value is down. For a service that stands out, it diagnoses the
+Each uses its channel as well as it can. A service without a value is down.
+-- For a service that stands out, it diagnoses the
 mode that the channel shows best. It guesses what it cannot see.
 """
 

@@ -47,7 +47,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     client = connect()
     containers = LabContainers(client, lab)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
-    # Only now that the lab was found: a lab that is not there must not get a folder.
+    # This comes after the lab was found, because a lab that does not exist must not get a folder.
     folder = state_dir(lab)
     journal = Journal(folder)
     fleet = DockerFleet(client.api, lab, journal)
@@ -78,7 +78,8 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
 
 
 def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
-    """The reverter of the lab, whatever is left of it. `answer_s` is for each answer of the engine. Raises LabError."""
+    """The reverter of the lab. It also works if only a part of the lab is left. `answer_s` limits how many seconds
+    one answer of the engine may take. Raises LabError."""
     return open_reverter(connect(answer_s=answer_s), lab)
 
 

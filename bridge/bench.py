@@ -25,7 +25,7 @@ class LabFigures:
     cpu_cores: float
 
     def to_json(self) -> dict[str, float]:
-        """The fields of `mirr bench --json`; cpu_share is of two cores."""
+        """The fields of `mirr bench --json`. `cpu_share` is a share of two cores."""
         return {
             "reset_median_s": round(float(np.median(self.reset_s)), 2),
             "reset_p95_s": round(float(np.quantile(self.reset_s, 0.95)), 2),
@@ -48,7 +48,7 @@ def measure_lab(
     now: Callable[[], float] = time.monotonic,
 ) -> LabFigures:
     """Inject each fault, let a few steps pass, and measure the time of the restore."""
-    key = 0  # containers draw nothing from it
+    key = 0  # containers draw no random numbers from it
     world.restore(key)
     memory_mb, cpu_cores = resources(containers)
     reset_s, overhead_s = [], []

@@ -40,14 +40,14 @@ from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long DockerWorld waits for what. The defaults are the lab's."""
+    """How long DockerWorld waits for each thing. The defaults fit the lab."""
 
     steady: SteadyPatience = field(default_factory=SteadyPatience)
     landing: LandingPatience = field(default_factory=LandingPatience)
     opening_s: float = 6.0
     """From steady state to the first window. It is the same for every fault, so the time that `reset` takes says
     nothing about the fault."""
-    late_s: float = 0.5  # a caller that took longer than this between two steps still gets a whole step
+    late_s: float = 0.5  # a caller that took longer than this between two steps is slow, and still gets a whole step
 
 
 class DockerWorld:
@@ -86,12 +86,12 @@ class DockerWorld:
 
     @property
     def deadline(self) -> float:
-        """When the last advance was to end."""
+        """When the last advance had to end."""
         return self._clock.deadline
 
     def restore(self, key: int) -> None:
-        """Bring the lab to steady state, whatever it was left in. The load generator has a seed of its own, so
-        nothing is drawn from `key`."""
+        """Bring the lab to steady state from whatever state it is in. The load generator has a seed of its own, so this
+        draws no random numbers from `key`."""
         self._stages.clear()
         self._sound.clear()
         with _as_world_errors():
@@ -159,7 +159,7 @@ class DockerWorld:
         self._clock.begin_window()
 
     def _pass_time(self, until: float) -> None:
-        """Sleep until then, and let faults that begin in stages go on meanwhile."""
+        """Sleep until then. Meanwhile, faults that begin in stages go on."""
         while (now := self._now()) < until:
             self._sleep(self._stages.next_due(now, until) - now)
             with _as_world_errors():
@@ -205,7 +205,7 @@ class DockerWorld:
 
 @contextmanager
 def _as_world_errors() -> Iterator[None]:
-    """A lab that fails underneath makes the episode void."""
+    """If the lab fails, the episode is void."""
     try:
         yield
     except ChaosError as error:

@@ -1,4 +1,4 @@
-"""Waits until an injected fault has landed. What landed means, the fault's form says (chaos/faults)."""
+"""Waits until an injected fault has landed. The fault's form (chaos/faults) says what landed means."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mirr.env.world import Snapshot, WorldError
 
 @dataclass(frozen=True, kw_only=True)
 class LandingPatience:
-    """How long an injection waits for its fault. The defaults are the lab's."""
+    """How long an injection waits for its fault. The defaults fit the lab."""
 
     timeout_s: float = 15.0
-    window_s: float = 1.0  # over which each look measures
+    window_s: float = 1.0  # how much time each measurement covers
     poll_s: float = 0.2
 
 

@@ -10,7 +10,7 @@ from mirr.chaos.errors import FleetError
 from mirr.chaos.load import Load
 from mirr.env.vocabulary import Service
 
-SETTLING_S = 0.5  # by then, the service has served what was queued when a crowd left
+SETTLING_S = 0.5  # after this time, the service has served the requests that were queued when a crowd left
 
 
 class LoadMeter:
@@ -20,7 +20,7 @@ class LoadMeter:
         self,
         telemetry: Telemetry,
         *,
-        calm_since: Callable[[], float] = lambda: 0.0,  # Unix time; what was measured before it shows another fault
+        calm_since: Callable[[], float] = lambda: 0.0,  # Unix time; measurements from before it show another fault
         timeout_s: float = 10.0,
         poll_s: float = 0.2,
         now: Callable[[], float] = time.monotonic,

@@ -66,7 +66,7 @@ class PrometheusReader:
             answer.raise_for_status()
             result = answer.json()["data"]["result"]
         except (requests.RequestException, ValueError, KeyError) as error:
-            # The kind of error is enough for one line; the whole of it is chained.
+            # The kind of error is enough for one line. The whole error is chained.
             raise WorldError(
                 f"Prometheus at {self._url} does not answer ({type(error).__name__}); next: mirr up"
             ) from error

@@ -1,4 +1,4 @@
-"""Waits until a lab that was just reverted is in steady state, and mends what stands in the way."""
+"""Waits until a lab that was just reverted is in steady state. Mends the services that do not get there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mirr.env.world import Snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class SteadyPatience:
-    """How long restoring waits for what. The defaults are the lab's."""
+    """How long restoring waits for each thing. The defaults fit the lab."""
 
     timeout_s: float = 30.0
-    window_s: float = 1.5  # steady state has to hold for this long
+    window_s: float = 1.5  # steady state must hold for this long
     recreate_after_s: float = 12.0  # a service that is not steady by then gets a new container with fresh data
     poll_s: float = 0.2
     memory_share_fresh: float = 0.45  # a process with more than this does not count as fresh, and is restarted
@@ -29,8 +29,8 @@ class SteadyPatience:
 class Restoring:
     """Waits for steady state, one wait at a time.
 
-    Labels and journal do not show everything: not a full disk, and not a process that hangs. Such a service stays
-    outside its objectives. It is then mended in two degrees: a restart, and later a new container."""
+    Labels and journal do not show everything: they show neither a full disk nor a process that hangs. Such a service
+    stays outside its objectives. So it is mended in two stages: first a restart, and later a new container."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Restoring:
 
     def _begin(self, *, hold_s: float) -> None:
         self._began = self._now()
-        self._not_before = self._began + hold_s  # earlier than this, it has not held long enough
+        self._not_before = self._began + hold_s  # before this time, steady state has not held long enough
         self._restarted: set[Service] = set()
         self._recreated: set[Service] = set()
 
     def wait(self, *, hold_s: float) -> None:
         """Return once every objective has been met for a window that begins no earlier than now.
 
-        `hold_s` is how long it has to hold at least. Raises WorldError where that takes too long, and ChaosError
+        `hold_s` is how long it must hold at least. Raises WorldError where that takes too long, and ChaosError
         where a service could not be mended."""
         self._begin(hold_s=hold_s)
         wait_until_steady(
@@ -78,7 +78,7 @@ class Restoring:
         return held_since(snapshot, self._not_before, now=self._now)
 
     def _mend(self, snapshot: Snapshot) -> bool:
-        """Mend what is in the way; whether there was anything."""
+        """Mend the services that are not steady. Returns whether there were any."""
         swollen = self._swollen(snapshot) - self._restarted
         for service in swollen:
             self._chaos.restart(service)
@@ -92,6 +92,6 @@ class Restoring:
         return bool(swollen or stuck)
 
     def _swollen(self, snapshot: Snapshot) -> set[Service]:
-        """The services that begin with too much memory: a leak that nobody has written down."""
+        """The services that begin with too much memory: a leak that is not in the journal."""
         share = snapshot.features[:, FEATURE_COLUMN[Feature.MEMORY_SHARE]]
         return {service for service in Service if share[SERVICE_ROW[service]] > self._patience.memory_share_fresh}

@@ -10,15 +10,15 @@ from mirr.env.vocabulary import Fault
 
 @dataclass
 class _Stage:
-    """A fault that has begun and is not wholly there."""
+    """A fault that has begun and has further stages."""
 
     fault: Fault
-    due: float  # when it wants to go on
-    rest: Iterator[float]  # its next stages; each yields the seconds to the one after it
+    due: float  # when its next stage is due
+    rest: Iterator[float]  # its next stages; each yields the seconds until the stage after it
 
 
 class Stages:
-    """The faults of one episode that are on their way."""
+    """The faults of one episode that have further stages."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
@@ -29,15 +29,15 @@ class Stages:
         self._stages.append(_Stage(fault, self._now(), stages))
 
     def drop(self, fault: Fault) -> None:
-        """Let a fault go no further."""
+        """Stop the further stages of a fault."""
         self._stages = [stage for stage in self._stages if stage.fault != fault]
 
     def clear(self) -> None:
-        """Let no fault go any further."""
+        """Stop the further stages of every fault."""
         self._stages.clear()
 
     def run(self) -> None:
-        """Let every fault go on for which it is time. Raises ChaosError."""
+        """Run every stage that is due. Raises ChaosError."""
         for stage in tuple(self._stages):
             while stage.due <= self._now():
                 wait_s = next(stage.rest, None)
@@ -47,5 +47,5 @@ class Stages:
                 stage.due = self._now() + wait_s
 
     def next_due(self, now: float, until: float) -> float:
-        """When the next stage after `now` is due, or `until` where that is earlier."""
+        """When the next stage after `now` is due, or `until` if that is earlier."""
         return min([until, *(stage.due for stage in self._stages if stage.due > now)])

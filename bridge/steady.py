@@ -40,8 +40,8 @@ def wait_until_steady(
 
 
 def held_since(snapshot: Snapshot, not_before: float, *, now: Callable[[], float]) -> list[str]:
-    """The objectives that are missed, as texts. Where none is, but `not_before` is still to come, that it is too early
-    to say: the window has to lie wholly behind what was done last."""
+    """The objectives that are missed, as texts. If none is missed but it is earlier than `not_before`, one text says
+    that it is too early: the whole window must come after the last act."""
     return breaches(snapshot) or ([NOT_LONG_ENOUGH] if now() < not_before else [])
 
 
@@ -52,5 +52,5 @@ def steady_problems(
     try:
         return problems_in(telemetry.last(window_s))
     except WorldError as error:
-        # A Prometheus or a load generator that was just started answers soon; the caller has the deadline.
+        # Prometheus or the load generator may have just started, and then answers soon. The caller has the deadline.
         return [str(error)]

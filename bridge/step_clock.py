@@ -1,4 +1,4 @@
-"""The rhythm of a world that real time passes in: the opening of an episode, and a deadline for each step."""
+"""The steps of a world that runs in real time: the opening of an episode, and a deadline for each step."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable
 class StepClock:
     """Gives each step its absolute deadline, so that no step adds its own delay to the next one.
 
-    A quick caller keeps the rhythm. A slow one (a person, a language model) gets a whole step for its action all the
-    same, and the time that it took shows as overrun."""
+    The steps of a quick caller follow each other without a gap. A slow caller (a person, a language model) still gets a
+    whole step for its action, and its delay counts as overrun."""
 
     def __init__(self, *, now: Callable[[], float], late_s: float) -> None:
         self._now = now
-        self._late_s = late_s  # a caller that took longer than this between two steps is a slow one
-        self._step_began: float | None = None  # when the step under way began: None before its action
-        self._opens_at: float | None = None  # when the first window begins: None once it has begun
-        self.deadline = now()  # when the last step was to end
+        self._late_s = late_s  # a caller that took longer than this between two steps is slow
+        self._step_began: float | None = None  # when the current step began; None before its action
+        self._opens_at: float | None = None  # when the first window begins; None after it has begun
+        self.deadline = now()  # when the last step had to end
         self.overrun_s = 0.0  # by how much the last step ended late
 
     def open_in(self, seconds: float) -> None:
-        """Let the first window of an episode begin that many seconds from now."""
+        """Let the first window of an episode begin after that many seconds."""
         self._opens_at = self._now() + seconds
 
     def begin_window(self) -> None:
@@ -34,7 +34,7 @@ class StepClock:
         self._step_began = self.deadline if now - self.deadline < self._late_s else now
 
     def opening(self) -> float | None:
-        """Until when the opening lasts, where it is not over yet. It is asked for once: the next answer is None."""
+        """When the opening ends, if it is not over yet. Only the first call gets it: the next call gets None."""
         opens_at, self._opens_at = self._opens_at, None
         return opens_at if self._step_began is None else None
 

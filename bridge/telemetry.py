@@ -20,8 +20,8 @@ from mirr.env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
-_BOOT_S = 2.5  # of a process's life, not counted as load
-_LOAD_WINDOW_S = 1.4  # the shortest time that shows a load: four scrapes, one of them late
+_BOOT_S = 2.5  # the beginning of a process's life that is not counted as load
+_LOAD_WINDOW_S = 1.4  # the shortest time that shows a load: four scrapes, one of which may be late
 
 
 class Reader(Protocol):
@@ -36,7 +36,7 @@ class Window:
     """Where the last observation ended: per target, the last good scrape."""
 
     ends: dict[str, Sample] = field(default_factory=dict)
-    sound: set[Service] = field(default_factory=set)  # services that run another release with nothing wrong in it
+    sound: set[Service] = field(default_factory=set)  # services that run another release that is not faulty
 
 
 class Measures(Protocol):
@@ -77,9 +77,9 @@ class Telemetry:
         return snapshot
 
     def last(self, seconds: float) -> Snapshot:
-        """The last `seconds`, measured without a window. Needs the scrapes to reach back that far."""
+        """The last `seconds`, measured without a window. The scrapes must reach back that far."""
         first, latest = {}, {}
-        # One scrape more, so that the first one is not after the beginning of the window.
+        # It reads one scrape more, so that the first one is not after the beginning of the window.
         for target, samples in self._reader.samples(seconds + 0.6).items():
             latest[target] = samples[-1]
             good = [sample for sample in samples if sample.up]
@@ -88,13 +88,13 @@ class Telemetry:
         return self._snapshot(first, latest)
 
     def load(self, service: Service, seconds: float = 60.0, *, since: float = 0.0) -> Load | None:
-        """What the service's process did over the last `seconds`, without its boot and what was before the Unix time
-        `since`. None where that is too short to measure."""
+        """What the service's process did over the last `seconds`, without its boot and without the time before the Unix
+        time `since`. None if what remains is too short to measure."""
         scrapes = self._reader.samples(seconds).get(service, [])
         samples = [sample for sample in scrapes if sample.up and sample.at >= since]
         if samples:
             started = samples[-1].single("process_start_time_seconds")
-            # The boot itself is work that no request caused.
+            # No request caused the work of the boot.
             samples = [
                 s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + _BOOT_S
             ]

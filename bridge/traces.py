@@ -14,7 +14,7 @@ _TIMEOUT_S = 3.0
 
 
 def traces(parts: Parts) -> Footprint:
-    """Everything that a fault, a fix or a restore could change for good. Raises WorldError where it cannot be read."""
+    """Everything that a fault, a fix or a restore could change for ever. Raises WorldError if it cannot be read."""
     containers = parts.containers
     try:
         found = look(containers.client, containers.lab)
