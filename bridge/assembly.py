@@ -43,7 +43,7 @@ class Parts:
 def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     """The parts for a lab that is up. `limits` says how much may be broken at once.
 
-    Raises LabError where no engine answers or the lab is not there."""
+    Raises LabError if no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
@@ -84,7 +84,7 @@ def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
 
 
 def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patience | None = None) -> DockerWorld:
-    """The lab as a World, held for `what` until it is closed. Raises LabError where it is not up or in use."""
+    """The lab as a World, held for `what` until it is closed. Raises LabError if it is not up or in use."""
     with ExitStack() as stack:
         stack.enter_context(hold(lab, what))
         parts = assemble(lab)

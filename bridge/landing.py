@@ -48,7 +48,7 @@ class Landing:
     def wait(self, fault: Fault, before: Snapshot, *, go_on: Callable[[], None]) -> None:
         """Return once the fault has landed. `before` was measured before it began, and `go_on` runs its next stages.
 
-        Raises WorldError where it does not land in time, and ChaosError where a container cannot be looked at."""
+        Raises WorldError if it does not land in time, and ChaosError if a container cannot be inspected."""
         landed = form_of(fault).landed
         deadline = self._now() + self._patience.timeout_s
         while self._now() < deadline:

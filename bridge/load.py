@@ -56,5 +56,5 @@ class LoadMeter:
         return load
 
     def glance(self, service: Service, seconds: float) -> Load | None:
-        """The load over the last `seconds`, or None where it cannot be measured now. Does not wait."""
+        """The load over the last `seconds`, or None if it cannot be measured now. Does not wait."""
         return self._telemetry.load(service, seconds)

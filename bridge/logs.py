@@ -23,7 +23,7 @@ def read_log(fleet: Fleet, service: Service, *, since: float, now: float) -> tup
 
 
 def parse_line(raw: str, *, now: float) -> LogLine | None:
-    """One raw line of stdout, read at the Unix time `now`. None where it is empty.
+    """One raw line of stdout, read at the Unix time `now`. None if it is empty.
 
     A line that is not JSON becomes an error line. It may be a traceback of the interpreter, and people see those."""
     if not raw.strip():

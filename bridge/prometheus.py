@@ -40,7 +40,7 @@ class Sample:
     values: dict[str, dict[Labels, float]] = field(default_factory=dict)  # metric → labels → value
 
     def single(self, metric: str) -> float:
-        """The value of a metric that has one series. NaN where it was not scraped."""
+        """The value of a metric that has one series. NaN if it was not scraped."""
         series = self.values.get(metric, {})
         return next(iter(series.values())) if series else float("nan")
 

@@ -59,7 +59,7 @@ class Restoring:
     def wait(self, *, hold_s: float) -> None:
         """Return once every objective has been met for a window that begins no earlier than now.
 
-        `hold_s` is how long it must hold at least. Raises WorldError where that takes too long, and ChaosError
+        `hold_s` is how long it must hold at least. Raises WorldError if that takes too long, and ChaosError
         where a service could not be mended."""
         self._begin(hold_s=hold_s)
         wait_until_steady(

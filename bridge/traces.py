@@ -27,7 +27,7 @@ def traces(parts: Parts) -> Footprint:
 
 
 def campaigns(traffic_url: str) -> list[str]:
-    """The campaigns that the load generator runs, as texts. Raises WorldError where it does not answer."""
+    """The campaigns that the load generator runs, as texts. Raises WorldError if it does not answer."""
     try:
         answer = requests.get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
         answer.raise_for_status()

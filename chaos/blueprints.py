@@ -7,7 +7,7 @@ from typing import Any
 
 CPU_QUOTA_LABEL = "mirr.cpu-quota-us"  # the quota at steady state, written by the compose file
 PREVIOUS_RELEASE_LABEL = "mirr.previous-release"  # what a rollback goes back to
-REDEPLOYED_LABEL = "mirr.redeployed"  # a release was changed by hand since the data was fresh
+REDEPLOYED_LABEL = "mirr.redeployed"  # a release was changed after the data was made
 
 Blueprint = dict[str, Any]
 
@@ -29,7 +29,7 @@ UPDATES: Mapping[str, str] = {
 }
 """What `docker update` can change: the name in a blueprint → the argument of docker-py."""
 
-_REMADE_FOR = ("NanoCpus", "PidsLimit")  # `docker update` can change these too, but docker-py cannot
+_REMADE_FOR = ("NanoCpus", "PidsLimit")  # `docker update` can change these too, but docker-py has no arguments for them
 
 
 def drifted(made: Blueprint | None, host: Mapping[str, Any], *, quota_too: bool) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def drifted(made: Blueprint | None, host: Mapping[str, Any], *, quota_too: bool)
 
 
 def updates_back(made: Blueprint, fields: tuple[str, ...]) -> dict[str, Any] | None:
-    """The arguments of an update that sets `fields` as they were made. None where no update can do it: an engine takes
+    """The arguments of an update that sets `fields` as they were made. None if no update can do it: an engine takes
     zero as "do not change"."""
     if not all(field in UPDATES and made["HostConfig"].get(field) for field in fields):
         return None
@@ -58,7 +58,8 @@ def of_release(
 ) -> Blueprint:
     """The configuration that creates a service's container of `release` in the sandbox of that id.
 
-    A `fresh` one is as it was `made`. Another one is as it is `standing`, and marked as redeployed."""
+    A `fresh` container is like the one that was first `made`. Any other is like the one that stands there now
+    (`standing`), and is marked as redeployed."""
     source = made if fresh else standing
     config = {key: value for key, value in source["Config"].items() if key not in _OWN_NETWORK_KEYS}
     config["Image"] = f"{config['Image'].rpartition(':')[0]}:{release}"
@@ -78,7 +79,7 @@ def of_part(made: Blueprint) -> Blueprint:
     """The configuration that creates a container with a network of its own again."""
     endpoints = {}
     for network, joined in made.get("NetworkSettings", {}).get("Networks", {}).items():
-        # The engine adds the short id of the new container by itself. The old id has to go.
+        # The engine adds the short id of the new container by itself. The old id must be removed.
         own_id = made["Config"].get("Hostname")
         aliases = [alias for alias in joined.get("Aliases") or [] if alias != own_id]
         endpoints[network] = {"Aliases": aliases}

@@ -41,7 +41,7 @@ class Campaigns(Protocol):
         """Start the campaign, or change its rate if it runs; it ends `lease_s` from now unless renewed."""
 
     def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
-        """Renew the lease. False where the campaign is gone."""
+        """Renew the lease. False if the campaign is gone."""
 
     def stop(self, campaign_id: str) -> None:
         """End the campaign of that id, if it runs."""
@@ -86,7 +86,7 @@ class HttpCampaigns:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=self._timeout_s)
         except requests.RequestException as error:
-            # The kernel takes connections for a process that hangs, so only a timeout shows it.
+            # The kernel accepts connections for a process that hangs, so only a timeout shows that it hangs.
             kind = CampaignError if isinstance(error, requests.Timeout) else GeneratorAway
             raise kind(
                 f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
@@ -123,12 +123,12 @@ class Heartbeat:
 
     @property
     def lost(self) -> str | None:
-        """Why a lease could not be renewed, for the next verb to report. None where all were renewed."""
+        """Why a lease could not be renewed, for the next verb to report. None if all were renewed."""
         with self._lock:
             return next(iter(self._lost.values()), None)
 
     def watch(self) -> None:
-        """Renew the lease on disk from now on. Raises OSError where it cannot be written."""
+        """Renew the lease on disk from now on. Raises OSError if it cannot be written."""
         if self._lease is not None:
             self._lease.renew(self.lease_s)
         self._watching = True

@@ -37,7 +37,7 @@ class Plan:
 
 
 class _Lasting(TypedDict):
-    """How long something lasts, as the journal takes it."""
+    """How long something lasts, in the form that the journal needs."""
 
     lease_s: float
     holder: str | None
@@ -75,13 +75,13 @@ class Chaos:
         self._sleep = sleep
         self._watched = watched
         self._reverter = Reverter(fleet, campaigns, journal, now=now)
-        self._mine: set[Fault] = set()  # injected by this process, and neither ended nor reverted by it
+        self._mine: set[Fault] = set()  # what this process injected, and has not ended or reverted
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
         """Inject a fault. It stays until it is ended or reverted.
 
         Without `lease_s`, it lasts while this process lives. With `lease_s`, it lasts that long, and then the reaper
-        reverts it. Raises Refused or JournalError where nothing was done. Raises FleetError or CampaignError where
+        reverts it. Raises Refused or JournalError if nothing was done. Raises FleetError or CampaignError if
         something went wrong; the journal then holds what was begun."""
         for wait_s in self.begin(fault, lease_s=lease_s):
             self._sleep(wait_s)
@@ -108,7 +108,7 @@ class Chaos:
                 wait_s = next(rest, None)
 
     def plan(self, fault: Fault, *, lease_s: float) -> Plan:
-        """What `inject` would do. It does nothing. Raises Refused where `inject` would, and FleetError."""
+        """What `inject` would do. It does nothing. Raises Refused if `inject` would, and FleetError."""
         self._limits.check(fault, self.open_faults())
         state = self._fleet.state(fault.service)
         if state is None:
@@ -160,13 +160,13 @@ class Chaos:
         return [entry.fault for entry in self._journal.open_faults()]
 
     def revert(self) -> list[str]:
-        """Revert everything, so that the lab is as it was made. Returns what was done, as texts. Raises NotReverted."""
+        """Revert everything, so the lab is as it was at first. Returns what was done, as texts. Raises NotReverted."""
         self._heartbeat.release()
         self._mine.clear()
         return self._reverter.revert()
 
     def restart(self, service: Service) -> None:
-        """Give a service a new process, where it stands in the way of steady state, e.g. because its memory is full."""
+        """Give a service a new process because it prevents steady state, for example because its memory is full."""
         self._fleet.restart(service)
 
     def close(self) -> None:

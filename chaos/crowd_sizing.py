@@ -1,7 +1,7 @@
 """Sizes a crowd of requests to a service, so that the crowd asks for a given multiple of its CPU quota.
 
-A fixed rate would be nothing on a fast machine and a collapse on a slow one. So a vanguard comes first. What one of
-its requests costs here and now says how many the whole crowd needs.
+A fixed rate would do nothing on a fast machine, and would cause a collapse on a slow one. So a small crowd, the
+vanguard, comes first. The cost of one of its requests shows how many requests the whole crowd needs.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ class CrowdPlan:
 
     kind: str  # what the load generator sends
     overload: float  # the load that is aimed at
-    enough: tuple[float, float]  # a load between these is left as it is
+    enough: tuple[float, float]  # a load between these is not corrected
     vanguard: float = 0.75  # the load that the vanguard aims at
     vanguard_s: float = 2.5  # how long the vanguard is measured
-    # A later request may cost something else than an early one, on a machine that others use too. So the crowd is
-    # measured again after it was sized, and corrected.
+    # If others use the machine too, a later request may cost more or less than an early one. So the crowd is measured
+    # again after it was sized, and corrected.
     corrections: int = 2
-    settles_s: float = 3.0  # from a sizing to the next look
-    look_s: float = 2.2  # over which that look measures
+    settles_s: float = 3.0  # from a sizing to the next measurement
+    look_s: float = 2.2  # how much time that measurement covers
     largest_correction: float = 1.6  # a factor
 
 
 def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
-    """Let the crowd come, in stages. Yields how many seconds later it wants to go on.
+    """Let the crowd come, in stages. Yields the seconds until the next stage.
 
-    Raises FleetError where the load cannot be measured, or where the crowd does not reach the service."""
+    Raises FleetError if the load cannot be measured, or if the crowd does not reach the service."""
     steady = tools.meter.so_far(service)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
         raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
-    # A first guess: one request of the crowd costs what the average request does.
+    # A first guess: one request of the crowd costs as much as the average request.
     tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=steady.cpu_cores / steady.served_rate))
     yield plan.vanguard_s
     load = tools.meter.last(service, plan.vanguard_s)
@@ -64,7 +64,7 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
 def sized(plan: CrowdPlan, service: Service, steady: Load, offered: float, *, cost_s: float) -> CampaignRequest:
     """The campaign that brings `service` from its `steady` load to `offered` times its quota.
 
-    `cost_s` is the CPU time of one request of the crowd. Raises FleetError where the service is that busy already."""
+    `cost_s` is the CPU time of one request of the crowd. Raises FleetError if the service is already that busy."""
     missing_cores = offered * steady.quota_cores - steady.cpu_cores
     if not missing_cores > 0:
         raise FleetError(f"{service} is too busy already to size a flash crowd by; next: mirr revert")
@@ -72,7 +72,7 @@ def sized(plan: CrowdPlan, service: Service, steady: Load, offered: float, *, co
 
 
 def corrected(plan: CrowdPlan, crowd: CampaignRequest, offered: float, *, usual: float) -> CampaignRequest:
-    """The crowd that offers the planned load, where `crowd` offers `offered` and the usual users alone `usual`."""
+    """The crowd that offers the planned load. `offered` is the load with `crowd`, `usual` the load of users alone."""
     factor = (plan.overload - usual) / max(offered - usual, 0.1)
     factor = min(max(factor, 1.0 / plan.largest_correction), plan.largest_correction)
     return replace(crowd, rate_per_s=round(crowd.rate_per_s * factor, 2))

@@ -107,7 +107,7 @@ class DockerFleet:
         inspected = self._api.inspect_container(found[0]["Id"])
         state = inspected["State"]
         running, paused = bool(state["Running"]), bool(state["Paused"])
-        # The process of a sandbox only sleeps. It need not be looked into.
+        # The process of a sandbox only sleeps, so nothing in it can go wrong.
         looked_into = running and not paused and role is not Role.SANDBOX
         return Part(
             role=role,
@@ -214,7 +214,7 @@ class DockerFleet:
                 self._api.remove_volume(name)
             except NotFound:
                 labels = self._volume_labels(blueprint, name)
-            # An empty volume is filled by Docker with what the image has at that path: the seeded database.
+            # Docker fills an empty volume with what the image has at that path: the seeded database.
             self._api.create_volume(name, labels=labels)
 
     def _volume_labels(self, blueprint: Blueprint, name: str) -> dict[str, str]:
@@ -240,7 +240,7 @@ class DockerFleet:
             return
         if part.paused:
             self._api.unpause(container)
-        # A process that hangs cannot be seen while its container is paused.
+        # While a container is paused, nobody can see that its process hangs.
         if part.hung or (part.paused and self._hung(container)):
             self._api.restart(container, timeout=0)
         elif not part.running:
@@ -249,23 +249,23 @@ class DockerFleet:
     # What containers are made of
 
     def remember(self) -> None:
-        self._asked("look at the containers", lambda: self._remember_places(anew=False))
+        self._asked("look at the containers", lambda: self._remember_places(replace=False))
 
-    def remember_anew(self) -> None:
+    def remember_again(self) -> None:
         """Keep the blueprint of every container again, for a lab that is as it was made. Raises FleetError."""
-        self._asked("look at the containers", lambda: self._remember_places(anew=True))
+        self._asked("look at the containers", lambda: self._remember_places(replace=True))
 
-    def _remember_places(self, *, anew: bool) -> None:
+    def _remember_places(self, *, replace: bool) -> None:
         for role, service in _PLACES:
             name = compose_name(role, service)
-            if not anew and self._journal.recall_blueprint(name) is not None:
+            if not replace and self._journal.recall_blueprint(name) is not None:
                 continue
             for row in self._own(role, service)[:1]:
-                self._remember(name, dict(self._api.inspect_container(row["Id"])), anew=anew)
+                self._remember(name, dict(self._api.inspect_container(row["Id"])), replace=replace)
 
-    def _remember(self, name: str, standing: Blueprint, *, anew: bool = False) -> None:
+    def _remember(self, name: str, standing: Blueprint, *, replace: bool = False) -> None:
         as_made = REDEPLOYED_LABEL not in standing["Config"]["Labels"]
-        if as_made and (anew or self._journal.recall_blueprint(name) is None):
+        if as_made and (replace or self._journal.recall_blueprint(name) is None):
             self._journal.remember_blueprint(name, standing)
 
     def _known(self, name: str) -> Blueprint:

@@ -22,7 +22,7 @@ class ServiceState:
     steady_cpu_quota_us: int
     cpu_period_us: int
     memory_limit_bytes: int
-    strays: int = 0  # more containers of the same service, left by a replacement that was interrupted
+    strays: int = 0  # more containers of the same service; an interrupted replacement left them
     name: str = ""  # of the container
     container_id: str = ""
     paused: bool = False
@@ -38,7 +38,7 @@ class Part:
     role: Role
     service: Service | None  # the service whose sandbox it is; None for others
     name: str  # of the container
-    container_id: str | None  # None where it was removed
+    container_id: str | None  # None if it was removed
     running: bool = True
     paused: bool = False
     hung: bool = False  # its process is stopped, as SIGSTOP does
@@ -53,10 +53,10 @@ class Part:
 
 
 class Fleet(Protocol):
-    """The containers of one lab. It is narrow, so a fake fits on a page. Every method raises FleetError."""
+    """The containers of one lab. It has few methods, so a fake of it is short. Every method raises FleetError."""
 
     def state(self, service: Service) -> ServiceState | None:
-        """The state of the service, or None where it has no container."""
+        """The state of the service, or None if it has no container."""
 
     def hung(self, service: Service) -> bool:
         """Whether the service's process is stopped, as SIGSTOP does. Slower than `state`."""
@@ -65,7 +65,7 @@ class Fleet(Protocol):
         """The state of every other container of the lab."""
 
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
-        """Send the service's process a signal. Its container stays, also where the signal ends the process."""
+        """Send the service's process a signal. Its container stays, even if the signal ends the process."""
 
     def restart(self, service: Service) -> None:
         """End the process if it runs, and start it, without waiting until it is ready."""
@@ -89,7 +89,7 @@ class Fleet(Protocol):
         """Do what `part` needs: recreate it, start it, unpause it, restart it, or set its limits."""
 
     def remember(self) -> None:
-        """Keep what every container is made of, where that is not kept yet."""
+        """Keep what every container is made of, if that is not kept yet."""
 
     def logs(self, service: Service, *, since: float, tail: int) -> list[str]:
         """The service's last `tail` lines since the Unix time `since`, oldest first, without line ends."""

@@ -1,4 +1,4 @@
-"""What a module in `chaos/faults` says of its form of a fault."""
+"""What a module in `chaos/faults` says about its form of a fault."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Texts:
     strikes: str  # what happens, as one step of that experiment
     fix: str  # why the right fix works
     other_fixes: str  # why the other fixes do not
-    ends: str | None = None  # what has to end for the fix to last; None where the fix lasts by itself
+    ends: str | None = None  # what must end so that the fix lasts; None if the fix lasts by itself
 
     def about(self, service: str) -> Texts:
         """The same texts about that service."""
@@ -43,9 +43,9 @@ class ContainerForm:
     """One form of a fault, as it is done to a container. The module's name is the form's name."""
 
     mode: FaultMode
-    inject: Callable[[Tools, Service], Iterator[float]]  # yields how many seconds later it wants to go on
+    inject: Callable[[Tools, Service], Iterator[float]]  # yields the seconds until its next stage
     landed: Callable[[Sight], bool]  # whether the fault shows
     end: Callable[[Tools, Service], None]  # the fault ends by itself, without anybody's fix
-    mend: Mend  # what the service needs afterwards, whatever was fixed
+    mend: Mend  # what the service needs afterwards, even if it was fixed
     texts: Texts
-    sends: str | None = None  # the kind of its campaign, as the load generator knows it; None where it sends nothing
+    sends: str | None = None  # the kind of its campaign, as the load generator knows it; None if it sends nothing

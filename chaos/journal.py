@@ -51,7 +51,7 @@ class Journal:
     def deploying(
         self, service: Service, release: str, *, lease_s: float = MAX_LEASE_S, holder: str | None = None
     ) -> None:
-        """Write that `release` is about to be deployed to `service`, which is no fault but is reverted too."""
+        """Write that `release` is about to be deployed to `service`. This is not a fault, but it is reverted too."""
         self._append({"act": "deploy", "service": service.value, "release": release}, lease_s, holder)
 
     def ended(self, fault: Fault) -> None:
@@ -78,7 +78,7 @@ class Journal:
             lease.unlink(missing_ok=True)
 
     def _forget(self) -> None:
-        """Delete the journal. That says the same as a line `reverted`, and needs no space on a full disk."""
+        """Delete the journal. This means the same as a line `reverted`, and needs no space on a full disk."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -116,12 +116,12 @@ class Journal:
         return max(times, default=0.0)
 
     def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
-        """The line as an act. None where another version wrote it and names something that we cannot revert."""
+        """The line as an act. None if another version wrote it and it names something that we cannot revert."""
         try:
             fault = Fault.parse(entry["fault"]) if "fault" in entry else None
             service = parse_service(entry["service"]) if fault is None else fault.service
             at = float(entry["at"])
-            # Without a written lease, it has the longest one: nothing lasts for ever.
+            # If no lease was written, it gets the longest one, because nothing may last for ever.
             until = float(entry.get("until", at + MAX_LEASE_S))
         except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
             return None
@@ -162,7 +162,7 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
-                # A full disk or a kill may have cut the last line off. It must not swallow this one.
+                # A full disk or a kill may have cut off the last line. This line must not become a part of it.
                 begun = b"" if self._ends_with_a_line() else b"\n"
                 file.write(begun + json.dumps(entry).encode() + b"\n")
                 file.flush()

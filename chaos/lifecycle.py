@@ -1,8 +1,8 @@
-"""The lifecycle of a fault, judged step by step on any World. Every form of every fault is held to it.
+"""The lifecycle of a fault, judged step by step on any World. Every form of every fault must pass it.
 
 Steady state holds → inject → an objective is lost → each wrong fix leaves it lost → the right fix restores it →
-everything is reverted → steady state again, and nothing is left behind. Time is counted in steps, so the simulator and
-the lab are held to the same.
+everything is reverted → steady state again, and nothing is left behind. Time is counted in steps, so the rules for the
+simulator and for the lab are the same.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ KINDS_OF_FIX: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Rest
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How much time each part of a lifecycle has. The defaults are what the lab is held to."""
+    """How much time each part of a lifecycle has. The defaults are for the lab."""
 
     step_s: float = 2.0
     steps_to_be_steady: int = 5  # a machine that is busy for a moment does not make a row red
     steps_to_lose: int = 3
     steps_to_restore: int = 4  # from the right fix to the first of the good steps
-    good_steps: int = 2  # in a row; so many count as recovery, as in an episode
-    # A wrong fix that the world accepted gets as long as the right one: a restart is over by then, so its own outage
-    # is not counted. A fix that the world refused has started nothing.
+    good_steps: int = 2  # so many good steps in a row are a recovery, as in an episode
+    # A wrong fix that the world accepted gets as much time as the right one. A restart is over by then, so its own
+    # outage is not counted. A fix that the world refused has started nothing.
     steps_for_a_wrong_fix: int = 4
     steps_for_a_refused_fix: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrongFix:
-    """What became of an action that must not help."""
+    """What an action did that must not help."""
 
     action: Action
     result: str  # as the world said
@@ -69,7 +69,7 @@ class WrongFix:
 
 @dataclass(kw_only=True)
 class Row:
-    """One fault's lifecycle. It is filled in step by step, so a lifecycle that fails shows how far it came."""
+    """One fault's lifecycle. It is filled step by step, so a lifecycle that fails shows how far it came."""
 
     fault: Fault
     steady: bool = False
@@ -78,7 +78,7 @@ class Row:
     restored_after_s: float | None = None
     residue: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    void: bool = False  # the world failed underneath
+    void: bool = False  # the world failed
     seconds: float = 0.0  # of real time
 
     @property
@@ -121,8 +121,8 @@ def wrong_fixes(fault: Fault) -> tuple[Fix, ...]:
 def symptoms(snapshot: Snapshot, culprit: Service) -> list[str]:
     """The objectives that the culprit misses as measured, as texts.
 
-    That another release runs does not count: this alone hurts nobody. Nor does what its neighbours or the users miss:
-    a wrong fix may have caused that."""
+    Another release does not count, because that alone hurts nobody. Objectives that its neighbours or the users miss
+    do not count either, because a wrong fix may be the cause."""
     return service_breaches(replace(snapshot, degraded={}), culprit)
 
 
@@ -145,7 +145,7 @@ class Lifecycle:
         self._now = now
 
     def rows(self, faults: Iterable[Fault]) -> Iterator[Row]:
-        """A row for each fault, when it is done. A world that fails makes its row red, and the next fault begins."""
+        """Yields a row for each fault when it is done. If the world fails, the row is red, and the next one begins."""
         for fault in faults:
             yield self.row(fault)
 
@@ -237,7 +237,7 @@ class Lifecycle:
             row.problems.append(f"left behind: {'; '.join(row.residue)}")
 
     def _missed_at_steady_state(self) -> list[str]:
-        """The objectives that the last step missed, where no step met them all in the time for steady state."""
+        """The objectives that the last step missed; empty if one step met them all in the time for steady state."""
         missed: list[str] = []
         for _ in range(self._pace.steps_to_be_steady):
             missed = breaches(self._step(Wait())[1])

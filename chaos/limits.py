@@ -16,7 +16,7 @@ class Limits:
     max_broken: int = 2  # services
 
     def check(self, fault: Fault, broken: Sequence[Fault]) -> None:
-        """Raise Refused where `fault` would be too much beside what is `broken`."""
+        """Raise Refused if `fault` would be too much in addition to what is `broken`."""
         if fault in broken:
             raise Refused(f"{fault} is injected already; next: mirr revert, or break another service")
         listed = ", ".join(map(str, broken))

@@ -1,4 +1,4 @@
-"""A service's load: how much CPU it used, and how many requests it served and failed."""
+"""A service's load: how much CPU it used, how many requests it served, and how many failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 from mirr.env.vocabulary import Service
 
 SATURATED = 0.9
-"""Share of the CPU quota from which on the CPU that is used no longer shows how large the load is."""
+"""A share of the CPU quota. Above it, the CPU that is used no longer shows how large the load is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,4 +42,4 @@ class Meter(Protocol):
         """The load over the last `seconds`. Waits where a scrape is missing."""
 
     def glance(self, service: Service, seconds: float) -> Load | None:
-        """The load over the last `seconds`, or None where it cannot be measured now. Does not wait."""
+        """The load over the last `seconds`, or None if it cannot be measured now. Does not wait."""

@@ -46,10 +46,10 @@ class FoundCampaigns:
 
 
 def open_reverter(client: DockerClient, lab: str) -> Reverter:
-    """The reverter of `lab`. Raises LabNotUp where the lab has no container at all."""
+    """The reverter of `lab`. Raises LabNotUp if the lab has no container at all."""
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
-    # Only now that the lab was found: a lab that is not there must not get a folder.
+    # This comes after the lab was found, because a lab that does not exist must not get a folder.
     journal = Journal(state_dir(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -32,7 +32,7 @@ class Rhythm:
 
     poll_s: float = 0.5
     idle_s: float = 30.0  # it leaves after this long with nothing open
-    retry_s: float = 2.0  # after a revert that failed; doubled after each further failure
+    retry_s: float = 2.0  # the wait after a revert that failed; doubled after each further failure
     longest_retry_s: float = 30.0
     give_up_s: float = 600.0  # it leaves after failing for this long; the next command reverts then
 
@@ -42,7 +42,7 @@ def ensure(lab: str, folder: Path) -> None:
 
     Raises ChaosError."""
     _started[:] = [child for child in _started if child.poll() is None]
-    from mirr.lab.installation import HERE  # here, because the reaper itself does not need it
+    from mirr.lab.installation import HERE  # imported here, because the reaper itself does not need it
 
     with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
         if not nobody_watches:
@@ -54,9 +54,9 @@ def ensure(lab: str, folder: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",  # so that it keeps no folder in use
+                cwd="/",  # so that it does not keep a folder in use
                 env=HERE.python_environment(),
-                start_new_session=True,  # so that Ctrl-C, or whatever else ends its parent, does not end it
+                start_new_session=True,  # so that Ctrl-C, or another end of its parent, does not end it
             )
     except OSError as error:
         raise ChaosError(

@@ -33,7 +33,7 @@ class Step:
     """One thing that a revert does to one container."""
 
     container: str  # its name
-    container_id: str | None  # None where the container is gone
+    container_id: str | None  # None if the container is gone
     act: str  # as in "restart auth"
     done: str  # as in "restarted auth"
     do: Callable[[], None]
@@ -61,10 +61,12 @@ class Reverter:
         self._now = now
 
     def revert(self) -> list[str]:
-        """Make the lab as it was made, whoever broke it. Returns what was done, as texts. Does not wait for readiness.
+        """Restore the lab to what it was at first, no matter who broke it. Returns what was done, as texts.
+
+        It does not wait until the services are ready.
 
         Campaigns end, stopped containers start, changed limits are set again, redeployed services are recreated.
-        Raises NotReverted where something could not be reverted. Everything else is reverted even then, and the
+        Raises NotReverted if something could not be reverted. Everything else is reverted even then, and the
         journal keeps what is open.
         """
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
@@ -73,7 +75,7 @@ class Reverter:
         return done
 
     def revert_expired(self) -> list[str]:
-        """Revert what has outlived its lease. Reverts everything where nothing else is open. Raises NotReverted."""
+        """Revert what has outlived its lease. Reverts everything if nothing else is open. Raises NotReverted."""
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
             # Read this only after the turn is taken: somebody may have reverted and injected while we waited for it.
             open_acts = self._journal.open_acts()
@@ -117,7 +119,7 @@ class Reverter:
         return done
 
     def _open_acts(self) -> list[OpenAct] | None:
-        """What the journal holds, or None where it cannot be read."""
+        """What the journal holds, or None if it cannot be read."""
         try:
             return self._journal.open_acts()
         except JournalError:
@@ -158,7 +160,7 @@ class Reverter:
         sandbox = next((part for part in parts if part.service is service), None)
         need = Mend.RESTART if sandbox is not None and not sandbox.running else Mend.NOTHING
         if acts is None:
-            need = Mend.RESTART  # assume the worst that nothing shows: a process may hold a leak
+            need = Mend.RESTART  # assume the worst thing that cannot be seen: a process may hold a leak
         for act in acts or ():
             if act.service is service and act.fault is not None:
                 need = max(need, form_of(act.fault).mend)
@@ -212,7 +214,7 @@ class Reverter:
 
     def _let_go_on(self, service: Service) -> None:
         self._fleet.unpause(service)
-        if self._fleet.hung(service):  # this could not be seen while the container was frozen
+        if self._fleet.hung(service):  # nobody could see this while the container was frozen
             self._fleet.restart(service)
 
     def _reset_limits(self, service: Service) -> None:

@@ -29,20 +29,20 @@ class Sight:
 
     @cached_property
     def now(self) -> Snapshot:
-        """What was measured just now. Raises WorldError where nothing can be measured."""
+        """What was measured just now. Raises WorldError if nothing can be measured."""
         return self._measure()
 
     @cached_property
     def container(self) -> ServiceState | None:
-        """How the service's container stands, or None where it has none. Raises FleetError."""
+        """The state of the service's container, or None if it has none. Raises FleetError."""
         return self._look()
 
     def feature(self, feature: Feature) -> float:
-        """A feature of the service now; NaN where the service could not be scraped."""
+        """A feature of the service now; NaN if the service could not be scraped."""
         return float(self.now.features[SERVICE_ROW[self.service], FEATURE_COLUMN[feature]])
 
     def rise(self, feature: Feature) -> float:
-        """By how much a feature of the service grew since before the injection; NaN where it cannot be said."""
+        """By how much a feature of the service grew since before the injection; NaN if that is not known."""
         before = float(self.before.features[SERVICE_ROW[self.service], FEATURE_COLUMN[feature]])
         return self.feature(feature) - before
 

@@ -14,10 +14,10 @@ _POLL_S = 0.02
 
 @contextmanager
 def turn(path: Path, *, timeout_s: float) -> Iterator[bool]:
-    """Hold the turn on `path` for the block. The value is False where it could not be taken within `timeout_s`.
+    """Hold the turn on `path` for the block. The value is False if it could not be taken within `timeout_s`.
 
-    The block runs in any case, and decides what to do. No folder is made: one that `down` removed stays away, and the
-    value is False there too."""
+    The block runs in any case, and decides what to do. No folder is made: if `down` removed it, it stays removed, and
+    the value is False then too."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError:
@@ -26,7 +26,7 @@ def turn(path: Path, *, timeout_s: float) -> Iterator[bool]:
     try:
         yield _locked(lock, timeout_s)
     finally:
-        os.close(lock)  # and with it the lock
+        os.close(lock)  # this also releases the lock
 
 
 def _locked(lock: int, timeout_s: float) -> bool:
@@ -37,6 +37,6 @@ def _locked(lock: int, timeout_s: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_POLL_S)  # the kernel reports to nobody when a lock is released
+            time.sleep(_POLL_S)  # the kernel does not report when a lock is released
         else:
             return True

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
-    """Show the state of the lab: services, users, open faults. Exits 1 where it is not in steady state."""
+    """Show the state of the lab: services, users, open faults. Exits 1 if it is not in steady state."""
     from mirr.bridge.assembly import assemble
     from mirr.bridge.status import status as measure
 
@@ -145,7 +145,7 @@ def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:
 
 
 def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
-    """Revert everything, whoever broke it: the kill switch. It waits for nobody, so it works during an episode too."""
+    """Revert everything, no matter who broke it. This is the kill switch: it also works during an episode."""
     from mirr.bridge.assembly import assemble_reverter
     from mirr.chaos.errors import NotReverted
 

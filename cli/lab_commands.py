@@ -42,7 +42,7 @@ def remember(lab: str) -> None:
     from mirr.lab.state import state_dir
 
     try:
-        DockerFleet(connect().api, lab, Journal(state_dir(lab))).remember_anew()
+        DockerFleet(connect().api, lab, Journal(state_dir(lab))).remember_again()
     except ChaosError as error:
         raise LabError(str(error)) from error
 

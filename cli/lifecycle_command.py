@@ -39,7 +39,7 @@ def lifecycle(
 ) -> None:
     """Play every fault: it is injected, an objective is lost, only the right fix helps, and nothing is left behind.
 
-    Takes about 40 s for each fault on a lab. Exits 1 where a row is red, 3 where the world failed in every row.
+    Takes about 40 s for each fault on a lab. Exits 1 if a row is red, 3 if the world failed in every row.
     """
     from mirr.chaos.faults import faults, parse_kind
     from mirr.env.vocabulary import parse_service

@@ -49,7 +49,7 @@ class EpisodeError(RuntimeError):
 class Observation:
     """What an agent sees after a step; nothing else."""
 
-    features: NDArray[np.float32]  # (services, features), noisy; NaN where a service could not be scraped
+    features: NDArray[np.float32]  # (services, features), noisy; NaN if a service could not be scraped
     step: int  # steps taken so far
     steps_left: int
     last_action: Action | None = None

@@ -33,7 +33,7 @@ OBJECTIVES = Objectives()
 
 
 def service_breaches(snapshot: Snapshot, service: Service, objectives: Objectives = OBJECTIVES) -> list[str]:
-    """A sentence for each objective that `service` misses in `snapshot`; empty where it meets them all."""
+    """A sentence for each objective that `service` misses in `snapshot`; empty if it meets them all."""
     row = snapshot.features[SERVICE_ROW[service]]
     if not row[FEATURE_COLUMN[Feature.UP]] >= 1.0:
         return [f"{service} is down"]

@@ -126,7 +126,7 @@ class Playback:
 
     steps: int  # that were played
     differences: tuple[str, ...]  # sentences; empty if everything was the same
-    report: EpisodeReport | None  # None where the recording was cut off
+    report: EpisodeReport | None  # None if the recording was cut off
 
     @property
     def same(self) -> bool:

@@ -39,7 +39,7 @@ def reasons_for(action: Action) -> tuple[Reason, ...]:
 
 def result_text(action: Action, reason: Reason, *, log_lines: int = 0, release: str = STEADY_RELEASE) -> str:
     """The sentence for `action` and `reason`. `log_lines` is how many lines were read; `release` is the one that a
-    rollback goes back to. Raises ValueError where `reason` cannot answer this action."""
+    rollback goes back to. Raises ValueError if `reason` cannot answer this action."""
     try:
         text = TEXTS[type(action), reason]
     except KeyError as error:

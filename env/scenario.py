@@ -46,11 +46,11 @@ class Scenario:
 
     seed: int
     timeline: tuple[Scheduled, ...]
-    name: str = ""  # of its pack; empty where the seed drew the scenario
+    name: str = ""  # of its pack; empty if the seed drew the scenario
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults in the order in which they begin. Empty where the alarm is false."""
+        """The faults in the order in which they begin. Empty if the alarm is false."""
         return tuple(entry.event.fault for entry in self.timeline if isinstance(entry.event, Breaks))
 
     def at(self, step: int) -> tuple[Event, ...]:

@@ -61,7 +61,7 @@ class JourneyCount(NamedTuple):  # three of them a step, and a frozen dataclass 
 class Snapshot:
     """What a world measured over its last advance, before observation noise."""
 
-    features: NDArray[np.float64]  # (services, features); NaN where a service could not be scraped
+    features: NDArray[np.float64]  # (services, features); NaN if a service could not be scraped
     journeys: dict[Journey, JourneyCount]
     overrun_s: float = 0.0  # how much longer than asked for the advance took
     degraded: dict[Service, str] = field(default_factory=dict)

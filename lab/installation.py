@@ -42,7 +42,7 @@ class Installation:
 
     @property
     def checkout(self) -> Path | None:
-        """The repository's folder; None where the package is installed. Only a checkout links to its rooms."""
+        """The repository's folder; None if the package is installed. Only a checkout links to its rooms."""
         return self.package.parent if (self.package / "lab").is_symlink() else None
 
     def command(
@@ -89,7 +89,7 @@ class Installation:
     def requirements(self, extra: str | None = None) -> list[str]:
         """The packages that are needed: always, or in addition for an extra. Each as in `numpy>=2.2`.
 
-        Raises BrokenInstallation where they are written down nowhere.
+        Raises BrokenInstallation if they are written down nowhere.
         """
         source = self.package.parent / "pyproject.toml"  # there in a checkout and in an unpacked source distribution
         if source.is_file():
@@ -148,7 +148,7 @@ class Installation:
         return fresh | ({"PYTHONPATH": os.pathsep.join(dict.fromkeys(entries))} if entries else {})
 
     def _distribution(self) -> Distribution | None:
-        """What pip noted of this copy; None where it noted nothing of it."""
+        """What pip noted about this copy; None if it noted nothing."""
         try:
             found = distribution(DISTRIBUTION)
         except PackageNotFoundError:

@@ -73,7 +73,7 @@ def tar(files: Mapping[str, bytes], directories: Iterable[str] = ()) -> bytes:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file of the package. Raises BrokenInstallation where it is missing."""
+    """The content of a file of the package. Raises BrokenInstallation if it is missing."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -83,7 +83,7 @@ def read_file(path: Path) -> bytes:
 def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
     """The files below a directory as they go into an image at `inside`; releases and caches stay out.
 
-    Raises BrokenInstallation where the directory is missing or holds none.
+    Raises BrokenInstallation if the directory is missing or holds none.
     """
     found = {}
     for path in sorted(directory.rglob("*")):

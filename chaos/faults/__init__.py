@@ -1,7 +1,7 @@
 """The forms of the faults as things done to containers: one module a form, each with its `FORM`.
 
 Nothing lists the modules. They are found by looking into this folder. `killed.py` is the smallest, so read it first.
-The same forms stand once more in `mirr.env.simulator.physics.forms`, as physics; a test holds the two together.
+`mirr.env.simulator.physics.forms` has the same forms as physics. A test checks that both folders have the same forms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mirr.env.vocabulary import Fault, FaultMode, Service, parse_mode
 
 @cache
 def all_forms() -> dict[str, ContainerForm]:
-    """Every form that can be done to a container, by the name of its module."""
+    """Every form for containers, by the name of its module."""
     return {name: _form(name) for _, name, _ in pkgutil.iter_modules(__path__)}
 
 
@@ -59,7 +59,7 @@ def faults(mode: FaultMode | None = None, form: str | None = None, service: Serv
 
 
 def _forms_of(mode: FaultMode) -> list[str]:
-    """The forms of a mode as `Fault.form` has them: the first is empty."""
+    """The forms of a mode as `Fault.form` names them: the first one's name is empty."""
     return [parse_form(mode, name) for name in all_simulated_forms()[mode]]
 
 

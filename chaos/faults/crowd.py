@@ -16,21 +16,23 @@ SENDS = "flash_crowd"
 OVERLOAD = 1.45
 """Offered load as a multiple of the steady quota. It is well above the quota, and 0.72 of a doubled one."""
 
-PLAN = CrowdPlan(kind=SENDS, overload=OVERLOAD, enough=(1.25, 1.75))  # too much for the quota, well below twice
+PLAN = CrowdPlan(
+    kind=SENDS, overload=OVERLOAD, enough=(1.25, 1.75)
+)  # too much for the quota, but well below twice the quota
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Let the crowd come, sized to this machine."""
+    """Send the crowd. Its size fits this machine."""
     return gather(tools, service, PLAN)
 
 
 def landed(sight: Sight) -> bool:
-    """The service answers, and misses an objective."""
+    """The service answers, but misses an objective."""
     return sight.feature(Feature.UP) == 1.0 and sight.misses_an_objective
 
 
 def end(tools: Tools, service: Service) -> None:
-    """The crowd goes home."""
+    """Stop the crowd."""
     tools.end_campaign(campaign_id(SENDS, service))
 
 

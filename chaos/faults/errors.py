@@ -23,7 +23,7 @@ def landed(sight: Sight) -> bool:
 
 
 def end(tools: Tools, service: Service) -> None:
-    """The team rolls it back, unless somebody has done so already."""
+    """The team rolls the release back, if nobody has done so yet."""
     state = tools.fleet.state(service)
     if state is not None and state.previous_release is not None:
         tools.fleet.deploy(service, state.previous_release, previous=None)

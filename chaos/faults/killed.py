@@ -20,12 +20,12 @@ def inject(tools: Tools, service: Service) -> Iterator[float]:
 
 
 def landed(sight: Sight) -> bool:
-    """The container is there, and its process is not."""
+    """The container is there, but its process is not."""
     return sight.container is not None and not sight.container.running
 
 
 def end(tools: Tools, service: Service) -> None:
-    """Somebody else starts the process, unless it runs already: a restart would then be one more outage."""
+    """Somebody else starts the process. If it runs already, nothing is done, because a restart would be an outage."""
     state = tools.fleet.state(service)
     if state is None or not state.running:
         tools.fleet.restart(service)

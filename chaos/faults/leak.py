@@ -23,11 +23,11 @@ LEAK_RATES_PER_S: dict[Service, float] = {
 service misses its objective within three steps, and after a restart it takes five."""
 
 LANDED_SHARE = 0.18
-"""Rise of the memory share, of the limit, at which the leak shows."""
+"""How much memory must rise, as a share of the limit, before the leak counts as landed."""
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Let the client come."""
+    """Start the client."""
     tools.run_campaign(CampaignRequest(kind=SENDS, service=service, rate_per_s=LEAK_RATES_PER_S[service]))
     return iter(())
 
@@ -38,7 +38,7 @@ def landed(sight: Sight) -> bool:
 
 
 def end(tools: Tools, service: Service) -> None:
-    """The client leaves. The process restarts, because only a new one lets go of the memory."""
+    """Stop the client. Restart the process, because only a new process has free memory."""
     tools.end_campaign(campaign_id(SENDS, service))
     tools.fleet.restart(service)
 

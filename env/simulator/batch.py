@@ -99,7 +99,7 @@ class BatchedSimulator:
 
     @property
     def features(self) -> NDArray[np.float32]:  # (size, services, features)
-        """What is seen now in every environment, with noise. NaN where a service could not be scraped."""
+        """What is seen now in every environment, with noise. NaN if a service could not be scraped."""
         return self._lanes.features.reshape(self.size, *FEATURES_SHAPE)
 
     @property
@@ -188,7 +188,7 @@ class BatchedSimulator:
         return draw(int(self._lanes.wholes[e][lanes.SEED]), _fault(self._lanes.rows[e]))
 
     def report(self, e: int) -> EpisodeReport:
-        """The truth about the last episode of environment `e` that is over. Raises EpisodeError where there is none."""
+        """The truth about the last episode of environment `e` that is over. Raises EpisodeError if there is none."""
         b = self._ended_row(e)
         if b[k.OUTCOME] == k.RUNNING:
             raise EpisodeError(f"no episode of environment {e} is over yet")

@@ -46,7 +46,7 @@ class LogState:
     service: Service
     at_tick: int
     release: str
-    ready_tick: int | None  # when it began to listen; None where it ran before the episode
+    ready_tick: int | None  # when it began to listen; None if it ran before the episode
     spoiled: float
     shedding: bool
     flow: tuple[float, ...]  # shares of its calls that went well

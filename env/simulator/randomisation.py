@@ -139,7 +139,7 @@ class ParameterSets:
             row[k.STEADY :] = state
 
     def ticks(self, seconds: float) -> int:
-        """Seconds as a number of ticks. Raises ValueError where it is not a whole one."""
+        """Seconds as a number of ticks. Raises ValueError if it is not a whole one."""
         ticks = seconds / self.tick_s
         if ticks != int(ticks) or ticks < 1:
             raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")

@@ -48,7 +48,7 @@ def restart(service: str, configuration: Configuration = None, *, clock: Clock =
 
 
 def rollback(service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
-    """Go back to the release before the current one; fails where there is none. Returns at once; wait with
+    """Go back to the release before the current one; fails if there is none. Returns at once; wait with
     `objectives_restored`."""
     with as_activity_failures():
         fix = Rollback(parse_service(service))
@@ -56,7 +56,7 @@ def rollback(service: str, configuration: Configuration = None, *, clock: Clock 
 
 
 def scale_up(service: str, configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
-    """Double the service's CPU quota; fails where it does not run or has its largest size. Returns at once; wait with
+    """Double the service's CPU quota; fails if it does not run or has its largest size. Returns at once; wait with
     `objectives_restored`."""
     with as_activity_failures():
         fix = ScaleUp(parse_service(service))

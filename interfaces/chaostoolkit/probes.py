@@ -71,7 +71,7 @@ def objectives_restored(
 ) -> float:
     """Wait until every objective has been met again for `window_s`. Returns the seconds that it took.
 
-    Fails where that takes longer than `within_s`, and says which objectives are still missed."""
+    Fails if that takes longer than `within_s`, and says which objectives are still missed."""
     began_s = clock.now()
     with looking(configuration) as parts:
         _await_steady(parts, window_s, within_s, clock)
@@ -88,7 +88,7 @@ def objective_lost(
 ) -> list[str]:
     """Wait until the service has missed an objective for `window_s` without a break.
 
-    Fails where that does not happen within `within_s`. Returns every objective that is missed then, also by others."""
+    Fails if that does not happen within `within_s`. Returns every objective that is missed then, also by others."""
     with as_activity_failures():
         named = parse_service(service)
     lost_since = None

@@ -42,7 +42,7 @@ def open_ledger(s: Numbers, form: int, i: int) -> None:
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:
-    """Set the steady state, inject the ledger's fault, let a window pass. False where the fault does not land."""
+    """Set the steady state, inject the ledger's fault, let a window pass. False if the fault does not land."""
     ops.steady(s, p)
     if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
         return False

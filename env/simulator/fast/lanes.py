@@ -79,7 +79,7 @@ def which_parameters(world_key: Any, choices: int) -> int:
 
 @jit
 def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
-    """Begin the episode of the lane's seed; False where its fault does not land. `own` is the thread's number."""
+    """Begin the episode of the lane's seed; False if its fault does not land. `own` is the thread's number."""
     whole = lanes.wholes[e]
     s = lanes.rows[e]
     seed = following_seed(whole[START], whole[NUMBER])

@@ -52,7 +52,7 @@ class Table:
         return self.block(name, self._journeys, meaning)
 
     def filled(self, values: Mapping[str, float | Sequence[float]]) -> list[float]:
-        """The row with each block's numbers. Raises ValueError where a block lacks numbers or is unknown."""
+        """The row with each block's numbers. Raises ValueError if a block lacks numbers or is unknown."""
         if set(values) != {block.name for block in self.blocks}:
             wrong = sorted(set(values) ^ {block.name for block in self.blocks})
             raise ValueError(f"{self.title}: every block is filled once, and no other; see {', '.join(wrong)}")

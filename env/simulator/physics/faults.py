@@ -32,7 +32,7 @@ end = chosen([form.end for form in FORMS])
 def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int) -> bool:
     """A fault begins on service `i`, and time passes until it has landed. Then the next window begins.
 
-    False where the fault does not land in time. `key` is that of the world's draws.
+    False if the fault does not land in time. `key` is that of the world's draws.
     """
     s[k.MEMORY_BEFORE] = s[k.MEMORY + i]
     begin(form, s, p, i)
