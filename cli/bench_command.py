@@ -17,7 +17,7 @@ from mirr.cli.worlds import COMPILING
 
 ROUNDS = 9
 ROUND_S = 0.4
-STEPS_PER_READING = 50  # of the clock
+STEPS_PER_READING = 50  # the clock is read once in so many steps
 
 
 def register(app: typer.Typer) -> None:

@@ -206,7 +206,7 @@ def evaluate(
 
 
 def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
-    """The scenarios of so many seeds, from `seed` on."""
+    """The scenarios of `episodes` seeds. The first seed is `seed`."""
     from mirr.env.scenario import checked_seed
 
     seeds = range(checked_seed(seed), seed + episodes)

@@ -116,7 +116,7 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
         return
     with hold(parse_lab(lab), "mirr down"), progress() as report:
         client = connect()
-        # The turn keeps the reaper from reverting what is being removed. It ends with the lab's folder.
+        # While we hold the turn, the reaper does not revert what is being removed. The turn ends with the lab's folder.
         with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):
             removed = take_down(lab, client)
     if as_json:

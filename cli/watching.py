@@ -94,7 +94,7 @@ class Watcher:
 
 
 def report_text(result: EpisodeResult) -> str:
-    """The facts of an episode, one on each line."""
+    """The facts of an episode, one fact on each line."""
     report = result.report
     diagnosis = report.diagnosis
     diagnosed = _diagnosis_text(diagnosis)

@@ -31,7 +31,7 @@ def parse_world(name: str) -> WorldName:
 
 @contextmanager
 def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iterator[World]:
-    """A world that is closed at the end whatever happens. `what` is the command that others see as the lab's holder."""
+    """A world that is always closed at the end. `what` is the command that others see as the lab's holder."""
     world = _opened(name, lab, what)
     try:
         yield world

@@ -1,7 +1,7 @@
-"""Random numbers by counting: draw n of a stream is a function of the stream's key and n, and of nothing else.
+"""Random numbers by counting: draw n of a stream depends only on the stream's key and on n.
 
-A draw is therefore the same alone and in a batch of thousands, whatever was drawn before it. A seed has one key
-for each stream (`Stream`). Draws are SplitMix64's. `mirr.env.simulator.fast.dice` has the same, compiled.
+So a draw is the same alone and in a batch of thousands, and earlier draws do not change it. A seed has one key
+for each stream (`Stream`). The algorithm is SplitMix64. `mirr.env.simulator.fast.dice` has the same, compiled.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def uniform(key: int, counter: int) -> float:
 
 
 def root_of(seed: int) -> int:
-    """What all keys of a seed are made from. A seed of more than 64 bits is folded, its highest 64 bits first."""
+    """The number that all keys of a seed are made from. If a seed has more than 64 bits, its parts of 64 bits are
+    mixed, the highest part first."""
     words = [seed & MASK]
     while seed := seed >> 64:
         words.append(seed & MASK)
@@ -71,19 +72,20 @@ def root_of(seed: int) -> int:
 
 
 def stream_key(root: int, stream: int) -> int:
-    """The key of a stream. `mix` can be undone, `z ^ mix(z)` cannot: a key does not lead to the root or another key."""
+    """The key of a stream. `mix` can be inverted, but `z ^ mix(z)` cannot. So nobody can compute the root or
+    another key from a key."""
     z = draw(root, stream + 1)
     return z ^ int(mix(z))
 
 
 def following_seed(seed: int, number: int) -> int:
-    """The seed of an episode that is begun without one: `number` episodes after the one of `seed`."""
+    """The seed of an episode that begins without a seed, `number` episodes after the episode of `seed`."""
     return seed if number == 0 else int(mix((seed + number * GOLDEN) & MASK)) >> 1
 
 
 @functools.lru_cache(maxsize=8)
 def _strides(steps: int) -> NDArray[np.uint64]:  # (steps, draws a step)
-    """How far from its key each draw of an episode stands."""
+    """The offset of each draw of an episode from its key."""
     strides = np.arange(steps * DRAWS_A_STEP, dtype=np.uint64) * np.uint64(GOLDEN)
     strides.setflags(write=False)
     return strides.reshape(steps, DRAWS_A_STEP)

@@ -47,7 +47,7 @@ class EpisodeError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an agent sees after a step; nothing else."""
+    """What an agent sees after a step. It sees nothing else."""
 
     features: NDArray[np.float32]  # (services, features), noisy; NaN if a service could not be scraped
     step: int  # steps taken so far
@@ -130,7 +130,7 @@ class Environment:
         """Restore steady state, begin the incident and measure one window. The incident is that of `seed`, or `fault`
         with the seed's noise, or a whole `scenario`, which has its own seed. Raises WorldError and EpisodeError."""
         if scenario is None:
-            scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with a message
+            scenario = draw(seed, fault)  # type: ignore[arg-type]  # `draw` refuses None with a message
         elif seed is not None or fault is not None:
             raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
         keys = streams(scenario.seed)
@@ -167,7 +167,7 @@ class Environment:
             self.world.happen(deploy)
         if deploys:
             self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
-            self.world.observe()  # the first window begins after this
+            self.world.observe()  # the first window begins after this time
         for fault in sorted(faults, key=injection_order) if len(faults) > 1 else faults:
             self.world.inject(fault)
             judge.begin(fault)
@@ -263,7 +263,7 @@ class Environment:
         seconds = self.config.step_s + snapshot.overrun_s
         healthy = (
             user_sli >= self.objectives.user_sli
-            # Without users every user is served well. That is not a recovery.
+            # If there are no users, no request fails. That is not a recovery.
             and requests >= self.objectives.user_rate_per_s * self.config.step_s
             and services_healthy(snapshot, self.objectives)
         )

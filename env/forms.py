@@ -1,4 +1,4 @@
-"""The forms in which each fault mode comes. They are found by looking: one module a form, and no list of them.
+"""The forms of each fault mode. Each form is one module. There is no list of them: this module looks for them.
 
 An agent names the mode and the service. The form is how the fault happens, and no agent has to name it.
 """
@@ -30,7 +30,7 @@ def _form(name: str) -> Form:
 
 
 def parse_form(mode: FaultMode, name: str) -> str:
-    """The form of that name, as `Fault.form` has it: empty for the mode's first. Raises UnknownName."""
+    """The form of that name, as `Fault.form` names it: the mode's first form has an empty name. Raises UnknownName."""
     known = list(all_forms()[mode])
     if name not in known:
         raise UnknownName(f"unknown form {name!r} of {mode}; one of: {', '.join(known)}")
@@ -38,7 +38,7 @@ def parse_form(mode: FaultMode, name: str) -> str:
 
 
 def form_name(mode: FaultMode, form: str) -> str:
-    """The name of a form, also where `form` is empty, which is the mode's first."""
+    """The name of a form. If `form` is empty, it is the name of the mode's first form."""
     return form or next(iter(all_forms()[mode]))
 
 
@@ -53,7 +53,7 @@ def _numbered() -> tuple[tuple[FaultMode, str], ...]:
 
 
 def numbered_forms() -> tuple[Form, ...]:
-    """Every form in the order of its number. The first ones are the base task's, numbered as their modes are."""
+    """Every form in the order of its number. The base task's forms come first, numbered as their modes are."""
     return tuple(all_forms()[mode][name] for mode, name in _numbered())
 
 
@@ -72,5 +72,5 @@ def fault_of(number: int, service: Service) -> Fault:
 
 
 def injection_order(fault: Fault) -> int:
-    """Where a fault stands among faults that begin together: the lowest is injected first."""
+    """The place of a fault among faults that begin together. The fault with the lowest place is injected first."""
     return numbered_forms()[form_number(fault)].order

@@ -21,12 +21,12 @@ class Objectives:
     """What counts as healthy over one step. The defaults are the lab's."""
 
     user_sli: float = 0.95  # at least this share of user requests went well
-    user_rate_per_s: float = 12.0  # at least this rate, a third of the usual: no traffic is no service
-    request_rate: float = 1.0  # at least, per service and second: an idle service is not known to work
+    user_rate_per_s: float = 12.0  # at least this rate, a third of the usual one: without traffic there is no service
+    request_rate: float = 1.0  # at least, per service and second: nobody knows whether an idle service works
     error_ratio: float = 0.05  # at most, per service
     latency_p95_s: float = 0.5  # at most, per service
     memory_share: float = 0.6  # at most, per service: above it the kernel's OOM killer is near
-    collapse_sli: float = 0.02  # at or below this the users have nothing left
+    collapse_sli: float = 0.02  # at or below this, nothing works for the users
 
 
 OBJECTIVES = Objectives()
@@ -78,8 +78,8 @@ _UP, _RATE, _ERROR_RATIO, _LATENCY, _MEMORY = (
 
 
 def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) -> bool:
-    """Whether no service misses an objective: the same rule as `service_breaches`, without sentences, because every
-    step asks."""
+    """Whether no service misses an objective. It is the same rule as in `service_breaches`, but makes no sentences,
+    because it runs in every step."""
     if snapshot.degraded:
         return False
     least_rate, worst_error, worst_latency_s, worst_memory = (

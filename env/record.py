@@ -1,4 +1,4 @@
-"""Episodes on disk: one JSON line for the header, one a step, one for the end. See docs/records.md."""
+"""Episodes on disk: one JSON line for the header, one for each step, one for the end. See docs/records.md."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RolloutWriter:
         snapshot: Snapshot,
         reason: Reason | None,
     ) -> None:
-        """Write a step. Step 0 has no action: it is what was seen before the first one."""
+        """Write a step. Step 0 has no action: it is what was seen before the first action."""
         self._write(
             {
                 "kind": LineKind.STEP,

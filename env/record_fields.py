@@ -302,89 +302,104 @@ _SHAPE = f"{FEATURES_SHAPE[0]} by {FEATURES_SHAPE[1]} numbers or null"
 FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
     LineKind.HEADER: (
         RecordField(name="schema", type="text", read=_text, says=f"always `{SCHEMA}`"),
-        RecordField(name="version", type="whole number", read=_whole, says="of the schema"),
-        RecordField(name="world", type="text", read=_text, says="where it was played"),
-        RecordField(name="policy", type="text", read=_text, says="who played"),
-        RecordField(name="seed", type="whole number", read=_seed, says="of the users, the noise, the drawn fault"),
-        RecordField(name="scenario", type="object", read=_scenario, says="what happened, as `mirr episode` prints it"),
-        RecordField(name="config", type="object", read=_config, unit="s for `step_s`", says="`EpisodeConfig`"),
+        RecordField(name="version", type="whole number", read=_whole, says="the version of the schema"),
+        RecordField(name="world", type="text", read=_text, says="the name of the world that the episode was played in"),
+        RecordField(name="policy", type="text", read=_text, says="the name of the policy that played"),
+        RecordField(
+            name="seed", type="whole number", read=_seed, says="the seed of the users, the noise and the drawn fault"
+        ),
+        RecordField(name="scenario", type="object", read=_scenario, says="the scenario, as `mirr episode` prints it"),
+        RecordField(
+            name="config", type="object", read=_config, unit="s for `step_s`", says="the fields of `EpisodeConfig`"
+        ),
         RecordField(
             name="timeline",
             type="list of objects",
             read=_timeline,
             unit="steps",
             since=2,
-            says="what happened at which step, in order: `step`, `event`, `fault` or `service`",
+            says="the events in order, each with `step`, `event`, and `fault` or `service`",
         ),
         RecordField(
-            name="objectives", type="object", read=_objectives, since=2, says="`Objectives`, by which it was judged"
+            name="objectives", type="object", read=_objectives, since=2, says="the `Objectives` that the judge used"
         ),
-        RecordField(name="rewards", type="object", read=_rewards, since=3, says="`RewardTable`, by which it was paid"),
+        RecordField(
+            name="rewards", type="object", read=_rewards, since=3, says="the `RewardTable` that the judge used"
+        ),
     ),
     LineKind.STEP: (
-        RecordField(name="step", type="whole number", read=_whole, says="from 0, which is before the first action"),
-        RecordField(name="action", type="text or null", read=_action_or_null, says="what was done; null at step 0"),
-        RecordField(name="reward", type="number", read=_number, says="what it paid"),
-        RecordField(name="result", type="text", read=_text, says="what the world answered"),
+        RecordField(
+            name="step",
+            type="whole number",
+            read=_whole,
+            says="the number of the step; step 0 is before the first action",
+        ),
+        RecordField(
+            name="action", type="text or null", read=_action_or_null, says="the action of this step; null at step 0"
+        ),
+        RecordField(name="reward", type="number", read=_number, says="the reward of this step"),
+        RecordField(name="result", type="text", read=_text, says="the answer of the world to the action"),
         RecordField(
             name="observation",
             type=_SHAPE,
             read=_features,
             unit="see measured",
-            says="what was seen: measured, with noise, as float32",
+            says="what the agent saw: the measured features with noise, as float32",
         ),
         RecordField(
             name="measured",
             type=_SHAPE,
             read=_features,
             unit="1, 1/s, ratio, s, ratio, ratio, 1",
-            says="services by features, no noise; null where a service could not be scraped; version 1 rounds",
+            says="services by features, without noise; null if a service could not be scraped; rounded in version 1",
         ),
         RecordField(
             name="journeys",
             type="object",
             read=_journeys,
             unit="requests",
-            says="`requests` and `failed` of each journey of the users",
+            says="the users' `requests` and how many of them `failed`, for each journey",
         ),
-        RecordField(name="overrun_s", type="number", read=_number, unit="s", says="how much too long the step took"),
+        RecordField(name="overrun_s", type="number", read=_number, unit="s", says="by how much the step took too long"),
         RecordField(
             name="logs",
             type="list of objects",
             read=_logs,
             unit="s for `age_s`",
-            says="the lines that were read: `age_s`, `level`, `event`, `text`",
+            says="the log lines that the agent read: `age_s`, `level`, `event`, `text`",
         ),
         RecordField(
             name="accepted",
             type="flag or null",
             read=_flag_or_null,
             since=2,
-            says="whether the world had anything to act on; null at step 0",
+            says="whether the action had anything to act on; null at step 0",
         ),
         RecordField(
             name="reason",
             type="text or null",
             read=_reason_or_null,
             since=3,
-            says=f"why the world accepted it or not: {', '.join(f'`{reason}`' for reason in Reason)}; null at step 0",
+            says=f"why the action was accepted or not: {', '.join(f'`{reason}`' for reason in Reason)}; null at step 0",
         ),
         RecordField(
             name="degraded",
             type="object",
             read=_degraded,
             since=2,
-            says="services that run worse than at steady state, and why; for the judge, no agent sees it",
+            says="services that run worse than in steady state, and why; only the judge sees this",
         ),
     ),
     LineKind.END: (
-        RecordField(name="report", type="object", read=_report, says="how it ended, as `mirr episode` prints it"),
+        RecordField(
+            name="report", type="object", read=_report, says="how the episode ended, as `mirr episode` prints it"
+        ),
         RecordField(
             name="attempted",
             type="text or null",
             read=_action_or_null,
             since=2,
-            says="the action in which the world failed; null where it did not",
+            says="the action during which the world failed; null if it did not fail",
         ),
     ),
 }

@@ -18,15 +18,15 @@ from mirr.env.scenario import streams
 from mirr.env.vocabulary import Action, Breaks, Event, Fault, action_text
 from mirr.env.world import ActionResult, Snapshot, WorldError
 
-_PLAYABLE_SINCE = 3  # before version 3 a seed meant another episode, and version 1 also rounds what was measured
+_PLAYABLE_SINCE = 3  # before version 3, a seed meant another episode; version 1 also rounds the measurements
 
 
 class NotRecorded(RecordError):
-    """The recording does not hold what was asked for. The message says what, where, and what it holds."""
+    """The recording does not have what the caller asked for. The message says what, where, and what it has."""
 
 
 class RecordedWorld:
-    """A World that plays one rollout back, with its own actions. Its measurements already contain all events."""
+    """A World that plays back one rollout with its own actions. Its measurements already contain all events."""
 
     def __init__(self, rollout: Rollout) -> None:
         if rollout.version < _PLAYABLE_SINCE:
@@ -39,7 +39,7 @@ class RecordedWorld:
         self._injected: list[Fault] = []
 
     def restore(self, key: int) -> None:
-        """Back to the beginning. The noise comes from the seed, so only the recording's own seed will do."""
+        """Go back to the beginning. The noise comes from the seed, so this accepts only the recording's own seed."""
         seed = self.rollout.scenario.seed
         if key != streams(seed).world:
             raise NotRecorded(f"{self.rollout.path} is the episode of seed {seed}; play it with its own scenario")
@@ -83,7 +83,7 @@ class RecordedWorld:
         )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, because this world holds nothing."""
 
     @property
     def _opening(self) -> list[Fault]:
@@ -144,7 +144,7 @@ class _Comparison:
         self.differences: list[str] = []
 
     def step(self, observation: Observation, move: Move | None) -> None:
-        """What `Sitting` calls after every step."""
+        """Compare one step. `Sitting` calls this after every step."""
         recorded = self._rollout.steps[observation.step]
         self.seen += 1
         if not np.array_equal(observation.features, recorded.observation.astype(np.float32), equal_nan=True):
@@ -156,12 +156,14 @@ class _Comparison:
             self._then(observation, move)
 
     def reports(self, played: Line, recorded: Line) -> None:
-        """Each field of the report."""
+        """Compare each field of the report."""
         played = json.loads(json.dumps(played))  # as it would have been written
         for name in {**played, **recorded}:
             if played.get(name) != recorded.get(name):
-                told = f"{played.get(name)!r}, recorded {recorded.get(name)!r}" if name != "trajectory" else "differs"
-                self.differences.append(f"report, {name}: {told}")
+                difference = (
+                    f"{played.get(name)!r}, recorded {recorded.get(name)!r}" if name != "trajectory" else "differs"
+                )
+                self.differences.append(f"report, {name}: {difference}")
 
 
 def play_back(rollout: Rollout, on_step: OnStep | None = None) -> Playback:

@@ -51,7 +51,7 @@ def result_text(action: Action, reason: Reason, *, log_lines: int = 0, release: 
 def result_of(
     action: Action, reason: Reason = Reason.DONE, *, logs: tuple[LogLine, ...] = (), release: str = STEADY_RELEASE
 ) -> ActionResult:
-    """What every world returns from `apply`. Raises ValueError as `result_text` does."""
+    """The value that every world returns from `apply`. Raises ValueError as `result_text` does."""
     return ActionResult(
         reason=reason, text=result_text(action, reason, log_lines=len(logs), release=release), logs=logs
     )

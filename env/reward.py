@@ -11,7 +11,7 @@ from mirr.env.vocabulary import REMEDY, Action, Diagnose, DiagnoseNone, Diagnosi
 
 @dataclass(frozen=True, kw_only=True)
 class RewardTable:
-    """What each event pays."""
+    """The reward for each event."""
 
     correct_diagnosis: float = 8.0
     wrong_diagnosis: float = -2.0  # also for "nothing is broken" where something is broken
@@ -34,16 +34,16 @@ class Outcome(StrEnum):
     RESOLVED = "resolved"
     COLLAPSED = "collapsed"
     EXHAUSTED = "exhausted"
-    VOID = "void"  # the world failed: this says nothing about the policy
+    VOID = "void"  # the world failed; such an episode says nothing about the policy
 
 
 class Merit(StrEnum):
-    """What an action turned out to be."""
+    """The kind of an action, as the judge sees it."""
 
     HARMLESS = "harmless"  # waiting, reading
     CORRECT_DIAGNOSIS = "correct_diagnosis"
     WRONG_DIAGNOSIS = "wrong_diagnosis"
-    LATE_DIAGNOSIS = "late_diagnosis"  # after the commitments that count, or after the right fix
+    LATE_DIAGNOSIS = "late_diagnosis"  # it came after the commitments that count, or after the right fix
     RIGHT_FIX = "right_fix"
     REPEATED_FIX = "repeated_fix"  # the right fix again, or a fix that the world refused
     WRONG_FIX = "wrong_fix"
@@ -63,7 +63,7 @@ class Case:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to be done about it."""
+        """Whether the fault is over, so nothing is left to do."""
         return self.fixed or self.ended
 
 
@@ -112,7 +112,7 @@ class Judge:
         self._cases[fault].ended = True
 
     def judge_action(self, action: Action, accepted: bool) -> tuple[float, Merit]:
-        """What taking `action` pays at once."""
+        """The reward that `action` gets at once."""
         if isinstance(action, Diagnose | DiagnoseNone):
             return self._judge_diagnosis(action)
         if isinstance(action, Restart | Rollback | ScaleUp):
@@ -161,7 +161,7 @@ class Judge:
         return None
 
     def judge_window(self, *, collapsed: bool, healthy: bool, steps_left: int) -> float:
-        """What the step's window pays; sets `outcome` where it ends the episode."""
+        """The reward for the step's window. Sets `outcome` if the episode ends."""
         self.healthy_steps = self.healthy_steps + 1 if healthy and self.settled else 0
         self._collapsing = self._collapsing + 1 if collapsed else 0
         if self.healthy_steps >= self._rewards.recovery_steps:

@@ -182,7 +182,7 @@ def play(
 ) -> EpisodeResult:
     """Play the episode of `seed`, or a whole `scenario`, to its end. If the world fails, the outcome is `void`."""
     if scenario is None:
-        scenario = draw(seed, fault)  # type: ignore[arg-type]  # None is refused there, with the words for it
+        scenario = draw(seed, fault)  # type: ignore[arg-type]  # `draw` refuses None with a message
     elif seed is not None or fault is not None:
         raise EpisodeError("play takes a scenario, or else a seed and a fault; a scenario has both")
     sitting = Sitting(

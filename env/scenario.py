@@ -19,7 +19,7 @@ class BadScenario(ValueError):
 
 
 class BadSeed(BadScenario):
-    """A seed that is none. The message says what a seed looks like."""
+    """A value that is not a seed. The message says what a seed looks like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class EpisodeConfig:
     step_s: float = 2.0  # world time one step takes
     max_steps: int = 30
     noise: float = 0.15  # half-width of the multiplicative observation noise
-    none_diagnosis: bool = False  # whether one may also commit to "nothing is broken": 42 actions instead of 41
+    none_diagnosis: bool = False  # whether an agent may also commit to "nothing is broken": 42 actions instead of 41
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Scenario:
         return tuple(entry.event for entry in self.timeline if entry.step == step)
 
     def to_json(self) -> dict[str, object]:
-        """As `mirr episode --json` prints it. What the scenario does not have is left out."""
+        """The scenario as `mirr episode --json` prints it. Fields that the scenario does not need are left out."""
         ends = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
         faults: list[dict[str, object]] = []
         deploys: list[dict[str, object]] = []
@@ -72,7 +72,7 @@ class Scenario:
                 case Deploys(service):
                     deploys.append({"service": str(service)} | later)
                 case Ends():
-                    pass  # stands with the fault that ends
+                    pass  # written in the entry of the fault that ends
         named: dict[str, object] = {"name": self.name} if self.name else {}
         return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})
 
@@ -108,7 +108,7 @@ def streams(seed: int) -> Streams:
 
 
 def policy_rng(seed: int) -> np.random.Generator:
-    """The random numbers of the policy: a stream of its own, so a policy that draws does not change what it meets.
+    """The random numbers of the policy. They are a stream of their own, so its draws do not change the episode.
 
     A generator shows what it was seeded with (`bit_generator.seed_seq.entropy`). From the episode's seed, the policy
     could draw the scenario. So the generator gets the key of its stream, which does not lead back to the seed.

@@ -39,7 +39,7 @@ class Feature(StrEnum):
 
 
 class Journey(StrEnum):
-    """What a user does; a journey's success and latency, seen from outside, are the user-facing SLI."""
+    """What a user does. The success and the latency of journeys, seen from outside, are the users' SLI."""
 
     BROWSE = "browse"
     SIGN_IN = "sign_in"
@@ -53,7 +53,7 @@ CALLS: dict[Service, tuple[Service, ...]] = {
     Service.ORDERS: (Service.INVENTORY, Service.PAYMENTS),
     Service.PAYMENTS: (),
 }
-"""Who calls whom: `CALLS[caller]` are its upstreams."""
+"""Which service calls which: `CALLS[caller]` are its upstreams."""
 
 
 class Reason(StrEnum):
@@ -108,7 +108,7 @@ class Fault:
     @classmethod
     def parse(cls, text: str) -> Fault:
         """`bad_deploy:payments` or `bad_deploy/errors:payments` as a Fault. Raises UnknownName."""
-        from mirr.env.forms import parse_form  # forms are found in modules that need this one
+        from mirr.env.forms import parse_form  # imported here, because the modules of the forms import this module
 
         kind, colon, service_name = text.partition(":")
         mode_name, slash, form = kind.partition("/")

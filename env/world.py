@@ -88,24 +88,24 @@ class World(Protocol):
     """Something that can be broken and restored. It plays one episode at a time."""
 
     def restore(self, key: int) -> None:
-        """Bring everything to steady state, whatever state it was left in. `key` is the key of this episode's
+        """Bring everything to steady state from whatever state it is in. `key` is the key of this episode's
         random numbers in the world, 64 bits. Raises WorldError if steady state is not reached."""
 
     def inject(self, fault: Fault) -> None:
         """Inject a fault and return once it has landed. Raises WorldError if it does not land."""
 
     def happen(self, event: Event) -> None:
-        """Let something happen in mid-episode and return at once, before it shows. Raises WorldError if it cannot
+        """Let something happen during the episode. Return at once, before it shows. Raises WorldError if it cannot
         begin."""
 
     def apply(self, action: Action) -> ActionResult:
         """Start an action and return at once. `Diagnose` and `Wait` change nothing in a world."""
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. A simulator integrates; with real containers this waits."""
+        """Let time pass. A simulator computes what happens; with real containers this waits."""
 
     def observe(self) -> Snapshot:
-        """What was measured over exactly the last advance."""
+        """What was measured during the last advance, no more and no less."""
 
     def close(self) -> None:
         """Revert what was injected and release all resources. Safe to call twice."""

@@ -38,35 +38,45 @@ class Column:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column(name="episode_id", type="string", says="from the record's content: the same episode has the same id"),
-    Column(name="step", type="int32", says="from 0, which is before the first action"),
-    Column(name="world", type="string", says="where it was played"),
-    Column(name="policy", type="string", says="who played"),
-    Column(name="seed", type="uint64", says="of the users, the noise, the drawn fault"),
-    Column(name="scenario", type="string", says="what happened, as JSON: the truth"),
-    Column(name="action", type="string", says="what was done; null at step 0"),
-    Column(name="action_number", type="int16", says="its number in the environment; null at step 0"),
-    Column(name="reward", type="double", says="what it paid"),
-    Column(name="terminated", type="bool", says="the episode was over: resolved or collapsed"),
-    Column(name="truncated", type="bool", says="the episode was over: exhausted"),
-    Column(name="observation", type=_SEEN, says="what was seen: measured, with noise"),
-    Column(name="measured", type=_MEASURED, says="services by features, row by row, no noise"),
-    *(
-        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"of the users' {journey}: {which}")
-        for journey in Journey
-        for what, which in (("requests", "finished"), ("failed", "of these, failed"))
+    Column(
+        name="episode_id", type="string", says="made from the record's content, so the same episode has the same id"
     ),
-    Column(name="overrun_s", type="double", unit="s", says="how much too long the step took"),
-    Column(name="result", type="string", says="what the world answered"),
-    Column(name="accepted", type="bool", says="whether there was anything to act on; null at step 0 and in version 1"),
-    Column(name="reason", type="string", says="why it was accepted or not; null at step 0 and before version 3"),
-    Column(name="degraded", type="string", says="services worse than at steady state, as JSON; null in version 1"),
-    Column(name="logs", type="string", says="the lines that were read, as JSON"),
-    Column(name="outcome", type="string", says="how it ended; on the last row alone, null where the record is cut off"),
-    Column(name="report", type="string", says="the rest of the report, as JSON; beside outcome"),
-    Column(name="record_version", type="int16", says="of the record's schema"),
+    Column(name="step", type="int32", says="the number of the step; step 0 is before the first action"),
+    Column(name="world", type="string", says="the name of the world that the episode was played in"),
+    Column(name="policy", type="string", says="the name of the policy that played"),
+    Column(name="seed", type="uint64", says="the seed of the users, the noise and the drawn fault"),
+    Column(name="scenario", type="string", says="the scenario as JSON; it reveals the truth"),
+    Column(name="action", type="string", says="the action of this step; null at step 0"),
+    Column(name="action_number", type="int16", says="the number of the action in the environment; null at step 0"),
+    Column(name="reward", type="double", says="the reward of this step"),
+    Column(name="terminated", type="bool", says="whether the episode ended here as resolved or collapsed"),
+    Column(name="truncated", type="bool", says="whether the episode ended here as exhausted"),
+    Column(name="observation", type=_SEEN, says="what the agent saw: the measured features with noise"),
+    Column(name="measured", type=_MEASURED, says="services by features, row by row, without noise"),
+    *(
+        Column(name=f"{journey}_{what}", type="int64", unit="requests", says=f"the users' {journey} journeys: {which}")
+        for journey in Journey
+        for what, which in (("requests", "how many finished"), ("failed", "how many of these failed"))
+    ),
+    Column(name="overrun_s", type="double", unit="s", says="by how much the step took too long"),
+    Column(name="result", type="string", says="the answer of the world to the action"),
+    Column(
+        name="accepted", type="bool", says="whether the action had anything to act on; null at step 0 and in version 1"
+    ),
+    Column(
+        name="reason", type="string", says="why the action was accepted or not; null at step 0 and before version 3"
+    ),
+    Column(
+        name="degraded", type="string", says="services that run worse than in steady state, as JSON; null in version 1"
+    ),
+    Column(name="logs", type="string", says="the log lines that the agent read, as JSON"),
+    Column(
+        name="outcome", type="string", says="how the episode ended; only in the last row, null if the record is cut off"
+    ),
+    Column(name="report", type="string", says="the rest of the report, as JSON; only in the last row"),
+    Column(name="record_version", type="int16", says="the version of the record's schema"),
 )
-"""Every column. The features are lists of a fixed size, not 70 columns: a model reads them directly, and the schema's
+"""Every column. The features are lists of a fixed size, not 70 columns. A model reads them directly, and the schema's
 metadata give their order."""
 
 
