@@ -2,7 +2,7 @@
 
 Each episode is the same as with `Environment(SimulatedWorld())`, bit for bit. Its place, the size of the batch and the
 number of threads do not matter. A batch plays the base task: one fault, drawn from the seed or given. Result texts, log
-lines and reports are made only for the environment that they are asked of.
+lines and reports are made only on request, for one environment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mirr.env.world import FEATURES_SHAPE, LogLine, WorldError
 
 
 class Autoreset(Enum):
-    """How an episode follows another, as in Gymnasium."""
+    """How the next episode begins, as in Gymnasium."""
 
     NEXT_STEP = lanes.NEXT_STEP
     SAME_STEP = lanes.SAME_STEP
@@ -104,7 +104,7 @@ class BatchedSimulator:
 
     @property
     def final_features(self) -> NDArray[np.float32]:  # (size, services, features)
-        """What was seen last in the last episode of every environment. NaN before one has ended."""
+        """What was seen last in the last episode of every environment. NaN if no episode has ended."""
         return self._lanes.final.reshape(self.size, *FEATURES_SHAPE)
 
     def column(self, place: int, *, ended: bool = False) -> NDArray[np.float64]:  # (size,)
@@ -143,7 +143,7 @@ class BatchedSimulator:
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
         self._lanes.forced[chosen] = forced[chosen]
         if isinstance(self._lanes.wholes, np.ndarray):
-            # All at once: a loop would cost more than the episodes' beginning.
+            # All seeds at once: a loop would take longer than to begin the episodes.
             if starts is None:
                 self._lanes.wholes[chosen, lanes.NUMBER] += np.uint64(1)
             else:

@@ -13,7 +13,9 @@ from mirr.env.simulator.fast.compiled import COMPILED
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Wait
 
-BATCH_SIZES = (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)  # in plain Python, larger batches are no faster
+BATCH_SIZES = (
+    (1, 64, 1024, 2048, 4096, 16384) if COMPILED else (1, 64)
+)  # in plain Python, larger batches are not faster
 _PREPARED = 32  # steps whose actions are drawn beforehand
 
 
@@ -42,7 +44,7 @@ def batched_steps_per_s(size: int, seconds: float = 1.0, *, threads: int = 1) ->
     rng = np.random.default_rng(0)
     actions = [rng.integers(len(ACTIONS), size=size) for _ in range(_PREPARED)]
     for some in actions:
-        batch.step(some)  # afterwards episodes are at different stages
+        batch.step(some)  # after this, the episodes are at different steps
     began = time.perf_counter()
     steps = 0
     while (elapsed_s := time.perf_counter() - began) < seconds:

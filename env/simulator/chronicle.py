@@ -41,7 +41,7 @@ _CALL_PLACES: dict[tuple[Service, Service], int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LogState:
-    """What a service's recent lines depend on, at one moment."""
+    """The state that a service's recent lines depend on, at one moment."""
 
     service: Service
     at_tick: int
@@ -71,7 +71,7 @@ def _release(following: float) -> str:
 
 
 def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
-    """The lines written up to `state.at_tick`, as read at `now_tick`, in no particular order."""
+    """The lines written up to `state.at_tick`, as they are read at `now_tick`. They are in no particular order."""
     age_s = (now_tick - state.at_tick) * tick_s
     route = ROUTES[state.service]
     alive_s = float("inf") if state.ready_tick is None else (state.at_tick - state.ready_tick) * tick_s

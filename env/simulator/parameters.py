@@ -21,7 +21,7 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceParameters:
-    """What is particular to one service."""
+    """The parameters of one service."""
 
     request_cpu_s: float  # CPU time of an ordinary request, mean
     latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
@@ -31,7 +31,7 @@ class ServiceParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What all services share, and each service's own."""
+    """The parameters that all services share, and those of each service."""
 
     tick_s: float
     cpu_quota_cores: float

@@ -1,7 +1,8 @@
-"""Domain randomisation: many sets of parameters, one of which each episode plays with.
+"""Domain randomisation: many sets of parameters. Each episode plays with one of them.
 
-To prepare a set costs as much as a thousand steps, so the sets are drawn beforehand, and an episode's seed chooses one
-of them. The choice shifts no other draw: with one set or many, a seed gives the same fault, users and noise.
+It takes as long to prepare a set as to play a thousand steps. So the sets are drawn beforehand, and an episode's seed
+chooses one of them. The choice shifts no other draw: with one set or with many, a seed gives the same fault, users and
+noise.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Randomisation:
-    """Which parameters vary, and how far.
+    """Which parameters vary, and by how much.
 
     Names are those of the parameter file, with dots: `services.auth.request_cpu_s`. With `services.*.request_cpu_s`,
     each service draws its own.
@@ -68,7 +69,7 @@ class Randomisation:
     @classmethod
     def from_json(cls, raw: object) -> Randomisation:
         """As in a JSON or TOML file: `{"sets": 256, "seed": 0, "ranges": {"boot_cpu_s": {"times": [0.8, 1.25]},
-        "journeys_per_s.browse": {"between": [10, 20]}}}`; or ParameterError."""
+        "journeys_per_s.browse": {"between": [10, 20]}}}`. Raises ParameterError."""
         if not isinstance(raw, dict) or (unknown := sorted(set(raw) - {"sets", "seed", "ranges"})):
             what = f"unknown {', '.join(unknown)}" if isinstance(raw, dict) else "must be an object"
             raise ParameterError(f"randomisation: {what}; it has sets, seed and ranges")
@@ -158,7 +159,7 @@ def _default_sets() -> ParameterSets:
 
 
 def fixed_parameters(parameters: Parameters | None = None) -> ParameterSets:
-    """One set, which every episode plays with."""
+    """One set. Every episode plays with it."""
     return _default_sets() if parameters is None else ParameterSets([parameters])
 
 

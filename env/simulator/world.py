@@ -43,7 +43,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
-_BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # looked up once, because that takes longer than to make a dict
+_BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # looked up once, because a look-up takes longer than making a dict
 
 
 class SimulatedWorld:
@@ -63,16 +63,16 @@ class SimulatedWorld:
         ops.steady(self._s, self._p)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, because this world holds nothing."""
 
     def inject(self, fault: Fault) -> None:
-        self._play_anew()
+        self._play_by_ticks()
         if not faults.inject(self._s, self._p, self._key, form_number(fault), SERVICE_ROW[fault.service]):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
         s, p = self._s, self._p
-        self._play_anew()
+        self._play_by_ticks()
         match event:
             case Breaks(fault):
                 faults.begin(form_number(fault), s, p, SERVICE_ROW[fault.service])
@@ -85,7 +85,7 @@ class SimulatedWorld:
 
     def apply(self, action: Action) -> ActionResult:
         s, p = self._s, self._p
-        self._play_anew()
+        self._play_by_ticks()
         logs: tuple[LogLine, ...] = ()
         result = k.ACCEPTED
         match action:
@@ -110,8 +110,8 @@ class SimulatedWorld:
         observe(self._s, self._p, self._key, self._shown)
         return snapshot_of(self._shown)
 
-    def _play_anew(self) -> None:
-        """Play a window tick by tick that was drawn at once and never observed: something happens in it now."""
+    def _play_by_ticks(self) -> None:
+        """If the current window was drawn at once, play it again tick by tick: now something happens in it."""
         if self._s[k.DRAWN] == 1.0:
             take_back(self._s, self._p, self._key)
 
@@ -122,7 +122,7 @@ class SimulatedWorld:
 
 
 def snapshot_of(w: Any) -> Snapshot:
-    """A window as `windows.observe` wrote it."""
+    """The snapshot of a window, as `windows.observe` wrote it."""
     users = w[k.SHOWN_REQUESTS : k.SHOWN_SIZE]
     browsed, signed_in, checked_out, lost_browsing, lost_signing_in, lost_checking_out, *bad = (
         users if isinstance(users, list) else users.tolist()

@@ -51,7 +51,7 @@ def _cache_directory() -> Path:
 
 
 if COMPILED:
-    # Imported by name, so that mypy finds the same types with and without numba.
+    # These are imported by name, so that mypy finds the same types with and without numba.
     _numba: Any = import_module("numba")
     _config: Any = import_module("numba.core.config")
     _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
@@ -75,13 +75,13 @@ if COMPILED:
         return _compiled(function)
 
     def inlined(function: Function) -> Function:
-        """Compile into the functions that call it: for functions that are called many times a step."""
+        """Compile into the functions that call it. This is for functions that are called many times in a step."""
         return _compiled(function, forceinline=True)
 
     def merged(function: Function) -> Function:
-        """Copy the source into the one function that calls it, before that is compiled.
+        """Copy the source into the one function that calls it, before that one is compiled.
 
-        For large functions: compiled by themselves first, they would take as long again.
+        This is for large functions. To compile them alone first would take as long again.
         """
         return _compiled(function, inline="always")
 
@@ -107,10 +107,10 @@ else:
 
 
 def chosen(functions: Sequence[Function]) -> Callable[..., Any]:
-    """`chosen(functions)(number, s, p, i)` calls the function with that number on the rest.
+    """`chosen(functions)(number, s, p, i)` calls the function with that number. It passes on `s`, `p` and `i`.
 
-    A number that none of them has raises IndexError. The parts are not kept on disk themselves: they are compiled into
-    the functions that call them, which are.
+    A number without a function raises IndexError. The parts are not kept on disk, but the functions that call them
+    are, and the parts are compiled into those.
     """
     *others, last = enumerate(functions)
     call = _last_link(*last)

@@ -1,6 +1,6 @@
 """`mirr.env.dice` in a form that compiles: draws by counting, and the keys of a seed of 64 bits.
 
-A test holds each function to the one of the same name there.
+A test compares each function with the function of the same name there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def uniform(key: Any, counter: int) -> float:
 
 @inlined
 def root_of(seed: Any) -> Any:
-    """What all keys of a seed are made from."""
+    """The number that all keys of a seed are made from."""
     return mix(u64(dice.GOLDEN) ^ seed)
 
 
@@ -46,7 +46,7 @@ def stream_key(root: Any, stream: int) -> Any:
 
 @inlined
 def following_seed(seed: Any, number: Any) -> Any:
-    """The seed of the episode that comes `number` episodes after the one of `seed`."""
+    """The seed of the episode that comes `number` episodes after the episode of `seed`."""
     if number == u64(0):
         return seed
     return mix((seed + number * u64(dice.GOLDEN)) & u64(dice.MASK)) >> 1

@@ -1,7 +1,7 @@
 """An episode of the base task in flat rows: one fault, actions by number, the judge.
 
-`mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles, and tests hold
-it to them bit for bit. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
+`mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles. Tests check
+that every bit is equal. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
 played. What an agent sees goes into row `e` of `features`.
 """
 
@@ -56,7 +56,7 @@ def begin_episode(
 def play_step(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, action: int, features: Any, e: int
 ) -> float:
-    """Take an action, let a step pass, observe. Returns the reward; the outcome is in the ledger."""
+    """Take an action, let a step pass, and observe. Returns the reward. The outcome is in the ledger."""
     result = apply(s, p, action)
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
@@ -72,7 +72,7 @@ def play_step(
 
 @inlined
 def apply(s: Numbers, p: Numbers, action: int) -> int:
-    """Start an action; returns the result. Of a log only the state is kept: its lines are made when asked for."""
+    """Start an action. Returns the result. For a log, only the state is kept: its lines are made on request."""
     if action < k.CHECK_LOGS:
         return k.ACCEPTED
     if action < k.DIAGNOSE:
@@ -158,7 +158,7 @@ def services_healthy(w: Numbers, g: Numbers) -> bool:
 
 @inlined
 def _healthy(w: Numbers, g: Numbers, i: int) -> bool:
-    """Whether service `i` meets every objective. NaN fails each comparison. All are made: that needs no branches."""
+    """Whether service `i` meets every objective. NaN fails each comparison. All are made, so there are no branches."""
     row = i * k.FEATURES
     return bool(
         (w[row + k.COLUMN_UP] >= 1.0)

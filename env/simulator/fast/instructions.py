@@ -49,19 +49,19 @@ if COMPILED:
 else:
 
     def fetch_ahead(rows: Any, row: Any, place: Any) -> None:
-        """Fetch the line of the cache with `rows[row, place]`, which will soon be read and written."""
+        """Fetch the line of the cache that holds `rows[row, place]`. It will soon be read and written."""
 
     def add_at_once(numbers: Any, place: Any, value: Any) -> Any:
-        """Add to a whole number that other threads change, too. Returns what it was before.
+        """Add to a whole number that other threads change too. Returns the number from before.
 
-        A thread that sees the sum also sees all that was written before it.
+        A thread that sees the sum also sees everything that was written before it.
         """
         before = numbers[place]
         numbers[place] = before + value
         return before
 
     def put_at_once(numbers: Any, place: Any, value: Any) -> Any:
-        """Replace a whole number in the same way. Returns what it was before."""
+        """Replace a whole number in the same way. Returns the number from before."""
         before = numbers[place]
         numbers[place] = value
         return before

@@ -27,14 +27,14 @@ NOISE_KEY: Final = 4
 ENDED_SEED: Final = 5  # of the last episode that is over
 WHOLES: Final = 6
 
-# The row of an episode that is over: its last window, its ledger, and what the log depends on that was read last.
+# The row of an episode that is over: its last window, its ledger, and the numbers behind the log that was read last.
 ENDED_LEDGER: Final = k.SHOWN_SIZE
 ENDED_READ: Final = ENDED_LEDGER + k.LEDGER_SIZE
 READ_SIZE: Final = k.LOG_SIZE + 1
 ENDED: Final = ENDED_READ + READ_SIZE
 
 # How one episode follows another, as in Gymnasium.
-NEXT_STEP: Final = 0  # the step after the last one begins it, whatever the action
+NEXT_STEP: Final = 0  # the step after the last one begins it, with any action
 SAME_STEP: Final = 1  # the last step begins it
 DISABLED: Final = 2  # only reset begins it
 
@@ -48,7 +48,7 @@ _AHEAD: Final = 3  # lanes
 
 
 class Lanes(NamedTuple):
-    """All that a batch is played from. `Any` is an array where the code is compiled, else a list of lists."""
+    """All the data of a batch. `Any` is an array if the code is compiled, else a list of lists."""
 
     rows: Any  # (size, ROW) float64: ledger and state
     parameters: Any  # (sets, PARAMETERS_ROW) float64
@@ -61,7 +61,7 @@ class Lanes(NamedTuple):
     ]  # (size,): number of the fault to play, form * SERVICES + service; negative: the drawn one
     which: NDArray[np.int64]  # (size,): the place of the lane's parameters
     over: NDArray[np.bool_]  # (size,): the episode is over, and the next has not begun
-    chosen: NDArray[np.bool_]  # (size,): the lanes that a reset begins anew
+    chosen: NDArray[np.bool_]  # (size,): the lanes that a reset resets
     actions: NDArray[np.int64]  # (size,)
     rewards: NDArray[np.float64]  # (size,): of the last step
     terminated: NDArray[np.bool_]  # (size,)
@@ -118,7 +118,7 @@ def first_refused(actions: Any, autoreset: int, over: Any) -> int:
 
 @inlined
 def _fetch_lane(e: int, rows: Any, features: Any) -> None:
-    """Ask for what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
+    """Fetch what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
     for line in range(0, k.HOT, k.LINE):
         fetch_ahead(rows, e, line)
     for line in range(0, k.CELLS, 2 * k.LINE):
@@ -160,7 +160,7 @@ def step_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
 
 @jit
 def _keep_ended(e: int, w: Any, lanes: Lanes) -> None:
-    """Keep what can be asked about an episode that is over, also when the next one has begun."""
+    """Keep the facts of an episode that is over. Callers may ask for them after the next episode has begun."""
     ended, row = lanes.ended[e], lanes.rows[e]
     for place in range(k.SHOWN_SIZE):
         ended[place] = w[place]

@@ -1,7 +1,7 @@
-"""Time passes: a whole window at once where the state allows it, else tick by tick.
+"""Lets time pass: a whole window at once if the state allows it, else tick by tick.
 
-What changes a state sets its PACE to UNKNOWN, and `advance` then finds out. `s` is a state and `p` its parameters,
-as in `rows`; `i` is a service's number.
+Code that changes a state sets its PACE to UNKNOWN, and `advance` then finds the pace. `s` is a state and `p` its
+parameters, as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mirr.env.simulator.physics.service import tick
 
 @inlined
 def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
-    """Let so many ticks pass. `key` is that of the world's draws."""
+    """Let so many ticks pass. `key` is the key of the world's draws."""
     take_back(s, p, key)
     if s[k.PACE] == k.UNKNOWN:
         find_pace(s, p)
@@ -28,7 +28,7 @@ def advance(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
 
 @inlined
 def take_back(s: Numbers, p: Numbers, key: Any) -> None:
-    """Play a window again, tick by tick, that was drawn at once and goes on without being observed."""
+    """Play the current window again, tick by tick. It was drawn at once, and goes on before anybody observes it."""
     if s[k.DRAWN] == 1.0:
         s[k.DRAWN] = 0.0
         s[k.NOW] -= k.BLOCK
@@ -45,7 +45,7 @@ def _tick_by_tick(s: Numbers, p: Numbers, key: Any, ticks: int) -> None:
 
 @inlined
 def find_pace(s: Numbers, p: Numbers) -> None:
-    """Find out how the next steps may be taken."""
+    """Find out at which pace the next steps may be taken."""
     s[k.PACE] = k.TICKS
     s[k.INVADED] = -1.0
     waits = booting = False

@@ -1,4 +1,4 @@
-"""Where each number of a simulated lab stands. Every name takes its place from its declaration here.
+"""The place of each number of a simulated lab. Every name gets its place from its declaration here.
 
 A lane is one environment of a batch. It has a row for its ledger and its state, and a row of parameters, which lanes
 share. Each thread has a row for what the last window shows. A block per service or per journey is named by the place of
@@ -38,15 +38,15 @@ BOOTING: Final = 1.0
 UP: Final = 2.0
 
 # Values of PACE.
-UNKNOWN: Final = 0.0  # something has changed: found out when time passes next
+UNKNOWN: Final = 0.0  # something has changed: the pace is found when time passes next
 TICKS: Final = 1.0  # one tick after the other
-ROOMY: Final = 2.0  # at once: nothing boots, waits or changes, and every tick to be expected fits into the quotas
+ROOMY: Final = 2.0  # at once: nothing boots, waits or changes, and every expected tick fits into the quotas
 FULL: Final = 3.0  # at once: the same, except for the service with a campaign, whose queue is full
 
-# What the lines in a service's log depend on.
+# The numbers that the lines in a service's log depend on.
 LOG = Table("log", services=SERVICES, journeys=JOURNEYS)
-LOG_TICK: Final = LOG.one("LOG_TICK", "tick of the last line; negative where there is none")
-LOG_NEXT: Final = LOG.one("LOG_NEXT", "1 where the next release wrote it")
+LOG_TICK: Final = LOG.one("LOG_TICK", "tick of the last line; negative if there is none")
+LOG_NEXT: Final = LOG.one("LOG_NEXT", "1 if the next release wrote it")
 LOG_READY: Final = LOG.one("LOG_READY", "tick at which the process began to listen; negative if before the episode")
 LOG_SPOILED: Final = LOG.one("LOG_SPOILED", "share of requests that met a spoiled row, 0..1")
 LOG_SHED: Final = LOG.one("LOG_SHED", "requests turned away in the last tick")
@@ -61,39 +61,39 @@ SERVICE: Final = LANE.one("SERVICE", "number of the fault's service")
 FORM: Final = LANE.one("FORM", "number of the fault's form")
 STEP: Final = LANE.one("STEP", "steps taken")
 COMMITTED: Final = LANE.one("COMMITTED", "1 once a diagnosis counts")
-DIAGNOSED: Final = LANE.one("DIAGNOSED", "1 where it was right")
+DIAGNOSED: Final = LANE.one("DIAGNOSED", "1 if it was right")
 FIXED: Final = LANE.one("FIXED", "1 once the fault is fixed")
 HEALTHY: Final = LANE.one("HEALTHY", "steps in a row inside every objective, since the fix")
-COLLAPSING: Final = LANE.one("COLLAPSING", "steps in a row in which the users got next to nothing")
+COLLAPSING: Final = LANE.one("COLLAPSING", "steps in a row in which almost nothing worked for the users")
 OUTCOME: Final = LANE.one("OUTCOME", "how the episode ended; 0 while it runs")
 REWARD: Final = LANE.one("REWARD", "sum of the rewards so far")
 FAILED_REQUESTS: Final = LANE.one("FAILED_REQUESTS", "user requests that failed")
 LOST_S: Final = LANE.one("LOST_S", "seconds outside an objective")
 NEEDLESS: Final = LANE.one("NEEDLESS", "needless actions")
-DIAGNOSED_AT_S: Final = LANE.one("DIAGNOSED_AT_S", "seconds until the right diagnosis; negative where there was none")
-DIAGNOSIS: Final = LANE.one("DIAGNOSIS", "number of the first diagnosis; negative where there was none")
+DIAGNOSED_AT_S: Final = LANE.one("DIAGNOSED_AT_S", "seconds until the right diagnosis; negative if there was none")
+DIAGNOSIS: Final = LANE.one("DIAGNOSIS", "number of the first diagnosis; negative if there was none")
 ACTION: Final = LANE.one("ACTION", "number of the last action; negative before the first")
-RESULT: Final = LANE.one("RESULT", "what became of it")
+RESULT: Final = LANE.one("RESULT", "the result of the last action")
 LEDGER_SIZE: Final = LANE.size
 
-# Then the state, with what every step reads first: the fewer lines of the cache it takes, the faster is a step.
+# Then the state. The numbers that every step reads come first. A step is faster if they need fewer lines of the cache.
 NOW: Final = LANE.one("NOW", "ticks since restore")
 WINDOW: Final = LANE.one("WINDOW", "observations since restore")
-OBSERVED: Final = LANE.one("OBSERVED", "tick of the last observation: there the window begins, where SINCE is negative")
+OBSERVED: Final = LANE.one("OBSERVED", "tick of the last observation: the window begins there if SINCE is negative")
 PACE: Final = LANE.one("PACE", "how the next step may be taken")
-INVADED: Final = LANE.one("INVADED", "service with a campaign, once PACE is known; negative where there is none")
-DRAWN: Final = LANE.one("DRAWN", "1 where the window was drawn at once, and its features are not worked out yet")
+INVADED: Final = LANE.one("INVADED", "service with a campaign, once PACE is known; negative if there is none")
+DRAWN: Final = LANE.one("DRAWN", "1 if the window was drawn at once, and its features are not worked out yet")
 DRAWN_USERS: Final = LANE.per_journey("DRAWN_USERS", "users of the drawn window")
 DRAWN_SURGE: Final = LANE.one("DRAWN_SURGE", "requests of the campaign in the drawn window")
 FLOW: Final = LANE.size  # the shares, 0..1, of calls that went well in the last tick
-PASS_GATEWAY: Final = LANE.one("PASS_GATEWAY", "share of requests that the gateway itself does not fail")
-PASS_ORDERS: Final = LANE.one("PASS_ORDERS", "share of requests that orders itself does not fail")
+PASS_GATEWAY: Final = LANE.one("PASS_GATEWAY", "share of requests that the gateway itself answers without an error")
+PASS_ORDERS: Final = LANE.one("PASS_ORDERS", "share of requests that orders itself answers without an error")
 AUTH_OK: Final = LANE.one("AUTH_OK", "share of calls gateway -> auth that go well")
 BROWSE_OK: Final = LANE.one("BROWSE_OK", "the same of gateway -> inventory")
 ORDERS_OK: Final = LANE.one("ORDERS_OK", "the same of gateway -> orders")
 RESERVE_OK: Final = LANE.one("RESERVE_OK", "the same of orders -> inventory")
 CHARGE_OK: Final = LANE.one("CHARGE_OK", "the same of orders -> payments")
-STALE: Final = LANE.one("STALE", "1 where something has changed since these shares were worked out")
+STALE: Final = LANE.one("STALE", "1 if something has changed since these shares were worked out")
 assert LANE.size - FLOW == FLOWS
 JOURNEY_BAD: Final = LANE.per_journey("JOURNEY_BAD", "share of the gateway's answers that are errors")
 JOURNEY_LOST: Final = LANE.per_journey("JOURNEY_LOST", "share of users who fail, those with late answers included")
@@ -103,17 +103,17 @@ TOTAL: Final = LANE.per_service("TOTAL", "mean seconds from request to answer")
 STATUS: Final = LANE.per_service("STATUS", "DOWN, BOOTING or UP")
 MEMORY: Final = LANE.per_service("MEMORY", "resident MB")
 PER_QUOTA: Final = LANE.per_service("PER_QUOTA", "1 / QUOTA")
-RUNS_BAD: Final = LANE.per_service("RUNS_BAD", "1 where a faulty release runs")
-P95: Final = LANE.per_service("P95", "p95 in seconds of a window drawn at once; negative where the histogram is needed")
-HOLD: Final = LANE.per_service("HOLD", "seconds in the service besides the queue; 0 where requests are turned away")
+RUNS_BAD: Final = LANE.per_service("RUNS_BAD", "1 if a faulty release runs")
+P95: Final = LANE.per_service("P95", "p95 in seconds of a window drawn at once; negative if the histogram is needed")
+HOLD: Final = LANE.per_service("HOLD", "seconds in the service besides the queue; 0 if requests are turned away")
 JOURNEY_PLACES: Final = LANE.block("JOURNEY_PLACES", 2 * JOURNEYS, "for each journey, the two buckets of its answers")
-HOT: Final = LANE.size  # up to here, every step reads
+HOT: Final = LANE.size  # every step reads the numbers up to here
 
 # The rest of the state.
 QUOTA: Final = LANE.per_service("QUOTA", "cores")
 WAIT: Final = LANE.per_service("WAIT", "seconds in the queue")
 CAMPAIGN: Final = LANE.per_service("CAMPAIGN", "requests a second that do not come from users")
-ACCEPT: Final = LANE.per_service("ACCEPT", "share of requests that are not turned away; 0 where nothing listens")
+ACCEPT: Final = LANE.per_service("ACCEPT", "share of requests that are not turned away; 0 if nothing listens")
 SPOILED: Final = LANE.per_service("SPOILED", "share of requests that meet a spoiled row in the running release")
 QUEUE: Final = LANE.per_service("QUEUE", "requests that wait for CPU")
 SHED: Final = LANE.per_service("SHED", "requests turned away in the last tick")
@@ -122,28 +122,28 @@ CAMPAIGN_MB: Final = LANE.per_service("CAMPAIGN_MB", "MB that such a request lea
 LOAD: Final = LANE.per_service("LOAD", "ordinary requests offered in a tick")
 OFFERED: Final = LANE.per_service("OFFERED", "ordinary requests of the ticks that are being settled")
 SURGE: Final = LANE.per_service("SURGE", "requests of the campaign in this tick")
-SURGE_SUM: Final = LANE.per_service("SURGE_SUM", "the same of the ticks that are not settled yet")
+SURGE_SUM: Final = LANE.per_service("SURGE_SUM", "requests of the campaign in the ticks that are not settled yet")
 SINCE: Final = LANE.per_service("SINCE", "tick at which the window began, if after the last observation; else negative")
 ANSWERS: Final = LANE.per_service("ANSWERS", "answers in this window")
-ERRORS: Final = LANE.per_service("ERRORS", "errors among them")
+ERRORS: Final = LANE.per_service("ERRORS", "errors among these answers")
 CPU: Final = LANE.per_service("CPU", "CPU seconds used in this window")
 CALM: Final = LANE.per_service("CALM", "answers with the latencies of an unloaded service")
 BOOT_LEFT: Final = LANE.per_service("BOOT_LEFT", "CPU seconds until the process listens")
-READY_TICK: Final = LANE.per_service("READY_TICK", "tick at which it began to listen")
+READY_TICK: Final = LANE.per_service("READY_TICK", "tick at which the process began to listen")
 STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last process ended")
-NEXT: Final = LANE.per_service("NEXT", "1 where the next release runs")
-ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of its rows that are spoiled")
-BOOTED: Final = LANE.per_service("BOOTED", "1 where it was started since the episode began")
+NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
+ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
+BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
 MEMORY_BEFORE: Final = LANE.one("MEMORY_BEFORE", "resident MB of the service when its fault began")
-PENDING: Final = LANE.per_journey("PENDING", "users begun, and not yet followed through the call graph")
-BEGUN: Final = LANE.per_journey("BEGUN", "users begun in this window")
+PENDING: Final = LANE.per_journey("PENDING", "users who have begun, but were not yet followed through the call graph")
+BEGUN: Final = LANE.per_journey("BEGUN", "users who have begun in this window")
 FAILED: Final = LANE.per_journey("FAILED", "expected failures in this window")
-SCATTER: Final = LANE.per_journey("SCATTER", "their variance")
+SCATTER: Final = LANE.per_journey("SCATTER", "the variance of the failures")
 LATE: Final = LANE.block("LATE", SERVICES * BUCKETS, "for each service, a histogram of answers that are not calm")
 LAST_LOG: Final = LANE.block("LAST_LOG", SERVICES * LOG_SIZE, "for each service, what its last process wrote; see log")
 STATE_END: Final = LANE.size
-READ_LOG: Final = LANE.block("READ_LOG", LOG_SIZE, "what the log depends on that was read last")
-READ_AT: Final = LANE.one("READ_AT", "tick at which it was read")
+READ_LOG: Final = LANE.block("READ_LOG", LOG_SIZE, "the numbers that the log depends on that was read last")
+READ_AT: Final = LANE.one("READ_AT", "tick at which that log was read")
 ROW: Final = -(-LANE.size // LINE) * LINE  # whole lines of the cache
 
 # What a window shows.
@@ -153,7 +153,7 @@ SHOWN = Table("shown", services=SERVICES, journeys=JOURNEYS)
 SHOWN_FEATURES: Final = SHOWN.block("SHOWN_FEATURES", CELLS, "the features, service by service")
 SHOWN_REQUESTS: Final = SHOWN.per_journey("SHOWN_REQUESTS", "users")
 SHOWN_FAILED: Final = SHOWN.per_journey("SHOWN_FAILED", "users who failed")
-SHOWN_DEGRADED: Final = SHOWN.per_service("SHOWN_DEGRADED", "1 where a faulty release runs")
+SHOWN_DEGRADED: Final = SHOWN.per_service("SHOWN_DEGRADED", "1 if a faulty release runs")
 SHOWN_SIZE: Final = SHOWN.size
 HISTOGRAM: Final = SHOWN.block("HISTOGRAM", BUCKETS, "room to sort latencies in; empty between uses")
 SHOWN_ROW: Final = SHOWN.size
@@ -173,13 +173,13 @@ GUIDE_BITS: Final = 8
 GUIDES: Final = 1 << GUIDE_BITS
 GUIDE_SHIFT: Final = ARRIVAL_BITS - GUIDE_BITS
 MOST_ARRIVALS: Final = 96  # in a tick
-BLOCK: Final = 5  # ticks that are drawn at once: those of a step of 2 s
+BLOCK: Final = 5  # ticks that are drawn at once: as many as a step of 2 s has
 MOST_IN_BLOCK: Final = 192
 
 # The parameters.
 PARAMETERS = Table("parameters", services=SERVICES, journeys=JOURNEYS)
 TICK_S: Final = PARAMETERS.one("TICK_S", "seconds of a tick")
-LIMIT: Final = PARAMETERS.one("LIMIT", "requests in flight")
+LIMIT: Final = PARAMETERS.one("LIMIT", "the most requests in flight")
 SHED_CPU: Final = PARAMETERS.one("SHED_CPU", "CPU seconds of a request that is turned away")
 IDLE_CPU: Final = PARAMETERS.one("IDLE_CPU", "CPU seconds of a tick without requests")
 MEMORY_LIMIT: Final = PARAMETERS.one("MEMORY_LIMIT", "MB")
@@ -206,7 +206,7 @@ PER_BLOCK_S: Final = PARAMETERS.one("PER_BLOCK_S", "1 / seconds of a block of ti
 REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an ordinary request")
 OWN_LATENCY: Final = PARAMETERS.per_service("OWN_LATENCY", "seconds of the service's own part of an answer, unloaded")
 UNLOADED_MEAN: Final = PARAMETERS.per_service("UNLOADED_MEAN", "mean seconds of an answer, unloaded")
-UNLOADED_P95: Final = PARAMETERS.per_service("UNLOADED_P95", "p95 of that")
+UNLOADED_P95: Final = PARAMETERS.per_service("UNLOADED_P95", "p95 seconds of an answer, unloaded")
 BASE_MEMORY: Final = PARAMETERS.per_service("BASE_MEMORY", "MB after a boot")
 CROWD_RATE: Final = PARAMETERS.per_service("CROWD_RATE", "requests a second of a flash crowd")
 CROWD_CPU: Final = PARAMETERS.per_service("CROWD_CPU", "CPU seconds of such a request")
@@ -216,7 +216,7 @@ STEPS: Final = PARAMETERS.block("STEPS", JOURNEYS * MOST_ARRIVALS, "for each jou
 BLOCK_GUIDE: Final = PARAMETERS.block("BLOCK_GUIDE", JOURNEYS * GUIDES, "GUIDE for a block of ticks")
 BLOCK_STEPS: Final = PARAMETERS.block("BLOCK_STEPS", JOURNEYS * MOST_IN_BLOCK, "STEPS for a block of ticks")
 USERS: Final = PARAMETERS.per_journey("USERS", "mean number of users in a tick")
-# After these stands the steady state, in which every episode begins: as in a lane's row, up to STATE_END.
+# After these comes the steady state, in which every episode begins. It is like a lane's row up to STATE_END.
 STEADY: Final = PARAMETERS.size
 PARAMETERS_ROW: Final = STEADY + STATE_END
 
@@ -238,14 +238,14 @@ TICKS_A_STEP: Final = GAME.one("TICKS_A_STEP", "ticks")
 STEP_S: Final = GAME.one("STEP_S", "seconds of a step")
 MAX_STEPS: Final = GAME.one("MAX_STEPS", "steps of an episode")
 NOISE_FROM: Final = GAME.one("NOISE_FROM", "the smallest factor of the noise")
-NOISE_SPAN: Final = GAME.one("NOISE_SPAN", "the largest minus the smallest")
+NOISE_SPAN: Final = GAME.one("NOISE_SPAN", "the largest factor of the noise minus the smallest")
 LEAST_SLI: Final = GAME.one("LEAST_SLI", "share of user requests that have to go well, 0..1")
 LEAST_USERS: Final = GAME.one("LEAST_USERS", "user requests in a step")
 LEAST_RATE: Final = GAME.one("LEAST_RATE", "requests a second")
 MOST_ERRORS: Final = GAME.one("MOST_ERRORS", "error ratio, 0..1")
 MOST_P95_S: Final = GAME.one("MOST_P95_S", "seconds")
 MOST_MEMORY: Final = GAME.one("MOST_MEMORY", "share of the memory limit, 0..1")
-COLLAPSE_SLI: Final = GAME.one("COLLAPSE_SLI", "share at or below which the users get next to nothing, 0..1")
+COLLAPSE_SLI: Final = GAME.one("COLLAPSE_SLI", "share at or below which almost nothing works for the users, 0..1")
 PAY_DIAGNOSIS: Final = GAME.one("PAY_DIAGNOSIS", "for the right diagnosis")
 PAY_WRONG_DIAGNOSIS: Final = GAME.one("PAY_WRONG_DIAGNOSIS", "for a wrong one")
 PAY_FIX_DIAGNOSED: Final = GAME.one("PAY_FIX_DIAGNOSED", "for the right fix after the right diagnosis")
@@ -255,7 +255,9 @@ PAY_RECOVERY: Final = GAME.one("PAY_RECOVERY", "for a full recovery")
 PAY_STEP_LEFT: Final = GAME.one("PAY_STEP_LEFT", "for each step left then")
 PAY_COLLAPSE: Final = GAME.one("PAY_COLLAPSE", "for a collapse")
 RECOVERY_STEPS: Final = GAME.one("RECOVERY_STEPS", "healthy steps in a row that are a recovery")
-COLLAPSE_STEPS: Final = GAME.one("COLLAPSE_STEPS", "steps in a row with next to nothing that are a collapse")
+COLLAPSE_STEPS: Final = GAME.one(
+    "COLLAPSE_STEPS", "steps in a row that are a collapse if almost nothing works for the users"
+)
 
 # The numbers of actions: blocks in the vocabulary's order. `wait` is 0; each kind begins at its name.
 CHECK_LOGS: Final = 1

@@ -1,4 +1,4 @@
-"""A table's row of numbers: named blocks, each of which begins where the one before ends.
+"""A table's row of numbers. It has named blocks, and each block begins where the block before it ends.
 
 The rows are flat, so that lists and arrays are indexed alike, compiled or not.
 """

@@ -1,9 +1,9 @@
 """Threads that play a batch together and stay in compiled code from one step to the next.
 
 The calling thread leads: it lays out a job, plays, and returns when all slices are done. Helpers look for the next job
-for a while before they sleep, because waking a thread takes longer than a short step. Nobody waits for a slow helper:
-the leader takes its slices, too. Each thread has a part of its own, so that lanes stay in a core's cache. A thread that
-is done early takes slices from the end of another part. Plain Python has no helpers.
+for a while before they sleep, because it takes longer to wake a thread than to play a short step. Nobody waits for a
+slow helper: the leader takes its slices too. Each thread has a part of its own, so that lanes stay in a core's cache. A
+thread that is done early takes slices from the end of another part. Plain Python has no helpers.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from mirr.env.simulator.fast.lanes import Lanes, reset_slice, step_slice
 from mirr.env.simulator.fast.rows import LINE
 
 SLICE: Final = 64  # lanes
-LEAST_FOR_A_THREAD: Final = 128  # environments; to hand over fewer costs more than to play them
-_SPINS: Final = 20_000  # looks at the board before a thread sleeps: about 0.1 ms
+LEAST_FOR_A_THREAD: Final = 128  # environments; it takes longer to hand over fewer than to play them
+_SPINS: Final = 20_000  # how often a thread looks at the board before it sleeps: about 0.1 ms
 
 # Jobs.
 STEP: Final = 0
 RESET: Final = 1
 
-# The board: what threads tell each other. Each thread's numbers are on lines of the cache of their own.
+# The board: the messages between threads. Each thread's numbers have their own lines of the cache.
 _NUMBER: Final = 0  # of the last job
 _JOB: Final = 1 * LINE
 _DONE: Final = 2 * LINE  # slices of the job that are done
-_OVER: Final = 3 * LINE  # 1 where no more jobs will come
+_OVER: Final = 3 * LINE  # 1 if no more jobs will come
 _PARTS: Final = 4 * LINE
 # For each part and its thread:
 _TAKEN: Final = 0  # slices taken, and attempts to take one
 _FROM_LEFT: Final = 1  # slices taken by its thread
 _FROM_RIGHT: Final = 2  # slices taken by others
-_SEEN: Final = LINE + 0  # number of the last job that its thread has seen
-_ASLEEP: Final = LINE + 1  # 1 where the thread has to be woken
+_SEEN: Final = LINE + 0  # number of the last job that the part's thread has seen
+_ASLEEP: Final = LINE + 1  # 1 if somebody must wake the thread
 _STUCK: Final = LINE + 2  # number of a lane that the thread could not reset, or -1
 _PART: Final = 2 * LINE
 
@@ -53,7 +53,7 @@ def _slices(size: int, part: int, parts: int) -> tuple[int, int, int]:
 
 @jit
 def _lay_out(board: Any, parts: int, job: int) -> None:
-    """Lay out a job. A helper may still look for slices of the last one, so the new slices are made free last."""
+    """Lay out a job. A helper may still look for slices of the last job, so this frees the new slices last."""
     board[_JOB] = job
     board[_DONE] = 0
     for part in range(parts):
@@ -68,7 +68,7 @@ def _lay_out(board: Any, parts: int, job: int) -> None:
 
 @merged
 def _play(board: Any, own: int, parts: int, size: int, lanes: Any) -> None:
-    """Take slices and play them while there are any: from the left of the own part, then from the right of others."""
+    """Take slices and play them while there are any: first from the left of the own part, then from others' right."""
     for turn in range(parts):
         part = (own + turn) % parts
         at = _PARTS + part * _PART

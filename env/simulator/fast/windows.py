@@ -1,8 +1,8 @@
-"""A whole window at once, where the single tick does not matter: this is what the simulator does most of the time.
+"""Plays a whole window at once if the single tick does not matter. The simulator does this most of the time.
 
-The users of the window are drawn together. What becomes of them is worked out when the window is observed: in a ROOMY
-state by the known shares, in a FULL one by what the full queue accepts. `s` is a state and `p` its parameters, `w` the
-row of what is shown, all as in `rows`; `i` is a service's number.
+The users of the window are drawn together. Their results are worked out when the window is observed: in a ROOMY state
+from the known shares, in a FULL state from what the full queue accepts. `s` is a state and `p` its parameters, `w` is
+the row of what is shown, all as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from mirr.env.simulator.physics.callgraph import (
 from mirr.env.simulator.physics.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
 from mirr.env.simulator.physics.latencies import bucket_of, enter, tail_of
 
-_BUSIEST = 4.0  # standard deviations above the mean; a busier tick comes once in hours
-_MOST_SCATTER = 3.5  # standard deviations; no normal number in the table is above
+_BUSIEST = 4.0  # standard deviations above the mean; a busier tick comes only once in some hours
+_MOST_SCATTER = 3.5  # standard deviations; no normal number in the table is larger
 _MOST_DRAWN = 140.0  # users of a block on average; with more, the table of MOST_IN_BLOCK might be too short
-_OVERFLOWS = 1.1  # work of a window / its quota; from there on, a full queue stays full throughout
+_OVERFLOWS = 1.1  # work of a window / its quota; above this, a full queue stays full for the whole window
 
 Campaign = tuple[float, float, float]
 """A window of a campaign on a service: requests, the CPU seconds they take, and requests in the queue."""
@@ -42,9 +42,9 @@ Campaign = tuple[float, float, float]
 
 @jit
 def foresee(s: Numbers, p: Numbers) -> bool:
-    """Whether every tick to be expected fits into the quotas, apart from a service whose queue is full.
+    """Whether every expected tick fits into the quotas. A service whose queue is full does not count.
 
-    Also works out how late answers will be in the next windows.
+    This also works out how late answers will be in the next windows.
     """
     _learn_latencies(s, p)
     offer(s, k.LOAD, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT])
@@ -62,7 +62,7 @@ def foresee(s: Numbers, p: Numbers) -> bool:
 
 @inlined
 def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
-    """Draw what happens in a block of ticks. Returns False, and changes nothing, where a tick may matter after all."""
+    """Draw what happens in a block of ticks. Returns False, and changes nothing, if a single tick may matter."""
     drawn = users_draw(key, s[k.NOW])
     s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn)
     s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
@@ -77,13 +77,13 @@ def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
 
 @jit
 def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
-    """Draw the campaign's part of a window. Returns False, and changes nothing, where a tick may matter."""
+    """Draw the campaign's part of a window. Returns False, and changes nothing, if a single tick may matter."""
     i = i64(s[k.INVADED])
     if s[k.STATUS + i] != k.UP:
         return True
     mean = s[k.CAMPAIGN + i] * p[k.TICK_S] * k.BLOCK
     scatter = math.sqrt(mean)
-    # This asks what may come at most, not what was drawn: ticks would draw other numbers.
+    # This looks at the most that may come, not at what was drawn: ticks would draw other numbers.
     if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.MEMORY_LIMIT]:
         return False
     if s[k.PACE] == k.FULL and (scatter < _BUSIEST or not _overflows(s, p, i, mean)):
@@ -94,7 +94,7 @@ def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
 
 @inlined
 def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
-    """Whether `campaign` requests in a window, and the users to be expected, keep the queue full."""
+    """Whether `campaign` requests in a window and the expected users keep the queue full."""
     users = _reached(s, i, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]) * k.BLOCK
     work = users * p[k.REQUEST_CPU + i] + campaign * s[k.CAMPAIGN_CPU + i]
     return bool(work >= _OVERFLOWS * s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK)
@@ -102,7 +102,7 @@ def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
 
 @inlined
 def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """Write what the window shows that ends now. The next one begins. `key` is that of the world's draws."""
+    """Write what the current window shows, and begin the next window. `key` is the key of the world's draws."""
     if s[k.DRAWN] == 1.0:
         _show_drawn(s, p, key, w)
         s[k.DRAWN] = 0.0
@@ -114,7 +114,7 @@ def observe(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
 
 @inlined
 def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """Write what a window shows that was drawn at once."""
+    """Write what the current window shows, if it was drawn at once."""
     browse = s[k.DRAWN_USERS + k.BROWSE]
     sign_in = s[k.DRAWN_USERS + k.SIGN_IN]
     check_out = s[k.DRAWN_USERS + k.CHECK_OUT]
@@ -132,7 +132,7 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
     _show_journey(s, key, w, k.SIGN_IN, sign_in)
     _show_journey(s, key, w, k.CHECK_OUT, check_out)
     at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
-    # Not in a loop: with constant places, this is a handful of instructions.
+    # There is no loop: with constant places, this is only a few instructions.
     _show_gateway(s, p, key, w, at_gateway, campaign if invaded == k.GATEWAY else nobody)
     _show_leaf(s, p, key, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody)
     _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody)
@@ -246,7 +246,7 @@ def _show(
 
 @jit
 def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: float) -> None:
-    """Work out what a queue accepts that is full all the time, how long requests wait in it, and what follows."""
+    """For a queue that is full all the time: work out what it accepts, how long requests wait, and what follows."""
     i = i64(s[k.INVADED])
     surge = s[k.DRAWN_SURGE]
     count = _reached(s, i, browse, sign_in, check_out)
@@ -267,14 +267,14 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
 
 @inlined
 def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float) -> float:
-    """How many of their requests reach service `i`. Writes over LOAD."""
+    """How many requests of these users reach service `i`. Writes over LOAD."""
     offer(s, k.LOAD, browse, sign_in, check_out)
     return float(s[k.LOAD + i])
 
 
 @inlined
 def _learn_latencies(s: Numbers, p: Numbers) -> None:
-    """Work out how late answers will be: the p95 where it does not depend on who comes, or the buckets."""
+    """Work out how late answers will be: the p95, or the buckets if the p95 depends on which users come."""
     _learn_leaf(s, p, k.AUTH)
     _learn_leaf(s, p, k.INVENTORY)
     _learn_leaf(s, p, k.PAYMENTS)
@@ -300,7 +300,7 @@ def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
 
 @inlined
 def _learn_hold(s: Numbers, i: int) -> None:
-    """Work out HOLD: the requests in a service besides its queue are so many seconds of its request rate."""
+    """Work out HOLD. HOLD times the request rate is the number of requests in the service but not in its queue."""
     s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
 
 

@@ -1,7 +1,7 @@
-"""Who comes and when: the random numbers of users, of campaigns, and of the scatter in what is shown.
+"""The random numbers of users, of campaigns, and of the scatter in what is shown.
 
-All are draws by counting. Normal and Poisson numbers are looked up in tables that are made once, because a library's
-functions may round differently from one version to the next.
+All are draws by counting. Normal and Poisson numbers are looked up in tables that are made once, because another
+version of a library may round its functions differently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined
 from mirr.env.simulator.fast.dice import draw
 
-# Which counters of the world's key are for what: two for each tick, then those of the windows.
+# The counters of the world's key: two for each tick, then those of the windows.
 _DRAWS_A_TICK: Final = 2
 _WINDOWS: Final = 1 << 40
 _DRAWS_A_WINDOW: Final = k.JOURNEYS + k.SERVICES
@@ -28,7 +28,7 @@ _FRACTION: Final = 2.0**-_FRACTION_BITS
 
 
 def _normal_knots() -> list[float]:
-    """The quantiles between which normal numbers are interpolated. The outermost keep the mean of the tails."""
+    """The quantiles between which normal numbers are interpolated. The first and the last one keep the tails' means."""
     normal = NormalDist()
     inner = [normal.inv_cdf(cell / _CELLS) for cell in range(1, _CELLS)]
     tail_mean = normal.pdf(inner[0]) * _CELLS
@@ -98,21 +98,21 @@ def campaign_draw(key: Any, tick: float) -> Any:
 
 @inlined
 def journey_draw(key: Any, window: float, journey: int) -> Any:
-    """The draw for what is shown of a journey in a window."""
+    """The draw for the scatter of a journey in a window."""
     return draw(key, _WINDOWS + i64(window) * _DRAWS_A_WINDOW + journey)
 
 
 @inlined
 def service_draw(key: Any, window: float, i: int) -> Any:
-    """The draw for what is shown of service `i` in a window."""
+    """The draw for the scatter of service `i` in a window."""
     return draw(key, _WINDOWS + i64(window) * _DRAWS_A_WINDOW + k.JOURNEYS + i)
 
 
 def arrival_tables(means: list[float], most: int) -> tuple[list[float], list[float]]:
-    """The tables that `arrivals` looks numbers up in: for each journey the guide, then the steps.
+    """The tables in which `arrivals` looks up numbers: for each journey the guide, then the steps.
 
-    A step is the lowest place that gives at least so many users. The guide says at which step to begin. No number
-    reaches `most`.
+    A step is the lowest place that gives at least so many users. The guide says at which step to begin. Every number
+    is below `most`.
     """
     guides: list[float] = []
     steps: list[float] = []

@@ -1,4 +1,4 @@
-"""What becomes of requests: users' journeys are followed down the call graph and back.
+"""What happens to requests: users' journeys are followed down the call graph and back.
 
 `follow` works out shares and latencies. `settle` counts answers, errors and failed users by them. `s` is a state and
 `p` its parameters, as in `rows`; `i` is a service's number.
@@ -79,13 +79,13 @@ def offer(s: Numbers, load: int, browse: float, sign_in: float, check_out: float
 
 
 @jit
-def settle(s: Numbers, p: Numbers, anew: bool) -> None:
-    """Count what becomes of the pending journeys. Leaves none pending.
+def settle(s: Numbers, p: Numbers, changed: bool) -> None:
+    """Count how the pending journeys end. Leaves none pending.
 
-    `anew` says that their tick has changed the state: then the shares are worked out again first.
+    `changed` says that their tick has changed the state. Then the shares are worked out again first.
     """
     offer(s, OFFERED, s[PENDING + BROWSE], s[PENDING + SIGN_IN], s[PENDING + CHECK_OUT])
-    if anew:
+    if changed:
         follow(s, p)
     if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
         return
@@ -103,9 +103,9 @@ def settle(s: Numbers, p: Numbers, anew: bool) -> None:
 
 @inlined
 def follow(s: Numbers, p: Numbers) -> None:
-    """Work out what becomes of a request to each service and of a user's journey, as shares and seconds.
+    """Work out what happens to a request to each service and to a user's journey, as shares and seconds.
 
-    This follows from what the services accept, how long requests wait in them, and what is spoiled.
+    This depends on what the services accept, how long requests wait in them, and which rows are spoiled.
     """
     hurry = p[ORDERS_TIMEOUT]
     patience = p[GATEWAY_TIMEOUT]
@@ -124,11 +124,11 @@ def follow(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
-    """Work out a service that calls nobody; returns the share of its requests that are answered well."""
+    """Work out a service that calls no other. Returns the share of its requests that are answered well."""
     accept = s[ACCEPT + i]
     good = accept * (1.0 - s[SPOILED + i])
     s[BAD + i] = 1.0 - good
-    # Where nothing listens, a call is refused at once, tried again after a moment, and refused again.
+    # If nothing listens, a call is refused at once, tried again after a moment, and refused again.
     s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else p[RETRY]
     return good
 
@@ -150,7 +150,7 @@ def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread
 
 @inlined
 def _follow_gateway(s: Numbers, p: Numbers, patience: float, spread: float) -> None:
-    """Work out the gateway's answers, and what users get of them."""
+    """Work out the gateway's answers, and how users fare."""
     good = s[ACCEPT + GATEWAY] * (1.0 - s[SPOILED + GATEWAY])
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     auth_ok = s[AUTH_OK]
@@ -172,13 +172,13 @@ def _follow_journey(s: Numbers, journey: int, ok: float, latency: float, limit: 
 
 @inlined
 def undisturbed(s: Numbers, i: int) -> bool:
-    """Whether service `i` accepts every request, and none waits in it."""
+    """Whether service `i` accepts every request, and no request waits in it."""
     return bool(s[ACCEPT + i] == 1.0 and s[WAIT + i] == 0.0)
 
 
 @inlined
 def orders_are_calm(s: Numbers) -> bool:
-    """Whether orders answers as fast as in steady state: it and the services that it calls are undisturbed."""
+    """Whether orders answers as fast as in steady state. Then orders and the services that it calls are undisturbed."""
     return undisturbed(s, ORDERS) and undisturbed(s, INVENTORY) and undisturbed(s, PAYMENTS)
 
 
@@ -190,7 +190,7 @@ def gateway_is_calm(s: Numbers) -> bool:
 
 @inlined
 def _count(s: Numbers, i: int) -> None:
-    """Count the answers of a service that calls nobody."""
+    """Count the answers of a service that calls no other."""
     accept = s[ACCEPT + i]
     if accept == 0.0:
         return

@@ -1,6 +1,6 @@
-"""Faults begin, land and end: each by its number, which is that of its form.
+"""Lets faults begin, land and end. The number of a fault is the number of its form.
 
-The functions of the forms are found in `forms/`, and this is the only place where they are put together.
+The functions of the forms are in `forms/`. Only this module puts them together.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ end = chosen([form.end for form in FORMS])
 
 @jit
 def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int) -> bool:
-    """A fault begins on service `i`, and time passes until it has landed. Then the next window begins.
+    """Begin a fault on service `i`, and let time pass until it has landed. Then the next window begins.
 
-    False if the fault does not land in time. `key` is that of the world's draws.
+    Returns False if the fault does not land in time. `key` is the key of the world's draws.
     """
     s[k.MEMORY_BEFORE] = s[k.MEMORY + i]
     begin(form, s, p, i)

@@ -1,6 +1,6 @@
-"""What Prometheus and the load generator would show of a window that was counted tick by tick.
+"""What Prometheus and the load generator would show about a window that was counted tick by tick.
 
-`s` is a state and `p` its parameters, `w` the row of what is shown, all as in `rows`; `i` is a service's number.
+`s` is a state and `p` its parameters, `w` is the row of what is shown, all as in `rows`; `i` is a service's number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ P95_SCATTER = 0.05  # of a quantile of at most some hundred requests
 
 @jit
 def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
-    """Write what the window shows that ends now. `key` is that of the world's draws."""
+    """Write what the current window shows. `key` is the key of the world's draws."""
     for journey in range(k.JOURNEYS):
         users, failed, scatter = s[k.BEGUN + journey], s[k.FAILED + journey], s[k.SCATTER + journey]
         show_users(s, key, w, journey, users, failed, math.sqrt(scatter))
@@ -88,7 +88,7 @@ def _show_service(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int) -> None:
 
 @inlined
 def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) -> None:
-    """Write what an agent sees at that step into row `e` of `features`: the window with its noise."""
+    """Write what an agent sees at that step into row `e` of `features`: the window with noise."""
     first = i64(step) * dice.DRAWS_A_STEP
     low = g[k.NOISE_FROM]
     span = g[k.NOISE_SPAN]
@@ -113,7 +113,7 @@ def p95_of(w: Numbers, top: int, answers: float) -> float:
 
 @jit
 def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int) -> float:
-    """The p95 in seconds of what service `i` answered in this window. Its late answers are then forgotten."""
+    """The p95 in seconds of the answers of service `i` in this window. Its late answers are then forgotten."""
     calm = s[k.CALM + i]
     late = k.LATE + i * k.BUCKETS
     unloaded = k.UNLOADED + i * k.BUCKETS

@@ -1,4 +1,4 @@
-"""What is done to a service between ticks: its process ends or boots, it is deployed, scaled, sent a campaign.
+"""The operations on a service between ticks: stop and boot its process, deploy it, scale it, send it a campaign.
 
 `s` is a state and `p` its parameters, as in `rows`; `i` is a service's number.
 """
@@ -20,7 +20,7 @@ def steady(s: Numbers, p: Numbers) -> None:
 
 @jit
 def find_steady(s: Numbers, p: Numbers) -> None:
-    """Work out the state in which every episode begins. It is kept with the parameters, to be copied."""
+    """Work out the state in which every episode begins. It is kept with the parameters, and `steady` copies it."""
     for place in range(k.STATE_END):
         s[place] = 0.0
     for i in range(k.SERVICES):
@@ -37,7 +37,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
 
 @jit
 def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
-    """Write what the lines depend on that service `i` would log now, into `into` from `place` on."""
+    """Write the numbers behind the lines that service `i` would log now. They go into `into`, from `place` on."""
     alive = s[k.STATUS + i] == k.UP
     into[place + k.LOG_TICK] = s[k.NOW] if alive else s[k.STOPPED_TICK + i]
     into[place + k.LOG_NEXT] = s[k.NEXT + i]
@@ -45,16 +45,16 @@ def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     into[place + k.LOG_SPOILED] = s[k.SPOILED + i]
     into[place + k.LOG_SHED] = s[k.SHED + i]
     for flow in range(k.FLOWS):
-        # A process that is gone cannot have logged what became of calls after its end.
+        # A process that is gone did not log how calls ended after its end.
         into[place + k.LOG_FLOW + flow] = s[k.FLOW + flow] if alive else 1.0
 
 
 @jit
 def read_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
-    """Write what the lines depend on that are in the log of service `i`, into `into` from `place` on."""
+    """Write the numbers behind the lines in the log of service `i`. They go into `into`, from `place` on."""
     kept = k.LAST_LOG + i * k.LOG_SIZE
     if s[k.STATUS + i] != k.UP and s[kept + k.LOG_TICK] >= s[k.STOPPED_TICK + i]:
-        # The process is gone and has left its last lines. One that does not listen yet has written none.
+        # The process is gone and has left its last lines. A process that does not listen yet has written none.
         for each in range(k.LOG_SIZE):
             into[place + each] = s[kept + each]
     else:
@@ -63,7 +63,7 @@ def read_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
 
 @jit
 def end_process(s: Numbers, i: int) -> None:
-    """End the process of service `i`, if there is one. What it was about to log is kept."""
+    """End the process of service `i`, if there is one. Its last log lines are kept."""
     if s[k.STATUS + i] == k.UP:
         write_log(s, i, s, k.LAST_LOG + i * k.LOG_SIZE)
     stop(s, i)
@@ -79,7 +79,7 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
     s[k.SPOILED + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
-        # The migration of a faulty release runs at every boot, on the rows that are left.
+        # The migration of a faulty release runs at every boot, on a part of the rows that are still sound.
         s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
         s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
     s[k.BOOTED + i] = 1.0
@@ -105,7 +105,7 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
 
 @jit
 def end_campaign(s: Numbers, i: int) -> None:
-    """Send service `i` nothing any more, except what users send."""
+    """Stop the campaign on service `i`. Only users send requests then."""
     start_campaign(s, i, 0.0, 0.0, 0.0)
 
 
@@ -144,7 +144,7 @@ def clear_counters(s: Numbers, i: int) -> None:
 
 @jit
 def forget_window(s: Numbers) -> None:
-    """The next window begins now."""
+    """Let the next window begin now."""
     for i in range(k.SERVICES):
         clear_counters(s, i)
         s[k.SINCE + i] = -1.0

@@ -14,7 +14,7 @@ from mirr.env.simulator.physics.arrivals import arrival_tables
 from mirr.env.simulator.physics.latencies import latency_beyond
 from mirr.env.vocabulary import Journey, Service
 
-NOT_LANDED_S = 30.0  # a fault that has not landed by then never will
+NOT_LANDED_S = 30.0  # after this time, a fault that has not landed will never land
 
 Paths = list[tuple[float, float]]
 """Weight, and median seconds, of each kind of request."""

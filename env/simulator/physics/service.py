@@ -53,7 +53,7 @@ from mirr.env.simulator.physics.callgraph import follow, offer, settle
 
 @inlined
 def tick(s: Numbers, p: Numbers, key: Any) -> None:
-    """Let one tick pass. `key` is that of the world's draws.
+    """Let one tick pass. `key` is the key of the world's draws.
 
     While nothing changes, outcomes are proportional to what was offered. Such ticks only add to the pending journeys.
     `settle` counts them together, before the next change and at the end of an advance.
@@ -111,7 +111,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
 
 @jit
 def stop(s: Numbers, i: int) -> None:
-    """End the process of service `i`. Nothing listens any more."""
+    """End the process of service `i`. Then nothing listens."""
     s[STATUS + i] = DOWN
     s[STOPPED_TICK + i] = s[NOW]
     s[ACCEPT + i] = 0.0
@@ -144,7 +144,7 @@ def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
 
 @jit
 def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> None:
-    """Queue the requests that the quota has no CPU for, and turn away those beyond the limit in flight."""
+    """Queue the requests for which the quota has no CPU. Turn away those above the limit of requests in flight."""
     capacity = s[QUOTA + i] * p[TICK_S]
     queue = s[QUEUE + i]
     # A 503 costs some CPU. This tick pays for the requests turned away in the last one.

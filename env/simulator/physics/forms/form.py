@@ -18,7 +18,7 @@ class Form:
 
     mode: FaultMode
     place: int  # among the mode's forms, from 0; the base task plays the first
-    order: int  # of faults that begin together, the lowest is injected first
+    order: int  # if faults begin together, the one with the lowest order is injected first
     begin: Callable[[Any, Any, int], None]  # the fault begins; it may take a while to show
     landed: Callable[[Any, Any, int], bool]  # whether it shows
     end: Callable[[Any, Any, int], None]  # the fault ends by itself

@@ -28,5 +28,5 @@ def end(s: Numbers, p: Numbers, i: int) -> None:
         boot(s, p, i)
 
 
-# A crash goes last: without the service, nothing can be measured of the others' faults.
+# A crash goes last: if the service is down, the other services' faults cannot be measured.
 FORM = Form(mode=FaultMode.CRASHED, place=0, order=40, begin=begin, landed=landed, end=end)

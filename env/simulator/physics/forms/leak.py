@@ -23,7 +23,7 @@ def landed(s: Numbers, p: Numbers, i: int) -> bool:
 
 @jit
 def end(s: Numbers, p: Numbers, i: int) -> None:
-    """The client stops, and a supervisor restarts the service: the memory stays full otherwise."""
+    """The client stops, and a supervisor restarts the service. Without the restart, the memory would stay full."""
     end_campaign(s, i)
     boot(s, p, i)
 
