@@ -1,4 +1,4 @@
-"""Scenario packs: incidents as they really come, in files that a trainer can write."""
+"""Scenario packs: realistic incidents, in files that a trainer can write."""
 
 if __name__ != "mirr.scenarios":  # in a checkout, this folder could also be found under its bare name
     raise ImportError(f"{__name__} is a part of mirr: import mirr.scenarios")

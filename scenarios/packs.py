@@ -16,15 +16,15 @@ PACKS = Path(__file__).parent
 """Where the packs that come with the project are."""
 
 PACK_CONFIG = EpisodeConfig(none_diagnosis=True)
-"""The configuration of every pack. All have `diagnose(none)`, or its presence would reveal a false alarm."""
+"""The configuration of every pack. All packs have `diagnose(none)`: else its presence would reveal a false alarm."""
 
 MAX_FAULTS = 2
-LAST_STEP = 24  # later, there is no time left to find and fix it
+LAST_STEP = 24  # if a fault begins later, there is not enough time to find and fix it
 _HOW = "see scenarios/README.md"
 
 
 class PackError(BadScenario):
-    """A pack that cannot be played. The message says which file, which place in it, and what belongs there."""
+    """A pack that cannot be played. The message says which file, which place in the file, and what belongs there."""
 
 
 class Difficulty(StrEnum):
@@ -66,7 +66,7 @@ class PackFault(_Strict):
 
 
 class PackDeploy(_Strict):
-    """One entry of `deploys`: a harmless one."""
+    """One entry of `deploys`: a harmless deploy."""
 
     service: Annotated[Any, BeforeValidator(_service)]  # a Service
     at_step: _Step = 0
@@ -77,7 +77,7 @@ class Pack(_Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
     title: _Text
-    symptom: _Text  # what the person on call is told; it must not reveal the answer
+    symptom: _Text  # what the person on call knows; it must not reveal the answer
     difficulty: Annotated[Difficulty, Field(strict=False)]
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     faults: tuple[PackFault, ...]  # an empty list: the alarm is false

@@ -31,7 +31,7 @@ def inject(mode: str, service: str, configuration: Configuration = None, *, cloc
 def end_fault(mode: str, service: str, configuration: Configuration = None) -> str:
     """Let a fault end by itself, without anybody's fix: a crowd goes home, for example.
 
-    This is not the fix under test, so see the fix work first. Returns what was ended, as MODE:SERVICE.
+    This is not the fix under test, so wait first until the fix has worked. Returns what was ended, as MODE:SERVICE.
     """
     with as_activity_failures():
         fault = Fault.parse(f"{mode}:{service}")
@@ -64,7 +64,7 @@ def scale_up(service: str, configuration: Configuration = None, *, clock: Clock 
 
 
 def revert(configuration: Configuration = None, *, clock: Clock = CLOCK) -> str:
-    """Revert everything that was injected or left broken, whoever did it, and wait until steady state is measured.
+    """Revert everything that was injected or left broken, no matter who did it. Wait until steady state is measured.
 
     It is meant for the rollbacks. It fails while another command works on the lab, so it never ends somebody else's
     episode.

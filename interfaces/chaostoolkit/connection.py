@@ -55,7 +55,7 @@ def looking(configuration: Configuration) -> Iterator[Parts]:
 
 @contextmanager
 def acting(configuration: Configuration, what: str) -> Iterator[Parts]:
-    """The parts of the lab, which is held for `what` meanwhile, so that nobody else acts on it."""
+    """The parts of the lab. Meanwhile the lab is held for `what`, so that nobody else acts on it."""
     with looking(configuration) as parts, hold(lab_name(configuration), f"chaos run: {what}"):
         yield parts
 

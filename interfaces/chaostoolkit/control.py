@@ -1,6 +1,6 @@
-"""A control for experiments whose method has to hold: a step that fails ends the run.
+"""A control for experiments whose method must succeed: a step that fails ends the run.
 
-By itself the toolkit notes that an activity failed, and goes on. A fault that never landed, a fix that never worked,
+Without it, the toolkit notes that an activity failed, and goes on. A fault that never landed, a fix that never worked,
 or a SIGTERM in the middle of an activity would still end in `completed`. With this control such a run ends as
 `interrupted` and exits 1. Its rollbacks are played where their strategy is `always`.
 """
@@ -15,7 +15,7 @@ from chaoslib.types import Activity, Experiment  # type: ignore[import-untyped]
 
 
 def after_activity_control(context: Activity, experiment: Experiment, state: dict[str, Any] | None = None) -> None:
-    """End the run where an activity of the method failed.
+    """End the run if an activity of the method failed.
 
     The toolkit itself judges the hypothesis. It plays every rollback, even where one before it failed."""
     # Without a state, the activity was interrupted, and the toolkit is already ending the run.

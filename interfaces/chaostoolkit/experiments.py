@@ -1,8 +1,8 @@
 """Writes the experiments of `chaos/experiments`: one for each fault, in each of its forms.
 
 What an experiment says about its fault comes from the form's module in `chaos/faults`. Run
-`python -m mirr.interfaces.chaostoolkit.experiments` after a change there or here. A test compares the files with what
-this module makes.
+`python -m mirr.interfaces.chaostoolkit.experiments` after a change there or here. A test compares the files with the
+output of this module.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def as_data(fault: Fault) -> dict[str, Any]:
         "description": f"{texts.happens} {_blast_radius(fault.service)} {texts.fix} {texts.other_fixes}",
         "tags": ["mirr-lab", fault.service.value, _kind(fault)],
         "configuration": {"lab": {"type": "env", "key": "LAB", "default": DEFAULT_LAB}},
-        # By itself the toolkit goes on after a step that failed. This control ends the run there.
+        # Without this control, the toolkit goes on after a step that failed. The control ends the run there.
         "controls": [
             {
                 "name": "the method has to hold",
                 "provider": {"type": "python", "module": "mirr.interfaces.chaostoolkit.control"},
             }
         ],
-        # Whatever happened before, Ctrl-C included.
+        # Always, also after Ctrl-C.
         "runtime": {"rollbacks": {"strategy": "always"}},
         "steady-state-hypothesis": _hypothesis(),
         "method": _method(fault, texts),
@@ -75,7 +75,7 @@ def as_data(fault: Fault) -> dict[str, Any]:
 
 
 def spared(service: Service) -> list[Journey]:
-    """The journeys whose users notice nothing when `service` is broken, as we believe."""
+    """The journeys whose users should notice nothing when `service` is broken."""
     return [journey for journey, needed in PATHS.items() if service not in needed]
 
 
@@ -120,7 +120,7 @@ def _method(fault: Fault, texts: Texts) -> list[dict[str, Any]]:
 
 
 def _kind(fault: Fault) -> str:
-    """The mode and, where it is not the mode's first, the form: as `inject` takes it."""
+    """The mode, and the form if it is not the mode's first, in the way that `inject` accepts them."""
     return f"{fault.mode}/{fault.form}" if fault.form else fault.mode.value
 
 
@@ -135,7 +135,7 @@ def _activity(kind: str, name: str, func: str, **arguments: object) -> dict[str,
 
 
 def _blast_radius(service: Service) -> str:
-    """Who we believe is hit, and who is not, as one sentence."""
+    """One sentence that says which users we expect to be hit, and which not."""
     callers = _callers(service)
     needs = "needs" if len(callers) == 1 else "need"
     hit = f"Blast radius: {' and '.join([service, *callers])}" if callers else "Blast radius: everyone"

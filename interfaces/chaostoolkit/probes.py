@@ -88,7 +88,7 @@ def objective_lost(
 ) -> list[str]:
     """Wait until the service has missed an objective for `window_s` without a break.
 
-    Fails if that does not happen within `within_s`. Returns every objective that is missed then, also by others."""
+    Fails if that does not happen within `within_s`. Returns every objective that is missed then, by any service."""
     with as_activity_failures():
         named = parse_service(service)
     lost_since = None
@@ -150,7 +150,7 @@ def release(service: str, configuration: Configuration = None) -> str:
 
 
 def open_faults(configuration: Configuration = None) -> list[str]:
-    """The faults that are injected and not reverted, each as MODE:SERVICE, whoever injected them."""
+    """The faults that are injected and not reverted, each as MODE:SERVICE, no matter who injected them."""
     with looking(configuration) as parts:
         return [str(fault) for fault in parts.chaos.open_faults()]
 

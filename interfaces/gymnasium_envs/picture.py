@@ -20,7 +20,7 @@ _BACK = (18, 22, 28)
 _ALARM = (214, 84, 72)
 _LINE = 20  # pixels from one row to the next
 _SCALE = 2
-_TALL = 5  # rows of a letter; it is three wide
+_TALL = 5  # rows of a letter; a letter is three dots wide
 
 # Each letter in five rows of three bits, as octal digits from the top.
 _LETTERS = {
@@ -35,7 +35,7 @@ _LETTERS = {
 
 @functools.cache
 def _glyph(letter: str) -> NDArray[np.bool_]:
-    """A letter's dots, each `_SCALE` pixels wide; a blank for a character that the font lacks."""
+    """A letter's dots, each `_SCALE` pixels wide. A character that the font lacks is blank."""
     rows = _LETTERS.get(letter.lower(), "00000")
     dots = np.array([[bool(int(row) & bit) for bit in (4, 2, 1, 0)] for row in rows])
     return np.kron(dots, np.ones((_SCALE, _SCALE), dtype=bool)).astype(bool)

@@ -32,7 +32,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
     """`reset(seed=n)` plays the incident of seed n, as `mirr episode --seed n` does. Without a seed it plays the next
     one. `options={"fault": "bad_deploy:payments"}` replaces the drawn fault."""
 
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's is no ClassVar
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's own is not a ClassVar
 
     def __init__(
         self, open_world: OpenWorld, config: EpisodeConfig | None = None, render_mode: str | None = None

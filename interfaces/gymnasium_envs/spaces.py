@@ -74,7 +74,7 @@ def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
         case Diagnose():
             return not isinstance(other, Diagnose)  # the first one counts
         case Rollback():
-            return other != taken  # nothing earlier is left
+            return other != taken  # there is no earlier release left
         case ScaleUp():
             return other != taken or not accepted
         case _:

@@ -35,7 +35,7 @@ Actions = NDArray[np.int64]
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     """The same as `num_envs` times `mirr/Sim-v0`, bit for bit. Each call returns new arrays."""
 
-    metadata = {  # noqa: RUF012 - Gymnasium's is no ClassVar
+    metadata = {  # noqa: RUF012 - Gymnasium's own is not a ClassVar
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 2,
         "autoreset_mode": AutoresetMode.NEXT_STEP,

@@ -56,7 +56,7 @@ class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
         self.observation_space = gym_spaces.Text(LONGEST_TEXT, charset=frozenset(string.printable))
 
     def observation(self, observation: spaces.Seen) -> str:
-        """The whole observation as text, also what is not in the arrays."""
+        """The whole observation as text, including what is not in the arrays."""
         environment = self.unwrapped
         assert isinstance(environment, EpisodeEnv)
         assert environment.last_observation is not None

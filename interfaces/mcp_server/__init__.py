@@ -1,1 +1,1 @@
-"""The lab's tools for any MCP client. Its name is not `mcp`, which is the library's."""
+"""The lab's tools for any MCP client. The name is not `mcp`, because a library has that name."""

@@ -1,4 +1,4 @@
-"""What the tools answer: structured, with units in names and descriptions, and as text."""
+"""The answers of the tools: structured, with units in names and descriptions, and as text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.rendering import render
 from mirr.env.reward import REWARDS, Outcome
 from mirr.env.vocabulary import Feature, Reason, Service, action_text
-from mirr.interfaces.mcp_server.exam import Sight, State
+from mirr.interfaces.mcp_server.exam import EpisodeView, State
 
-DIGITS = 5  # significant digits; with the noise, only one or two mean anything
+DIGITS = 5  # significant digits; because of the noise, only one or two mean anything
 
 MEANINGS: dict[Outcome, str] = {
     Outcome.RESOLVED: "every service and the users are back inside their objectives",
@@ -66,11 +66,11 @@ class Ending(_Answer):
 
 
 class Answer(_Answer):
-    """What every tool about an episode answers."""
+    """The answer of every tool about an episode."""
 
     episode_id: str
     state: State = Field(description="waiting for its first call, running, or over")
-    symptom: str = Field(description="what the person on call was told")
+    symptom: str = Field(description="what the person on call knows at the beginning")
     step: int = Field(description="steps taken so far")
     steps_left: int
     time_s: float = Field(description="seconds since the first observation, in the time of the services")
@@ -110,7 +110,7 @@ def _plain(part: object) -> object:
         case dict():
             return {
                 name: {each: _plain(value) for each, value in inner.items()}
-                if name == "properties"  # these are names of ours, even if one looks like a keyword
+                if name == "properties"  # these are our own names, even if one looks like a keyword of JSON schemas
                 else _plain(inner)
                 for name, inner in part.items()
                 if name not in ("title", "default")
@@ -121,26 +121,26 @@ def _plain(part: object) -> object:
             return part
 
 
-def answer(sight: Sight) -> Answer:
+def answer(view: EpisodeView) -> Answer:
     """What an agent may know of an episode."""
-    seen = sight.observation
+    seen = view.observation
     if seen is None:
         return Answer(
-            episode_id=sight.episode_id,
-            state=sight.state,
-            symptom=sight.symptom,
+            episode_id=view.episode_id,
+            state=view.state,
+            symptom=view.symptom,
             step=0,
-            steps_left=sight.config.max_steps,
+            steps_left=view.config.max_steps,
             time_s=0.0,
-            ending=_ending(sight),
+            ending=_ending(view),
         )
     return Answer(
-        episode_id=sight.episode_id,
-        state=sight.state,
-        symptom=sight.symptom,
+        episode_id=view.episode_id,
+        state=view.state,
+        symptom=view.symptom,
         step=seen.step,
         steps_left=seen.steps_left,
-        time_s=seen.step * sight.config.step_s,
+        time_s=seen.step * view.config.step_s,
         last_action=None if seen.last_action is None else action_text(seen.last_action),
         last_result=seen.last_result or None,
         last_reason=seen.last_reason,
@@ -150,7 +150,7 @@ def answer(sight: Sight) -> Answer:
             LogEntry(age_s=round(line.age_s, 1), level=line.level, event=line.event, text=line.text)
             for line in seen.logs
         ],
-        ending=_ending(sight),
+        ending=_ending(view),
     )
 
 
@@ -172,10 +172,10 @@ def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
 
 
-def _ending(sight: Sight) -> Ending | None:
-    if sight.state is not State.OVER:
+def _ending(view: EpisodeView) -> Ending | None:
+    if view.state is not State.OVER:
         return None
-    report = sight.report
+    report = view.report
     if report is None:
         return Ending(outcome="given_up", meaning="it was not played to its end")
     if report.outcome is Outcome.VOID:
@@ -200,16 +200,16 @@ def _scored(report: EpisodeReport) -> Ending:
     )
 
 
-def as_text(sight: Sight) -> str:
-    """The same as text."""
-    lines = [f"episode {sight.episode_id} is {sight.state}"]
-    if sight.observation is None:
-        lines += [f"symptom: {sight.symptom}", f"step 0, {sight.config.max_steps} left"]
+def as_text(view: EpisodeView) -> str:
+    """The view as text."""
+    lines = [f"episode {view.episode_id} is {view.state}"]
+    if view.observation is None:
+        lines += [f"symptom: {view.symptom}", f"step 0, {view.config.max_steps} left"]
     else:
-        if sight.observation.step == 0:
-            lines.append(f"symptom: {sight.symptom}")
-        lines.append(render(sight.observation))
-    ending = _ending(sight)
+        if view.observation.step == 0:
+            lines.append(f"symptom: {view.symptom}")
+        lines.append(render(view.observation))
+    ending = _ending(view)
     if ending is not None:
         lines.append(f"{ending.outcome}: {ending.meaning}")
         rest = ending.model_dump(exclude={"outcome", "meaning"}, exclude_none=True)

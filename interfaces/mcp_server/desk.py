@@ -1,4 +1,4 @@
-"""Where requests wait for their turn: many clients, one working thread."""
+"""The queue of requests: there are many clients, and one thread that works."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ T = TypeVar("T")
 class Desk:
     """Does one request after the other, on a thread of its own.
 
-    A world belongs to one thread (the lab's lock does), a step of the lab takes two seconds in which the server has
-    to answer others, and an action that has begun is finished even where its client hangs up.
+    There are three reasons. A world belongs to one thread, because the lab's lock does. A step of the lab takes two
+    seconds, and meanwhile the server must answer others. An action that has begun is finished, even if its client
+    hangs up.
     """
 
     def __init__(self) -> None:

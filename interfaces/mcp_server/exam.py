@@ -1,6 +1,6 @@
 """An exam: episodes under meaningless ids, each played once, by a client that knows the id. No protocol is here.
 
-One thread at a time may be in here; `desk.py` sees to that.
+Only one thread at a time may run this code. `desk.py` makes sure of that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ExamError(Exception):
 class State(StrEnum):
     """How far an episode has come."""
 
-    WAITING = "waiting"  # for its first call
+    WAITING = "waiting"  # it waits for its first call
     RUNNING = "running"
     OVER = "over"
 
@@ -42,7 +42,7 @@ class Question:
     """One episode as the examiner set it."""
 
     scenario: Scenario
-    symptom: str  # what the player is told; it must not reveal the answer
+    symptom: str  # what the player can read; it must not reveal the answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ExamConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class EpisodeView:
     """An episode as the player may see it."""
 
     episode_id: str
@@ -96,7 +96,7 @@ class Exam:
         *,
         open_world: Callable[[], AbstractContextManager[World]],
         new_id: Callable[[], str],
-        say: Callable[[str], None],  # to the person who runs the exam
+        say: Callable[[str], None],  # shows a text to the person who runs the exam
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -119,19 +119,19 @@ class Exam:
         """The results of the finished episodes, for the person who runs the exam."""
         return [paper.result for paper in self._papers.values() if paper.result is not None]
 
-    def status(self, episode_id: str) -> Sight:
-        """The state of an episode. Begins nothing."""
-        return self._sight(episode_id, self._paper(episode_id))
+    def status(self, episode_id: str) -> EpisodeView:
+        """The state of an episode. This does not begin it."""
+        return self._view(episode_id, self._paper(episode_id))
 
-    def look(self, episode_id: str) -> Sight:
+    def look(self, episode_id: str) -> EpisodeView:
         """The last observation. Begins the episode if it is waiting."""
         paper = self._paper(episode_id)
         if paper.state is State.WAITING:
             self._begin(episode_id, paper)
         paper.called_at = self._now()
-        return self._sight(episode_id, paper)
+        return self._view(episode_id, paper)
 
-    def act(self, episode_id: str, action: Action) -> Sight:
+    def act(self, episode_id: str, action: Action) -> EpisodeView:
         """Take an action and let its step pass. Begins the episode if it is waiting."""
         paper = self._paper(episode_id)
         if paper.state is State.WAITING:
@@ -146,7 +146,7 @@ class Exam:
             raise self._void(episode_id, paper, error) from error
         if over:
             self._end(episode_id, paper)
-        return self._sight(episode_id, paper)
+        return self._view(episode_id, paper)
 
     def close(self) -> None:
         """End the exam: running episodes are given up and their faults reverted. Safe to call twice."""
@@ -163,8 +163,8 @@ class Exam:
                 f"there is no episode {episode_id!r}; next: use an id that the person who runs the exam gave you"
             ) from error
 
-    def _sight(self, episode_id: str, paper: Paper) -> Sight:
-        return Sight(
+    def _view(self, episode_id: str, paper: Paper) -> EpisodeView:
+        return EpisodeView(
             episode_id=episode_id,
             state=paper.state,
             symptom=paper.question.symptom,
@@ -183,7 +183,7 @@ class Exam:
         except (LabError, ChaosError, WorldError) as error:
             self._say(f"episode {episode_id} could not begin: {error}")
             raise ExamError(
-                "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
+                "the world is not available at the moment, so the episode has not begun; next: try again in a minute, "
                 "or tell the person who runs the exam"
             ) from error
         paper.state = State.RUNNING
@@ -229,7 +229,7 @@ class Exam:
         )
 
     def _void(self, episode_id: str, paper: Paper, error: Exception) -> ExamError:
-        """End an episode whose world failed. The player is not told why, because the error may name what is broken."""
+        """End an episode whose world failed. The player does not see why, as the error may name what is broken."""
         if paper.environment is not None and paper.environment.report is not None:
             assert paper.sitting is not None
             paper.result = paper.sitting.result()

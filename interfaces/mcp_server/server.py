@@ -30,7 +30,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.interfaces.mcp_server.answers import Answer, Episode, Episodes, answer, as_text, schema
 from mirr.interfaces.mcp_server.desk import Desk
-from mirr.interfaces.mcp_server.exam import Exam, ExamError, Sight
+from mirr.interfaces.mcp_server.exam import EpisodeView, Exam, ExamError
 
 NAME = "mirr-lab"
 
@@ -74,7 +74,7 @@ _ACTION_TEXTS: dict[str, tuple[str, str, ToolAnnotations]] = {
 
 
 def instructions(config: EpisodeConfig) -> str:
-    """What a client tells its model about the server."""
+    """The text about the server that a client gives to its model."""
     what = (
         "Something may be broken: one service or two, from the beginning or later on; or nothing is, and the alarm is "
         "false. Faults may also end by themselves."
@@ -97,7 +97,7 @@ def instructions(config: EpisodeConfig) -> str:
 
 
 class PlainErrors(Middleware):
-    """Turns each mistake of a client into one sentence that says what is wrong and what would be right."""
+    """Turns each mistake of a client into one sentence. It says what is wrong and what would be right."""
 
     def __init__(self, tools: tuple[str, ...]) -> None:
         self._tools = tools
@@ -148,13 +148,13 @@ async def _asked(desk: Desk, work: Callable[P, T], *args: P.args, **kwargs: P.kw
         raise _refusal(str(error)) from error
 
 
-def _result(sight: Sight) -> ToolResult:
-    return _answered(as_text(sight), answer(sight))
+def _result(view: EpisodeView) -> ToolResult:
+    return _answered(as_text(view), answer(view))
 
 
 def _answered(text: str, structured: Answer | Episodes) -> ToolResult:
-    # With `meta` the library passes the result on unchanged. Otherwise it validates the schema itself at every call,
-    # which takes longer than everything else. The result fits: it comes from the model that the schema is made from.
+    # With `meta`, the library passes on the result unchanged. Without it, the library validates the schema at every
+    # call, which takes longer than everything else. The result fits, because its model is the source of the schema.
     return ToolResult(content=text, structured_content=structured.model_dump(mode="json"), meta={})
 
 

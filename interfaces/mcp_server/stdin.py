@@ -1,4 +1,4 @@
-"""A standard input that can be ended from this side."""
+"""A standard input that this process can end by itself."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600  # of JSON-RPC
 
 
 class AddressTaken(OSError):
-    """Another program listens on that port. The message says what next."""
+    """Another program listens on that port. The message says what to do next."""
 
 
 class Gate:
@@ -72,8 +72,8 @@ async def _refuse(send: Send, status: int, code: int, message: str) -> None:
 
 
 def keep_quiet() -> None:
-    """Keep malformed messages out of the log: the client is answered, and the log is for real failures. Also, a client
-    on standard streams may never read stderr, and a server that writes much there would block."""
+    """Keep malformed messages out of the log. The client gets an answer, and the log is for real failures. Also, a
+    client on standard streams may never read stderr, and then a server that writes much there would block."""
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
@@ -119,7 +119,7 @@ def run_http(server: FastMCP, listening: socket.socket, ready: Callable[[], None
             log_level="ERROR",
             json_response=True,
             stateless_http=True,
-            # A web page in a browser on this machine must not reach the lab through a name that resolves to it.
+            # A web page in a browser on this machine must not reach the lab through a name that resolves to here.
             host_origin_protection=True,
             middleware=[Middleware(Gate)],
             uvicorn_config={"access_log": False, "ws": "none", "log_level": "error", "timeout_graceful_shutdown": 3},

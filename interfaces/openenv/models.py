@@ -105,7 +105,7 @@ class MirrObservation(Observation):  # type: ignore[misc]  # Observation is Any:
     step: int = Field(ge=0, description="Steps taken so far.")
     steps_left: int = Field(ge=0)
     choices: int = Field(description="Action numbers go from 0 to choices - 1; 42 if the alarm may be false, else 41.")
-    situation: str = Field(default="", description="What the person on call is told; only after a reset.")
+    situation: str = Field(default="", description="What the person on call knows; only after a reset.")
     last_action: str | None = None
     result: str = Field(default="", description="What became of the last action, for people.")
     reason: Reason | None = Field(default=None, description="The same for programs; null before the first action.")

@@ -1,7 +1,7 @@
 """The reward of a step in parts: one rubric each for diagnosis, fix, recovery and collapse.
 
 The environment's judge decides the reward, and this module only divides it. It needs the action, the step's reward and
-the final report, so a rubric never knows more of the truth than the agent.
+the final report, so a rubric never knows more about the truth than the agent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DiagnosisComponent(Component):
     """Paid for committing to what is broken."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the diagnosis paid; 0 for another action."""
+        """The reward for the diagnosis; 0 for another action."""
         diagnosed = isinstance(action.taken(), Diagnose | DiagnoseNone)
         return _for_the_action(observation, self.rewards) if diagnosed else 0.0
 
@@ -57,7 +57,7 @@ class FixComponent(Component):
     """Paid for acting on a service."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the fix paid; 0 for another action."""
+        """The reward for the fix; 0 for another action."""
         fixed = isinstance(action.taken(), Restart | Rollback | ScaleUp)
         return _for_the_action(observation, self.rewards) if fixed else 0.0
 
@@ -66,7 +66,7 @@ class RecoveryComponent(Component):
     """Paid at the end, for a recovery after a correct diagnosis."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the recovery paid."""
+        """The reward for the recovery."""
         return _recovery(observation, self.rewards)
 
 
@@ -74,7 +74,7 @@ class CollapseComponent(Component):
     """Paid at the end, if nothing worked for the users any more."""
 
     def forward(self, action: MirrAction, observation: MirrObservation) -> float:
-        """What the collapse cost."""
+        """The cost of the collapse."""
         return _collapse(observation, self.rewards)
 
 

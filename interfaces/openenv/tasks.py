@@ -53,7 +53,7 @@ class Task:
     index: int
     scenario: Scenario
     config: EpisodeConfig
-    situation: str  # what the person on call is told
+    situation: str  # what the person on call knows
 
     @property
     def id(self) -> str:
@@ -61,15 +61,15 @@ class Task:
         return f"{self.split}-{self.index:05d}"
 
     def to_json(self) -> dict[str, object]:
-        """What may be known of a task before it is played. Not the faults, and neither the seed nor the pack's name,
-        because both reveal the faults."""
+        """What players may know about a task before they play it. It has no faults. It has no seed and no pack's name
+        either, because both reveal the faults."""
         return {"id": self.id, "split": str(self.split), "index": self.index, "situation": self.situation}
 
 
 def parse_split(name: object) -> Split:
     """The split of that name, or UnknownSplit."""
     try:
-        return Split(name)  # type: ignore[arg-type]  # whatever came over the wire
+        return Split(name)  # type: ignore[arg-type]  # the client may send any value
     except ValueError as error:
         raise UnknownSplit(f"unknown split {name!r}; one of: {', '.join(Split)}") from error
 

@@ -1,1 +1,1 @@
-"""The server's side: sessions, one episode at a time each, and their protection."""
+"""The server's side: sessions, each with one episode at a time, and their protection."""

@@ -39,7 +39,7 @@ from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
 from mirr.lab.errors import LabError
 
 MAX_SESSIONS = 64
-_GRACE_S = 90  # what a lab needs to be reverted when the server is asked to end
+_GRACE_S = 90  # how long a lab needs to be reverted when somebody asks the server to end
 
 _STATUS: dict[type[Exception], int] = {
     EpisodeError: 409,
@@ -53,7 +53,7 @@ _STATUS: dict[type[Exception], int] = {
 
 
 class CannotServe(Exception):
-    """The server could not start. The message says why and what next."""
+    """The server could not start. The message says why, and what to do next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def serve(open_world: WorldSource, config: ServerConfig, announce: Callable[[str
             )
         )
         announce(f"http://{config.host}:{listener.getsockname()[1]}")
-        # This is the normal end of a server. uvicorn has closed every session by now, and each session its world.
+        # This is the normal end of a server. By now, uvicorn has closed every session, and so every world.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--sessions", type=int, default=defaults.max_sessions)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a container is asked to end
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the signal that asks a container to end
     serve(
         simulated,
         ServerConfig(host=given.host, port=given.port, max_sessions=given.sessions),

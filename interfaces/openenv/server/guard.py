@@ -1,7 +1,8 @@
 """A guard before OpenEnv's server: every message gets an answer, and the server only gets well-formed messages.
 
-OpenEnv's own handlers end the session on a frame that is JSON but no object, fail to write an answer that quotes half a
-surrogate pair, and answer clients that have gone. Here such messages are answered before they get in.
+OpenEnv's own handlers have three weaknesses. They end the session if a frame is JSON but not an object. They fail to
+write an answer that quotes half a surrogate pair. They answer clients that have gone. So this guard answers such
+messages before OpenEnv gets them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""Of a frame or a request; an action takes a hundred bytes."""
+"""The size limit of a frame or a request. An action takes a hundred bytes."""
 
 _WEB = "/web"  # the web interface's pages have messages of their own
 
@@ -128,13 +129,13 @@ class Guard:
         if scope["path"] == f"{_WEB}/step" and not _is_step(content):
             await _answer(send, 422, 'a step is written {"action": {"action": "wait"}}')
             return
-        told = False
+        body_sent = False
 
         async def replayed() -> Message:
-            nonlocal told
-            if told:
+            nonlocal body_sent
+            if body_sent:
                 return await receive()
-            told = True
+            body_sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, replayed, send)

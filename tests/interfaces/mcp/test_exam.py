@@ -151,7 +151,7 @@ def test_a_world_that_cannot_be_had_leaves_the_episode_waiting(why: Exception) -
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
     assert message(refusal) == (
-        "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
+        "the world is not available at the moment, so the episode has not begun; next: try again in a minute, "
         "or tell the person who runs the exam"
     )
     assert room.said == [f"episode a could not begin: {why}"]
