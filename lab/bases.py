@@ -61,7 +61,7 @@ def codename() -> str:
 
 
 class Registry:
-    """The registry, as the engine reaches it. After a failure it is not asked again."""
+    """The image registry that the engine uses. After a failure, nobody asks it again."""
 
     def __init__(self, client: DockerClient, report: Progress) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class Registry:
         usual_timeout = api.timeout
         self._report.update(f"asking the registry for {reference} ...")
         try:
-            # First ask with a short deadline: a pull takes minutes to fail if the registry drops packets.
+            # First ask with a short deadline: if the registry drops packets, a pull needs minutes to fail.
             api.timeout = REGISTRY_DEADLINE_S
             self._client.images.get_registry_data(reference)
             api.timeout = PULL_TIMEOUT_S
@@ -97,7 +97,7 @@ class Registry:
 
 
 def python_base(client: DockerClient, registry: Registry, report: Progress) -> str:
-    """The image with Python, on which all others are built."""
+    """The image with Python. All other images are built on it."""
     made_here = debian_python_tag(codename())
     for tag in (made_here, PYTHON_FROM_REGISTRY):
         if present(client, tag):
@@ -111,7 +111,7 @@ def python_base(client: DockerClient, registry: Registry, report: Progress) -> s
 
 
 def prometheus_base(client: DockerClient, registry: Registry, python: str, report: Progress) -> str:
-    """The image with /bin/prometheus, on which ours is built."""
+    """The image with /bin/prometheus. Our image is built on it."""
     made_here = debian_prometheus_tag(codename())
     for tag in (made_here, PROMETHEUS_FROM_REGISTRY):
         if present(client, tag):
@@ -199,7 +199,7 @@ def _build_prometheus(client: DockerClient, python: str, tag: str) -> None:
         debian.run(["dpkg-deb", "-x", str(package), str(directory / "unpacked")])
         binaries = {name: (directory / "unpacked/usr/bin" / name).read_bytes() for name in ("prometheus", "promtool")}
     dockerfile = f"FROM {python}\nCOPY prometheus promtool /bin/\nRUN chmod 755 /bin/prometheus /bin/promtool"
-    # As in the registry's image: a new volume takes its owner from this folder.
+    # This is as in the registry's image: a new volume takes its owner from this folder.
     dockerfile += " && mkdir /prometheus && chown 65534:65534 /prometheus\n"
     context = io.BytesIO(tar({**binaries, "Dockerfile": dockerfile.encode()}))
     client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, network_mode="none")

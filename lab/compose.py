@@ -23,7 +23,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True, kw_only=True)
 class Compose:
-    """The command of a Compose that works."""
+    """The command that runs Compose."""
 
     command: tuple[str, ...]
 
@@ -52,7 +52,7 @@ def remedy() -> str:
 
 
 def ensure(report: Progress) -> Compose:
-    """Compose. It is installed first where we may do that."""
+    """Compose. If it is missing and we may install it, it is installed first."""
     found = find()
     if found is None and debian.can_install():
         debian.install([engine.compose_package()], report)
@@ -84,6 +84,6 @@ def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> N
             f"Compose did not bring lab {lab} up within {UP_TIMEOUT_S} s; see: {' '.join(command)}"
         ) from error
     if done.returncode != 0:
-        said = "\n".join(done.stderr.strip().splitlines()[-8:])
+        output = "\n".join(done.stderr.strip().splitlines()[-8:])
         down = HERE.command("down", lab)
-        raise ComposeError(f"Compose could not bring lab {lab} up:\n{said}\nfix what it says, or start over: {down}")
+        raise ComposeError(f"Compose could not bring lab {lab} up:\n{output}\nfix what it says, or start over: {down}")

@@ -1,4 +1,4 @@
-"""The lab's containers. They are found by their labels, and counted only if everything about them fits."""
+"""The lab's containers. They are found by their labels. Only containers that fit in every way count."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LabContainers:
         return self._list()
 
     def all_of(self, service: Service) -> list[Container]:
-        """The service's containers, newest first. For a moment there can be two: one that leaves and one that comes."""
+        """The service's containers, newest first. For a moment there can be two: an old one and its replacement."""
         found = self._list(Role.SERVICE, service)
         return sorted(found, key=lambda container: str(container.attrs["Created"]), reverse=True)
 
@@ -82,17 +82,17 @@ class LabContainers:
 
     @property
     def gateway_url(self) -> str:
-        """Where users reach the system under test."""
+        """The address at which users reach the system under test."""
         return f"http://127.0.0.1:{self._port(self.sandbox(Service.GATEWAY), Role.SANDBOX)}"
 
     @property
     def prometheus_url(self) -> str:
-        """Where Prometheus answers."""
+        """The address of Prometheus."""
         return f"http://127.0.0.1:{self._port(self.prometheus(), Role.PROMETHEUS)}"
 
     @property
     def traffic_url(self) -> str:
-        """Where the load generator takes campaigns."""
+        """The address at which the load generator accepts campaigns."""
         return f"http://127.0.0.1:{self._port(self.traffic(), Role.TRAFFIC)}"
 
     def _list(self, role: Role | None = None, service: Service | None = None) -> list[Container]:

@@ -70,8 +70,8 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{' '.join(command[:3])} ...` did not end within {timeout_s:.0f} s") from error
     if done.returncode != 0:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-        raise LabError(f"`{' '.join(command)}` ended with {done.returncode}:\n{said}")
+        output = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise LabError(f"`{' '.join(command)}` ended with {done.returncode}:\n{output}")
     return done.stdout
 
 

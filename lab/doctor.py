@@ -53,7 +53,7 @@ def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = V
 
 
 def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check]:
-    """All checks of this machine and this lab. `steady_problems` lists what keeps a running lab from steady state."""
+    """All checks of this machine and this lab. `steady_problems` lists why a running lab is not in steady state."""
     parse_lab(lab)
     checks = [_python(), *_installation(), _cores(), _memory(), _disk()]
     found = engine.try_connect()
@@ -111,7 +111,7 @@ def _cores() -> Check:
 
 def _memory() -> Check:
     try:
-        lines = open("/proc/meminfo").read().splitlines()  # noqa: SIM115 - read at once, and closed by that
+        lines = open("/proc/meminfo").read().splitlines()  # noqa: SIM115 - it is read at once, which also closes it
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return Check(code="memory", status=Verdict.PASS, text="free memory is not known on this system")

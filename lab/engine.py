@@ -1,4 +1,4 @@
-"""Finds the Docker engine and says what is wrong with it. As root on a Debian-family system it also fixes that."""
+"""Finds the Docker engine and says what is wrong with it. As root on a Debian-family system, it also fixes this."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 READ_TIMEOUT_S = 60
-PING_TIMEOUT_S = 4  # where a caller sets a short limit: a live engine answers a ping at once
+PING_TIMEOUT_S = 4  # used if a caller sets a short limit: a live engine answers a ping at once
 START_TIMEOUT_S = 30.0
 CONNECTIONS = 32  # in the pool: many threads work on a lab's containers at once
 SIMULATOR_HINT = (
@@ -66,7 +66,7 @@ class Machine:
     debian_family: bool
     systemd: bool
     engine_installed: bool
-    host: str | None  # DOCKER_HOST, or the host of the current context if that is another machine
+    host: str | None  # DOCKER_HOST, or the host of the current context if it is another machine
 
     @classmethod
     def this(cls) -> Machine:
@@ -113,12 +113,12 @@ def _remote(host: str | None) -> str | None:
 
 def compose_package() -> str:
     """The Debian package that holds Compose."""
-    # Ubuntu calls its Compose v2 package so, and its Compose 1.29 does not run on its Python.
+    # On Ubuntu, the package of Compose v2 has this name. Ubuntu's Compose 1.29 does not run on its Python.
     return "docker-compose-v2" if debian.knows_package("docker-compose-v2") else "docker-compose"
 
 
 def engine_packages(*, systemd: bool) -> list[str]:
-    """The Debian packages that hold an engine. Later releases split it, so some are there only on those."""
+    """The Debian packages that hold an engine. Later releases split the package, so some exist only there."""
     # Without systemd, nothing else mounts the control groups.
     optional = ["docker-cli", *([] if systemd else ["cgroupfs-mount"])]
     return ["docker.io", "ca-certificates", *(name for name in optional if debian.knows_package(name))]
@@ -153,20 +153,20 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
     while cause is not None and len(chain) < 8:
         chain.append(f"{type(cause).__name__}: {cause}")
         cause = cause.__cause__ or cause.__context__
-    said = " | ".join(chain)
-    if "PermissionError" in said or "permission denied" in said.lower():
+    causes = " | ".join(chain)
+    if "PermissionError" in causes or "permission denied" in causes.lower():
         return EngineProblem(
             trouble=Trouble.NO_PERMISSION,
             text="this user may not use the Docker engine's socket",
             remedy='sudo usermod -aG docker "$USER" && newgrp docker',
         )
-    if "too old" in said or "Minimum supported API version" in said:
+    if "too old" in causes or "Minimum supported API version" in causes:
         return EngineProblem(
             trouble=Trouble.TOO_OLD,
             text="the Docker engine and this client share no API version",
             remedy=f"{sys.executable} -m pip install --upgrade docker",
         )
-    if "Timeout" in said or "timed out" in said:
+    if "Timeout" in causes or "timed out" in causes:
         return EngineProblem(
             trouble=Trouble.SILENT,
             text="the Docker engine takes connections and does not answer"
@@ -184,7 +184,7 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
         return EngineProblem(
             trouble=Trouble.NOT_INSTALLED, text="no Docker engine is installed", remedy=_install_command(machine)
         )
-    if any(sign in said for sign in absent):
+    if any(sign in causes for sign in absent):
         return EngineProblem(
             trouble=Trouble.NOT_RUNNING,
             text="the Docker engine is installed but does not run",
@@ -239,7 +239,7 @@ def connect(*, answer_s: int | None = None) -> DockerClient:
 
 
 def ensure(report: Progress) -> DockerClient:
-    """A client of the engine. The engine is installed and started first where we may do that."""
+    """A client of the engine. If we may do that, the engine is installed and started first."""
     found = try_connect()
     if not isinstance(found, EngineProblem):
         return found

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 
 class LabError(Exception):
-    """The lab could not do what was asked; the message says what, where and what next."""
+    """The lab could not do what the caller asked. The message says what, where, and what to do next."""
 
 
 class BadLabName(LabError):

@@ -1,4 +1,4 @@
-"""A lab's footprint: everything it consists of, field by field as Docker reports it, and how two footprints differ.
+"""A lab's footprint: all its parts, field by field as Docker reports them, and how two footprints differ.
 
 What changes by itself is left out: ids, times, process ids, and the addresses that Docker chooses. Some fields hold the
 id of one of the lab's containers, such as the sandbox of a service, or an alias. The footprint has the container's name
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 Fields = dict[str, object]  # dotted path → value; empty values are left out
-Footprint = dict[str, Fields]  # name, as in `payments`, `sandbox of auth`, `volume mirr_auth-data` → its fields
+Footprint = dict[
+    str, Fields
+]  # name, as in `payments`, `sandbox of auth`, `volume mirr_auth-data` → the fields of that part
 
 LAB = "lab"
-"""The name under which fields stand that belong to no container: running campaigns, open faults."""
+"""The name for fields that belong to no container: running campaigns, open faults."""
 
 _SHORT_ID = 12
 _IDS = re.compile(rf"[0-9a-f]{{64}}|[0-9a-f]{{{_SHORT_ID}}}")
@@ -55,7 +57,7 @@ def made_of(
     found: Footprint = {}
     for one in by_name:
         thing = _called(one["Config"].get("Labels") or {})
-        if thing in found:  # a second one of its kind, left by an interrupted replacement
+        if thing in found:  # a second container of its kind, which an interrupted replacement left
             thing = f"{thing} ({one['Name'].lstrip('/')})"
         found[thing] = _named(_container(one), names)
     for one in networks:
@@ -73,7 +75,7 @@ def differences(before: Footprint, after: Footprint) -> list[str]:
         if thing in after:
             was, now = before[thing], after[thing]
             found += [
-                f"{thing}: {field} was {_said(was.get(field))}, is {_said(now.get(field))}"
+                f"{thing}: {field} was {_shown(was.get(field))}, is {_shown(now.get(field))}"
                 for field in sorted(was.keys() | now.keys())
                 if was.get(field) != now.get(field)
             ]
@@ -127,7 +129,7 @@ def _named(fields: Fields, names: Mapping[str, str]) -> Fields:
     named = {path: _with_names(value, names) for path, value in fields.items()}
     for path, value in named.items():
         if path.startswith("Networks.") and path.endswith(".Aliases") and isinstance(value, list):
-            value.sort()  # sorted after the ids were replaced: by id, the order would differ for each container
+            value.sort()  # sorted after the ids were replaced, because the order by id differs for each container
     return named
 
 
@@ -141,5 +143,5 @@ def _with_names(value: object, names: Mapping[str, str]) -> object:
             return value
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     return "nothing" if value is None else str(value)

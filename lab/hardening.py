@@ -1,4 +1,4 @@
-"""Finds what a container, its processes, an image or a text can do or reveal that it should not. Pure functions."""
+"""Finds weaknesses of containers, processes, images and texts: what they should not do or reveal. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-Inspected = Mapping[str, Any]  # what the engine answers when it inspects a container or an image
+Inspected = Mapping[str, Any]  # the engine's answer when it inspects a container or an image
 
 TMPFS = "/tmp"
 ENGINE_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
@@ -178,7 +178,7 @@ def image_findings(inspected: Inspected, history: Iterable[Inspected], files: It
 
 
 def secret_names(settings: Iterable[str]) -> list[str]:
-    """The NAME=value settings that should hold or do hold a secret. Their values are not repeated."""
+    """The NAME=value settings that hold or seem to hold a secret. Their values are not repeated."""
     return [
         f"has a secret in its environment: {name}" for name, _, value in _split(settings) if _is_secret(name, value)
     ]
@@ -194,5 +194,5 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def secret_texts(where: str, text: str) -> list[str]:
-    """What looks like a secret in a text such as a log. The secret itself is not repeated."""
+    """The kinds of secrets that a text, such as a log, seems to hold. The secrets themselves are not repeated."""
     return [f"{where} shows {what}" for what, pattern in _SECRET_TEXTS.items() if pattern.search(text)]

@@ -63,7 +63,7 @@ def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Bu
         arguments={"BASE": prometheus_base},
         files={"prometheus/prometheus.yml": read_file(root / "prometheus" / "prometheus.yml"), **rules},
     )
-    # Release by release: the first build of a release makes the layers that the other services share.
+    # One release after the other: the first build of a release makes the layers that the other services share.
     services = [service_build(service, release, runtime, root) for release in RELEASES for service in Service]
     return [*services, traffic, prometheus]
 
@@ -85,7 +85,7 @@ def stale_tags(client: DockerClient) -> list[str]:
     python = _first_present(client, bases.debian_python_tag(codename), bases.PYTHON_FROM_REGISTRY)
     prometheus = _first_present(client, bases.debian_prometheus_tag(codename), bases.PROMETHEUS_FROM_REGISTRY)
     if python is None or prometheus is None:
-        missing = "not there yet"  # every image stands on these two, so every one is stale
+        missing = "not there yet"  # every image is built on these two, so every image is stale
         return [build.tag for build in lab_builds(missing, missing)]
     runtime = runtime_build(python, bases.python_version(client, python), bases.engine_architecture(client))
     builds = [runtime, *lab_builds(runtime.tag, prometheus)]
@@ -129,9 +129,9 @@ def fetch_packages(runtime: Build, report: Progress, run: Callable[..., object] 
             with timed(report, "fetching the services' Python packages"):
                 run(command, check=True, capture_output=True, text=True, timeout=PIP_TIMEOUT_S)
         except subprocess.CalledProcessError as error:
-            said = "\n".join(str(error.stderr).strip().splitlines()[-6:])
+            output = "\n".join(str(error.stderr).strip().splitlines()[-6:])
             raise ImageError(
-                f"the services' packages could not be fetched; see: {' '.join(command)}\n{said}"
+                f"the services' packages could not be fetched; see: {' '.join(command)}\n{output}"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise ImageError(f"pip did not end within {PIP_TIMEOUT_S} s; see: {' '.join(command)}") from error
@@ -150,7 +150,7 @@ def pip_command(requirements: Path, target: Path, python: str, architecture: str
 
 
 def _build_all(client: DockerClient, todo: list[Build], report: Progress) -> None:
-    # First one image of each Dockerfile and release: it makes the layers that the others find in the cache.
+    # First build one image of each Dockerfile and release: it makes the layers that the others find in the cache.
     first: dict[int, Build] = {}
     for build in todo:
         first.setdefault(hash((build.dockerfile, *sorted(build.files.items()))), build)
@@ -181,8 +181,8 @@ def _build(client: DockerClient, build: Build, more_files: dict[str, bytes] | No
             forcerm=True,
         )
     except BuildError as error:
-        said = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
-        raise ImageError(f"{build.tag} could not be built: {error}\n{said[-1500:]}") from error
+        output = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
+        raise ImageError(f"{build.tag} could not be built: {error}\n{output[-1500:]}") from error
     except APIError as error:
         raise ImageError(f"{build.tag} could not be built: {error.explanation or error}") from error
     for old in replaced - {str(image.id)}:

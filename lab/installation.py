@@ -1,4 +1,4 @@
-"""How the user has MIRR Lab, as a checkout or as an installed package, and what they type in each case.
+"""Whether the user has MIRR Lab as a checkout or as an installed package, and what they type in each case.
 
 Every hint that names a command, an extra or a repair comes from here.
 """
@@ -64,7 +64,7 @@ class Installation:
     def add_extra(self, extra: str) -> str:
         """What a person types to install the packages of an extra, as in `mcp`.
 
-        Where the package is installed, these are the packages by name: an index need not have ours.
+        If our package is installed, the command names each needed package, because an index may not have ours.
         """
         if self.checkout is not None:
             return f".venv/bin/pip install --editable '.[{extra}]'"
@@ -79,7 +79,7 @@ class Installation:
         found = self._distribution()
         if found is None:
             return f"{pip} WHEEL, with the wheel of {DISTRIBUTION} that you have"
-        # Written by pip for whatever did not come from an index.
+        # pip writes this if the package did not come from an index.
         source = found.read_text("direct_url.json")
         if source is None:
             return f"{pip} {DISTRIBUTION}=={found.version}"
@@ -89,7 +89,7 @@ class Installation:
     def requirements(self, extra: str | None = None) -> list[str]:
         """The packages that are needed: always, or in addition for an extra. Each as in `numpy>=2.2`.
 
-        Raises BrokenInstallation if they are written down nowhere.
+        Raises BrokenInstallation if no file lists them.
         """
         source = self.package.parent / "pyproject.toml"  # there in a checkout and in an unpacked source distribution
         if source.is_file():
@@ -117,23 +117,23 @@ class Installation:
         )
 
     def missing_files(self) -> list[Path]:
-        """The files that were installed and are not there any more. In a checkout nothing lists the files: []."""
+        """The files that were installed and are missing now. Empty in a checkout, because nothing lists its files."""
         found = self._distribution()
         if self.checkout is not None or found is None:
             return []
         files = (Path(str(file)) for file in found.files or () if file.parts[0] == self.package.name)
-        # Python makes its caches again by itself.
+        # Python makes its caches by itself.
         expected = (self.package.parent / file for file in files if file.suffix != ".pyc")
         return [path for path in expected if not path.exists()]
 
     def refuse_if_damaged(self) -> None:
-        """BrokenInstallation where a file that was installed is not there any more."""
+        """Raise BrokenInstallation if a file that was installed is missing now."""
         missing = self.missing_files()
         if missing:
             raise self.missing(missing[0])
 
     def python(self, module: str, *arguments: str) -> list[str]:
-        """The command that runs a module in a Python of its own. What lies in the working directory is not imported."""
+        """The command that runs a module in a new Python. That Python imports nothing from the working directory."""
         return [sys.executable, "-P", "-m", module, *arguments]
 
     def python_environment(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -141,7 +141,7 @@ class Installation:
         entries = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
         entries = [os.path.abspath(entry) for entry in entries]
         home = str(self.package.parent)
-        # Python looks into its site-packages anyway, and only after its own library.
+        # Python always searches its site-packages, but only after its own library.
         if home not in (*site.getsitepackages(), site.getusersitepackages()):
             entries.insert(0, home)
         fresh = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
@@ -164,4 +164,4 @@ def _extra_of(marker: str) -> str | None:
 
 
 HERE = Installation(package=ROOT)
-"""The copy that runs."""
+"""The copy that is running now."""

@@ -35,7 +35,7 @@ def _holder(path: Path) -> str:
 def hold(lab: str, what: str) -> Iterator[None]:
     """Hold the lab for the command `what`, as in `mirr episode`. Raises LabInUse, which names the holder."""
     lock_path, holder_path = _paths(lab)
-    # The process holds it, not the thread: a server may open a world in one thread and close it in another.
+    # The process holds the lock, not the thread: a server may open a world in one thread and close it in another.
     lock = FileLock(lock_path, thread_local=False)
     try:
         lock.acquire(timeout=0)

@@ -1,4 +1,4 @@
-"""Names and labels of everything the lab makes. It is found again by these labels, never by its name."""
+"""Names and labels of everything that the lab makes. Code finds these things by their labels, never by their names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
 from mirr.lab.errors import BadLabName
 
 ROOT = Path(__file__).parents[1]
-"""The package `mirr`. It holds docker-compose.yml, the Dockerfiles and everything that images are built from: as links
-in a checkout, as files and folders where it is installed."""
+"""The package `mirr`. It holds docker-compose.yml, the Dockerfiles and everything that images are built from. In a
+checkout these are links. In an installed package they are files and folders."""
 
 DEFAULT_LAB = "mirr"
 LABEL_LAB = "mirr.lab"
@@ -20,7 +20,7 @@ LABEL_SERVICE = "mirr.service"
 LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
 
 SOUND_RELEASE = f"{NEXT_RELEASE}-sound"
-"""The next release without its fault. It reports `1.5.0` as the faulty one does, so no name tells them apart."""
+"""The next release without its fault. It reports `1.5.0`, as the faulty one does, so no name shows the difference."""
 
 RELEASES = (STEADY_RELEASE, NEXT_RELEASE, SOUND_RELEASE)
 
@@ -40,7 +40,7 @@ class Role(StrEnum):
 
 
 def parse_lab(name: str) -> str:
-    """The name, if a lab can have it; else BadLabName."""
+    """The name, if a lab can have it. Else raises BadLabName."""
     if not _LAB_NAME.fullmatch(name):
         raise BadLabName(
             f"{name!r} cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes, "

@@ -1,6 +1,6 @@
 """Decides whether a container, network or volume belongs to the lab.
 
-It belongs to the lab only if everything about it fits. What carries our label and does not fit is a stranger: it is
+It belongs to the lab only if everything about it fits. A thing with our label that does not fit is a stranger: it is
 never touched and never counted.
 """
 
@@ -94,7 +94,7 @@ def _made_not_for(lab: str, labels: Labels, key: str, known: tuple[str, ...]) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Holdings:
-    """What an engine has under a lab's name: the lab's own, as the engine lists it, and the strangers."""
+    """Everything that an engine has under a lab's name: the lab's own, as the engine lists it, and the strangers."""
 
     containers: list[dict[str, Any]]
     networks: list[dict[str, Any]]
@@ -103,7 +103,7 @@ class Holdings:
 
 
 def holdings(api: Any, lab: str) -> Holdings:  # api: docker.APIClient, whose stubs leave most methods untyped
-    """Everything that carries the lab's label, sorted into its own and strangers."""
+    """Everything that carries the lab's label, divided into the lab's own and strangers."""
     mine = {"label": f"{LABEL_LAB}={lab}"}
     strangers: list[Stranger] = []
     containers, foreign = sorted_out(api, lab, api.containers(all=True, filters=mine))
@@ -130,7 +130,7 @@ def sorted_out(api: Any, lab: str, rows: list[dict[str, Any]]) -> tuple[list[dic
     for row in rows:
         why = not_ours(lab, row["Labels"], row["Image"])
         if why is not None and row["Image"] == row.get("ImageID"):
-            # The image was rebuilt and lost its tag to the new one. Only inspecting the container gives the name.
+            # The image was rebuilt, and the new image took its tag. Only an inspection of the container gives the name.
             image = _image_name(api, row["Id"])
             if image is None:
                 continue  # it was removed in the meantime
@@ -158,7 +158,7 @@ def _image_name(api: Any, container: str) -> str | None:
 
 
 def in_the_way(api: Any, lab: str) -> Iterator[Stranger]:
-    """What Compose would treat as its own when it brings the lab up, although it is not the lab's."""
+    """The things that Compose would treat as its own when it brings the lab up, although they are not the lab's."""
     project = {"label": f"{COMPOSE_PROJECT}={lab}"}
     yield from sorted_out(api, lab, api.containers(all=True, filters=project))[1]
     for row in api.networks(names=[f"{lab}_{name}" for name in NETWORKS]):
@@ -173,7 +173,7 @@ def in_the_way(api: Any, lab: str) -> Iterator[Stranger]:
 
 
 def refuse_foreign_project(client: DockerClient, lab: str) -> None:
-    """Raise ForeignProject if Compose would touch what is not the lab's."""
+    """Raise ForeignProject if Compose would touch things that are not the lab's."""
     found = list(in_the_way(client.api, lab))
     if found:
         raise ForeignProject(

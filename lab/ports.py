@@ -1,4 +1,5 @@
-"""Chooses the host ports that a lab publishes: those asked for, the defaults, or free ones that it then keeps."""
+"""Chooses the host ports that a lab publishes: those that the user asks for, the defaults, or free ones. The lab then
+keeps them."""
 
 from __future__ import annotations
 

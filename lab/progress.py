@@ -12,7 +12,7 @@ WAITING_EVERY_S = 5.0
 
 
 class Progress(Protocol):
-    """Receives what the lab is doing."""
+    """Receives reports on what the lab is doing."""
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
@@ -93,7 +93,7 @@ class TerminalProgress:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """The progress that fits stderr: a terminal or not."""
+    """The progress that fits stderr: a spinner for a terminal, else lines."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return

@@ -1,4 +1,4 @@
-"""What each image is built from: its files, as a build context, and their hash. A file that is missing is an error."""
+"""The sources of each image: its files, as a build context, and their hash. A missing file is an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIXED_TIME = 1_700_000_000  # so that the engine's build cache sees content, not
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One image to build, with everything that its content depends on."""
+    """One image to build, and everything that its content depends on."""
 
     tag: str
     dockerfile: str
@@ -58,7 +58,7 @@ def _feed(digest: hashlib._Hash, part: bytes) -> None:
 
 
 def tar(files: Mapping[str, bytes], directories: Iterable[str] = ()) -> bytes:
-    """A tar. Its bytes depend on the names and the content alone."""
+    """A tar. Its bytes depend only on the names and the content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name in sorted(directories):
@@ -81,7 +81,7 @@ def read_file(path: Path) -> bytes:
 
 
 def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
-    """The files below a directory as they go into an image at `inside`; releases and caches stay out.
+    """The files below a directory, with their places in an image below `inside`. Releases and caches are left out.
 
     Raises BrokenInstallation if the directory is missing or holds none.
     """
@@ -99,7 +99,7 @@ def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
 
 
 def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
-    """The services' files at a release: the tree of the steady one, with the files that the release changes on top.
+    """The services' files at a release: the tree of the steady release, with the files that this release changes.
 
     Raises ImageError for an unknown release, and BrokenInstallation where its files are missing.
     """
@@ -108,7 +108,7 @@ def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
     files = read_tree(root / "services", "services")
     if release == STEADY_RELEASE:
         return files
-    # Without its own files, a release would be the steady one under another name.
+    # Without files of its own, a release would be the steady release under another name.
     return files | read_tree(root / "services" / "releases" / release, "services")
 
 

@@ -1,4 +1,4 @@
-"""The folders for what must outlive a process: journals, leases, locks, logs."""
+"""The folders for files that must outlive a process: journals, leases, locks, logs."""
 
 from __future__ import annotations
 

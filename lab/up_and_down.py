@@ -1,4 +1,4 @@
-"""Brings a lab up from nothing, and takes it down to nothing. Callers pass in what needs chaos or telemetry."""
+"""Brings a lab up from nothing, and takes it down completely. Callers pass in what needs chaos or telemetry."""
 
 from __future__ import annotations
 
@@ -78,8 +78,7 @@ def bring_up(
     remember: Callable[[str], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
-    """Bring the lab to steady state: engine, images, containers. What is there already stays. Hold the lab's lock.
-
+    """Bring the lab to steady state: engine, images, containers. Existing things stay. Hold the lab's lock.
     `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
     in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` then notes how
     the containers were made. Raises LabError.
@@ -93,7 +92,7 @@ def bring_up(
     containers = LabContainers(client, lab)
     chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
     if is_whole(containers):
-        # Before Compose runs: it would keep a container that somebody replaced by hand.
+        # This comes before Compose runs, because Compose would keep a container that somebody replaced by hand.
         with timed(report, "reverting what was left injected"):
             revert(lab)
     elif containers.all():
@@ -134,7 +133,7 @@ def _remove(lab: str, kind: str, name: str, act: Callable[[], object]) -> None:
     try:
         act()
     except NotFound:
-        return  # somebody else removed it, so it is gone as it should be
+        return  # somebody else removed it, and that is the goal too
     except APIError as error:
         if error.status_code == 409 and "already in progress" in str(error.explanation):
             return

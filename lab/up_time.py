@@ -21,7 +21,7 @@ def keep_up(lab: str, seconds: float) -> None:
 
 
 def last_up(lab: str) -> dict[str, Any]:
-    """`{"up_s": seconds}` for the lab's last `up`; None in place of the seconds if nothing was noted."""
+    """`{"up_s": seconds}` for the lab's last `up`. The seconds are None if nothing was noted."""
     try:
         noted = json.loads((state_dir(lab) / _FILE).read_text())
         return {"up_s": float(noted["up_s"])}
