@@ -189,7 +189,7 @@ class HeuristicPolicy:
 
     def _named_by_logs(self, reading: Reading) -> list[Fault]:
         redeployed = self._evidence.redeployed
-        # A new release is guilty only where the service does something wrong.
+        # A new release is guilty only if the service does something wrong.
         guilty = {
             service for service in redeployed if service in self._evidence.raising or not reading.is_well(service)
         }

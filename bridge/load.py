@@ -46,7 +46,7 @@ class LoadMeter:
         return load
 
     def last(self, service: Service, seconds: float) -> Load:
-        """The load over the last `seconds`, or over a longer time where scrapes are missing. A service that is nearly
+        """The load over the last `seconds`, or over a longer time if scrapes are missing. A service that is nearly
         overloaded may not answer each one. Raises FleetError."""
         began = self._now()
         while (load := self._telemetry.load(service, seconds + (waited_s := self._now() - began))) is None:

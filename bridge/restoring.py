@@ -60,7 +60,7 @@ class Restoring:
         """Return once every objective has been met for a window that begins no earlier than now.
 
         `hold_s` is how long it must hold at least. Raises WorldError if that takes too long, and ChaosError
-        where a service could not be mended."""
+        if a service could not be mended."""
         self._begin(hold_s=hold_s)
         wait_until_steady(
             self._telemetry,

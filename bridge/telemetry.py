@@ -191,7 +191,7 @@ def _features(first: Sample | None, last: Sample) -> list[float]:
 def quantile(q: float, buckets: dict[Labels, float]) -> float:
     """The q-quantile of cumulative histogram buckets (label `le`), summed over all other labels.
 
-    It is interpolated within its bucket, as histogram_quantile of Prometheus does. 0 where nothing was counted."""
+    It is interpolated within its bucket, as histogram_quantile of Prometheus does. 0 if nothing was counted."""
     counts: dict[float, float] = {}
     for labels, count in buckets.items():
         bound = float(dict(labels)["le"])

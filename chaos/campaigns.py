@@ -118,7 +118,7 @@ class Heartbeat:
 
     @property
     def holder(self) -> str | None:
-        """The name under which the journal has this lease. None where leases are not on disk."""
+        """The name under which the journal has this lease. None if leases are not on disk."""
         return self._lease.holder if self._lease is not None else None
 
     @property

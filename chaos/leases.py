@@ -40,7 +40,7 @@ def lease_path(folder: Path, holder: str) -> Path:
 
 
 def leased_until(folder: Path, holder: str) -> float:
-    """The Unix time at which the holder's lease ends. 0 where it has none."""
+    """The Unix time at which the holder's lease ends. 0 if it has none."""
     try:
         return float(json.loads(lease_path(folder, holder).read_text())["until"])
     except (OSError, ValueError, KeyError, TypeError):

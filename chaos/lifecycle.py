@@ -168,7 +168,7 @@ class Lifecycle:
         return row
 
     def _break_and_fix(self, row: Row) -> None:
-        """Play up to the right fix. Stop early where the rest would show nothing."""
+        """Play up to the right fix. Stop early if the rest would show nothing."""
         missed = self._missed_at_steady_state()
         row.steady = not missed
         if missed:
@@ -197,7 +197,7 @@ class Lifecycle:
         return None
 
     def _try_wrong(self, fix: Fix, culprit: Service) -> WrongFix:
-        """The objective is lost where it is missed at the end and there was no recovery in between."""
+        """The objective is lost if it is missed at the end and there was no recovery in between."""
         pace = self._pace
         result, snapshot = self._step(fix)
         snapshots = [snapshot]

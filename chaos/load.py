@@ -39,7 +39,7 @@ class Meter(Protocol):
         """The load up to now."""
 
     def last(self, service: Service, seconds: float) -> Load:
-        """The load over the last `seconds`. Waits where a scrape is missing."""
+        """The load over the last `seconds`. Waits if a scrape is missing."""
 
     def glance(self, service: Service, seconds: float) -> Load | None:
         """The load over the last `seconds`, or None if it cannot be measured now. Does not wait."""

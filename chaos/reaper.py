@@ -1,6 +1,6 @@
 """The reaper of one lab: a small process that reverts a fault when its lease is over.
 
-It does so even where the process that injected the fault was killed. It runs as
+It does so even if the process that injected the fault was killed. It runs as
 `python -m mirr.chaos.reaper LAB FOLDER`. A lab has one; the process that injects starts it.
 
 While it only watches the journal, it needs nothing but the standard library. It imports the code that talks to the

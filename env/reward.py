@@ -14,11 +14,11 @@ class RewardTable:
     """The reward for each event."""
 
     correct_diagnosis: float = 8.0
-    wrong_diagnosis: float = -2.0  # also for "nothing is broken" where something is broken
+    wrong_diagnosis: float = -2.0  # also for "nothing is broken" if something is broken
     fix_diagnosed: float = 10.0
     fix_undiagnosed: float = 6.0
     wrong_fix: float = -2.0
-    recovery: float = 20.0  # only where the correct diagnosis came before the right fix
+    recovery: float = 20.0  # only if the correct diagnosis came before the right fix
     recovery_per_step_left: float = 0.3
     collapse: float = -15.0
     recovery_steps: int = 2  # steps in a row inside every objective

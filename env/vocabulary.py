@@ -98,7 +98,7 @@ def parse_mode(name: str) -> FaultMode:
 class Fault:
     """One thing that is broken: a mode on a service, in one of the mode's forms.
 
-    Written `MODE:SERVICE`, or `MODE/FORM:SERVICE` where the form is not the mode's first.
+    Written `MODE:SERVICE`, or `MODE/FORM:SERVICE` if the form is not the mode's first.
     """
 
     mode: FaultMode
@@ -183,7 +183,7 @@ class Restart:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Go back to the release before the current one, where there is one."""
+    """Go back to the release before the current one, if there is one."""
 
     service: Service
 

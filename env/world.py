@@ -15,7 +15,7 @@ FEATURES_SHAPE = (len(Service), len(Feature))
 
 
 class WorldError(Exception):
-    """The world failed, so the episode is void. The message says what, where and what next."""
+    """The world failed, so the episode is void. The message says what, where, and what to do next."""
 
 
 class Level(StrEnum):
@@ -80,7 +80,7 @@ class Snapshot:
 
     @property
     def user_sli(self) -> float:
-        """Share of user requests that went well, 0..1. It is 0 where none finished: no traffic is no service."""
+        """Share of user requests that went well, 0..1. It is 0 if none finished: no traffic is no service."""
         return 1.0 - self.failed_requests / self.requests if self.requests else 0.0
 
 

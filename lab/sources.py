@@ -101,7 +101,7 @@ def read_tree(directory: Path, inside: str) -> dict[str, bytes]:
 def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
     """The services' files at a release: the tree of the steady release, with the files that this release changes.
 
-    Raises ImageError for an unknown release, and BrokenInstallation where its files are missing.
+    Raises ImageError for an unknown release, and BrokenInstallation if its files are missing.
     """
     if release not in RELEASES:
         raise ImageError(f"unknown release {release!r}; one of: {', '.join(RELEASES)}")

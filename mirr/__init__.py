@@ -1,4 +1,4 @@
-"""MIRR Lab: one incident, two worlds, one score. This is the public face; everything else is inside.
+"""MIRR Lab: one incident, two worlds, one score. This module has the public names. Everything else is internal.
 
 ```python
 import mirr
@@ -47,7 +47,7 @@ _HOME = {
     "Fault": "mirr.env.vocabulary",
     "SimulatedWorld": "mirr.env.simulator.world",
     "parse_action": "mirr.env.vocabulary",
-    # The errors: one for each decision that a caller can take.
+    # The errors: one error for each decision that a caller can make.
     "BadScenario": "mirr.env.scenario",
     "ChaosError": "mirr.chaos.errors",
     "EpisodeError": "mirr.env.environment",
@@ -92,7 +92,7 @@ def open_lab(lab: str = "mirr") -> DockerWorld:
     return open_docker_world(lab, what="mirr.open_lab")
 
 
-if not TYPE_CHECKING:  # a type checker that saw this would accept any name
+if not TYPE_CHECKING:  # if a type checker saw this, it would accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _HOME:

@@ -1,8 +1,8 @@
 """Registers the Gymnasium environments, so that `gymnasium.make("mirr:mirr/Sim-v0")` works.
 
-For that name Gymnasium imports `mirr` and then looks into its own registry. `import mirr` must stay quick, so it does
-not import Gymnasium: it registers the environments at once if Gymnasium is there already, and otherwise as soon as
-somebody imports Gymnasium.
+For that name, Gymnasium imports `mirr` and then looks into its own registry. `import mirr` must stay quick, so it does
+not import Gymnasium. If Gymnasium is imported already, this registers the environments at once. Otherwise it registers
+them when somebody imports Gymnasium.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _register() -> None:
 
 
 class _GymnasiumWatcher(MetaPathFinder):
-    """Finds nothing by itself. It passes on how Gymnasium is loaded, and registers after that."""
+    """Finds no module by itself. For Gymnasium, it passes on Gymnasium's own loader, and registers after the import."""
 
     def __init__(self) -> None:
         self._asking = False
@@ -53,7 +53,7 @@ class _GymnasiumWatcher(MetaPathFinder):
 
 
 def register_with_gymnasium() -> None:
-    """Register the environments now if Gymnasium is imported, else when it is."""
+    """Register the environments now if Gymnasium is imported, else when it will be imported."""
     if GYMNASIUM in sys.modules:
         _register()
     elif not any(isinstance(finder, _GymnasiumWatcher) for finder in sys.meta_path):

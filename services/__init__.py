@@ -1,4 +1,6 @@
-"""The system under test: five small services of a shop, each with its own data. It imports nothing of the rest."""
+"""The system under test: five small services of a shop, each with its own data. It imports no other room."""
 
-if __name__ != "services":  # in the images this is its only name; the installed copy is only there to build images from
+if (
+    __name__ != "services"
+):  # in the images, this is the only name of the package; images are built from the installed copy
     raise ImportError(f"{__name__} runs only inside its image, as services")

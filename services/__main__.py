@@ -13,7 +13,7 @@ NAMES = ("gateway", "auth", "inventory", "orders", "payments")
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until the process is told to stop. Returns 2 for an unknown name, 3 if the server could not start."""
+    """Serve until a signal stops the process. Returns 2 for an unknown name, 3 if the server could not start."""
     name = arguments[0] if len(arguments) == 1 else os.environ.get("SERVICE", "")
     if name not in NAMES:
         print(f"usage: python3 -m services NAME, where NAME is one of: {', '.join(NAMES)}", file=sys.stderr)
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,  # the edge writes its own access line
+        access_log=False,  # the edge writes its own line for each request
         server_header=False,
         # Longer than any client keeps an idle connection, so no connection closes while a request arrives on it.
         timeout_keep_alive=75,

@@ -115,7 +115,7 @@ def _take(database: sqlite3.Connection, line: Line) -> ReservedLine:
 
 
 def _settle(database: sqlite3.Connection, now_s: float) -> None:
-    """Refill the shelf after reservations that have expired. A few at a time, so no single request pays for all."""
+    """Refill the shelf after reservations that have expired. Each request does only a few, so no request takes long."""
     query = "SELECT idempotency_key, lines FROM reservations WHERE expires_at <= ? LIMIT 8"
     for row in database.execute(query, (now_s,)).fetchall():
         for product_id, quantity in json.loads(row["lines"]):

@@ -18,7 +18,7 @@ from services.kit.store import transaction
 from services.kit.upstreams import Upstreams
 
 UPSTREAM_TIMEOUT_S = 0.6
-MAX_COMBINED = 10  # promotions that are compared: every combination of them is tried
+MAX_COMBINED = 10  # how many promotions are compared: every combination of them is tried
 MAX_DISCOUNT_PERCENT = 40
 GRAMS_APIECE = 300
 

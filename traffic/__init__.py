@@ -1,4 +1,6 @@
-"""The load generator: open-loop users of the shop, and campaigns on a lease. It imports nothing of the rest."""
+"""The load generator: open-loop users of the shop, and campaigns on a lease. It imports no other room."""
 
-if __name__ != "traffic":  # in the image this is its only name; the installed copy is only there to build images from
+if (
+    __name__ != "traffic"
+):  # in the image, this is the only name of the package; the image is built from the installed copy
     raise ImportError(f"{__name__} runs only inside its image, as traffic")

@@ -22,7 +22,7 @@ from traffic.users import RATE_PER_S, Users
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What Compose passes to the load generator."""
+    """The settings that Compose passes to the load generator."""
 
     seed: int
     rate_per_s: float
@@ -63,7 +63,7 @@ async def run(settings: Settings) -> None:
         print(json.dumps(started), flush=True)
         await asyncio.wait((users, stopping), return_when=asyncio.FIRST_COMPLETED)
         if users.done():
-            users.result()  # users never end by themselves, so this raises the error that ended them
+            users.result()  # the users' task ends only after an error, and this raises that error
         users.cancel()
         campaigns.end_all()
         await runner.cleanup()

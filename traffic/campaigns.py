@@ -26,7 +26,7 @@ class Kind(StrEnum):
     """What a campaign sends."""
 
     FLASH_CROWD = "flash_crowd"  # many clients want the same thing at once
-    UNIQUE_KEYS = "unique_keys"  # one client sends a new key and a large body each time
+    UNIQUE_KEYS = "unique_keys"  # one client sends a new key and a large body with each request
 
 
 class Target(StrEnum):

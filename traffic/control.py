@@ -16,7 +16,7 @@ MAX_RATE_PER_S = 2_000.0
 MAX_LEASE_S = 600.0
 _PORT = re.compile(r":\d*$")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-MAX_CAMPAIGNS = 32  # every kind on every service, with some to spare
+MAX_CAMPAIGNS = 32  # enough for every kind on every service, and a few more
 # Honest clients use one of these names. A web page can make its own name point to this address (DNS rebinding), but the
 # browser then sends that name, and it is refused.
 HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]", "traffic"))

@@ -1,4 +1,4 @@
-"""What a visitor knows about the shop: customers' names, words to search for, products, storefronts, zones."""
+"""The facts that a visitor knows about the shop: customers' names, search words, products, storefronts, zones."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Users:
         except SignedOut:
             if kept is None:
                 raise
-            # Sign in again, once, and go on with the same basket, as the page of any shop would do.
+            # Sign in again once, and go on with the same basket. The page of any shop would do this.
             headers["Authorization"] = f"Bearer {await self._token_of(customer)}"
             await self._ask(customer, "POST", "/check-out", 201, body=basket, headers=headers)
 

@@ -31,7 +31,7 @@ def _form(name: str) -> ContainerForm:
 
 
 def form_of(fault: Fault) -> ContainerForm:
-    """The form in which `fault` breaks a container. Raises ChaosError where chaos has no such form."""
+    """The form in which `fault` breaks a container. Raises ChaosError if chaos has no such form."""
     name = form_name(fault.mode, fault.form)
     form = all_forms().get(name)
     if form is None or form.mode is not fault.mode:

@@ -128,7 +128,7 @@ class BatchedSimulator:
         """Begin an episode in every environment, or in those of `mask`.
 
         Without seeds, each environment plays the seed that follows its last. `faults` replace the drawn ones until the
-        next reset. Raises EpisodeError, BadSeed, or WorldError where a fault does not land.
+        next reset. Raises EpisodeError, BadSeed, or WorldError if a fault does not land.
         """
         chosen = np.ones(self.size, dtype=np.bool_) if mask is None else np.array(mask, dtype=np.bool_)
         if chosen.shape != (self.size,):

@@ -190,7 +190,7 @@ def _set(raw: dict[str, Any], name: str, value: float) -> None:
 
 
 def _unsound(p: Any, ticks: int) -> str:
-    """Why nobody can train with these parameters; empty where one can."""
+    """Why nobody can train with these parameters; empty if somebody can."""
     key = u64(0)
     s, w = numbers([0.0] * k.STATE_END), numbers([0.0] * k.SHOWN_ROW)
     ops.steady(s, p)

@@ -2,7 +2,7 @@
 
 Without it, the toolkit notes that an activity failed, and goes on. A fault that never landed, a fix that never worked,
 or a SIGTERM in the middle of an activity would still end in `completed`. With this control such a run ends as
-`interrupted` and exits 1. Its rollbacks are played where their strategy is `always`.
+`interrupted` and exits 1. Its rollbacks are played if their strategy is `always`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chaoslib.types import Activity, Experiment  # type: ignore[import-untyped]
 def after_activity_control(context: Activity, experiment: Experiment, state: dict[str, Any] | None = None) -> None:
     """End the run if an activity of the method failed.
 
-    The toolkit itself judges the hypothesis. It plays every rollback, even where one before it failed."""
+    The toolkit itself judges the hypothesis. It plays every rollback, even if one before it failed."""
     # Without a state, the activity was interrupted, and the toolkit is already ending the run.
     if state is None or state.get("status") != "failed" or context not in experiment.get("method", []):
         return

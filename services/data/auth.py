@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 USERS = 300
-ITERATIONS = 28_000  # of PBKDF2: what a sign-in costs
+ITERATIONS = 28_000  # iterations of PBKDF2: they decide how much CPU a sign-in costs
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);

@@ -9,7 +9,7 @@ from asyncio.events import TimerHandle
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 16 << 10  # request line and headers
-MAX_CONNECTIONS = 512  # more than ordinary users and a crowd of them keep open
+MAX_CONNECTIONS = 512  # more than ordinary users and a flash crowd keep open
 MAX_PIPELINED = 16
 MAX_STALLED = 64  # clients that do not read their answers
 HEAD_TIMEOUT_S = 10.0
@@ -41,7 +41,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._arm()
         if len(self.connections) > MAX_CONNECTIONS:
-            # Close one that has asked for nothing yet. Users who are being served keep their connections.
+            # Close a connection that has asked for nothing yet. Users who are being served keep their connections.
             idle = (one for one in self.connections if isinstance(one, Connection) and one._head_timer and one != self)
             next(idle, self).transport.abort()
 
@@ -116,7 +116,7 @@ class Connection(HttpToolsProtocol):
             content = json.dumps({"detail": str(refused)}).encode()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(content)
             self.transport.write(STATUS_LINE[refused.status] + head + content)
-        # Otherwise an answer is already on its way, and the client would read a second one as a part of it.
+        # Otherwise an answer is already on its way, and the client would read a second answer as a part of it.
         self.transport.close()
 
     # Timers

@@ -20,10 +20,10 @@ from services.kit.trace import CURRENT, Trace, trace_id_of
 UNCOUNTED = frozenset(("/metrics", "/healthz"))
 MAX_IN_FLIGHT = 48
 MAX_BODY_BYTES = 1 << 20
-MAX_ARRIVING_BYTES = 32 << 20  # all bodies together that are still arriving
-SMALL_BODY_BYTES = 16 << 10  # this much is always read, so large slow bodies do not keep ordinary clients out
+MAX_ARRIVING_BYTES = 32 << 20  # the limit for all bodies together that are still arriving
+SMALL_BODY_BYTES = 16 << 10  # so much is always read, so large slow bodies do not block ordinary clients
 BODY_TIMEOUT_S = 10.0
-MAX_DRAINED_BYTES = 4 << 20  # read from a refused body
+MAX_DRAINED_BYTES = 4 << 20  # how much is read from a refused body
 DRAIN_TIMEOUT_S = 1.0
 CLIENT_GONE = 499  # only for the log and the metrics: the client has gone and reads no answer
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -214,7 +214,7 @@ class Edge:
             return
         try:
             await self._app(scope, _body_first(exchange.body, receive), send)
-        except Exception as error:  # noqa: BLE001 - the last resort of every handler: log, answer 500, go on
+        except Exception as error:  # noqa: BLE001 - this handles every other error: log, answer 500, go on
             self._log_failure(exchange, error)
             if exchange.status == CLIENT_GONE:
                 trace_id = exchange.trace.trace_id

@@ -1,4 +1,4 @@
-"""The last answer that each client got. A client that retries gets it again."""
+"""The last answer that each client got. A client that tries again gets the same answer."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(service: str, stream: TextIO = sys.stdout) -> None:
-    """Send every log line of this process to `stream` as JSON. Libraries log only warnings and errors."""
+    """Send every log line of this process to `stream` as JSON. Of libraries, only warnings and errors are logged."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(service))
     root = logging.getLogger()

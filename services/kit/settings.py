@@ -1,4 +1,4 @@
-"""What Compose passes to a service: its name, the place of its data, and the addresses of its upstreams."""
+"""The settings that Compose passes to a service: its name, the place of its data, the addresses of its upstreams."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from types import TracebackType
 class Turn:
     """`async with turn:` waits for its turn, and always for at least one round of the event loop.
 
-    A plain lock that is free is taken without a pause. A burst of requests would then be worked on before the next
-    ones are even read, and those would wait where they are not counted. With a turn, requests are read, counted, and
-    refused above the limit while the others wait.
+    A plain lock that is free is taken without a pause. Then a burst of requests would be worked on before the next
+    requests are read, and nobody would count those that wait. With a turn, requests are read, counted, and refused
+    above the limit while the others wait.
     """
 
     def __init__(self) -> None:

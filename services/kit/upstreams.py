@@ -98,7 +98,7 @@ class HttpUpstreams:
         except (self._http.ClientConnectionError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-        # No answer had begun, so asking again is safe. Only once: more retries would make an overload worse.
+        # No answer had begun, so it is safe to ask again. Ask only once: more retries would make an overload worse.
         await asyncio.sleep(RETRY_AFTER_S)
         return await self._once(upstream, method, path, **request)
 

@@ -1,4 +1,4 @@
-"""Compiles the simulator's functions where numba is installed. Without it, the same source runs as plain Python.
+"""Compiles the simulator's functions if numba is installed. Without it, the same source runs as plain Python.
 
 Plain Python is slower and gives the same results to the last bit. That is why there is no fast-math and no function
 whose rounding depends on a library, and why whole numbers keep to 64 bits in both. `MIRR_COMPILED=0` switches

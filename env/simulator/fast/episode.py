@@ -123,7 +123,7 @@ def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
 
 @inlined
 def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
-    """The reward for the step's window. Sets the outcome where the episode ends."""
+    """The reward for the step's window. Sets the outcome if the episode ends."""
     requests = 0.0
     failed = 0.0
     for journey in range(k.JOURNEYS):

@@ -239,7 +239,7 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
         errors += count * s[JOURNEY_BAD + journey]
         weighted_s += count * s[JOURNEY_S + journey]
         s[FAILED + journey] += count * lost
-        # The variance belongs to the expected number. It is 0 where everything fails.
+        # The variance belongs to the expected number. It is 0 if everything fails.
         s[SCATTER + journey] += count * lost * (1.0 - lost)
         if accept > 0.0 and not calm:
             enter(s, late, count, accept, s[JOURNEY_S + journey])

@@ -13,7 +13,7 @@ BUCKET_BOUNDS = constants(BOUNDS)
 
 @inlined
 def beyond(latency: float, limit: float, spread: float) -> float:
-    """The share of answers later than `limit`, where latencies spread evenly around `latency`. All in seconds."""
+    """The share of answers later than `limit`, if latencies spread evenly around `latency`. All in seconds."""
     slowest = latency * (1.0 + spread)
     if slowest <= limit:
         return 0.0
@@ -44,7 +44,7 @@ def latency_beyond(histogram: Numbers, at: int, top: int, answers: float, share:
     """The latency in seconds that `share` of the answers exceed, as Prometheus' histogram_quantile works it out.
 
     The histogram of `answers` requests begins at `at`, and nothing is above its bucket `top`. Within a bucket, answers
-    are spread evenly. The bucket above the last bound stands for that bound. 0 where there are no answers.
+    are spread evenly. The bucket above the last bound stands for that bound. 0 if there are no answers.
     """
     if answers <= 0.0:
         return 0.0

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 USERS = 300
-ITERATIONS = 28_000  # of PBKDF2: what a sign-in costs
+ITERATIONS = 28_000  # iterations of PBKDF2: they decide how much CPU a sign-in costs
 CREDENTIAL_CHARACTERS = 64  # the column width in the directory that will share this data
 
 SCHEMA = """

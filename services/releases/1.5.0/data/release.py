@@ -1,3 +1,3 @@
-"""The release that this tree is."""
+"""The release of this tree."""
 
 VERSION = "1.5.0"
