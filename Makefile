@@ -91,7 +91,7 @@ hooks: $(READY_DEV) ## run `make check` before each commit
 	@$(BIN)/pre-commit install
 
 .PHONY: package
-package: $(READY_DEV) ## build the source distribution and the wheel into dist/, the former unpacked in dist/source
+package: $(READY_DEV) ## build the source distribution and the wheel into dist/, and unpack the first into dist/source
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 	@mkdir dist/source

@@ -115,7 +115,7 @@ class Telemetry:
         self, first: dict[str, Sample], latest: dict[str, Sample], sound: set[Service] | None = None
     ) -> Snapshot:
         if TRAFFIC not in latest or not latest[TRAFFIC].up:
-            raise WorldError("the load generator is down, so nobody can say how users fare; next: mirr up")
+            raise WorldError("the load generator is down, so nobody knows how users fare; next: mirr up")
         features = np.full(FEATURES_SHAPE, np.nan)
         degraded: dict[Service, str] = {}
         for service in Service:

@@ -299,7 +299,7 @@ class DockerFleet:
         _, strangers = sorted_out(self._api, self.lab, self._labelled(Role.SERVICE, service))
         if strangers:
             raise FleetError(
-                f"{_listed(strangers)} says to be {service} of lab {self.lab} and is not the lab's own: not touched; "
+                f"{_listed(strangers)} claims to be {service} of lab {self.lab} but is not the lab's own: not touched; "
                 "next: mirr doctor"
             )
         raise FleetError(f"{service} has no container in lab {self.lab}; next: mirr up --lab {self.lab}")

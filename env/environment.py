@@ -240,7 +240,7 @@ class Environment:
             return action
         if isinstance(action, _PACK_TYPES):
             raise EpisodeError(
-                f"{action_text(action)} is none of this episode's actions; EpisodeConfig(none_diagnosis=True) allows it"
+                f"{action_text(action)} is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
             )
         try:
             number = operator.index(action)  # type: ignore[arg-type]

@@ -274,11 +274,11 @@ def _step(path: Path, number: int, line: Line, version: int, due: int, config: E
     if step.step > config.max_steps:
         raise RecordError(f"{path}, line {number}: step {step.step} of an episode of {config.max_steps}")
     if isinstance(step.action, DiagnoseNone) and not config.none_diagnosis:
-        raise RecordError(f"{path}, line {number}: {action_text(step.action)} is none of this episode's actions")
+        raise RecordError(f"{path}, line {number}: {action_text(step.action)} is not an action of this episode")
     if (step.action is None) != (step.step == 0):
-        raise RecordError(f"{path}, line {number}: step 0 has no action, and every other one has one")
+        raise RecordError(f"{path}, line {number}: step 0 has no action, and every other step has one")
     if version > 1 and (step.accepted is None) != (step.step == 0):
-        raise RecordError(f"{path}, line {number}: step 0 accepts nothing, and every other one says whether it did")
+        raise RecordError(f"{path}, line {number}: accepted is null at step 0, and true or false at others")
     if version > 2 and step.accepted != (None if step.reason is None else step.reason is Reason.DONE):
         raise RecordError(f"{path}, line {number}: accepted is {step.accepted}, and reason is {step.reason}")
     return step

@@ -106,7 +106,7 @@ class RecordedWorld:
         if recorded is not None and recorded != asked:
             raise NotRecorded(
                 f"{rollout.path}, step {number}: the recording holds {action_text(recorded)}, "
-                f"not {action_text(asked)}; a recording plays its own actions alone"
+                f"not {action_text(asked)}; a recording plays only its own actions"
             )
         return step or self._give_out(action_text(asked))
 
@@ -148,7 +148,7 @@ class _Comparison:
         recorded = self._rollout.steps[observation.step]
         self.seen += 1
         if not np.array_equal(observation.features, recorded.observation.astype(np.float32), equal_nan=True):
-            self.differences.append(f"step {observation.step}: what is seen is not what was seen")
+            self.differences.append(f"step {observation.step}: the observation differs from the recorded one")
         reward = 0.0 if move is None else move.reward
         if reward != recorded.reward:
             self.differences.append(f"step {observation.step}: reward {reward!r}, recorded {recorded.reward!r}")

@@ -219,7 +219,7 @@ def _new_rows(path: Path, seen: dict[str, Path], say: Callable[[str], None]) -> 
     rollout = read_rollout(path)
     name = episode_id(path)
     if name in seen:
-        say(f"{path} is the same episode as {seen[name]}; it goes in once")
+        say(f"{path} is the same episode as {seen[name]}; it is written once")
         return
     seen[name] = path
     if rollout.end is None:

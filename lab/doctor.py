@@ -188,7 +188,7 @@ def _strangers(client: DockerClient, lab: str) -> Check:
     text = f"nothing else carries lab {lab}'s label"
     remedy = ""
     if found:
-        text = f"carries lab {lab}'s label, is not its own and is never touched: {', '.join(map(str, found))}"
+        text = f"carries lab {lab}'s label, but is not its own, so it is never touched: {', '.join(map(str, found))}"
         remedy = f"look at it, and remove it yourself if it is yours: docker inspect {found[0].name}"
     return _judge("strangers", not found, text, remedy, Verdict.WARN)
 
@@ -208,6 +208,6 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
 
 
 def _hardening(findings: list[str], lab: str) -> Check:
-    text = f"not as closed as they were made: {'; '.join(findings)}" if findings else "every container is closed"
+    text = f"less closed than when they were made: {'; '.join(findings)}" if findings else "every container is closed"
     remedy = f"{HERE.command('down', lab)} && {HERE.command('up', lab)}"
     return _judge("hardening", not findings, text, remedy, Verdict.WARN)

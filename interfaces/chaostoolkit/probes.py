@@ -111,7 +111,7 @@ def blast_radius(
 ) -> dict[str, float]:
     """Measure how users fare over the next `over_s`. Returns the share of each journey's requests that went well.
 
-    `spared` names journeys among browse, sign_in and check_out. Fails if one of them misses the users' objective."""
+    `spared` names journeys that should not be hit: browse, sign_in or check_out. Fails if one of them misses the users' objective."""
     unknown = sorted(set(spared) - set(Journey))
     if unknown:
         raise ActivityFailed(f"unknown journey {unknown[0]!r}; one of: {', '.join(Journey)}")
@@ -124,7 +124,7 @@ def blast_radius(
     for name in spared:
         if shares[name] < OBJECTIVES.user_sli:
             raise ActivityFailed(
-                f"{name} was to be spared, but only {shares[name]:.3f} of its requests went well over {over_s:g} s, "
+                f"{name} should be spared, but only {shares[name]:.3f} of its requests went well over {over_s:g} s, "
                 f"objective {OBJECTIVES.user_sli:g}; {_NEXT}"
             )
     return shares

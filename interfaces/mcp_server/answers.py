@@ -18,7 +18,7 @@ DIGITS = 5  # significant digits; because of the noise, only one or two mean any
 
 MEANINGS: dict[Outcome, str] = {
     Outcome.RESOLVED: "every service and the users are back inside their objectives",
-    Outcome.COLLAPSED: f"next to nothing was left for the users for {REWARDS.collapse_steps} steps running",
+    Outcome.COLLAPSED: f"almost nothing worked for the users for {REWARDS.collapse_steps} steps running",
     Outcome.EXHAUSTED: "no steps are left, and there was no full recovery",
     Outcome.VOID: "the world failed; the episode does not count",
 }

@@ -214,7 +214,7 @@ class Exam:
         if idle_s < self.config.idle_limit_s:
             raise ExamError(
                 f"another episode is being played, at most {self.config.at_once} at a time; next: play that one to its "
-                f"end, or try again when it has rested for {self.config.idle_limit_s:g} s"
+                f"end, or try again when nobody has played it for {self.config.idle_limit_s:g} s"
             )
         self._give_up(oldest, paper, f"nobody played it for {idle_s:.0f} s")
 

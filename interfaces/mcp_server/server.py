@@ -89,7 +89,7 @@ def instructions(config: EpisodeConfig) -> str:
         f"tool is one step: it acts, lets {config.step_s:g} s of the services' time pass, and answers with what is "
         "seen then. A diagnosis counts only before the fix, and the first commitment counts. Restarting, rolling back "
         "or scaling what is healthy does harm and costs. The episode ends when every service and the users are inside "
-        "their objectives for 2 steps running, when next to nothing is left for the users for 3, or when no steps are "
+        "their objectives for 2 steps running, when almost nothing works for the users for 3, or when no steps are "
         f"left. Objectives: {OBJECTIVES.user_sli:.0%} of the users' requests go well; each service's error ratio is "
         f"at most {OBJECTIVES.error_ratio:g}, its latency p95 at most {OBJECTIVES.latency_p95_s:g} s, its memory "
         f"share at most {OBJECTIVES.memory_share:g}."

@@ -99,7 +99,8 @@ class IncidentRubric(Rubric):  # type: ignore[misc]  # Rubric is Any: openenv sh
             f"for {rewards.recovery_steps} steps running and the right diagnosis came before the right fix",
         )
         self.collapse = CollapseComponent(
-            rewards, f"{rewards.collapse:+g} when users had next to nothing for {rewards.collapse_steps} steps running"
+            rewards,
+            f"{rewards.collapse:+g} when almost nothing worked for users for {rewards.collapse_steps} steps running",
         )
         self.earned: dict[str, float] = {}
         self.reset()

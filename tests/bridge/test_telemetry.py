@@ -143,7 +143,7 @@ def test_a_release_or_a_quota_below_steady_is_for_the_judge(reader: FakeReader) 
 def test_without_the_load_generator_nobody_can_say_how_users_fare(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     del reader.scrapes[TRAFFIC]
-    with pytest.raises(WorldError, match="the load generator is down, so nobody can say how users fare; next: mirr up"):
+    with pytest.raises(WorldError, match="the load generator is down, so nobody knows how users fare; next: mirr up"):
         telemetry.measure(Window())
 
 

@@ -79,7 +79,7 @@ def test_a_container_that_only_claims_to_be_ours_is_refused(
         with pytest.raises(FleetError) as raised:
             act(Service.AUTH)
         assert str(raised.value) == (
-            f"container mirr_auth_1 ({why}) says to be auth of lab mirr and is not the lab's own: not touched; "
+            f"container mirr_auth_1 ({why}) claims to be auth of lab mirr but is not the lab's own: not touched; "
             "next: mirr doctor"
         )
     assert api.acts == 0

@@ -143,7 +143,7 @@ def test_the_same_episode_goes_in_once(record: Path, capsys: Printed) -> None:
     assert run(["records", "export", str(record), str(copy), "--to", str(to)]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{to}: 1 episodes, ")
-    assert printed.err == f"mirr: {copy} is the same episode as {record}; it goes in once\n"
+    assert printed.err == f"mirr: {copy} is the same episode as {record}; it is written once\n"
 
 
 def test_a_file_that_cannot_be_read_leaves_no_table(record: Path, capsys: Printed) -> None:

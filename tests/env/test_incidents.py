@@ -78,7 +78,7 @@ def test_the_base_task_does_not_know_the_none_diagnosis() -> None:
     with pytest.raises(EpisodeError) as caught:
         environment.step(DiagnoseNone())
     assert str(caught.value) == (
-        "diagnose(none) is none of this episode's actions; EpisodeConfig(none_diagnosis=True) allows it"
+        "diagnose(none) is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
     )
     with pytest.raises(EpisodeError, match=r"^action numbers go from 0 to 40; got 41$"):
         environment.step(41)

@@ -190,7 +190,7 @@ def test_another_action_is_refused_and_the_episode_stands_where_it_stood(rollout
         environment.step(Restart(Service.AUTH))
     assert str(caught.value) == (
         f"{rollout.path}, step 1: the recording holds diagnose(payments, crashed), not restart(auth); "
-        "a recording plays its own actions alone"
+        "a recording plays only its own actions"
     )
     rewards = [environment.step(step.action)[1] for step in rollout.steps[1:] if step.action is not None]
     assert rewards == [step.reward for step in rollout.steps[1:]]
@@ -297,7 +297,7 @@ def test_an_observation_that_was_edited_shows(rollout: Rollout) -> None:
     rows[0][1] += 1.0
     shown = [[None if np.isnan(cell) else float(cell) for cell in row] for row in rows]
     edited = _edit(rollout.path, 3, lambda line: line.update(observation=shown))
-    assert play_back(edited).differences == ("step 2: what is seen is not what was seen",)
+    assert play_back(edited).differences == ("step 2: the observation differs from the recorded one",)
 
 
 def test_a_report_that_was_edited_shows(rollout: Rollout) -> None:

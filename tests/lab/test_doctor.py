@@ -61,7 +61,7 @@ def test_a_stranger_under_our_label_is_a_warning_by_name() -> None:
     assert _strangers(FakeEngine(stranger, container(Role.TRAFFIC)).client, "mirr") == Check(
         code="strangers",
         status=Verdict.WARN,
-        text="carries lab mirr's label, is not its own and is never touched: container web "
+        text="carries lab mirr's label, but is not its own, so it is never touched: container web "
         "(its label mirr.role is none of: service, sandbox, traffic, prometheus)",
         remedy="look at it, and remove it yourself if it is yours: docker inspect web",
     )

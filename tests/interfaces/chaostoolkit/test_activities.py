@@ -202,7 +202,7 @@ def test_a_spared_journey_that_fails_fails_the_probe(toolkit: Toolkit) -> None:
     with pytest.raises(ActivityFailed) as failed:
         blast_radius(["sign_in", "browse"], configuration=LAB, clock=toolkit.clock)
     assert str(failed.value) == (
-        "browse was to be spared, but only 0.000 of its requests went well over 4 s, objective 0.95; next: mirr status"
+        "browse should be spared, but only 0.000 of its requests went well over 4 s, objective 0.95; next: mirr status"
     )
 
 

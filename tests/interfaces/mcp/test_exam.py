@@ -168,7 +168,7 @@ def test_one_at_a_time_where_there_is_one_lab() -> None:
         exam.look("b")
     assert message(refusal) == (
         "another episode is being played, at most 1 at a time; next: play that one to its end, "
-        "or try again when it has rested for 60 s"
+        "or try again when nobody has played it for 60 s"
     )
     assert exam.status("b").state is State.WAITING
 

@@ -38,7 +38,7 @@ def test_a_client_resolves_an_episode_on_the_lab_and_a_server_that_is_told_to_en
                 assert begun["state"] == "running"
                 assert await refused(client, "read_metrics", {"episode_id": second}) == (
                     "another episode is being played, at most 1 at a time; next: play that one to its end, "
-                    "or try again when it has rested for 600 s"
+                    "or try again when nobody has played it for 600 s"
                 )
                 ended, _ = await play_by_tools(client, first)
                 assert ended["ending"]["outcome"] == "resolved", ended

@@ -235,7 +235,7 @@ def test_the_web_page_shows_the_text_and_runs_nothing_that_a_log_line_says() -> 
 
 def test_the_rubric_describes_its_components() -> None:
     words = session().rubric.descriptions()
-    assert words["collapse"] == "-15 when users had next to nothing for 3 steps running"
+    assert words["collapse"] == "-15 when almost nothing worked for users for 3 steps running"
     assert list(words) == ["diagnosis", "fix", "recovery", "collapse"]
 
 
