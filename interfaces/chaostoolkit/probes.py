@@ -111,7 +111,8 @@ def blast_radius(
 ) -> dict[str, float]:
     """Measure how users fare over the next `over_s`. Returns the share of each journey's requests that went well.
 
-    `spared` names journeys that should not be hit: browse, sign_in or check_out. Fails if one of them misses the users' objective."""
+    `spared` names journeys that should not be hit: browse, sign_in or check_out. Fails if one of them misses the users'
+    objective."""
     unknown = sorted(set(spared) - set(Journey))
     if unknown:
         raise ActivityFailed(f"unknown journey {unknown[0]!r}; one of: {', '.join(Journey)}")
