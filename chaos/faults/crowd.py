@@ -46,10 +46,10 @@ FORM = ContainerForm(
     texts=Texts(
         happens=f"A flash crowd asks SERVICE for {OVERLOAD} times the work that its CPU quota can do. It gets slow, "
         "then it turns requests away.",
-        reverts="the crowd is sent home",
-        title="A flash crowd overloads SERVICE, and twice the CPU carries it",
+        reverts="the crowd is stopped",
+        title="A flash crowd overloads SERVICE, and twice the CPU is enough for it",
         strikes="a flash crowd comes to SERVICE",
-        fix=f"Scaling up fixes it: the crowd stays, and is {OVERLOAD / 2:.2f} of twice the quota.",
+        fix=f"Scaling up fixes it: the crowd stays, but it needs only {OVERLOAD / 2:.2f} of the doubled quota.",
         other_fixes="After a restart the crowd is still there, and there is no earlier release.",
     ),
 )

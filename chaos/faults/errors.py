@@ -36,12 +36,12 @@ FORM = ContainerForm(
     end=end,
     mend=Mend.RECREATE,
     texts=Texts(
-        happens=f"A faulty release {NEXT_RELEASE} of SERVICE, really built, replaces {STEADY_RELEASE}. Each of its "
-        "boots spoils more of the rows that it reads.",
+        happens=f"A faulty release {NEXT_RELEASE} of SERVICE replaces {STEADY_RELEASE}. It has an image of its own. "
+        "Each of its boots spoils more of the rows that it reads.",
         reverts=f"the container is replaced by one of {STEADY_RELEASE} with fresh data",
         title="A faulty release of SERVICE is deployed, and a rollback removes it",
         strikes="a faulty release of SERVICE is deployed",
-        fix="A rollback fixes it: the release before reads a column that is not spoiled.",
-        other_fixes="A restart is one more boot and makes it worse. More CPU changes nothing.",
+        fix="A rollback fixes it: the earlier release reads a column that is not spoiled.",
+        other_fixes="A restart is one more boot, so it makes things worse. More CPU changes nothing.",
     ),
 )

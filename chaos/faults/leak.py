@@ -55,7 +55,7 @@ FORM = ContainerForm(
         "memory climbs until the kernel's OOM killer ends the process.",
         reverts="the client is stopped and the process restarted",
         title="SERVICE leaks memory, and a restart gives time until the client is gone",
-        strikes="a client that sends a new key each time comes to SERVICE",
+        strikes="a client begins to send SERVICE a new key with each request",
         fix="A restart fixes it for a while: memory starts empty, and climbs again as long as the client stays.",
         other_fixes="More CPU frees no memory, and there is no earlier release.",
         ends="the client leaves, and SERVICE gets a new process",

@@ -81,8 +81,8 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(lab: FakeLab, journal: 
     plan = fake_chaos(lab, journal).plan(Fault(FaultMode.BAD_DEPLOY, Service.AUTH), lease_s=60.0)
     assert (plan.container, plan.container_id[:12]) == ("lab_auth_1", "auth01234567")
     assert plan.act == (
-        "A faulty release 1.5.0 of auth, really built, replaces 1.4.0. Each of its boots spoils more of the rows that "
-        "it reads."
+        "A faulty release 1.5.0 of auth replaces 1.4.0. It has an image of its own. Each of its boots spoils more of "
+        "the rows that it reads."
     )
     assert plan.lasts_s == 60.0
     assert plan.revert == "the container is replaced by one of 1.4.0 with fresh data"
