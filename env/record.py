@@ -210,7 +210,7 @@ def _lines(path: Path, texts: list[str]) -> list[Line]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Misfit(f"{name} is no JSON number")
+    raise Misfit(f"{name} is not a JSON number")
 
 
 def _parsed(path: Path, number: int, text: str) -> Line:
@@ -230,7 +230,7 @@ def _parsed(path: Path, number: int, text: str) -> Line:
 def _rollout(path: Path, lines: list[Line]) -> Rollout:
     header = lines[0] if lines else {}
     if header.get("kind") != LineKind.HEADER or header.get("schema") != SCHEMA:
-        raise RecordError(f"{path} is not a rollout: its first line is no {SCHEMA} header")
+        raise RecordError(f"{path} is not a rollout: its first line is not a {SCHEMA} header")
     version = header.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
         raise RecordError(f"{path} has schema version {version!r}; this reads {_listed(READABLE_VERSIONS)}")
@@ -245,7 +245,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         elif line["kind"] == LineKind.END:
             end = _fields(path, number, LineKind.END, line, version)
         else:
-            raise RecordError(f"{path}, line {number}: {line['kind']!r} is no kind of line here; one of: step, end")
+            raise RecordError(f"{path}, line {number}: {line['kind']!r} is not a kind of line here; one of: step, end")
     name, timeline = head["scenario"]
     scenario = Scenario(seed=head["seed"], timeline=head.get("timeline", timeline), name=name)
     return Rollout(

@@ -70,13 +70,13 @@ def _short(value: Json) -> str:
 
 def _whole(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Misfit(f"{_short(value)} is no whole number from 0 up")
+        raise Misfit(f"{_short(value)} is not a whole number from 0 up")
     return value
 
 
 def _number(value: Json) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Misfit(f"{_short(value)} is no number")
+        raise Misfit(f"{_short(value)} is not a number")
     try:
         number = float(value)
     except OverflowError:
@@ -88,7 +88,7 @@ def _number(value: Json) -> float:
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise Misfit(f"{_short(value)} is no text")
+        raise Misfit(f"{_short(value)} is not text")
     return value
 
 
@@ -106,19 +106,19 @@ def _reason_or_null(value: Json) -> Reason | None:
     if value is None:
         return None
     if value not in list(Reason):
-        raise Misfit(f"{_short(value)} is no reason; one of: {', '.join(Reason)}")
+        raise Misfit(f"{_short(value)} is not a reason; one of: {', '.join(Reason)}")
     return Reason(value)
 
 
 def _object(value: Json) -> Line:
     if not isinstance(value, dict):
-        raise Misfit(f"{_short(value)} is no object")
+        raise Misfit(f"{_short(value)} is not an object")
     return value
 
 
 def _list(value: Json) -> list[Json]:
     if not isinstance(value, list):
-        raise Misfit(f"{_short(value)} is no list")
+        raise Misfit(f"{_short(value)} is not a list")
     return value
 
 
@@ -166,7 +166,7 @@ def _journeys(value: Json) -> object:
 
 def _level(value: Json) -> Level:
     if value not in list(Level):
-        raise Misfit(f"{_short(value)} is no level; one of: {', '.join(Level)}")
+        raise Misfit(f"{_short(value)} is not a level; one of: {', '.join(Level)}")
     return Level(value)
 
 
@@ -209,7 +209,7 @@ def _event(value: Json) -> Event:
         case "deploys":
             return Deploys(_service(_part(value, "service")))
         case other:
-            raise Misfit(f"{_short(other)} is no event; one of: breaks, heals, deploys")
+            raise Misfit(f"{_short(other)} is not an event; one of: breaks, heals, deploys")
 
 
 def event_json(entry: Scheduled) -> Line:
@@ -292,7 +292,7 @@ def _rewards(value: Json) -> object:
 def _report(value: Json) -> Line:
     report = _object(value)
     if _part(report, "outcome") not in list(Outcome):
-        raise Misfit(f"{report['outcome']!r} is no outcome; one of: {', '.join(Outcome)}")
+        raise Misfit(f"{report['outcome']!r} is not an outcome; one of: {', '.join(Outcome)}")
     _text(_part(report, "reason"))
     return report
 

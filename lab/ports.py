@@ -63,7 +63,7 @@ def wanted(name: str, environment: Mapping[str, str]) -> int | None:
     if not text:
         return None
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise LabError(f"{VARIABLES[name]}={text} is no port; set it to a number between 1 and 65535")
+        raise LabError(f"{VARIABLES[name]}={text} is not a port; set it to a number between 1 and 65535")
     return int(text)
 
 

@@ -121,7 +121,7 @@ def load_pack(path: Path) -> Pack:
     except yaml.YAMLError as error:
         raise PackError(f"{path} is not YAML: {_where(error)}; {_HOW}") from error
     if not isinstance(content, dict):
-        raise PackError(f"{path} is no scenario: it has to be a mapping that begins with id and title; {_HOW}")
+        raise PackError(f"{path} is not a scenario: it must be a mapping that begins with id and title; {_HOW}")
     try:
         pack = Pack.model_validate(content)
     except ValidationError as error:
@@ -148,10 +148,10 @@ def _message(error: Any) -> str:  # pydantic_core.ErrorDetails
     for part in error["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
     cause = error.get("ctx", {}).get("error")
-    said = str(cause) if isinstance(cause, Exception) else str(error["msg"])
+    problem = str(cause) if isinstance(cause, Exception) else str(error["msg"])
     match error["type"]:
         case "missing":
-            said = "is missing"
+            problem = "is missing"
         case "extra_forbidden":
-            said = "is no field of a scenario"
-    return f"{place}: {said}" if place else said
+            problem = "is not a field of a scenario"
+    return f"{place}: {problem}" if place else problem

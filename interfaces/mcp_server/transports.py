@@ -48,7 +48,7 @@ class Gate:
                 return
             more = message["type"] == "http.request" and message.get("more_body", False)
         if parts[-1]["type"] == "http.request" and not _is_object(b"".join(part["body"] for part in parts)):
-            await _refuse(send, 400, _PARSE_ERROR, "the body is no JSON object")
+            await _refuse(send, 400, _PARSE_ERROR, "the body is not a JSON object")
             return
 
         async def replay() -> Message:

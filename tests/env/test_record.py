@@ -96,11 +96,11 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whol
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "{path} is not a rollout: its first line is no mirr-rollout header"),
+        ("", "{path} is not a rollout: its first line is not a mirr-rollout header"),
         ("{\n", "{path}, line 1: not JSON (Expecting property name enclosed in double quotes)"),
         ("[1]\n", "{path}, line 1: not a line of a rollout (no kind)"),
         ("[" * 100_000, "{path}, line 1: not JSON that can be read (nested too deeply)"),
-        ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is no JSON number)"),
+        ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is not a JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
             "{path} has schema version 9; this reads 1, 2 and 3",
@@ -133,8 +133,8 @@ def _swap(lines: list[Line]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set(0, seed=-1), "line 1: seed: -1 is no whole number from 0 up"),
-        (_set(0, seed=True), "line 1: seed: True is no whole number from 0 up"),
+        (_set(0, seed=-1), "line 1: seed: -1 is not a whole number from 0 up"),
+        (_set(0, seed=True), "line 1: seed: True is not a whole number from 0 up"),
         (_set(0, scenario={}), "line 1: scenario: no faults"),
         (_set(0, rewards={"recovery_steps": 2, "collapse_steps": 3}), "line 1: rewards: no correct_diagnosis"),
         (
@@ -151,7 +151,7 @@ def _swap(lines: list[Line]) -> None:
         ),
         (
             _set(0, timeline=[{"step": 2, "event": "rests"}]),
-            "line 1: timeline: 'rests' is no event; one of: breaks, heals, deploys",
+            "line 1: timeline: 'rests' is not an event; one of: breaks, heals, deploys",
         ),
         (
             _set(3, action="dance"),
@@ -160,9 +160,9 @@ def _swap(lines: list[Line]) -> None:
         (_set(3, action="diagnose(none)"), "line 4: diagnose(none) is not an action of this episode"),
         (_set(3, action=None), "line 4: step 0 has no action, and every other step has one"),
         (_set(3, accepted=False), "line 4: accepted is False, and reason is done"),
-        (_set(3, reason="tired"), "line 4: reason: 'tired' is no reason; one of: " + ", ".join(Reason)),
+        (_set(3, reason="tired"), "line 4: reason: 'tired' is not a reason; one of: " + ", ".join(Reason)),
         (_set(3, accepted=None), "line 4: accepted is null at step 0, and true or false at others"),
-        (_set(3, reward="much"), "line 4: reward: 'much' is no number"),
+        (_set(3, reward="much"), "line 4: reward: 'much' is not a number"),
         (_set(3, reward=10**400), "line 4: reward: the number is too large"),
         (_set(3, measured=[[1.0]]), "line 4: measured: not 5 rows of 7 numbers"),
         (_set(3, journeys={}), "line 4: journeys: not one count each of browse, sign_in, check_out"),
@@ -171,11 +171,11 @@ def _swap(lines: list[Line]) -> None:
             _set(3, degraded={"cellar": "wet"}),
             "line 4: degraded: unknown service 'cellar'; one of: gateway, auth, inventory, orders, payments",
         ),
-        (_set(3, kind="scene"), "line 4: 'scene' is no kind of line here; one of: step, end"),
+        (_set(3, kind="scene"), "line 4: 'scene' is not a kind of line here; one of: step, end"),
         (_swap, "line 3: this is step 2; the one that follows is step 1"),
         (
             _set(-1, report={"outcome": "fine"}),
-            "line 8: report: 'fine' is no outcome; one of: resolved, collapsed, exhausted, void",
+            "line 8: report: 'fine' is not an outcome; one of: resolved, collapsed, exhausted, void",
         ),
         (lambda lines: lines.append(lines[-1]), "line 9: there is something after the end of the episode"),
     ],

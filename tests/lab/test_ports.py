@@ -62,7 +62,7 @@ def test_a_port_taken_by_a_stranger_is_named_too() -> None:
 def test_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(LabError) as raised:
         choose("mirr", {}, environment={"GATEWAY_PORT": "http"})
-    assert str(raised.value) == "GATEWAY_PORT=http is no port; set it to a number between 1 and 65535"
+    assert str(raised.value) == "GATEWAY_PORT=http is not a port; set it to a number between 1 and 65535"
 
 
 def test_the_ports_of_a_stopped_lab_are_read_from_its_containers() -> None:

@@ -80,9 +80,9 @@ SEE = "see scenarios/README.md"
     ("text", "message"),
     [
         ("a: [", f" is not YAML: line 1, column 5: expected the node content, but found '<stream end>'; {SEE}"),
-        ("5", f" is no scenario: it has to be a mapping that begins with id and title; {SEE}"),
+        ("5", f" is not a scenario: it must be a mapping that begins with id and title; {SEE}"),
         (HEAD, f": faults: is missing; {SEE}"),
-        (HEAD + "faults: []\nhint: x\n", f": hint: is no field of a scenario; {SEE}"),
+        (HEAD + "faults: []\nhint: x\n", f": hint: is not a field of a scenario; {SEE}"),
         (
             HEAD.replace("mine", "other") + "faults: []\n",
             f": id is 'other'; it has to be the file's name, 'mine'; {SEE}",
