@@ -1,7 +1,7 @@
 """A Fleet on a Docker engine.
 
 The blast radius ends here. A container is touched only if everything about it says that it belongs to this lab
-(lab/ownership.py). Everything else on the engine is refused, whatever its name, id or label.
+(lab/ownership.py). Everything else on the engine is refused, with any name, id or label.
 """
 
 from __future__ import annotations

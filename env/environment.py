@@ -345,4 +345,4 @@ def _pass_on(judge: Judge, event: Event) -> None:
         case Ends(fault):
             judge.end(fault)
         case Deploys():
-            pass  # harmless: there is nothing to judge
+            pass  # a harmless deploy: there is nothing to judge

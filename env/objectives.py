@@ -13,7 +13,7 @@ SERVICE_ROW: dict[Service, int] = {service: row for row, service in enumerate(Se
 
 USER_LATENCY_S = 1.0
 """An answer to a user that takes longer counts as failed. The load generator and the simulator count this way. It is
-not a field of `Objectives`: the judge gets finished counts and cannot count again."""
+not a field of `Objectives`, because the judge gets finished counts and cannot count again."""
 
 
 @dataclass(frozen=True, kw_only=True)

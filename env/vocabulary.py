@@ -133,7 +133,7 @@ class Breaks:
 
 @dataclass(frozen=True)
 class Ends:
-    """The fault ends by itself: the crowd leaves, or a supervisor or another team fixes it."""
+    """The fault ends by itself: the crowd leaves, or a supervisor or another team fixes the service."""
 
     fault: Fault
 
@@ -171,7 +171,7 @@ class Diagnose:
 
 @dataclass(frozen=True)
 class DiagnoseNone:
-    """Commit to: nothing is broken, the alarm is false. Only scenario packs have this action."""
+    """Commit to a false alarm: nothing is broken. Only scenario packs have this action."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Rollback:
 
 @dataclass(frozen=True)
 class ScaleUp:
-    """Double the service's CPU quota; vertical, no second replica."""
+    """Double the service's CPU quota. This adds no second replica."""
 
     service: Service
 

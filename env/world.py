@@ -50,7 +50,7 @@ class ActionResult:
         return self.reason is Reason.DONE
 
 
-class JourneyCount(NamedTuple):  # three of them a step, and a frozen dataclass costs twice as much to make
+class JourneyCount(NamedTuple):  # each step makes three of these, and a frozen dataclass takes twice as long to make
     """How one journey went for users during a window."""
 
     requests: int

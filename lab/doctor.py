@@ -95,7 +95,7 @@ def _installation() -> Iterator[Check]:
 
 
 def _is_installed(requirement: str) -> bool:
-    """Whether the package of a requirement such as `numpy>=2.2` is installed, in whatever version."""
+    """Whether the package of a requirement such as `numpy>=2.2` is installed, in any version."""
     try:
         version(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
     except PackageNotFoundError:

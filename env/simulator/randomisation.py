@@ -101,7 +101,7 @@ class Randomisation:
         for number in range(self.sets):
             rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number,)))
             raw: dict[str, Any] = asdict(base)
-            # In the file's order, whatever the order of the ranges.
+            # In the file's order. The order of the ranges does not matter.
             for name in randomisable():
                 if name in spread:
                     _set(raw, name, spread[name].drawn(_get(raw, name), rng))

@@ -18,7 +18,7 @@ def inject(mode: str, service: str, configuration: Configuration = None, *, cloc
     `mode` is a fault mode, such as bad_deploy, or a mode and its form, such as bad_deploy/errors.
 
     The fault is leased to the run. While the toolkit lives, the lease is renewed every few seconds. When the toolkit
-    is gone, even by SIGKILL, the fault ends by itself. Put `revert` into the rollbacks all the same. Returns what was
+    is gone, even by SIGKILL, the fault ends by itself. Put `revert` into the rollbacks anyway. Returns what was
     injected, as MODE:SERVICE.
     """
     with as_activity_failures():

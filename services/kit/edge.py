@@ -1,4 +1,4 @@
-"""The edge of every service: it admits, reads, replays, counts and logs each request, whatever its handler does."""
+"""The edge of every service. It admits, reads, replays, counts and logs each request, for every handler."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def _body_first(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that first gives the body that was already read, and then whatever follows."""
+    """A `receive` that first gives the body that was already read, and then the messages after it."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receiving() -> Message:

@@ -1,4 +1,4 @@
-"""Many episodes side by side: reset and step a slice of a batch, wholly in compiled code.
+"""Many episodes side by side: reset and step a slice of a batch, completely in compiled code.
 
 Each environment has a lane: a row in every table. Slices do not touch each other, so threads may play them together.
 """

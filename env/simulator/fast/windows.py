@@ -151,7 +151,7 @@ def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) 
 
 @inlined
 def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, campaign: Campaign) -> None:
-    """Write the features of a service that calls nobody."""
+    """Write the features of a service that calls no other."""
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
         return
