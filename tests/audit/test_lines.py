@@ -28,10 +28,7 @@ SERVICES = ROOT / "services"
 
 LAB_ONLY: dict[Kind, str] = {
     ("stopped", Level.INFO): "a process needs time to write it when it ends; here processes get no time",
-    (
-        "request",
-        Level.WARNING,
-    ): "the simulator writes `request_failed` and `upstream_failed`, but not the line for the answer",
+    ("request", Level.WARNING): "the simulator writes `request_failed` and `upstream_failed` instead",
 }
 """Kinds of lines that only the lab writes, and why. Remove a kind here when the simulator writes it too."""
 
