@@ -55,7 +55,7 @@ def test_the_services_write_only_the_known_events() -> None:
 
 
 def _events(tree: ast.Module) -> Iterator[str]:
-    """The event of every `log(level, event, …)` and `OncePerSecond(level, event)`."""
+    """The events of all calls `log(level, event, …)` and `OncePerSecond(level, event)`."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
             continue

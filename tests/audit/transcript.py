@@ -13,7 +13,7 @@ from mirr.env.vocabulary import Action, Event, Fault
 from mirr.env.world import ActionResult, Snapshot, World
 
 NO_FAULT = "no fault"
-PLAYED_ON = Objectives(collapse_sli=-1.0)  # with these, an episode goes on even if nothing works for the users
+NO_COLLAPSE = Objectives(collapse_sli=-1.0)  # with these, an episode goes on even if nothing works for the users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """One episode."""
+    """The transcript of one episode."""
 
     world: str
     scenario: Scenario
@@ -79,7 +79,7 @@ class Watched:
 
 
 def without_fault(seed: int) -> Scenario:
-    """An episode in which nothing happens."""
+    """A scenario in which nothing happens."""
     return Scenario(seed=seed, timeline=())
 
 
@@ -99,7 +99,7 @@ def record(
     """Plays `actions` in `scenario`. Tests plant leaks with `wrap`."""
     config = config or EpisodeConfig(max_steps=80, none_diagnosis=True)
     watched = Watched(world, now)
-    environment = wrap(Environment(watched, config, PLAYED_ON))
+    environment = wrap(Environment(watched, config, NO_COLLAPSE))
     observation, info = environment.reset(scenario=scenario)
     seen = [Seen(action=None, observation=observation, info=info, took_s=now() - watched.restored_at)]
     for action in actions:

@@ -19,7 +19,7 @@ def test_every_table_agrees_with_the_code() -> None:
     assert filled(TEXT) == TEXT, "write the tables again: python -m tests.env.environment_page"
 
 
-def test_the_headings_are_the_usual_ones_in_the_usual_order() -> None:
+def test_the_page_has_the_usual_headings_in_the_usual_order() -> None:
     assert re.findall(r"^## (.+)$", TEXT, re.M) == [
         "Observation",
         "Action",

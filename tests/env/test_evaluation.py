@@ -34,7 +34,7 @@ def failing() -> FakeWorld:
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(18, 20), (1, 7), (950, 1000)])
-def test_the_seen_rate_is_1_96_standard_errors_from_each_bound_of_the_wilson_interval(
+def test_the_measured_rate_is_1_96_standard_errors_from_each_bound_of_the_wilson_interval(
     successes: int, trials: int
 ) -> None:
     interval = wilson_interval(successes, trials)

@@ -220,12 +220,12 @@ def test_an_episode_leaves_no_traces_in_the_world() -> None:
 SEEDS = 60
 ALLOWED = {  # the allowed difference of the means, in addition to chance; the comments give the range of the values
     Feature.UP: 0.0,
-    Feature.REQUEST_RATE: 0.4,  # of 160 a second
-    Feature.ERROR_RATIO: 0.03,  # of 1
-    Feature.LATENCY_P95_S: 0.09,  # of 1.6 s
-    Feature.CPU_SHARE: 0.01,  # of 1
-    Feature.MEMORY_SHARE: 0.005,  # of 1
-    Feature.IN_FLIGHT: 0.6,  # of 49
+    Feature.REQUEST_RATE: 0.4,  # range: 160 per second
+    Feature.ERROR_RATIO: 0.03,  # range: 1
+    Feature.LATENCY_P95_S: 0.09,  # range: 1.6 s
+    Feature.CPU_SHARE: 0.01,  # range: 1
+    Feature.MEMORY_SHARE: 0.005,  # range: 1
+    Feature.IN_FLIGHT: 0.6,  # range: 49
 }
 
 
@@ -319,6 +319,6 @@ def test_the_error_for_a_wrong_parameter_names_it() -> None:
     assert isinstance(load_parameters(), Parameters)
 
 
-def test_one_environment_steps_fast_enough_to_train_on() -> None:
+def test_one_environment_is_fast_enough_for_training() -> None:
     # `mirr bench` measures the speed. This test fails only if the speed drops about tenfold.
     assert single_steps_per_s(0.3) > 2_000

@@ -63,7 +63,7 @@ def test_the_seed_of_an_episode_chooses_its_parameters_and_nothing_else_changes(
     assert len(used) == 8
 
 
-def test_randomisation_is_the_same_after_the_way_to_json_and_back() -> None:
+def test_randomisation_is_the_same_after_writing_and_reading_json() -> None:
     raw = {"sets": 4, "seed": 2, "ranges": {"boot_cpu_s": {"times": [0.8, 1.25]}, "retry_delay_s": {"between": [1, 2]}}}
     assert Randomisation.from_json(json.loads(json.dumps(Randomisation.from_json(raw).to_json()))) == (
         Randomisation.from_json(raw)

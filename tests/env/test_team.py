@@ -34,7 +34,8 @@ def test_batches_with_helper_threads_play_the_same_episodes(size: int, threads: 
         batch.reset(range(size))
     for step in range(120):
         actions = rng.integers(len(ACTIONS), size=size)
-        # The helpers wait during the step of one thread. With small batches they stay awake, with large ones they sleep.
+        # The helpers wait during the step of one thread. They stay awake with small batches, and sleep with large
+        # batches.
         assert everything_shown(alone, alone.step(actions)) == everything_shown(together, together.step(actions))
         if step % 10 == 0:
             some = rng.random(size) < 0.5

@@ -201,7 +201,7 @@ def test_the_blast_radius_spares_the_named_journeys(toolkit: Toolkit) -> None:
     assert shares == {"browse": 1.0, "sign_in": 1.0, "check_out": 0.0}
 
 
-def test_a_spared_journey_that_fails_fails_the_probe(toolkit: Toolkit) -> None:
+def test_the_probe_fails_if_a_spared_journey_fails(toolkit: Toolkit) -> None:
     inject("crashed", "inventory", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed) as failed:
         blast_radius(["sign_in", "browse"], configuration=LAB, clock=toolkit.clock)

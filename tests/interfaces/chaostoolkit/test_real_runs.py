@@ -33,7 +33,7 @@ STEADY_S = 15.0  # two labs and the tests share the cores, so the labs may be sl
 
 @dataclass(frozen=True)
 class Run:
-    """`chaos run` of one experiment, in a folder of its own."""
+    """A running `chaos run` of one experiment, in its own folder."""
 
     process: subprocess.Popen[str]
     journal_path: Path

@@ -68,8 +68,8 @@ def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> N
 @pytest.mark.docker
 def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The check resets more than ten times. It does not need the long opening of an episode.
-    hasty = functools.partial(assembly.open_docker_world, patience=Patience(opening_s=0.0))
-    monkeypatch.setattr(assembly, "open_docker_world", hasty)
+    open_at_once = functools.partial(assembly.open_docker_world, patience=Patience(opening_s=0.0))
+    monkeypatch.setattr(assembly, "open_docker_world", open_at_once)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))

@@ -27,7 +27,7 @@ DIAGNOSE = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
 RESTART = Restart(Service.PAYMENTS)
 
 
-class Room:
+class Setup:
     """Opens worlds for the exam, and counts how many were opened and closed."""
 
     def __init__(self, world: World | None = None) -> None:
@@ -65,23 +65,23 @@ def text_of_error(error: pytest.ExceptionInfo[ExamError]) -> str:
 
 
 def test_the_first_call_starts_an_episode_but_status_does_not() -> None:
-    room = Room()
-    exam = room.exam()
+    setup = Setup()
+    exam = setup.exam()
     assert exam.status("a").state is State.WAITING
-    assert room.opened == 0
+    assert setup.opened == 0
     sight = exam.look("a")
-    assert (sight.state, room.opened) == (State.RUNNING, 1)
+    assert (sight.state, setup.opened) == (State.RUNNING, 1)
     assert exam.look("a").observation is sight.observation
     assert answer(sight).steps_left == 30
 
 
 def test_an_action_as_the_first_call_starts_the_episode_and_takes_a_step() -> None:
-    assert answer(Room().exam().act("a", Wait())).step == 1
+    assert answer(Setup().exam().act("a", Wait())).step == 1
 
 
 def test_an_episode_ends_with_a_score_and_is_then_closed() -> None:
-    room = Room()
-    exam = room.exam()
+    setup = Setup()
+    exam = setup.exam()
     exam.act("a", DIAGNOSE)
     exam.act("a", RESTART)
     while exam.look("a").state is State.RUNNING:
@@ -95,15 +95,15 @@ def test_an_episode_ends_with_a_score_and_is_then_closed() -> None:
     )
     assert ending.total_reward == round(exam.results()[0].report.total_reward, 6)
     assert "resolved: every service and the users are back inside their objectives\n" in as_text(exam.look("a"))
-    assert (room.opened, room.closed) == (1, 1)
+    assert (setup.opened, setup.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
     assert text_of_error(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
 
 
 def test_no_reward_is_shown_before_the_end() -> None:
-    exam = Room().exam()
-    right, wrong = exam.act("a", DIAGNOSE), Room().exam().act("a", Diagnose(Service.AUTH, FaultMode.CRASHED))
+    exam = Setup().exam()
+    right, wrong = exam.act("a", DIAGNOSE), Setup().exam().act("a", Diagnose(Service.AUTH, FaultMode.CRASHED))
     assert set(answer(right).model_dump()) == set(answer(wrong).model_dump())
     assert answer(right).ending is None
     assert answer(right).services == answer(wrong).services
@@ -112,7 +112,7 @@ def test_no_reward_is_shown_before_the_end() -> None:
 
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(ExamError) as refusal:
-        Room().exam().look("z")
+        Setup().exam().look("z")
     assert (
         text_of_error(refusal) == "there is no episode 'z'; next: use an id that the person who runs the exam gave you"
     )
@@ -120,15 +120,15 @@ def test_an_unknown_id_is_refused() -> None:
 
 def test_a_failing_world_makes_the_episode_void_and_only_the_examiner_sees_the_error() -> None:
     world = FakeWorld()
-    room = Room(world)
-    exam = room.exam()
+    setup = Setup(world)
+    exam = setup.exam()
     exam.look("a")
     world.fails_with = "crashed:payments did not hold"
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
     assert text_of_error(refusal) == VOID_MESSAGE
-    assert room.messages == ["episode a void: crashed:payments did not hold"]
-    assert (exam.status("a").state, room.closed) == (State.OVER, 1)
+    assert setup.messages == ["episode a void: crashed:payments did not hold"]
+    assert (exam.status("a").state, setup.closed) == (State.OVER, 1)
     ending = answer(exam.status("a")).ending
     assert ending is not None
     assert (ending.outcome, ending.total_reward) == ("void", None)
@@ -139,33 +139,33 @@ def test_a_failing_world_makes_the_episode_void_and_only_the_examiner_sees_the_e
 def test_a_world_that_fails_at_the_start_makes_the_episode_void_too() -> None:
     world = FakeWorld()
     world.fails_with = "crashed:payments did not land"
-    room = Room(world)
+    setup = Setup(world)
     with pytest.raises(ExamError) as refusal:
-        room.exam().look("a")
-    assert (text_of_error(refusal), room.closed) == (VOID_MESSAGE, 1)
+        setup.exam().look("a")
+    assert (text_of_error(refusal), setup.closed) == (VOID_MESSAGE, 1)
 
 
 @pytest.mark.parametrize("error", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
 def test_an_episode_keeps_waiting_when_its_world_cannot_be_opened(error: Exception) -> None:
-    room = Room()
-    exam = room.exam()
-    room.refuses = error
+    setup = Setup()
+    exam = setup.exam()
+    setup.refuses = error
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
     assert text_of_error(refusal) == (
         "the world cannot be had at the moment, the episode has not begun; next: try again in a minute, "
         "or tell the person who runs the exam"
     )
-    assert room.messages == [f"episode a could not begin: {error}"]
-    room.refuses = None
+    assert setup.messages == [f"episode a could not begin: {error}"]
+    setup.refuses = None
     assert exam.look("a").state is State.RUNNING
 
 
 def test_only_one_episode_at_a_time_runs_on_one_lab() -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+    setup = Setup()
+    exam = setup.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
     exam.look("a")
-    room.clock.sleep(59.0)
+    setup.clock.sleep(59.0)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
     assert text_of_error(refusal) == (
@@ -176,32 +176,32 @@ def test_only_one_episode_at_a_time_runs_on_one_lab() -> None:
 
 
 def test_an_idle_episode_ends_so_that_the_next_can_start() -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+    setup = Setup()
+    exam = setup.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
     exam.look("a")
-    room.clock.sleep(61.0)
+    setup.clock.sleep(61.0)
     assert exam.look("b").state is State.RUNNING
-    assert (room.opened, room.closed) == (2, 1)
-    assert room.messages == ["episode a was given up: nobody played it for 61 s"]
+    assert (setup.opened, setup.closed) == (2, 1)
+    assert setup.messages == ["episode a was given up: nobody played it for 61 s"]
     ending = answer(exam.status("a")).ending
     assert ending is not None
     assert (ending.outcome, ending.meaning) == ("given_up", "it was not played to its end")
 
 
 def test_closing_the_exam_ends_the_running_episode_and_starts_no_other() -> None:
-    room = Room()
-    exam = room.exam(questions=2)
+    setup = Setup()
+    exam = setup.exam(questions=2)
     exam.look("a")
     exam.close()
     exam.close()
-    assert (room.opened, room.closed) == (1, 1)
+    assert (setup.opened, setup.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
     assert text_of_error(refusal) == "the exam is over; no episode begins any more"
 
 
 def test_every_episode_is_recorded_and_can_be_played_back(tmp_path: Path) -> None:
-    exam = Room().exam(ExamConfig(record_dir=tmp_path))
+    exam = Setup().exam(ExamConfig(record_dir=tmp_path))
     for action in (DIAGNOSE, RESTART, Wait(), Wait(), Wait()):
         if exam.status("a").state is not State.OVER:
             exam.act("a", action)
@@ -212,12 +212,12 @@ def test_every_episode_is_recorded_and_can_be_played_back(tmp_path: Path) -> Non
 
 
 def test_the_episode_ends_and_the_examiner_is_informed_when_the_record_cannot_be_written(tmp_path: Path) -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(record_dir=tmp_path / "gone"))
+    setup = Setup()
+    exam = setup.exam(ExamConfig(record_dir=tmp_path / "gone"))
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
     assert text_of_error(refusal) == VOID_MESSAGE
-    assert room.messages == [
+    assert setup.messages == [
         f"episode a void: cannot write the record {tmp_path / 'gone' / 'a.jsonl'}: No such file or directory"
     ]
-    assert room.closed == 1
+    assert setup.closed == 1

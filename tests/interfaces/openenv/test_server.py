@@ -148,7 +148,7 @@ class LocalProcess:
 
 
 class RunningProcess:
-    """The server as a process."""
+    """The server in its own process."""
 
     def __init__(self, app: str, timeout_s: float) -> None:
         listener, self.base_url = _free_port()

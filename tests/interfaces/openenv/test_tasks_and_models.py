@@ -59,7 +59,7 @@ def test_the_schema_of_an_action_lists_every_action() -> None:
     assert (numbers["minimum"], numbers["maximum"]) == (0, len(PACK_ACTIONS) - 1)
 
 
-def test_an_observation_is_the_same_after_the_way_to_json_and_back() -> None:
+def test_an_observation_is_the_same_after_writing_and_reading_json() -> None:
     line = LogLine(age_s=1.25, level=Level.ERROR, event="request_failed", text="POST /charges 500")
     before = replace(
         seen(), last_action=CheckLogs(Service.ORDERS), last_result="1 line", logs=(line,), logs_of=Service.ORDERS
