@@ -1,1 +1,1 @@
-"""The leak audit. It checks everything that an agent can read, and reports where more than symptoms reveals the truth."""
+"""The leak audit. It checks everything that an agent can read. Only symptoms may show the fault."""
