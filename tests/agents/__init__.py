@@ -1,1 +1,1 @@
-"""Tests of `agents`."""
+"""Tests of the folder `agents`."""

@@ -1,4 +1,4 @@
-"""On the simulator: nobody earns by a trick, and nobody names faults from a single channel."""
+"""On the simulator, tricks earn little, and a single channel is not enough to name the faults."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action
 SEEDS = range(10)
 EPISODES = len(ALL_FAULTS) * len(SEEDS)
 MARGIN = 10.0
-"""Reward by which honest play is above every adversary. Measured over 1,000 episodes: the heuristic earns 45.8, the
-best adversary (the first alert) 26.6, every other one less than 0."""
+"""Honest play must earn this much more than every adversary. Measured over 1,000 episodes: the heuristic earns 45.8,
+the best adversary (`first_alert`) earns 26.6, and every other adversary earns less than 0."""
 MOST_FROM_ONE_CHANNEL = 0.85
-"""Share of faults that no single channel names. Measured over 1,000 episodes: 0.67 at most; the heuristic names all."""
+"""A single channel must name a smaller share of the faults, honest play a larger share. Measured over 1,000 episodes:
+a single channel names at most 0.67 of the faults, and the heuristic names all."""
 
 ADVERSARIES = (
     PolicyName.FARM,
@@ -43,7 +44,7 @@ SINGLE_CHANNELS = (
 
 
 def all_played(name: PolicyName) -> list[EpisodeResult]:
-    """Every fault with every seed."""
+    """Plays every fault with every seed."""
     environment = Environment(SimulatedWorld())
     return [
         play(environment, make_policy(name, draw(seed, fault)), seed=seed, fault=fault)
@@ -80,8 +81,8 @@ def test_a_single_channel_names_far_fewer_faults_than_honest_play(
     assert named[1] < MOST_FROM_ONE_CHANNEL < by_honest[0], f"{name}: 95% {named[0]:.3f} to {named[1]:.3f}"
 
 
-def test_an_adversary_that_sees_its_rewards_cannot_be_paid_twice() -> None:
-    """It tries every action in turn, and repeats whichever was paid until that is not paid any more."""
+def test_no_action_pays_twice_even_if_the_adversary_sees_its_rewards() -> None:
+    """It tries the actions one after the other. It repeats a paid action until that action pays no more."""
     for fault in ALL_FAULTS:
         environment = Environment(SimulatedWorld())
         environment.reset(seed=1, fault=fault)

@@ -1,4 +1,4 @@
-"""The policies on the simulator: the honest one wins, and nobody earns by farming."""
+"""The policies on the simulator: the honest policy earns most, and tricks do not pay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEEDS = range(60)
 
 
 class Scripted:
-    """Does what a function of the observation says."""
+    """A policy that calls a function with the observation to get its action."""
 
     def __init__(self, act: Callable[[Observation], Action]) -> None:
         self._act = act
@@ -62,7 +62,7 @@ def remedy(scenario: Scenario) -> Fix:
 
 
 def first_alert(observation: Observation) -> Action:
-    """Blames whatever has most errors, restarts it, and looks no further."""
+    """Blames the service with the most errors and restarts it. It does not look at anything else."""
     errors = [observation.value(service, Feature.ERROR_RATIO) for service in Service]
     worst = list(Service)[int(np.nanargmax(errors))]
     return Diagnose(worst, FaultMode.CRASHED) if observation.step == 0 else Restart(worst)
@@ -77,7 +77,7 @@ ADVERSARIES: dict[str, Callable[[Scenario], Policy]] = {
     "scales everything": lambda _: Scripted(lambda o: ScaleUp(list(Service)[o.step % 5])),
     "waits": lambda _: Scripted(lambda _: Wait()),
     "believes the first alert": lambda _: Scripted(first_alert),
-    "names it when it is over": lambda scenario: Scripted(
+    "names the fault after the fix": lambda scenario: Scripted(
         lambda o: remedy(scenario) if o.step == 0 else Diagnose(scenario.faults[0].service, scenario.faults[0].mode)
     ),
     "random": POLICIES[PolicyName.RANDOM],
@@ -85,13 +85,13 @@ ADVERSARIES: dict[str, Callable[[Scenario], Policy]] = {
 }
 
 
-def test_the_honest_one_earns_more_than_every_adversary() -> None:
+def test_the_honest_policy_earns_more_than_every_adversary() -> None:
     honest = reward_of(POLICIES[PolicyName.HEURISTIC])
     earned = {name: reward_of(make) for name, make in ADVERSARIES.items()}
     assert all(reward < honest - 20 for reward in earned.values()), (honest, earned)
 
 
-def test_the_heuristic_resolves_and_names_nearly_everything() -> None:
+def test_the_heuristic_resolves_and_names_nearly_every_fault() -> None:
     overall = evaluation("sim", "heuristic", all_played(POLICIES[PolicyName.HEURISTIC], range(1000, 1200)))["overall"]
     assert isinstance(overall, dict)
     assert overall["success_rate"] >= 0.95
@@ -118,7 +118,7 @@ def changed(**changes: float) -> Parameters:
     ],
     ids=lambda _: "changed",
 )
-def test_the_heuristic_bears_a_world_that_is_not_quite_the_simulator(parameters: Parameters) -> None:
+def test_the_heuristic_also_works_with_changed_parameters(parameters: Parameters) -> None:
     environment = Environment(SimulatedWorld(parameters))
     scenarios = [draw(9, fault) for fault in ALL_FAULTS]
     played = [
@@ -138,7 +138,7 @@ def test_the_oracle_resolves_every_fault(fault: Fault) -> None:
     assert result.report.harm.needless_actions == 0
 
 
-def test_every_policy_has_its_row_and_an_unknown_one_is_told_what_there_is() -> None:
+def test_every_policy_is_registered_and_the_error_for_an_unknown_policy_lists_them() -> None:
     from mirr.agents.registry import parse_policy
 
     assert set(POLICIES) == set(PolicyName)

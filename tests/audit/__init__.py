@@ -1,1 +1,1 @@
-"""The leak audit: walks everything an agent can read, and says where the truth shows by anything but symptoms."""
+"""The leak audit. It checks everything that an agent can read. Only symptoms may show the fault."""

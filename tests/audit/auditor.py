@@ -1,4 +1,4 @@
-"""The auditor: it reads a transcript as an agent could, and names every place that reveals the truth."""
+"""The auditor reads a transcript as an agent could. It reports every place that reveals the truth."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WORDS = (
     r"container",
     r"oom\w*",
 )
-_BOUND = r"(?<![a-z]){}(?![a-z])"  # `release` holds a lease, and `default` a fault
+_BOUND = r"(?<![a-z]){}(?![a-z])"  # the word `release` contains `lease`, and `default` contains `fault`
 INJECTOR = re.compile(
     "|".join(
         (
@@ -50,18 +50,18 @@ INJECTOR = re.compile(
             r"\w+-net\b",
             r"\w+[-_](gateway|auth|inventory|orders|payments)[-_]\d+",
             r"\b(gateway|auth|inventory|orders|payments):\d+\.\d+\.\d+",
-            r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b",  # what an engine names a container by
+            r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b",  # the engine's id of a container
         )
     ),
     re.IGNORECASE,
 )
-"""Terms that only the injector would write."""
+"""Words that only the injector would write."""
 
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def findings(transcript: Transcript) -> list[str]:
-    """In words, each place where the transcript shows what it should not; empty where it shows symptoms alone."""
+    """One sentence for each place that reveals more than symptoms. The list is empty if there is none."""
     found = []
     for number, seen in enumerate(transcript.seen):
         problems = [
@@ -84,7 +84,7 @@ def _injector_terms(seen: Seen) -> Iterator[str]:
 
 
 def _texts(seen: Seen) -> Iterator[tuple[str, str]]:
-    """Everything that reads as text. An agent's own diagnosis is echoed to it: that, and that alone, is left out."""
+    """All texts that the agent can read. Only the echo of its own diagnosis is left out."""
     observation = seen.observation
     echo = isinstance(seen.action, Diagnosis) and result_problem(seen) is None
     if not echo:
@@ -99,7 +99,7 @@ def _texts(seen: Seen) -> Iterator[tuple[str, str]]:
         rendered = rendered.replace(f"last action: {action_text(seen.action)}: {observation.last_result}\n", "")
     else:
         rendered = rendered.replace(observation.last_result, "")
-    # Log lines are in the rendering too, and were read above.
+    # The rendering repeats the log lines. They were checked above, so skip them here.
     read = tuple(line.text for line in observation.logs if line.text)
     for shown in rendered.splitlines():
         if not any(text in shown for text in read):
@@ -108,7 +108,7 @@ def _texts(seen: Seen) -> Iterator[tuple[str, str]]:
 
 def _structure(seen: Seen, number: int, max_steps: int) -> Iterator[str]:
     observation = seen.observation
-    yield from strangers(observation, "observation", Observation)
+    yield from extra_parts(observation, "observation", Observation)
     features = observation.features
     if features.dtype != np.float32 or features.shape != FEATURES_SHAPE:
         yield f"features are {features.dtype} of shape {features.shape}; always float32 of shape {FEATURES_SHAPE}"
@@ -126,7 +126,7 @@ def _structure(seen: Seen, number: int, max_steps: int) -> Iterator[str]:
 
 
 def _absence(features: NDArray[np.float32]) -> Iterator[str]:
-    """A service is seen or not: nothing else may be missing, and nothing be more than the column's range."""
+    """A service is either seen or missing. Values may be missing only for a whole service, and `up` is 0 or 1."""
     up = features[:, list(Feature).index(Feature.UP)]
     if not np.isin(up, (0.0, 1.0)).all():
         yield f"up is {up.tolist()}; always 0 or 1"
@@ -136,8 +136,8 @@ def _absence(features: NDArray[np.float32]) -> Iterator[str]:
             yield f"row {row} is missing in part, {features[row].tolist()}: a service is seen or it is not"
 
 
-def strangers(thing: object, place: str, expected: type | None = None) -> Iterator[str]:
-    """Whatever can be reached from `thing` by its attributes and is not part of an observation."""
+def extra_parts(thing: object, place: str, expected: type | None = None) -> Iterator[str]:
+    """Everything that can be reached from `thing` by its attributes but is not part of an observation."""
     if expected is not None and type(thing) is not expected:
         yield f"{place} is a {type(thing).__name__}; always a {expected.__name__}"
     if isinstance(thing, Observation | LogLine | Action):
@@ -145,10 +145,10 @@ def strangers(thing: object, place: str, expected: type | None = None) -> Iterat
         for extra in sorted(set(vars(thing)) - fields):
             yield f"{place}.{extra} is there, and is no field of {type(thing).__name__}"
         for name in sorted(fields):
-            yield from strangers(getattr(thing, name), f"{place}.{name}")
+            yield from extra_parts(getattr(thing, name), f"{place}.{name}")
     elif isinstance(thing, tuple):
         for number, part in enumerate(thing):
-            yield from strangers(part, f"{place}[{number}]", LogLine)
+            yield from extra_parts(part, f"{place}[{number}]", LogLine)
     elif not (isinstance(thing, StrEnum) or type(thing) in _PLAIN or type(thing) is np.ndarray):
         yield f"{place} is a {type(thing).__name__}: no part of an observation"
 

@@ -1,4 +1,4 @@
-"""Services in-process, as their own tests have them."""
+"""The fixtures that run services in this process. They come from the tests of the services."""
 
 from __future__ import annotations
 

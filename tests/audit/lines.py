@@ -1,4 +1,4 @@
-"""The closed set of log lines: what a service can write, and what the simulator writes in its name."""
+"""All kinds of log lines. Services write no other lines, and the simulator writes no other lines for them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mirr.env.world import Level, LogLine
 
 Kind = tuple[str, Level]
 
-UNMATCHED = "unmatched"  # a path that no route has
+UNMATCHED = "unmatched"  # the label for a path without a route
 
 
 @cache
 def service_routes(service: Service) -> frozenset[str]:
-    """The templates of the routes that the service really has."""
+    """The path templates of the routes of the service."""
     router: APIRouter = importlib.import_module(f"services.{service}").routes
     return frozenset(route.path for route in router.routes if isinstance(route, APIRoute))
 
@@ -37,16 +37,16 @@ TEXTS: dict[Kind, re.Pattern[str]] = {
     ),
     ("shed", Level.WARNING): re.compile(rf"too many requests in flight|requests=\d+ route={_ROUTE} in_flight=\d+"),
 }
-"""Every kind of line there is, with the form of its text."""
+"""Every kind of log line, with a pattern for its text."""
 
 
 def kind_of(line: LogLine) -> Kind:
-    """What kind of line it is."""
+    """The kind of the line: its event and level."""
     return line.event, line.level
 
 
 def kind_problem(line: LogLine, service: Service | None) -> str | None:
-    """Why `line` is none that `service` writes, or None."""
+    """The reason why `service` cannot have written `line`, or None if it can."""
     form = TEXTS.get(kind_of(line))
     if form is None:
         return f"is of the kind {line.event!r} at {line.level}, which no service writes: {line.text[:160]!r}"

@@ -1,4 +1,4 @@
-"""Leaks to plant: a world and an environment that let the truth slip, one way at a time."""
+"""Planted leaks: a world and an environment that each reveal the truth in one way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mirr.env.world import ActionResult, LogLine, Snapshot
 
 
 class LeakyWorld(SimulatedWorld):
-    """The simulator, with one leak."""
+    """The simulator with one planted leak."""
 
     def __init__(
         self,
@@ -26,48 +26,48 @@ class LeakyWorld(SimulatedWorld):
         self._line = line
         self._result = result
         self._leaked_overrun_s = overrun_s
-        self._broken: Fault | None = None
+        self._injected_fault: Fault | None = None
 
     def restore(self, key: int) -> None:
         super().restore(key)
-        self._broken = None
+        self._injected_fault = None
 
     def inject(self, fault: Fault) -> None:
         super().inject(fault)
-        self._broken = fault
+        self._injected_fault = fault
 
     def apply(self, action: Action) -> ActionResult:
         answer = super().apply(action)
-        if self._broken is None:
+        if self._injected_fault is None:
             return answer
         if self._line is not None and answer.logs:
-            return replace(answer, logs=(*answer.logs[:-1], self._line(self._broken)))
-        return answer if self._result is None else replace(answer, text=self._result(self._broken))
+            return replace(answer, logs=(*answer.logs[:-1], self._line(self._injected_fault)))
+        return answer if self._result is None else replace(answer, text=self._result(self._injected_fault))
 
     def observe(self) -> Snapshot:
         measured = super().observe()
-        if self._broken is None or self._leaked_overrun_s is None:
+        if self._injected_fault is None or self._leaked_overrun_s is None:
             return measured
-        return replace(measured, overrun_s=self._leaked_overrun_s(self._broken))
+        return replace(measured, overrun_s=self._leaked_overrun_s(self._injected_fault))
 
 
 Change = Callable[[Fault, Observation, Info], tuple[Observation, Info]]
 
 
 class LeakyEnvironment(Environment):
-    """An environment that changes what it hands out, by what is broken."""
+    """An environment that changes its observations and infos, depending on the fault."""
 
     def __init__(self, plain: Environment, fault: Fault, change: Change) -> None:
         super().__init__(plain.world, plain.config, plain.objectives, plain.rewards)
-        self._told = fault
+        self._planted_fault = fault
         self._change = change
 
     def reset(
         self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
     ) -> tuple[Observation, Info]:
-        return self._change(self._told, *super().reset(seed=seed, fault=fault, scenario=scenario))
+        return self._change(self._planted_fault, *super().reset(seed=seed, fault=fault, scenario=scenario))
 
     def step(self, action: Action | int) -> tuple[Observation, float, bool, bool, Info]:
         observation, reward, terminated, truncated, info = super().step(action)
-        observation, info = self._change(self._told, observation, info)
+        observation, info = self._change(self._planted_fault, observation, info)
         return observation, reward, terminated, truncated, info

@@ -1,4 +1,4 @@
-"""Whether what a world answered to an action is in the table of results."""
+"""Checks that the answer to an action is in the table of results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.audit.transcript import Seen
 
 
 def result_problem(seen: Seen) -> str | None:
-    """What is wrong with the answer to the action, or None."""
+    """The problem with the answer to the action, or None if it is correct."""
     action, reason, text = seen.action, seen.observation.last_reason, seen.observation.last_result
     if action is None:
         return None if (reason, text) == (None, "") else f"a reset answers {reason}: {text!r}; it has no result"

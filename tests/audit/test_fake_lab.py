@@ -1,4 +1,4 @@
-"""The leak audit over DockerWorld on a fake engine: what the bridge itself says, for all 20 faults."""
+"""The leak audit of DockerWorld on a fake lab, for all 20 faults. It checks the texts of the bridge itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mirr.chaos.journal import Journal
 from mirr.env.scenario import Scenario, draw
 from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, PACK_ACTIONS, REMEDY, CheckLogs, Service
 from tests.audit.auditor import findings
-from tests.audit.tells import odd_shapes
+from tests.audit.channels import odd_shapes
 from tests.audit.transcript import Transcript, record, without_fault
 from tests.fakes import FakeClock, FakeLab, fake_docker_world
 
@@ -31,11 +31,11 @@ def transcripts(tmp_path_factory: pytest.TempPathFactory) -> list[Transcript]:
     return [on_fake_lab(scenario, folder / str(number)) for number, scenario in enumerate(scenarios)]
 
 
-def test_nothing_that_an_agent_reads_shows_the_truth(transcripts: list[Transcript]) -> None:
+def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
     assert [finding for one in transcripts for finding in findings(one)] == []
 
 
-def test_observations_and_infos_look_alike_whatever_is_broken(transcripts: list[Transcript]) -> None:
+def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts: list[Transcript]) -> None:
     assert odd_shapes(transcripts) == []
 
 

@@ -1,4 +1,4 @@
-"""The log lines of both worlds are one closed set, and none of them says who asked."""
+"""Both worlds write the same kinds of log lines. No line names the client of a request."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from traffic.campaigns import Kind as CampaignKind
 SERVICES = ROOT / "services"
 
 LAB_ONLY: dict[Kind, str] = {
-    ("stopped", Level.INFO): "only a process that is given time to end writes it; whatever ends one here gives it none",
-    ("request", Level.WARNING): "the simulator writes `request_failed` and `upstream_failed`, and not the answer after",
+    ("stopped", Level.INFO): "a process needs time to write it when it ends; here processes get no time",
+    ("request", Level.WARNING): "the simulator writes `request_failed` and `upstream_failed` instead",
 }
-"""Kinds of lines that only the lab has, and why; struck off as soon as the simulator writes them."""
+"""Kinds of lines that only the lab writes, and why. Remove a kind here when the simulator writes it too."""
 
 STEADY_ROUTES: dict[Service, set[str]] = {
     Service.GATEWAY: {"/browse", "/sign-in", "/check-out"},
@@ -39,23 +39,23 @@ STEADY_ROUTES: dict[Service, set[str]] = {
     Service.ORDERS: {"/orders"},
     Service.PAYMENTS: {"/charges"},
 }
-"""What the users' journeys ask for, directly or through a caller."""
+"""The routes that the users' journeys call, directly or through another service."""
 
-ROUTES_OF_A_CROWD_ALONE: dict[Service, set[str]] = {
+EXTRA_TRAFFIC_ROUTES: dict[Service, set[str]] = {
     Service.GATEWAY: {"/storefronts/{store}", "/carts"},
     Service.ORDERS: {"/quotes"},
 }
-"""Routes that in the lab only extra traffic asks for. A service says so in its access log as it would to anybody on
-call, so this is a symptom; but a sharper one than the shop of a real day would show, so the set is not to grow."""
+"""Routes that only extra traffic calls in the lab. They appear in the access log, so they are a symptom.
+But this symptom is clearer than in a real shop, so do not add routes here."""
 
 
-def test_the_services_write_the_events_of_the_closed_set_and_no_other() -> None:
+def test_the_services_write_only_the_known_events() -> None:
     written = {event for path in SERVICES.rglob("*.py") for event in _events(ast.parse(path.read_text()))}
     assert written == {event for event, _ in TEXTS}
 
 
 def _events(tree: ast.Module) -> Iterator[str]:
-    """The event of every `log(level, event, …)` and `OncePerSecond(level, event)`."""
+    """The events of all calls `log(level, event, …)` and `OncePerSecond(level, event)`."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
             continue
@@ -77,24 +77,24 @@ def test_the_simulator_writes_the_same_kinds_of_lines_as_the_lab() -> None:
 
 
 @pytest.mark.parametrize("target", Target)
-def test_extra_traffic_asks_for_routes_that_are_known(target: Target) -> None:
+def test_extra_traffic_calls_only_known_routes(target: Target) -> None:
     service = Service(target)
-    asked = {
+    called = {
         _template(service, REQUESTS[kind][target](random.Random(0), b"").path.partition("?")[0])
         for kind in CampaignKind
     }
-    assert asked - STEADY_ROUTES[service] == ROUTES_OF_A_CROWD_ALONE.get(service, set())
+    assert called - STEADY_ROUTES[service] == EXTRA_TRAFFIC_ROUTES.get(service, set())
 
 
 def _template(service: Service, path: str) -> str:
-    """The route that `path` belongs to."""
+    """The route of `path`."""
     forms = {route: re.sub(r"\{\w+\}", "[^/]+", route) for route in service_routes(service)}
     return next(route for route, form in forms.items() if re.fullmatch(form, path))
 
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """What the services log, as they write it to stdout."""
+    """The log of the services, in the format of their stdout."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter("auth"))
@@ -106,15 +106,15 @@ def written() -> Iterator[io.StringIO]:
     LOGGER.setLevel(level)
 
 
-def test_a_log_line_does_not_say_which_client_asked(written: io.StringIO, app_of: Callable[[str], FastAPI]) -> None:
-    told = {
+def test_a_log_line_does_not_name_the_client(written: io.StringIO, app_of: Callable[[str], FastAPI]) -> None:
+    headers = {
         "Client-Key": "c0ffee-client",
         "User-Agent": "c0ffee-agent",
         "Idempotency-Key": "c0ffee-key",
         "X-Forwarded-For": "c0ffee-address",
     }
     with TestClient(app_of("auth")) as client:
-        answer = client.post("/tokens/check", json={"token": "c0ffee-token", "note": "c0ffee-note"}, headers=told)
+        answer = client.post("/tokens/check", json={"token": "c0ffee-token", "note": "c0ffee-note"}, headers=headers)
     assert answer.status_code == 401
     assert '"event": "request"' in written.getvalue()
     assert "c0ffee" not in written.getvalue()

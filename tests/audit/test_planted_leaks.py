@@ -1,4 +1,4 @@
-"""The audit finds planted leaks: one of each kind, with the exact sentence of the finding."""
+"""The audit finds planted leaks: one of each kind, with the exact text of the finding."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mirr.env.scenario import draw
 from mirr.env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Reason, Service, Wait
 from mirr.env.world import Level, LogLine
 from tests.audit.auditor import findings
+from tests.audit.channels import odd_shapes, probe, revealing_channels
 from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
-from tests.audit.tells import odd_shapes, probe, tells
 from tests.audit.transcript import Transcript, record, without_fault
 
 FAULT = Fault.parse("overloaded:orders")
@@ -40,7 +40,7 @@ def with_line(level: Level, event: str, text: str) -> LeakyWorld:
     return LeakyWorld(line=lambda fault: LogLine(age_s=0.0, level=level, event=event, text=text.format(fault=fault)))
 
 
-def test_where_nothing_is_planted_nothing_is_found() -> None:
+def test_without_a_planted_leak_there_are_no_findings() -> None:
     assert findings(played()) == []
 
 
@@ -59,7 +59,7 @@ def test_where_nothing_is_planted_nothing_is_found() -> None:
         ("upstream=auth reason=a memory_leak route=/orders", "memory_leak"),
     ],
 )
-def test_a_log_line_in_the_words_of_the_injector_is_found(text: str, word: str) -> None:
+def test_a_log_line_with_a_word_of_the_injector_is_found(text: str, word: str) -> None:
     found = findings(played(with_line(Level.WARNING, "upstream_failed", text)))
     assert found[0] == (
         f"sim, overloaded:orders, step 2: a log line of orders holds {word!r}, a word of the injector's: "
@@ -67,19 +67,19 @@ def test_a_log_line_in_the_words_of_the_injector_is_found(text: str, word: str) 
     )
 
 
-def test_words_that_only_look_like_the_injectors_are_not() -> None:
+def test_words_that_only_contain_a_word_of_the_injector_are_no_finding() -> None:
     text = "upstream=auth reason=Cannot connect to host auth:8000 ssl:default, please try route=/orders"
     assert findings(played(with_line(Level.WARNING, "upstream_failed", text))) == []
 
 
-def test_a_kind_of_line_that_no_service_writes_is_found() -> None:
+def test_an_unknown_kind_of_log_line_is_found() -> None:
     assert findings(played(with_line(Level.INFO, "throttled", "requests=4"))) == [
         "sim, overloaded:orders, step 2: a log line of orders is of the kind 'throttled' at info, which no service "
         "writes: 'requests=4'"
     ]
 
 
-def test_a_line_with_a_field_more_is_found() -> None:
+def test_a_log_line_with_an_extra_field_is_found() -> None:
     text = "method=POST route=/orders code=201 client=c-17"
     assert findings(played(with_line(Level.INFO, "request", text))) == [
         f"sim, overloaded:orders, step 2: a log line of orders of the kind 'request' reads {text!r}, unlike any that "
@@ -87,7 +87,7 @@ def test_a_line_with_a_field_more_is_found() -> None:
     ]
 
 
-def test_a_route_that_the_service_does_not_have_is_found() -> None:
+def test_an_unknown_route_in_a_log_line_is_found() -> None:
     text = "method=POST route=/rush code=201 duration_s=0.01"
     assert findings(played(with_line(Level.INFO, "request", text))) == [
         "sim, overloaded:orders, step 2: a log line of orders names the route /rush, which orders does not have"
@@ -103,7 +103,7 @@ def test_a_result_that_names_the_mode_is_found() -> None:
     ]
 
 
-def test_a_diagnosis_that_is_echoed_is_no_leak_but_one_that_is_corrected_is() -> None:
+def test_an_echoed_diagnosis_is_no_leak_but_a_corrected_diagnosis_is() -> None:
     wrong = Diagnose(Service.AUTH, FaultMode.CRASHED)
     assert findings(played(actions=[wrong])) == []
     corrected = LeakyWorld(result=lambda fault: f"diagnosis noted: {fault.mode} on {fault.service}")
@@ -113,7 +113,7 @@ def test_a_diagnosis_that_is_echoed_is_no_leak_but_one_that_is_corrected_is() ->
     )
 
 
-def test_a_key_more_in_info_is_found() -> None:
+def test_an_extra_key_in_info_is_found() -> None:
     def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         return observation, {**info, "hint": 3}
 
@@ -122,7 +122,7 @@ def test_a_key_more_in_info_is_found() -> None:
     ]
 
 
-def test_an_attribute_more_on_the_observation_is_found() -> None:
+def test_an_extra_attribute_of_the_observation_is_found() -> None:
     def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         object.__setattr__(observation, "world", object())
         return observation, info
@@ -132,7 +132,7 @@ def test_an_attribute_more_on_the_observation_is_found() -> None:
     ]
 
 
-def test_a_text_that_carries_more_than_text_is_found() -> None:
+def test_a_text_of_another_class_is_found() -> None:
     class Tagged(str):
         __slots__ = ("fault",)
 
@@ -153,11 +153,11 @@ def test_a_reason_that_does_not_fit_the_text_is_found() -> None:
     )
 
 
-def test_features_of_another_kind_are_found() -> None:
+def test_features_with_a_wrong_type_a_shared_memory_or_a_gap_are_found() -> None:
     def wider(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         return replace(observation, features=observation.features.astype(np.float64)), info
 
-    def behind(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
+    def sharing(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         return replace(observation, features=observation.features[:]), info
 
     def partly(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
@@ -168,7 +168,7 @@ def test_features_of_another_kind_are_found() -> None:
     assert findings(played(change=wider, actions=[])) == [
         "sim, overloaded:orders, reset: features are float64 of shape (5, 7); always float32 of shape (5, 7)"
     ]
-    assert findings(played(change=behind, actions=[])) == [
+    assert findings(played(change=sharing, actions=[])) == [
         "sim, overloaded:orders, reset: features share their memory with something behind them"
     ]
     assert findings(played(change=partly, actions=[])) == [
@@ -195,7 +195,7 @@ def test_log_lines_out_of_order_are_found() -> None:
     ]
 
 
-def test_a_field_that_is_there_for_one_fault_alone_is_found() -> None:
+def test_a_field_that_exists_for_only_one_fault_is_found() -> None:
     def change(fault: Fault, observation: Observation, info: Info) -> tuple[Observation, Info]:
         return observation, {**info, "retries": 1} if fault.mode is FaultMode.OVERLOADED else info
 
@@ -211,16 +211,16 @@ def all_played(world: LeakyWorld, seeds: range = range(5)) -> list[Transcript]:
     return [played(world, fault=fault, actions=actions, seed=seed) for fault in ALL_FAULTS for seed in seeds]
 
 
-def test_an_overrun_by_which_modes_can_be_told_is_found() -> None:
+def test_an_overrun_that_differs_between_modes_is_found() -> None:
     slow = LeakyWorld(overrun_s=lambda fault: 0.2 if fault.mode is FaultMode.OVERLOADED else 0.1)
-    assert tells(all_played(slow)) == [
+    assert revealing_channels(all_played(slow)) == [
         f"info['overrun_s'] of {when} tells the mode: bad_deploy 0.1, crashed 0.1, memory_leak 0.1, "
         "overloaded 0.2 (p = 0.00025)"
         for when in ("reset", "steps")
     ]
 
 
-def test_a_reset_that_takes_longer_for_a_mode_is_found() -> None:
+def test_a_reset_that_takes_longer_for_one_mode_is_found() -> None:
     def resets(longer_s: float) -> list[Transcript]:
         dice = np.random.default_rng(0)
         found = []
@@ -230,14 +230,14 @@ def test_a_reset_that_takes_longer_for_a_mode_is_found() -> None:
             found.append(replace(one, seen=(replace(one.seen[0], took_s=took_s), *one.seen[1:])))
         return found
 
-    assert tells(resets(0.0)) == []
-    assert tells(resets(2.0)) == [
+    assert revealing_channels(resets(0.0)) == []
+    assert revealing_channels(resets(2.0)) == [
         "how long reset takes in s tells the mode: bad_deploy 6, crashed 6, memory_leak 7.99, overloaded 6.01 "
         "(p = 0.00025)"
     ]
 
 
-def test_a_probe_learns_what_is_planted() -> None:
-    telling = LeakyWorld(overrun_s=lambda fault: float(ALL_FAULTS.index(fault)))
-    accuracy, interval = probe(all_played(telling))
+def test_the_probe_learns_a_planted_leak() -> None:
+    leaky = LeakyWorld(overrun_s=lambda fault: float(ALL_FAULTS.index(fault)))
+    accuracy, interval = probe(all_played(leaky))
     assert (accuracy, interval[0] > 0.9) == (1.0, True)

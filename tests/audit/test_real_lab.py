@@ -1,6 +1,6 @@
-"""The leak audit over the real lab: faults of every mode on every service, and episodes without any; every log.
+"""The leak audit of the real lab. It plays faults of every mode, and episodes without a fault, and reads every log.
 
-`MIRR_AUDIT` says on how many services each mode is played: 2 if it says nothing, 5 for all 20 faults.
+`MIRR_AUDIT` is the number of services for each mode. The default is 2, and 5 means all 20 faults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mirr.bridge.assembly import open_docker_world
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
 from tests.audit.auditor import findings
-from tests.audit.tells import odd_shapes, tells
+from tests.audit.channels import odd_shapes, revealing_channels
 from tests.audit.transcript import Transcript, record, without_fault
 
 pytestmark = pytest.mark.docker
@@ -29,26 +29,26 @@ FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action
 FAULTS = tuple(
     fault
     for number, fault in enumerate(ALL_FAULTS)
-    # Two of the five in turn, so that over the four modes each service has its share.
+    # Each mode takes the next services in turn, so that every service is played in some mode.
     if (number - 2 * (number // len(Service))) % len(Service) < SERVICES_A_MODE
 )
 
 
 def logs(number: int) -> list[Action]:
-    """Some logs; over any two numbers running those of every service."""
+    """Some logs. Two consecutive numbers together give the logs of every service."""
     services = list(Service)
     return [CheckLogs(services[(LOGS * number + place) % len(services)]) for place in range(LOGS)]
 
 
 def actions_of(number: int, fault: Fault) -> list[Action]:
-    """The culprit's log, a fix, the log of what was fixed, and some of the others: over all 20 faults every fix, and in
-    every mode the logs of every service."""
+    """The log of the faulty service, a fix, the log of the fixed service, and some other logs. All 20 faults together
+    use every fix. Each mode reads the logs of every service."""
     fix = FIXES[(4 * number + 1) % len(FIXES)]
     return [CheckLogs(fault.service), fix, CheckLogs(fix.service), *logs(number)]
 
 
 def episodes() -> list[tuple[Scenario, list[Action]]]:
-    """In a mixed order, or what an episode leaves behind would look like a property of the next one's mode."""
+    """The episodes in random order. In a fixed order, traces of one episode could look like a sign of the next mode."""
     found = [(without_fault(number), logs(number)) for number in range(HEALTHY_EPISODES)]
     found += [(draw(number, fault), actions_of(number, fault)) for number, fault in enumerate(FAULTS)]
     return [found[place] for place in np.random.default_rng(0).permutation(len(found))]
@@ -63,11 +63,11 @@ def transcripts(real_lab: str) -> Iterator[list[Transcript]]:
         world.close()
 
 
-def test_nothing_that_an_agent_reads_shows_the_truth(transcripts: list[Transcript]) -> None:
+def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
     assert [finding for one in transcripts for finding in findings(one)] == []
 
 
-def test_observations_and_infos_look_alike_whatever_is_broken(transcripts: list[Transcript]) -> None:
+def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts: list[Transcript]) -> None:
     assert odd_shapes(transcripts) == []
 
 
@@ -84,5 +84,5 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
     assert all(services >= set(Service) for services in read.values()), read
 
 
-def test_neither_the_clock_nor_info_tells_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
-    assert tells(transcripts) == []
+def test_neither_times_nor_info_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
+    assert revealing_channels(transcripts) == []

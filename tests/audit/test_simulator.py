@@ -1,4 +1,4 @@
-"""The leak audit over the simulator: all 20 faults, several seeds, all 41 actions."""
+"""The leak audit of the simulator, with all 20 faults, several seeds and all actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.scenarios.packs import Pack, all_packs
 from tests.audit.auditor import findings
-from tests.audit.tells import odd_shapes, probe, tells
+from tests.audit.channels import odd_shapes, probe, revealing_channels
 from tests.audit.transcript import Transcript, record, without_fault
 
 SEEDS = range(2)
@@ -32,8 +32,8 @@ CHANCE = 1 / len(ALL_FAULTS)
 
 
 def everything(scenario: Scenario) -> list[Action]:
-    """Every action and then every log again; the remedies, which end the episode, come last, and so does saying that
-    there is nothing to remedy."""
+    """Every action, and then every log again. The remedies come last because they end the episode. Without a fault, the
+    diagnosis that nothing is broken comes last."""
     fixes: list[Action] = [REMEDY[fault.mode](fault.service) for fault in scenario.faults]
     remedies = fixes or [DiagnoseNone()]
     logs = [CheckLogs(service) for service in Service]
@@ -41,7 +41,7 @@ def everything(scenario: Scenario) -> list[Action]:
 
 
 def sim(scenario: Scenario, actions: Sequence[Action]) -> Transcript:
-    # How fast a model computes says nothing of what it models, so there is no clock.
+    # The computing time of the simulator is not part of the episode, so the clock stands still.
     return record(SimulatedWorld(), scenario, actions, name="sim", now=lambda: 0.0)
 
 
@@ -54,7 +54,7 @@ def transcripts() -> list[Transcript]:
     return [sim(scenario, everything(scenario)) for scenario in scenarios]
 
 
-def test_nothing_that_an_agent_reads_shows_the_truth(transcripts: list[Transcript]) -> None:
+def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
     assert [finding for one in transcripts for finding in findings(one)] == []
 
 
@@ -64,15 +64,15 @@ def test_every_action_was_audited_on_every_fault(transcripts: list[Transcript]) 
             assert {seen.action for seen in one.seen} >= set(PACK_ACTIONS), one.name
 
 
-def test_observations_and_infos_look_alike_whatever_is_broken(transcripts: list[Transcript]) -> None:
+def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts: list[Transcript]) -> None:
     assert odd_shapes(transcripts) == []
 
 
-def test_no_channel_but_symptoms_tells_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
-    assert tells(transcripts) == []
+def test_only_symptoms_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
+    assert revealing_channels(transcripts) == []
 
 
-def test_a_probe_taught_on_what_is_no_symptom_names_faults_no_better_than_chance() -> None:
+def test_a_probe_without_symptoms_names_faults_no_better_than_chance() -> None:
     actions = [Wait(), ACTIONS[6], CheckLogs(Service.AUTH), ACTIONS[25], Wait()]
     played = [sim(draw(seed, fault), actions) for fault in ALL_FAULTS for seed in range(20)]
     accuracy, interval = probe(played)
@@ -80,8 +80,8 @@ def test_a_probe_taught_on_what_is_no_symptom_names_faults_no_better_than_chance
     assert interval[0] <= CHANCE, f"{accuracy:.3f} of faults named, 95% {interval}"
 
 
-def test_with_the_same_seed_the_noise_is_the_same_whatever_is_broken() -> None:
-    # A healthy service's memory is the same in both, so what differs would be the noise.
+def test_the_same_seed_gives_the_same_noise_for_every_fault() -> None:
+    # The memory of a healthy service is the same in both worlds, so a difference could come only from the noise.
     first = sim(draw(3, Fault.parse("crashed:auth")), [Wait()]).seen
     other = sim(draw(3, Fault.parse("crashed:payments")), [Wait()]).seen
     for one, two in zip(first, other, strict=True):
@@ -89,7 +89,7 @@ def test_with_the_same_seed_the_noise_is_the_same_whatever_is_broken() -> None:
         assert one.observation.features[row, 5] == two.observation.features[row, 5]
 
 
-def test_until_something_breaks_the_same_seed_shows_the_same() -> None:
+def test_the_same_seed_gives_the_same_episode_until_the_fault_is_injected() -> None:
     actions: list[Action] = [*(CheckLogs(service) for service in Service), Wait(), Wait(), Wait()]
     breaks_at = 6
 
@@ -98,14 +98,14 @@ def test_until_something_breaks_the_same_seed_shows_the_same() -> None:
         seen = [(one.observation, one.info) for one in sim(later, actions).seen]
         return [(o.features.tolist(), render(o), (o.last_result, o.logs), info) for o, info in seen]
 
-    told = {fault: shown(str(fault)) for fault in ALL_FAULTS}
-    first = told[ALL_FAULTS[0]]
-    for fault, own in told.items():
+    shown_for = {fault: shown(str(fault)) for fault in ALL_FAULTS}
+    first = shown_for[ALL_FAULTS[0]]
+    for fault, own in shown_for.items():
         assert own[:breaks_at] == first[:breaks_at], fault
         assert fault == ALL_FAULTS[0] or own != first, fault
 
 
 @pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
-def test_no_pack_shows_the_truth(pack: Pack) -> None:
+def test_no_pack_reveals_the_truth(pack: Pack) -> None:
     scenario = pack.scenario()
     assert findings(sim(scenario, everything(scenario))) == []

@@ -1,4 +1,4 @@
-"""What an agent got to see of one episode, kept with the truth that it must not show."""
+"""Transcripts: what an agent saw in one episode, and the truth that it must not see."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from mirr.env.vocabulary import Action, Event, Fault
 from mirr.env.world import ActionResult, Snapshot, World
 
 NO_FAULT = "no fault"
-PLAYED_ON = Objectives(collapse_sli=-1.0)  # the audit goes on even if nothing works for the users
+NO_COLLAPSE = Objectives(collapse_sli=-1.0)  # with these, an episode goes on even if nothing works for the users
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """All that one `reset` or `step` handed out before the end."""
+    """Everything that one `reset` or `step` returned before the end."""
 
-    action: Action | None  # None of a reset
+    action: Action | None  # None for a reset
     observation: Observation
     info: Mapping[str, object]
-    took_s: float  # on the player's clock; for a reset, since steady state was reached
+    took_s: float  # on the player's clock; for a reset, the time since the world was restored
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """One episode."""
+    """The transcript of one episode."""
 
     world: str
     scenario: Scenario
     config: EpisodeConfig
-    seen: tuple[Seen, ...]  # the reset first; the last step of an episode that ended is left out: it tells the truth
+    seen: tuple[Seen, ...]  # the reset is first; the step that ends the episode is left out, because it shows the truth
 
     @property
     def fault(self) -> Fault | None:
-        """What was broken first; None where nothing was."""
+        """The first fault, or None if there was none."""
         return self.scenario.faults[0] if self.scenario.faults else None
 
     @property
     def name(self) -> str:
-        """What was played."""
+        """The name of the pack, or the fault."""
         return self.scenario.name or (NO_FAULT if self.fault is None else str(self.fault))
 
 
 class Watched:
-    """A World that notes when it was restored. The time of restoring depends on the episode before; only the time after
-    it belongs to this one."""
+    """A World that notes when it was restored. The time for restoring depends on the episode before, so it is not
+    counted for this episode."""
 
     def __init__(self, world: World, now: Callable[[], float]) -> None:
         self._world = world
@@ -79,7 +79,7 @@ class Watched:
 
 
 def without_fault(seed: int) -> Scenario:
-    """An episode in which nothing happens."""
+    """A scenario in which nothing happens."""
     return Scenario(seed=seed, timeline=())
 
 
@@ -96,10 +96,10 @@ def record(
     wrap: Wrap = lambda environment: environment,
     now: Callable[[], float] = time.perf_counter,
 ) -> Transcript:
-    """Play `actions` in `scenario`; `wrap` is for planted leaks."""
+    """Plays `actions` in `scenario`. Tests plant leaks with `wrap`."""
     config = config or EpisodeConfig(max_steps=80, none_diagnosis=True)
     watched = Watched(world, now)
-    environment = wrap(Environment(watched, config, PLAYED_ON))
+    environment = wrap(Environment(watched, config, NO_COLLAPSE))
     observation, info = environment.reset(scenario=scenario)
     seen = [Seen(action=None, observation=observation, info=info, took_s=now() - watched.restored_at)]
     for action in actions:

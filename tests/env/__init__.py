@@ -1,1 +1,1 @@
-"""Tests of `env`."""
+"""Tests of the folder `env`."""

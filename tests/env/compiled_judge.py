@@ -1,4 +1,4 @@
-"""The compiled judge, driven by hand: the one place where tests reach into it."""
+"""Calls the compiled judge directly. Only this module of the tests uses its internals."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """What a judge knows of an episode, compiled or not."""
+    """What a judge knows about an episode. The compiled judge and the plain judge give the same fields."""
 
     steps: int
     outcome: Outcome | None
     total_reward: float
-    diagnosis: Action | None  # the first commitment
+    diagnosis: Action | None  # the first diagnosis
     diagnosed: bool
     fixed: bool
     time_to_diagnose_s: float | None
@@ -41,7 +41,7 @@ class Ledger:
 
 
 class CompiledJudge:
-    """The ledger of one compiled episode; `step` does what a step of the batch does after the world has moved on."""
+    """The ledger of one compiled episode. `step` does the part of a batch step that comes after the physics."""
 
     def __init__(self, fault: Fault, config: EpisodeConfig, objectives: Objectives, rewards: RewardTable) -> None:
         self._row = numbers([0.0] * k.ROW)
@@ -50,7 +50,7 @@ class CompiledJudge:
         open_ledger(self._row, form_number(fault), list(Service).index(fault.service))
 
     def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
-        """The reward of a step in which `action` was taken and `snapshot` was measured."""
+        """The reward of a step with this action and this measured snapshot."""
         row = self._row
         self._show(snapshot)
         reward = float(judge_action(row, self._game, ACTION_INDEX[action], accepted))
@@ -69,7 +69,7 @@ class CompiledJudge:
             self._shown[k.SHOWN_DEGRADED + place] = float(service in snapshot.degraded)
 
     def ledger(self) -> Ledger:
-        """What it knows now."""
+        """The ledger as it is now."""
         row = self._row
         diagnosis = ACTIONS[int(row[k.DIAGNOSIS])] if row[k.DIAGNOSIS] >= 0.0 else None
         assert diagnosis is None or isinstance(diagnosis, Diagnose)

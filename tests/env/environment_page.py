@@ -1,4 +1,4 @@
-"""The tables of docs/environment.md, made from the code. `python -m tests.env.environment_page` writes them again."""
+"""Makes the tables of docs/environment.md from the code. `python -m tests.env.environment_page` writes them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FEATURE_TEXTS: dict[Feature, tuple[str, str]] = {
     Feature.MEMORY_SHARE: ("ratio", "resident memory of the memory limit"),
     Feature.IN_FLIGHT: ("1", "requests being worked on, at the last scrape of the step"),
 }
-"""Unit and meaning of each feature."""
+"""The unit and the meaning of each feature."""
 
 FEATURE_OBJECTIVES: dict[Feature, str] = {
     Feature.UP: "1",
@@ -174,11 +174,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "objectives": lambda: _defaults(Objectives, OBJECTIVE_TEXTS),
     "config": lambda: _defaults(EpisodeConfig, CONFIG_TEXTS),
 }
-"""Each table of the page, by its name in the page's marks."""
+"""The functions that make the tables. The keys are the names in the marks of the page."""
 
 
 def filled(text: str) -> str:
-    """The page with all tables made again from the code."""
+    """The text of the page, with all tables made from the code."""
     parts = re.split(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", text, flags=re.DOTALL)
     before, begins, names, ends = parts[0::4], parts[1::4], parts[2::4], parts[3::4]
     if sorted(names) != sorted(TABLES):

@@ -1,4 +1,4 @@
-"""A world that is told, window by window, what to show."""
+"""A fake world. Tests set what each window shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEALTHY_ROW = (1.0, 10.0, 0.0, 0.02, 0.3, 0.27, 1.0)
 
 
 def snapshot(*, failed: int = 0, requests: int = 60, degraded: dict[Service, str] | None = None) -> Snapshot:
-    """All services healthy; `failed` of `requests` user requests failed."""
+    """All services are healthy, and `failed` of `requests` user requests failed."""
     features = np.empty(FEATURES_SHAPE)
     features[:] = HEALTHY_ROW
     journeys = {journey: JourneyCount(requests=0, failed=0) for journey in Journey}
@@ -24,18 +24,18 @@ def snapshot(*, failed: int = 0, requests: int = 60, degraded: dict[Service, str
 
 
 def with_down(shown: Snapshot, service: Service) -> Snapshot:
-    """The same with one service that could not be scraped."""
+    """The same snapshot, but one service could not be scraped."""
     shown.features[SERVICE_ROW[service]] = np.nan
     shown.features[SERVICE_ROW[service], FEATURE_COLUMN[Feature.UP]] = 0.0
     return shown
 
 
 class FakeWorld:
-    """Broken until the right fix; healthy `recovers_after` windows after it. Refuses and fails on request."""
+    """Broken until the right fix, then healthy after `recovers_after` windows. Tests can make it refuse or fail."""
 
     def __init__(self, *, recovers_after: int = 1, failed: int = 30) -> None:
         self.recovers_after = recovers_after
-        self.failed = failed  # of 60 user requests a window, while broken
+        self.failed = failed  # of 60 user requests in a window, while broken
         self.fails_with: str | None = None
         self.refuses: set[Action] = set()
         self.windows_since_fix: int | None = None
@@ -45,18 +45,18 @@ class FakeWorld:
         self.restored_with: int | None = None
 
     def restore(self, key: int) -> None:
-        """As new."""
+        """Forget everything about the last episode."""
         self.restored_with = key
         self.windows_since_fix = None
         self.applied = []
         self.happened = []
 
     def inject(self, fault: Fault) -> None:
-        """Remember what the right fix is."""
+        """Remember the fault, and so the right fix."""
         self.fault = fault
 
     def happen(self, event: Event) -> None:
-        """Remember it; a fault that ends by itself is as good as fixed."""
+        """Remember the event. A fault that ends by itself counts as fixed."""
         self.happened.append(event)
         if isinstance(event, Breaks):
             self.inject(event.fault)
@@ -65,7 +65,7 @@ class FakeWorld:
             self.windows_since_fix = 0
 
     def apply(self, action: Action) -> ActionResult:
-        """Only the right fix does anything."""
+        """Only the right fix has an effect."""
         self.applied.append(action)
         if action in self.refuses:
             return ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="no earlier release")
@@ -81,16 +81,16 @@ class FakeWorld:
             self.windows_since_fix += 1
 
     def observe(self) -> Snapshot:
-        """Healthy once the fix has worked."""
+        """Healthy when enough windows have passed since the fix."""
         recovered = self.windows_since_fix is not None and self.windows_since_fix > self.recovers_after
         return snapshot(failed=0 if recovered else self.failed)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def write_version_1(path: Path) -> None:
-    """A record as the first version of the schema had it: one step, of a scenario with all there can be in one."""
+    """Writes a record in version 1 of the schema. It has one step, and a scenario that uses every field."""
     features = [[round(value, 6) for value in HEALTHY_ROW] for _ in Service]
     journeys = {str(journey): {"requests": 20, "failed": 0} for journey in Journey}
     header = {

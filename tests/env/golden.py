@@ -1,7 +1,7 @@
-"""Golden trajectories: a digest of each episode of 100 seeds and 5 policies, in `golden/trajectories.json`.
+"""Golden trajectories. `golden/trajectories.json` has a digest of each episode, for 100 seeds and 5 policies.
 
-`python -m tests.env.golden` writes the file again, after an intended change of the physics. With `--check` it exits 1
-where an episode differs from the file.
+After an intended change of the physics, `python -m tests.env.golden` writes the file again. With `--check` it exits
+with 1 if an episode differs from the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Digests = dict[str, list[str]]
 
 
 class Trajectory:
-    """An episode that is being played: its policy, and the digest so far."""
+    """A running episode: its policy and its digest so far."""
 
     def __init__(self, policy: PolicyName, seed: int) -> None:
         self.player: Policy = make_policy(policy, draw(seed))
@@ -53,7 +53,7 @@ class Trajectory:
 
 
 def played_alone(policy: PolicyName, seeds: range = SEEDS) -> list[str]:
-    """Each episode's digest, played by `Environment` one after the other."""
+    """The digest of each episode. `Environment` plays them one after the other."""
     environment = Environment(SimulatedWorld())
     found = []
     for seed in seeds:
@@ -71,7 +71,7 @@ def played_alone(policy: PolicyName, seeds: range = SEEDS) -> list[str]:
 
 
 def played_together(policy: PolicyName, size: int, threads: int = 1, seeds: range = SEEDS) -> list[str]:
-    """Each episode's digest, played `size` at a time. The last ones are played beside other episodes."""
+    """The digest of each episode. A batch plays `size` episodes at a time. Other seeds fill the last batch."""
     batch = BatchedSimulator(size, autoreset=Autoreset.DISABLED, threads=threads)
     found = []
     for first in range(0, len(seeds), size):
@@ -96,7 +96,7 @@ def played_together(policy: PolicyName, size: int, threads: int = 1, seeds: rang
     return found
 
 
-def kept() -> Digests:
+def digests_in_file() -> Digests:
     """The digests in the file."""
     found = json.loads(FILE.read_text(encoding="utf-8"))
     assert isinstance(found, dict)
@@ -104,13 +104,13 @@ def kept() -> Digests:
 
 
 def main() -> None:
-    """Write the file, or check it."""
+    """Writes the file, or checks it."""
     found: Digests = {str(policy): played_alone(policy) for policy in POLICIES}
     if "--check" not in sys.argv[1:]:
         FILE.parent.mkdir(exist_ok=True)
         FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return
-    known = kept()
+    known = digests_in_file()
     wrong = [f"{name} seed {seed}" for name in found for seed in SEEDS if found[name][seed] != known[name][seed]]
     together = [str(policy) for policy in POLICIES if played_together(policy, 25) != known[str(policy)]]
     print(f"{len(wrong)} episodes differ alone {wrong[:5]}, {len(together)} policies in a batch {together}")

@@ -1,4 +1,4 @@
-"""The batched simulator plays the same episodes as one environment alone, and says what it refuses."""
+"""The batched simulator plays the same episodes as a single environment, and refuses wrong calls with a message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from mirr.env.vocabulary import (
 
 
 def everything_shown(observation: Observation) -> tuple[object, ...]:
-    """All of an observation, for comparing to the last bit."""
+    """All parts of an observation, to compare them to the last bit."""
     return (
         observation.features.tobytes(),
         observation.step,
@@ -50,7 +50,7 @@ def everything_shown(observation: Observation) -> tuple[object, ...]:
 
 
 def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: ParameterSets | None = None) -> None:
-    """Play random actions in both, and compare observations, rewards and reports."""
+    """Plays random actions in a batch and in single environments. Compares observations, rewards and reports."""
     worlds = [Environment(SimulatedWorld(parameters), batch.config) for _ in seeds]
     dice = [policy_rng(seed) for seed in seeds]
     batch.reset(seeds)
@@ -71,11 +71,11 @@ def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: 
 
 
 @pytest.mark.parametrize(("first", "size"), [(0, 1), (1, 150), (1000, 150)])
-def test_a_batch_plays_what_one_environment_plays_to_the_last_bit(first: int, size: int) -> None:
+def test_a_batch_plays_the_same_as_one_environment_to_the_last_bit(first: int, size: int) -> None:
     assert_same_episodes(BatchedSimulator(size, autoreset=Autoreset.SAME_STEP), list(range(first, first + size)))
 
 
-def test_threads_change_nothing() -> None:
+def test_the_number_of_threads_changes_nothing() -> None:
     seeds = list(range(600))
     found = []
     for threads in (1, 2, 3):
@@ -88,27 +88,29 @@ def test_threads_change_nothing() -> None:
 
 
 @pytest.mark.skipif(not COMPILED, reason="numba is not installed or switched off")
-def test_compiled_code_counts_no_references() -> None:
-    # Counting would take half of a step's time, and threads would wait for each other's counts.
+def test_compiled_code_does_not_count_references() -> None:
+    # Counting references would take half the time of a step, and threads would wait for each other.
     numba: Any = import_module("numba")
-    kept: Any = operations.end_process
-    compiled = numba.njit(**{name: kept.targetoptions[name] for name in ("nogil", "error_model", "_nrt")})(kept.py_func)
+    original: Any = operations.end_process
+    compiled = numba.njit(**{name: original.targetoptions[name] for name in ("nogil", "error_model", "_nrt")})(
+        original.py_func
+    )
     compiled.compile((numba.float64[::1], numba.int64))
     assert "NRT" not in "".join(compiled.inspect_llvm().values())
 
 
-def test_the_place_of_an_episode_in_a_batch_changes_nothing() -> None:
+def test_the_position_of_an_episode_in_a_batch_changes_nothing() -> None:
     alone = BatchedSimulator(1)
     alone.reset([7])
-    among = BatchedSimulator(50)
-    among.reset([*range(100, 130), 7, *range(200, 219)])
+    in_the_middle = BatchedSimulator(50)
+    in_the_middle.reset([*range(100, 130), 7, *range(200, 219)])
     for action in (0, 3, 12, 27, 0, 33, 0):
         alone.step([action])
-        among.step(np.full(50, action))
-        assert everything_shown(alone.observation(0)) == everything_shown(among.observation(30))
+        in_the_middle.step(np.full(50, action))
+        assert everything_shown(alone.observation(0)) == everything_shown(in_the_middle.observation(30))
 
 
-def test_a_batch_keeps_to_another_configuration() -> None:
+def test_a_batch_follows_another_configuration() -> None:
     config = EpisodeConfig(max_steps=5, noise=0.0, step_s=4.0)
     assert_same_episodes(BatchedSimulator(40, config=config, autoreset=Autoreset.SAME_STEP), list(range(40)))
 
@@ -119,7 +121,7 @@ def test_an_episode_has_the_same_parameters_alone_and_in_a_batch() -> None:
     assert_same_episodes(batch, list(range(60)), sets)
 
 
-def test_compiled_keys_and_draws_are_those_of_the_pure_ones() -> None:
+def test_compiled_keys_and_draws_equal_the_pure_ones() -> None:
     others = [int(seed) for seed in np.random.default_rng(3).integers(0, 2**64, 200, dtype=np.uint64)]
     for seed in [*range(200), 2**32 - 1, 2**32, 2**63, 2**64 - 1, *others]:
         root = dice.root_of(seed)
@@ -147,7 +149,7 @@ def test_actions_have_the_numbers_of_the_vocabulary() -> None:
 
 
 def play_out(batch: BatchedSimulator, steps: int) -> list[np.ndarray]:
-    """Wait so many steps; returns which lanes ended in each."""
+    """Waits for `steps` steps. Returns for each step which environments ended their episode."""
     found = []
     for _ in range(steps):
         _, _, terminated, truncated = batch.step(np.zeros(batch.size, dtype=np.int64))
@@ -155,7 +157,7 @@ def play_out(batch: BatchedSimulator, steps: int) -> list[np.ndarray]:
     return found
 
 
-def test_in_the_step_after_the_last_the_next_episode_begins() -> None:
+def test_with_next_step_the_next_episode_starts_in_the_step_after_the_end() -> None:
     batch = BatchedSimulator(1, config=EpisodeConfig(max_steps=2), autoreset=Autoreset.NEXT_STEP)
     batch.reset([5])
     ended = play_out(batch, 4)
@@ -168,7 +170,7 @@ def test_in_the_step_after_the_last_the_next_episode_begins() -> None:
     assert batch.report(0).outcome is Outcome.EXHAUSTED
 
 
-def test_in_the_same_step_the_next_episode_begins_and_the_end_of_the_last_is_kept() -> None:
+def test_with_same_step_the_next_episode_starts_in_the_last_step_and_the_end_is_kept() -> None:
     batch = BatchedSimulator(1, config=EpisodeConfig(max_steps=2), autoreset=Autoreset.SAME_STEP)
     batch.reset([5])
     ended = play_out(batch, 4)
@@ -178,7 +180,7 @@ def test_in_the_same_step_the_next_episode_begins_and_the_end_of_the_last_is_kep
     assert batch.report(0).scenario.seed == following_seed(5, 1)
 
 
-def test_without_autoreset_an_episode_that_is_over_refuses_steps() -> None:
+def test_without_autoreset_a_finished_episode_refuses_steps() -> None:
     batch = BatchedSimulator(2, config=EpisodeConfig(max_steps=1), autoreset=Autoreset.DISABLED)
     batch.reset([5, 6])
     batch.step([0, 0])
@@ -189,7 +191,7 @@ def test_without_autoreset_an_episode_that_is_over_refuses_steps() -> None:
     batch.step([0, 0])
 
 
-def test_a_fault_may_be_chosen_for_all_or_for_each() -> None:
+def test_a_fault_can_be_chosen_for_all_or_for_each() -> None:
     fault, other = ALL_FAULTS[3], ALL_FAULTS[11]
     batch = BatchedSimulator(3)
     drawn = [batch.scenario(e).faults for e in range(3) if batch.reset([1, 2, 3]) is not None]
@@ -199,7 +201,7 @@ def test_a_fault_may_be_chosen_for_all_or_for_each() -> None:
     assert [batch.scenario(e).faults for e in range(3)] == [(other,), drawn[1], (fault,)]
 
 
-def test_what_cannot_be_played_is_refused_with_a_message() -> None:
+def test_wrong_calls_are_refused_with_a_message() -> None:
     batch = BatchedSimulator(2)
     for call, message in (
         (lambda: batch.step([0, 0]), "no episode is running; call reset(seeds) first"),
@@ -230,7 +232,7 @@ def test_what_cannot_be_played_is_refused_with_a_message() -> None:
         BatchedSimulator(0)
 
 
-def test_a_seed_that_is_refused_leaves_the_batch_as_it_was() -> None:
+def test_a_refused_seed_does_not_change_the_batch() -> None:
     batch = BatchedSimulator(2)
     batch.reset([1, 2])
     before = batch.features.copy()

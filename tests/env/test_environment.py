@@ -1,4 +1,4 @@
-"""The episode, played: its sums, its endings, its ledger, and what it keeps to itself."""
+"""Tests of whole episodes: rewards, outcomes, the ledger, and what stays hidden from the agent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mirr.env.world import World, WorldError
 from tests.env.fakes import FakeWorld
 
 CRASHED_PAYMENTS = Fault(FaultMode.CRASHED, Service.PAYMENTS)
-RIGHT = Restart(Service.PAYMENTS)
-CORRECT = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
+RIGHT_FIX = Restart(Service.PAYMENTS)
+CORRECT_DIAGNOSIS = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
 
 
 def played(world: World, fault: Fault, actions: list[Action], max_steps: int = 30) -> EpisodeReport:
-    """The report of an episode with these actions, and waiting after them."""
+    """Plays these actions and then waits until the end. Returns the report."""
     environment = Environment(world, EpisodeConfig(max_steps=max_steps))
     environment.reset(seed=3, fault=fault)
     queue = list(actions)
@@ -55,48 +55,48 @@ def brute_force() -> list[Action]:
 
 
 @pytest.mark.parametrize("world", [FakeWorld(), SimulatedWorld()], ids=["fake", "simulated"])
-def test_brute_force_on_four_wrong_services_and_then_the_right_one_earns_exactly_minus_two(world: World) -> None:
+def test_brute_force_with_four_wrong_fixes_and_then_the_right_one_earns_exactly_minus_two(world: World) -> None:
     report = played(world, CRASHED_PAYMENTS, brute_force())
     assert report.total_reward == -2.0
     assert report.outcome is Outcome.RESOLVED
 
 
-def test_naming_the_culprit_after_brute_force_earns_nothing() -> None:
-    report = played(FakeWorld(), CRASHED_PAYMENTS, [*brute_force(), CORRECT])
+def test_the_right_diagnosis_after_brute_force_earns_nothing() -> None:
+    report = played(FakeWorld(), CRASHED_PAYMENTS, [*brute_force(), CORRECT_DIAGNOSIS])
     assert report.total_reward == -2.0
-    assert report.diagnosis == CORRECT
+    assert report.diagnosis == CORRECT_DIAGNOSIS
     assert not report.diagnosis_correct
 
 
-def test_diagnose_fix_and_recover_on_the_last_step_earns_exactly_38() -> None:
+def test_diagnosis_fix_and_recovery_at_the_last_step_earn_exactly_38() -> None:
     waits: list[Action] = [Wait()] * 26
-    report = played(SimulatedWorld(), CRASHED_PAYMENTS, [*waits, CORRECT, RIGHT])
+    report = played(SimulatedWorld(), CRASHED_PAYMENTS, [*waits, CORRECT_DIAGNOSIS, RIGHT_FIX])
     assert (report.total_reward, report.steps, report.outcome) == (38.0, 30, Outcome.RESOLVED)
-    fake = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [*waits, Wait(), CORRECT, RIGHT])
+    fake = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [*waits, Wait(), CORRECT_DIAGNOSIS, RIGHT_FIX])
     assert (fake.total_reward, fake.steps, fake.outcome) == (38.0, 30, Outcome.RESOLVED)
 
 
-def test_every_step_saved_is_worth_0_3() -> None:
-    report = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [CORRECT, RIGHT])
+def test_every_step_left_earns_0_3() -> None:
+    report = played(FakeWorld(recovers_after=0), CRASHED_PAYMENTS, [CORRECT_DIAGNOSIS, RIGHT_FIX])
     assert report.steps == 3
     assert report.total_reward == pytest.approx(38.0 + 0.3 * 27)
 
 
-def test_no_recovery_is_paid_for_where_the_first_diagnosis_was_wrong() -> None:
+def test_recovery_earns_nothing_after_a_wrong_first_diagnosis() -> None:
     wrong = Diagnose(Service.AUTH, FaultMode.CRASHED)
-    report = played(FakeWorld(), CRASHED_PAYMENTS, [wrong, CORRECT, RIGHT])
+    report = played(FakeWorld(), CRASHED_PAYMENTS, [wrong, CORRECT_DIAGNOSIS, RIGHT_FIX])
     assert report.total_reward == -2.0 + 6.0
     assert report.diagnosis == wrong
 
 
 def test_a_wrong_fix_costs_two_every_time_and_the_right_one_pays_once() -> None:
     wrong = ScaleUp(Service.AUTH)
-    report = played(FakeWorld(recovers_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT, RIGHT])
+    report = played(FakeWorld(recovers_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT_FIX, RIGHT_FIX])
     assert report.total_reward == -2.0 - 2.0 + 6.0
     assert report.harm.needless_actions == 3
 
 
-def test_the_right_fix_that_the_world_refuses_neither_pays_nor_costs() -> None:
+def test_a_right_fix_that_the_world_refuses_earns_nothing_and_costs_nothing() -> None:
     world = FakeWorld()
     fault = Fault(FaultMode.BAD_DEPLOY, Service.AUTH)
     world.refuses = {Rollback(Service.AUTH)}
@@ -104,20 +104,20 @@ def test_the_right_fix_that_the_world_refuses_neither_pays_nor_costs() -> None:
     assert (report.total_reward, report.outcome) == (0.0, Outcome.EXHAUSTED)
 
 
-def test_a_cure_that_nobody_applied_is_no_recovery() -> None:
+def test_healthy_services_without_a_fix_are_no_recovery() -> None:
     report = played(FakeWorld(failed=0), CRASHED_PAYMENTS, [], max_steps=5)
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason == "no recovery within 5 steps: crashed:payments was never fixed"
 
 
-def test_three_steps_with_nothing_left_for_the_users_are_a_collapse() -> None:
+def test_three_steps_without_any_service_for_the_users_are_a_collapse() -> None:
     report = played(FakeWorld(failed=60), CRASHED_PAYMENTS, [])
     assert (report.outcome, report.steps, report.total_reward) == (Outcome.COLLAPSED, 3, -15.0)
     assert report.reason == "user SLI at or below 0.02 for 3 steps running"
 
 
-def test_the_ledger_counts_in_real_units_from_step_0() -> None:
-    report = played(FakeWorld(recovers_after=1), CRASHED_PAYMENTS, [Wait(), CORRECT, RIGHT])
+def test_the_ledger_counts_seconds_and_requests_from_step_0() -> None:
+    report = played(FakeWorld(recovers_after=1), CRASHED_PAYMENTS, [Wait(), CORRECT_DIAGNOSIS, RIGHT_FIX])
     assert report.time_to_diagnose_s == 2.0
     assert report.time_to_mitigate_s == 6.0
     assert report.harm.failed_requests == 3 * 30
@@ -125,7 +125,7 @@ def test_the_ledger_counts_in_real_units_from_step_0() -> None:
     assert report.harm.needless_actions == 0
 
 
-def test_a_world_that_fails_makes_the_episode_void() -> None:
+def test_a_failing_world_makes_the_episode_void() -> None:
     world = FakeWorld()
     environment = Environment(world)
     environment.reset(seed=1, fault=CRASHED_PAYMENTS)
@@ -155,7 +155,7 @@ def test_a_step_without_an_episode_says_what_to_call() -> None:
         ("wait", "an action is an Action or its number; got 'wait'"),
     ],
 )
-def test_what_is_no_action_is_refused_and_the_episode_goes_on(action: object, message: str) -> None:
+def test_a_wrong_action_is_refused_and_the_episode_goes_on(action: object, message: str) -> None:
     environment = Environment(FakeWorld())
     environment.reset(seed=1)
     with pytest.raises(EpisodeError) as caught:
@@ -165,12 +165,12 @@ def test_what_is_no_action_is_refused_and_the_episode_goes_on(action: object, me
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "7", None])
-def test_what_is_no_seed_is_refused(seed: object) -> None:
+def test_a_wrong_seed_is_refused(seed: object) -> None:
     with pytest.raises(BadSeed, match=r"^a seed is a whole number from 0 up; got "):
         Environment(FakeWorld()).reset(seed=seed)  # type: ignore[arg-type]
 
 
-def test_noise_is_within_15_percent_and_leaves_up_and_the_missing_alone() -> None:
+def test_noise_is_within_15_percent_and_does_not_change_up_or_missing_values() -> None:
     environment = Environment(SimulatedWorld())
     observation, _ = environment.reset(seed=4, fault=CRASHED_PAYMENTS)
     assert environment.last_snapshot is not None
@@ -183,10 +183,10 @@ def test_noise_is_within_15_percent_and_leaves_up_and_the_missing_alone() -> Non
     ratio = observation.features[seen] / truth[seen]
     assert ratio.min() >= 0.85 - 1e-6
     assert ratio.max() <= 1.15 + 1e-6
-    assert np.unique(ratio).size >= 15  # a draw for each cell
+    assert np.unique(ratio).size >= 15  # each cell has its own random factor
 
 
-def test_the_same_seed_is_the_same_noise_and_world_whatever_the_fault() -> None:
+def test_the_same_seed_gives_the_same_noise_and_world_for_every_fault() -> None:
     worlds = [FakeWorld(), FakeWorld()]
     seen = [
         Environment(world).reset(seed=9, fault=fault)[0].features
@@ -196,7 +196,7 @@ def test_the_same_seed_is_the_same_noise_and_world_whatever_the_fault() -> None:
     assert worlds[0].restored_with == worlds[1].restored_with
 
 
-def test_nothing_in_info_tells_the_truth_while_the_episode_runs() -> None:
+def test_info_does_not_reveal_the_truth_while_the_episode_runs() -> None:
     environment = Environment(SimulatedWorld())
     for fault in ALL_FAULTS:
         _, info = environment.reset(seed=2, fault=fault)
@@ -206,7 +206,7 @@ def test_nothing_in_info_tells_the_truth_while_the_episode_runs() -> None:
             assert set(info) == {"step", "overrun_s"}
 
 
-def test_the_quick_look_at_health_agrees_with_the_sentences() -> None:
+def test_the_fast_health_check_agrees_with_the_list_of_breaches() -> None:
     environment = Environment(SimulatedWorld())
     verdicts = []
     for fault in ALL_FAULTS:

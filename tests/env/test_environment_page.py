@@ -1,4 +1,4 @@
-"""docs/environment.md says what the code does."""
+"""docs/environment.md agrees with the code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.env.environment_page import PAGE, filled
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_every_table_is_as_the_code_has_it() -> None:
-    assert filled(TEXT) == TEXT, "write the tables anew: python -m tests.env.environment_page"
+def test_every_table_agrees_with_the_code() -> None:
+    assert filled(TEXT) == TEXT, "write the tables again: python -m tests.env.environment_page"
 
 
-def test_the_headings_are_the_fields_own_in_their_order() -> None:
+def test_the_page_has_the_usual_headings_in_the_usual_order() -> None:
     assert re.findall(r"^## (.+)$", TEXT, re.M) == [
         "Observation",
         "Action",
@@ -33,23 +33,24 @@ def test_the_headings_are_the_fields_own_in_their_order() -> None:
     ]
 
 
-def test_the_keys_and_spaces_of_an_observation_are_all_there() -> None:
+def test_the_page_has_all_keys_and_spaces_of_an_observation() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)`?\(?(\d+)?\)?`?", TEXT, re.M)
-    told = {key: (kind, size) for key, kind, size in rows}
+    documented = {key: (kind, size) for key, kind, size in rows}
     space = spaces.observation_space(EpisodeConfig().max_steps)
     assert {key: (type(each).__name__, str(each.n) if hasattr(each, "n") else "") for key, each in space.items()} == {
-        key: told[key] for key in space
+        key: documented[key] for key in space
     }
 
 
-def test_the_ids_and_the_number_of_actions_are_there() -> None:
+def test_the_page_has_the_ids_and_the_number_of_actions() -> None:
     assert f"| `{SIM_ID}` |" in TEXT
     assert f"| `{LAB_ID}` |" in TEXT
     assert f"`Discrete({len(ACTIONS)})`:" in TEXT
 
 
-def test_every_argument_is_there() -> None:
+def test_the_page_has_every_argument() -> None:
     section = TEXT.partition("## Arguments")[2].partition("<!-- table")[0]
-    told = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in section.splitlines() if "|" in line)))
-    taken = {name for of in (sim_env, lab_env, SimVectorEnv) for name in inspect.signature(of).parameters}
-    assert told == taken - {"num_envs"}
+    cells = "".join(line.split("|")[1] for line in section.splitlines() if "|" in line)
+    documented = set(re.findall(r"`(\w+)`", cells))
+    accepted = {name for of in (sim_env, lab_env, SimVectorEnv) for name in inspect.signature(of).parameters}
+    assert documented == accepted - {"num_envs"}

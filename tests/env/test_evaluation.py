@@ -1,4 +1,4 @@
-"""What many episodes say, and the gap between two worlds."""
+"""The evaluation of many episodes, and the gap between two worlds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def failing() -> FakeWorld:
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(18, 20), (1, 7), (950, 1000)])
-def test_wilsons_bounds_are_the_rates_from_which_the_seen_one_is_just_that_many_errors_away(
+def test_the_measured_rate_is_1_96_standard_errors_from_each_bound_of_the_wilson_interval(
     successes: int, trials: int
 ) -> None:
     interval = wilson_interval(successes, trials)
@@ -44,13 +44,13 @@ def test_wilsons_bounds_are_the_rates_from_which_the_seen_one_is_just_that_many_
         assert abs(successes / trials - bound) == pytest.approx(1.959964 * standard_error, rel=1e-6)
 
 
-def test_wilsons_interval_at_the_edges() -> None:
+def test_the_wilson_interval_with_no_or_only_successes() -> None:
     assert wilson_interval(0, 10) == pytest.approx((0.0, 0.277533), abs=1e-6)
     assert wilson_interval(10, 10) == pytest.approx((0.722467, 1.0), abs=1e-6)
     assert wilson_interval(0, 0) is None
 
 
-def test_void_episodes_are_counted_apart() -> None:
+def test_void_episodes_are_counted_separately() -> None:
     played = results(FakeWorld(), PolicyName.ORACLE, range(6)) + results(failing(), PolicyName.ORACLE, range(6, 8))
     answer = evaluation("docker", "oracle", played)
     assert (answer["episodes"], answer["void"]) == (8, 2)
@@ -60,7 +60,7 @@ def test_void_episodes_are_counted_apart() -> None:
     assert (overall["episodes"], overall["success_rate"], overall["diagnosis_accuracy"]) == (6, 1.0, 1.0)
 
 
-def test_nothing_defined_is_null_and_not_zero() -> None:
+def test_an_undefined_value_is_null_and_not_zero() -> None:
     overall = evaluation("sim", "wait", results(FakeWorld(), PolicyName.WAIT, range(3)))["overall"]
     assert isinstance(overall, dict)
     assert overall["mean_time_to_mitigate_s"] is None
@@ -70,7 +70,7 @@ def test_nothing_defined_is_null_and_not_zero() -> None:
     assert empty["overall"]["success_interval"] is None
 
 
-def test_the_gap_is_taken_over_seeds_that_both_worlds_finished() -> None:
+def test_the_gap_uses_only_seeds_that_both_worlds_finished() -> None:
     sim = results(FakeWorld(recovers_after=1), PolicyName.ORACLE, range(6))
     docker = results(FakeWorld(recovers_after=3), PolicyName.ORACLE, range(5)) + results(
         failing(), PolicyName.ORACLE, range(5, 6)

@@ -1,4 +1,4 @@
-"""The forms of faults: found by looking, written in a fault's name, and never a part of the answer."""
+"""The forms of faults. They are found in their folder, written in the name of a fault, and not part of a diagnosis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mirr.env.reward import Judge, Merit
 from mirr.env.vocabulary import Diagnose, Fault, FaultMode, Service, UnknownName
 
 
-def test_every_mode_has_forms_at_places_of_their_own_from_the_first_on() -> None:
+def test_the_forms_of_every_mode_have_consecutive_places_from_zero() -> None:
     assert set(all_forms()) == set(FaultMode)
     for mode, forms in all_forms().items():
         assert [form.place for form in forms.values()] == list(range(len(forms))), mode
@@ -31,13 +31,13 @@ def test_the_first_form_is_the_fault_without_a_form() -> None:
     assert str(fault) == "crashed:auth"
 
 
-def test_an_unknown_form_is_refused_with_those_that_the_mode_has() -> None:
+def test_the_error_for_an_unknown_form_lists_the_forms_of_the_mode() -> None:
     known = ", ".join(all_forms()[FaultMode.OVERLOADED])
     with pytest.raises(UnknownName, match=rf"^unknown form 'killed' of overloaded; one of: {known}$"):
         Fault.parse("overloaded/killed:auth")
 
 
-def test_another_form_is_written_with_the_fault_and_asked_of_nobody() -> None:
+def test_another_form_is_in_the_name_of_the_fault_but_not_in_the_diagnosis() -> None:
     fault = Fault(FaultMode.CRASHED, Service.AUTH, "another")
     assert str(fault) == "crashed/another:auth"
     judge = Judge([fault])

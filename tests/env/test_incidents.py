@@ -1,6 +1,6 @@
-"""Scenarios beyond a single fault: several faults, one after the other, ending by themselves, or none at all.
+"""Scenarios with several faults, later faults, faults that end by themselves, or no fault.
 
-And no success without serving the users.
+Without service for the users there is no recovery.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def played(
     return environment.report, rewards
 
 
-def test_the_none_diagnosis_is_one_more_and_leaves_the_41_where_they_are() -> None:
+def test_the_none_diagnosis_comes_after_the_41_actions_of_the_base_task() -> None:
     assert PACK_ACTIONS[:41] == ACTIONS
     assert (len(ACTIONS), len(PACK_ACTIONS)) == (41, 42)
     assert action_text(PACK_ACTIONS[41]) == "diagnose(none)"
     assert parse_action("diagnose(none)") == DiagnoseNone()
 
 
-def test_the_base_task_does_not_know_the_none_diagnosis() -> None:
+def test_the_base_task_refuses_the_none_diagnosis() -> None:
     environment = Environment(FakeWorld())
     environment.reset(seed=1)
     with pytest.raises(EpisodeError) as caught:
@@ -84,7 +84,7 @@ def test_the_base_task_does_not_know_the_none_diagnosis() -> None:
         environment.step(41)
 
 
-def test_to_call_a_false_alarm_what_it_is_earns_everything() -> None:
+def test_the_none_diagnosis_at_a_false_alarm_earns_the_full_reward() -> None:
     report, rewards = played(NOTHING, Wait(), DiagnoseNone())
     assert report.outcome is Outcome.RESOLVED
     assert rewards == [0.0, 8.0, pytest.approx(20.0 + 0.3 * 27)]
@@ -93,52 +93,52 @@ def test_to_call_a_false_alarm_what_it_is_earns_everything() -> None:
     assert report.time_to_diagnose_s == 2.0
 
 
-def test_to_say_nothing_at_a_false_alarm_earns_nothing_and_the_report_says_why() -> None:
+def test_no_diagnosis_at_a_false_alarm_earns_nothing_and_the_report_says_why() -> None:
     report, _ = played(NOTHING, max_steps=6)
     assert (report.outcome, report.total_reward) == (Outcome.EXHAUSTED, 0.0)
     assert report.reason == "no recovery within 6 steps: nothing was broken, and nobody said so"
 
 
-def test_at_a_false_alarm_every_fix_and_every_other_diagnosis_is_wrong() -> None:
+def test_every_fix_and_every_other_diagnosis_is_wrong_at_a_false_alarm() -> None:
     report, rewards = played(NOTHING, FIX_PAYMENTS, NAME_AUTH, DiagnoseNone(), max_steps=5)
     assert rewards == [-2.0, -2.0, 0.0, 0.0, 0.0]
     assert report.outcome is Outcome.EXHAUSTED
 
 
-def test_to_call_a_real_incident_a_false_alarm_is_a_wrong_diagnosis() -> None:
+def test_the_none_diagnosis_at_a_real_incident_is_wrong() -> None:
     report, rewards = played(scenario(Breaks(AUTH_CRASHED)), DiagnoseNone(), NAME_AUTH, FIX_AUTH)
     assert rewards[:3] == [-2.0, 0.0, 6.0]
     assert report.outcome is Outcome.RESOLVED
     assert not report.diagnosis_correct
 
 
-def test_two_faults_are_two_commitments_and_two_fixes_and_one_recovery() -> None:
+def test_two_faults_have_two_diagnoses_two_fixes_and_one_recovery() -> None:
     report, rewards = played(BOTH, NAME_AUTH, NAME_PAYMENTS, FIX_AUTH, FIX_PAYMENTS)
     assert rewards[:4] == [8.0, 8.0, 10.0, 10.0]
     assert report.outcome is Outcome.RESOLVED
     assert report.total_reward == pytest.approx(36.0 + 20.0 + 0.3 * (30 - report.steps))
-    assert report.time_to_diagnose_s == 2.0  # the start of the step with the second commitment
+    assert report.time_to_diagnose_s == 2.0  # the start of the step with the second diagnosis
 
 
-def test_a_third_commitment_does_not_count_where_there_are_two_faults() -> None:
+def test_a_third_diagnosis_does_not_count_with_two_faults() -> None:
     _, rewards = played(BOTH, Diagnose(Service.ORDERS, FaultMode.CRASHED), NAME_AUTH, NAME_PAYMENTS, max_steps=4)
     assert rewards[:3] == [-2.0, 8.0, 0.0]
 
 
-def test_one_of_two_faults_named_is_not_the_recovery_of_both() -> None:
+def test_the_recovery_earns_nothing_if_only_one_of_two_faults_was_named() -> None:
     report, rewards = played(BOTH, NAME_AUTH, FIX_AUTH, FIX_PAYMENTS)
     assert rewards[:3] == [8.0, 10.0, 6.0]
     assert report.outcome is Outcome.RESOLVED
     assert (report.total_reward, report.diagnosis_correct) == (24.0, False)
 
 
-def test_to_fix_one_of_two_faults_is_no_recovery() -> None:
+def test_there_is_no_recovery_if_only_one_of_two_faults_is_fixed() -> None:
     report, _ = played(BOTH, NAME_AUTH, FIX_AUTH, max_steps=8)
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason.startswith("no recovery within 8 steps: user SLI is ")
 
 
-def test_an_incident_is_not_over_before_all_of_it_has_begun() -> None:
+def test_an_incident_cannot_end_before_its_last_fault_has_started() -> None:
     report, rewards = played(IN_TURN, NAME_AUTH, FIX_AUTH, *[Wait()] * 5, NAME_PAYMENTS, FIX_PAYMENTS)
     assert report.outcome is Outcome.RESOLVED
     assert report.steps > 9
@@ -146,12 +146,12 @@ def test_an_incident_is_not_over_before_all_of_it_has_begun() -> None:
     assert report.diagnosis_correct
 
 
-def test_a_fault_that_has_not_begun_cannot_be_named_or_fixed() -> None:
+def test_a_fault_cannot_be_named_or_fixed_before_it_has_started() -> None:
     _, rewards = played(IN_TURN, NAME_PAYMENTS, FIX_PAYMENTS, max_steps=4)
     assert rewards[:2] == [-2.0, -2.0]
 
 
-def test_naming_a_fault_that_then_ends_by_itself_earns_the_recovery() -> None:
+def test_the_diagnosis_of_a_fault_that_ends_by_itself_earns_the_recovery() -> None:
     passing = scenario(Breaks(PAYMENTS_CROWDED), (3, Ends(PAYMENTS_CROWDED)))
     named, rewards = played(passing, NAME_PAYMENTS)
     assert named.outcome is Outcome.RESOLVED
@@ -162,7 +162,7 @@ def test_naming_a_fault_that_then_ends_by_itself_earns_the_recovery() -> None:
 
 
 @pytest.mark.parametrize("mode", FaultMode)
-def test_in_the_simulator_every_mode_ends_by_itself(mode: FaultMode) -> None:
+def test_every_mode_can_end_by_itself_in_the_simulator(mode: FaultMode) -> None:
     fault = Fault(mode, Service.ORDERS)
     report, _ = played(scenario(Breaks(fault), (4, Ends(fault))))
     assert report.outcome is Outcome.RESOLVED
@@ -176,7 +176,7 @@ def test_a_fix_after_the_end_of_a_fault_is_needless() -> None:
     assert report.harm.needless_actions == 1
 
 
-def test_a_harmless_deploy_shows_in_the_log_and_nowhere_in_the_verdict() -> None:
+def test_a_harmless_deploy_is_in_the_log_but_does_not_change_the_outcome() -> None:
     environment = Environment(SimulatedWorld(), EpisodeConfig(none_diagnosis=True))
     environment.reset(scenario=scenario(Deploys(Service.AUTH)))
     observation, *_ = environment.step(parse_action("check_logs(auth)"))
@@ -188,7 +188,7 @@ def test_a_harmless_deploy_shows_in_the_log_and_nowhere_in_the_verdict() -> None
     assert environment.report.outcome is Outcome.RESOLVED
 
 
-def test_events_happen_while_their_step_is_played() -> None:
+def test_events_happen_during_their_step() -> None:
     world = FakeWorld()
     environment = Environment(world, EpisodeConfig())
     ends = Ends(AUTH_CRASHED)
@@ -206,7 +206,7 @@ def test_a_scenario_has_its_own_seed_and_fault() -> None:
     assert str(caught.value) == "reset takes a scenario, or else a seed and a fault; a scenario has both"
 
 
-def test_the_scenario_of_a_seed_is_the_episode_of_that_seed() -> None:
+def test_a_seed_and_its_scenario_give_the_same_episode() -> None:
     seen = [
         Environment(SimulatedWorld()).reset(**how)[0].features.tobytes() for how in ({"seed": 8}, {"scenario": draw(8)})
     ]
@@ -214,7 +214,7 @@ def test_the_scenario_of_a_seed_is_the_episode_of_that_seed() -> None:
 
 
 class Staged(FakeWorld):
-    """Shows a given window from the fix on."""
+    """A world that shows the given snapshot after the fix."""
 
     def __init__(self, shown: Snapshot) -> None:
         super().__init__()
@@ -237,20 +237,20 @@ class Staged(FakeWorld):
     ],
     ids=["hardly any users", "a service at zero", "a smaller service", "unhappy users"],
 )
-def test_there_is_no_recovery_without_serving_the_users(shown: Snapshot, missing: str) -> None:
+def test_there_is_no_recovery_without_service_for_the_users(shown: Snapshot, missing: str) -> None:
     report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, max_steps=6, world=Staged(shown))
     assert report.outcome is Outcome.EXHAUSTED
     assert report.reason == f"no recovery within 6 steps: {missing}"
     assert report.total_reward == 18.0
 
 
-def test_to_stop_the_traffic_is_a_collapse() -> None:
+def test_no_traffic_is_a_collapse() -> None:
     shown = snapshot(requests=0)
     report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, world=Staged(shown))
     assert (report.outcome, report.steps) == (Outcome.COLLAPSED, 4)
 
 
-def test_a_service_that_answers_nobody_is_not_known_to_work() -> None:
+def test_a_service_without_requests_does_not_count_as_healthy() -> None:
     shown = snapshot()
     shown.features[4, 1] = 0.0
     report, _ = played(scenario(Breaks(AUTH_CRASHED)), NAME_AUTH, FIX_AUTH, max_steps=6, world=Staged(shown))

@@ -1,4 +1,4 @@
-"""The judge and the rule of health exist twice, once compiled. Both give the same ledger to the last bit."""
+"""The judge and the rule for health exist twice: plain and compiled. Both give the same ledger to the last bit."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot
 from tests.env.compiled_judge import CompiledJudge, Ledger
 
 EPISODES = 3_000
-BLOCKS = 10  # of episodes, a test each
+BLOCKS = 10  # the episodes are divided into blocks, with one test for each block
 
 
 class ScriptedWorld:
-    """Shows the snapshot that the test sets, and accepts or refuses as the test sets."""
+    """A world with a snapshot from the test. The test also decides whether it accepts an action."""
 
     def __init__(self) -> None:
         self.snapshot = Snapshot(features=np.zeros(FEATURES_SHAPE), journeys=counts([0, 0, 0], [0, 0, 0]))
         self.accepts = True
 
     def restore(self, key: int) -> None:
-        """Nothing to restore."""
+        """There is nothing to restore."""
 
     def inject(self, fault: Fault) -> None:
-        """Nothing breaks."""
+        """The fault has no effect."""
 
     def happen(self, event: Event) -> None:
         raise AssertionError(f"the base task has no {event}")
@@ -61,13 +61,13 @@ class ScriptedWorld:
         return ActionResult(reason=Reason.DONE if self.accepts else Reason.NOT_RUNNING, text="")
 
     def advance(self, seconds: float) -> None:
-        """Nothing passes."""
+        """Time has no effect."""
 
     def observe(self) -> Snapshot:
         return self.snapshot
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def counts(requests: list[int], failed: list[int]) -> dict[Journey, JourneyCount]:
@@ -97,7 +97,7 @@ def random_objectives(rng: np.random.Generator) -> Objectives:
 
 
 def random_snapshot(rng: np.random.Generator, objectives: Objectives) -> Snapshot:
-    """All well, or one value at the edge of its objective, far off, or missing."""
+    """Everything is healthy, or one value is at the edge of its objective, far away from it, or missing."""
     features = np.empty(FEATURES_SHAPE)
     features[:] = (1.0, objectives.request_rate + 1.0, 0.0, 0.01, 0.3, 0.2, 1.0)
     requests = [int(number) for number in rng.integers(0, 40, size=3)]
@@ -125,14 +125,14 @@ def random_snapshot(rng: np.random.Generator, objectives: Objectives) -> Snapsho
 
 
 def random_action(rng: np.random.Generator, fault: Fault) -> Action:
-    """Any action, but more often one that matters for `fault`."""
+    """A random action. Actions that matter for `fault` are more frequent."""
     right = (Diagnose(fault.service, fault.mode), REMEDY[fault.mode](fault.service), Wait())
     chosen: Action = right[int(rng.integers(3))] if rng.random() < 0.6 else ACTIONS[int(rng.integers(len(ACTIONS)))]
     return chosen
 
 
 def plain_ledger(environment: Environment, judge: Judge) -> Ledger:
-    """What `Environment` and its Judge know of an episode that is over."""
+    """The ledger of a finished episode, from the report of `Environment` and from its Judge."""
     report = environment.report
     assert report is not None
     return Ledger(
@@ -151,7 +151,7 @@ def plain_ledger(environment: Environment, judge: Judge) -> Ledger:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_both_judges_keep_the_same_ledger_of_random_episodes(block: int) -> None:
+def test_both_judges_give_the_same_ledger_for_random_episodes(block: int) -> None:
     outcomes = set()
     for number in range(EPISODES // BLOCKS):
         rng = np.random.default_rng([block, number])
@@ -200,14 +200,14 @@ WRONG_FIX: dict[FaultMode, type[Restart] | type[Rollback] | type[ScaleUp]] = {
 
 
 def scripts(fault: Fault) -> list[list[Action]]:
-    """Three scripts: all right at once, the right fix after wrong actions, and only waiting."""
+    """Three scripts: only right actions, the right fix after wrong actions, and only waiting."""
     right = [Diagnose(fault.service, fault.mode), REMEDY[fault.mode](fault.service)]
     wrong = [Diagnose(Service.AUTH, fault.mode), WRONG_FIX[fault.mode](fault.service)]
     return [[*right], [*wrong, right[1]], []]
 
 
 def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> list[tuple[object, ...]]:
-    """Rewards and report of each fault's scripts, by a batch or by one environment at a time."""
+    """Plays each script of each fault, in a batch or in one environment. Returns the rewards and the reports."""
     games = [(fault, script) for fault in FAULTS for script in scripts(fault)]
     numbers = [[ACTION_INDEX[action] for action in script] + [0] * SHORT.max_steps for _, script in games]
     if batched:
@@ -215,14 +215,15 @@ def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> li
             len(games), config=SHORT, objectives=objectives, rewards=rewards, autoreset=Autoreset.NEXT_STEP
         )
         batch.reset(range(len(games)), faults=[fault for fault, _ in games])
-        paid = np.zeros((SHORT.max_steps, len(games)))
+        rewards_paid = np.zeros((SHORT.max_steps, len(games)))
         reports: dict[int, EpisodeReport] = {}
         for step in range(SHORT.max_steps):
-            _, now, terminated, truncated = batch.step([script[step] for script in numbers])
-            running = [e for e in range(len(games)) if e not in reports]  # the others play their next episode
-            paid[step, running] = now[running]
+            _, step_rewards, terminated, truncated = batch.step([script[step] for script in numbers])
+            # The other environments already play their next episode.
+            running = [e for e in range(len(games)) if e not in reports]
+            rewards_paid[step, running] = step_rewards[running]
             reports |= {e: batch.report(e) for e in running if terminated[e] or truncated[e]}
-        return [(paid[:, e].tolist(), reports[e]) for e in range(len(games))]
+        return [(rewards_paid[:, e].tolist(), reports[e]) for e in range(len(games))]
     found: list[tuple[object, ...]] = []
     environment = Environment(SimulatedWorld(), SHORT, objectives, rewards)
     for seed, ((fault, _), script) in enumerate(zip(games, numbers, strict=True)):
@@ -237,23 +238,25 @@ def played(objectives: Objectives, rewards: RewardTable, *, batched: bool) -> li
 
 
 @pytest.fixture(scope="module")
-def as_usual() -> list[tuple[object, ...]]:
+def with_defaults() -> list[tuple[object, ...]]:
     return played(OBJECTIVES, REWARDS, batched=False)
 
 
-def test_every_field_of_the_objectives_is_tried() -> None:
+def test_every_field_of_the_objectives_is_tested() -> None:
     assert set(CHANGED_OBJECTIVES) == {field.name for field in fields(Objectives)}
 
 
 @pytest.mark.parametrize("name", CHANGED_REWARDS)
-def test_every_reward_counts_alike_alone_and_in_a_batch(name: str, as_usual: list[tuple[object, ...]]) -> None:
+def test_every_reward_counts_the_same_alone_and_in_a_batch(name: str, with_defaults: list[tuple[object, ...]]) -> None:
     alone = played(OBJECTIVES, CHANGED_REWARDS[name], batched=False)
     assert alone == played(OBJECTIVES, CHANGED_REWARDS[name], batched=True)
-    assert alone != as_usual
+    assert alone != with_defaults
 
 
 @pytest.mark.parametrize("name", CHANGED_OBJECTIVES)
-def test_every_objective_counts_alike_alone_and_in_a_batch(name: str, as_usual: list[tuple[object, ...]]) -> None:
+def test_every_objective_counts_the_same_alone_and_in_a_batch(
+    name: str, with_defaults: list[tuple[object, ...]]
+) -> None:
     alone = played(CHANGED_OBJECTIVES[name], REWARDS, batched=False)
     assert alone == played(CHANGED_OBJECTIVES[name], REWARDS, batched=True)
-    assert alone != as_usual
+    assert alone != with_defaults

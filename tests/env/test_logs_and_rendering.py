@@ -1,4 +1,4 @@
-"""What an agent reads: log digests, and an observation as text."""
+"""Texts for an agent: digests of logs, and the observation as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def line(age_s: float, level: Level = Level.INFO, event: str = "request", text: 
     return LogLine(age_s=age_s, level=level, event=event, text=text)
 
 
-def test_a_digest_keeps_a_start_however_old_and_the_latest_of_the_rest() -> None:
+def test_a_digest_keeps_an_old_start_and_the_latest_other_lines() -> None:
     started = line(60.0, event="started", text="release=1.5.0")
     found = digest([line(float(age)) for age in range(1, 50)] + [started])
     assert len(found) == 20
@@ -24,10 +24,10 @@ def test_a_digest_keeps_a_start_however_old_and_the_latest_of_the_rest() -> None
     assert [each.age_s for each in found[1:]] == [float(age) for age in range(19, 0, -1)]
 
 
-def test_a_digest_keeps_the_latest_of_each_kind_of_trouble() -> None:
-    troubles = [line(float(age), Level.WARNING, "shed", "too many requests") for age in range(5, 60)]
+def test_a_digest_keeps_the_latest_line_of_each_kind_of_problem() -> None:
+    warnings = [line(float(age), Level.WARNING, "shed", "too many requests") for age in range(5, 60)]
     error = line(58.0, Level.ERROR, "request_failed", "ValueError")
-    found = digest([*troubles, error, *(line(0.1 * n) for n in range(40))])
+    found = digest([*warnings, error, *(line(0.1 * n) for n in range(40))])
     assert [each.age_s for each in found if each.level is not Level.INFO] == [58.0, 5.0]
     assert len(found) == 20
 
@@ -36,7 +36,7 @@ def test_a_digest_of_nothing_is_empty() -> None:
     assert digest([]) == ()
 
 
-def test_an_observation_reads_as_a_table() -> None:
+def test_an_observation_is_rendered_as_a_table() -> None:
     shown = with_down(snapshot(), Service.AUTH)
     observation = Observation(
         features=shown.features.astype(np.float32),

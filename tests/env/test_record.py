@@ -1,4 +1,4 @@
-"""Rollouts on disk, written and read back."""
+"""Rollouts are written to disk and read from disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.paths import ROOT
 FAULT = Fault.parse("crashed:payments")
 
 
-def test_what_was_played_is_what_is_read_back(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_played(tmp_path: Path) -> None:
     path = tmp_path / "rollout.jsonl"
     with RolloutWriter(path) as writer:
         result = play(
@@ -77,7 +77,7 @@ def test_a_void_episode_has_a_reason_and_an_end(tmp_path: Path) -> None:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
-    """A record of an episode in which nobody does anything."""
+    """The record of an episode in which the policy only waits."""
     path = tmp_path / "whole.jsonl"
     with RolloutWriter(path) as writer:
         play(Environment(FakeWorld()), make_policy(PolicyName.WAIT, draw(0, FAULT)), seed=3, record=writer)
@@ -85,7 +85,7 @@ def whole(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("left", [-1, -40])
-def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whole: Path, left: int) -> None:
+def test_a_cut_recording_is_read_up_to_its_last_complete_line(whole: Path, left: int) -> None:
     lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
     whole.write_text("".join(lines[:4]) + lines[4][:left], encoding="utf-8")
     rollout = read_rollout(whole)
@@ -111,7 +111,7 @@ def test_a_recording_that_was_cut_off_is_read_as_far_as_its_last_whole_line(whol
         ),
     ],
 )
-def test_what_is_no_rollout_is_refused_with_the_place(tmp_path: Path, text: str, message: str) -> None:
+def test_the_error_for_a_wrong_file_names_the_place(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RecordError) as caught:
@@ -180,11 +180,11 @@ def _swap(lines: list[Line]) -> None:
         (lambda lines: lines.append(lines[-1]), "line 9: there is something after the end of the episode"),
     ],
 )
-def test_a_field_that_is_wrong_is_named_with_its_line(
+def test_the_error_for_a_wrong_field_names_its_line(
     whole: Path, change: Callable[[list[Line]], None], message: str
 ) -> None:
     lines = [json.loads(text) for text in whole.read_text(encoding="utf-8").splitlines()]
-    # Short, so that the last line's number does not depend on how long an episode is.
+    # The record is cut, so the number of its last line does not depend on the length of the episode.
     lines = [lines[0], *lines[1:7], lines[-1]]
     change(lines)
     whole.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -193,7 +193,7 @@ def test_a_field_that_is_wrong_is_named_with_its_line(
     assert str(caught.value) == f"{whole}, {message}"
 
 
-def test_every_line_holds_exactly_the_documented_fields(whole: Path) -> None:
+def test_every_line_has_exactly_the_documented_fields(whole: Path) -> None:
     for text in whole.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
         assert list(line) == ["kind", *(field.name for field in FIELDS[LineKind(line["kind"])])]
@@ -209,7 +209,7 @@ def test_the_documentation_has_every_field_with_type_unit_and_version() -> None:
     ]
 
 
-def test_version_1_is_read_without_what_it_did_not_hold(tmp_path: Path) -> None:
+def test_version_1_is_read_and_its_missing_fields_are_none(tmp_path: Path) -> None:
     path = tmp_path / "v1.jsonl"
     write_version_1(path)
     rollout = read_rollout(path)
@@ -227,7 +227,7 @@ def test_version_1_is_read_without_what_it_did_not_hold(tmp_path: Path) -> None:
     assert [(step.accepted, step.degraded) for step in rollout.steps] == [(None, None), (None, None)]
 
 
-def test_a_record_that_cannot_be_written_says_where(tmp_path: Path) -> None:
+def test_the_error_for_a_record_that_cannot_be_written_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as caught:
         RolloutWriter(tmp_path / "missing" / "rollout.jsonl")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""A recorded episode as a world: it plays back what was recorded, and nothing else."""
+"""A recorded episode as a world. It plays back the recorded actions and refuses all others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAULT = Fault.parse("crashed:payments")
 def recorded(
     path: Path, world: World, scenario: Scenario, policy: PolicyName, config: EpisodeConfig | None = None
 ) -> tuple[EpisodeResult, list[Observation]]:
-    """An episode written to `path`, and what was seen in it."""
+    """Plays an episode and records it to `path`. Returns the result and the observations."""
     seen: list[Observation] = []
     with RolloutWriter(path) as writer:
         result = play(
@@ -59,7 +59,7 @@ def recorded(
     return result, seen
 
 
-def same_seen(one: Observation, other: Observation) -> bool:
+def same_observation(one: Observation, other: Observation) -> bool:
     """Whether two observations are the same to the last bit."""
     fields = ("step", "steps_left", "last_action", "last_result", "logs", "logs_of")
     return np.array_equal(one.features, other.features, equal_nan=True) and all(
@@ -67,53 +67,53 @@ def same_seen(one: Observation, other: Observation) -> bool:
     )
 
 
-def assert_comes_out_the_same(path: Path, result: EpisodeResult, seen: list[Observation]) -> None:
+def assert_playback_is_the_same(path: Path, result: EpisodeResult, seen: list[Observation]) -> None:
     again: list[Observation] = []
     playback = play_back(read_rollout(path), on_step=lambda observation, move: again.append(observation))
     assert playback.differences == ()
     assert playback.report == result.report
     assert len(again) == len(seen)
-    assert all(same_seen(one, other) for one, other in zip(again, seen, strict=True))
+    assert all(same_observation(one, other) for one, other in zip(again, seen, strict=True))
 
 
 @pytest.mark.parametrize("policy", [PolicyName.HEURISTIC, PolicyName.RANDOM, PolicyName.BRUTE_FORCE])
 @pytest.mark.parametrize("seed", range(4))
-def test_an_episode_of_the_simulator_comes_out_the_same(tmp_path: Path, policy: PolicyName, seed: int) -> None:
+def test_an_episode_of_the_simulator_plays_back_the_same(tmp_path: Path, policy: PolicyName, seed: int) -> None:
     path = tmp_path / "r.jsonl"
-    assert_comes_out_the_same(path, *recorded(path, SimulatedWorld(), draw(seed), policy))
+    assert_playback_is_the_same(path, *recorded(path, SimulatedWorld(), draw(seed), policy))
 
 
 @pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
-def test_an_episode_of_a_pack_comes_out_the_same(tmp_path: Path, pack: Pack) -> None:
+def test_an_episode_of_a_pack_plays_back_the_same(tmp_path: Path, pack: Pack) -> None:
     path = tmp_path / "r.jsonl"
-    assert_comes_out_the_same(
+    assert_playback_is_the_same(
         path, *recorded(path, SimulatedWorld(), pack.scenario(), PolicyName.HEURISTIC, PACK_CONFIG)
     )
 
 
 @pytest.mark.parametrize("fault", ["crashed:auth", "bad_deploy:orders", "overloaded:payments"])
-def test_an_episode_of_containers_comes_out_the_same(tmp_path: Path, fault: str) -> None:
+def test_an_episode_of_the_fake_lab_plays_back_the_same(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "r.jsonl"
     world = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
     result, seen = recorded(path, world, draw(5, Fault.parse(fault)), PolicyName.HEURISTIC)
     assert result.report.steps > 1
-    assert_comes_out_the_same(path, result, seen)
+    assert_playback_is_the_same(path, result, seen)
 
 
 @pytest.mark.docker
-def test_an_episode_of_the_real_lab_comes_out_the_same(tmp_path: Path, real_lab: str) -> None:
+def test_an_episode_of_the_real_lab_plays_back_the_same(tmp_path: Path, real_lab: str) -> None:
     path = tmp_path / "r.jsonl"
     world = open_docker_world(real_lab)
     try:
         result, seen = recorded(path, world, draw(7, Fault.parse("bad_deploy:payments")), PolicyName.HEURISTIC)
     finally:
         world.close()
-    assert_comes_out_the_same(path, result, seen)
+    assert_playback_is_the_same(path, result, seen)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**40), actions=st.lists(st.sampled_from(PACK_ACTIONS), min_size=0, max_size=30))
-def test_whatever_is_done_comes_out_the_same(tmp_path: Path, seed: int, actions: list[Action]) -> None:
+def test_any_list_of_actions_plays_back_the_same(tmp_path: Path, seed: int, actions: list[Action]) -> None:
     path = tmp_path / "any.jsonl"
     seen: list[Observation] = []
     environment = Environment(SimulatedWorld(), EpisodeConfig(none_diagnosis=True, max_steps=max(1, len(actions))))
@@ -123,10 +123,10 @@ def test_whatever_is_done_comes_out_the_same(tmp_path: Path, seed: int, actions:
         for action in actions or [Wait()]:
             if environment.report is None:
                 sitting.act(action)
-    assert_comes_out_the_same(path, sitting.result(), seen)
+    assert_playback_is_the_same(path, sitting.result(), seen)
 
 
-def test_an_episode_that_paid_other_rewards_is_played_back_with_them(tmp_path: Path) -> None:
+def test_an_episode_with_other_rewards_is_played_back_with_them(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     rewards = RewardTable(correct_diagnosis=1.0, recovery_steps=3)
     environment = Environment(SimulatedWorld(), rewards=rewards)
@@ -138,7 +138,7 @@ def test_an_episode_that_paid_other_rewards_is_played_back_with_them(tmp_path: P
 
 
 class Flaky(FakeWorld):
-    """Fails in the step in which an action is taken."""
+    """A world that fails in the step with the given action."""
 
     def __init__(self, action: Action) -> None:
         super().__init__()
@@ -150,29 +150,29 @@ class Flaky(FakeWorld):
         super().advance(seconds)
 
 
-def test_where_the_world_failed_it_fails_again(tmp_path: Path) -> None:
+def test_the_playback_fails_where_the_world_failed(tmp_path: Path) -> None:
     path = tmp_path / "void.jsonl"
     result, seen = recorded(path, Flaky(CheckLogs(Service.AUTH)), draw(3, FAULT), PolicyName.RANDOM)
     rollout = read_rollout(path)
     assert (str(result.report.outcome), rollout.attempted) == ("void", CheckLogs(Service.AUTH))
     assert len(seen) > 2
-    assert_comes_out_the_same(path, result, seen)
+    assert_playback_is_the_same(path, result, seen)
     assert play_back(rollout).steps == len(seen) - 1
 
 
-def test_a_world_that_never_began_is_void_again(tmp_path: Path) -> None:
+def test_an_episode_that_failed_at_its_start_is_void_in_the_playback_too(tmp_path: Path) -> None:
     path = tmp_path / "void.jsonl"
     world = FakeWorld()
     world.fails_with = "Prometheus is gone; next: mirr up"
     result, seen = recorded(path, world, draw(3, FAULT), PolicyName.WAIT)
-    assert_comes_out_the_same(path, result, seen)
+    assert_playback_is_the_same(path, result, seen)
     with pytest.raises(WorldError, match=r"^Prometheus is gone; next: mirr up$"):
         Environment(RecordedWorld(read_rollout(path))).reset(seed=3, fault=FAULT)
 
 
 @pytest.fixture
 def rollout(tmp_path: Path) -> Rollout:
-    """The oracle's episode of seed 3: diagnose, restart, wait."""
+    """The episode of the oracle with seed 3: diagnose, restart, wait."""
     path = tmp_path / "oracle.jsonl"
     recorded(path, SimulatedWorld(), draw(3, FAULT), PolicyName.ORACLE)
     return read_rollout(path)
@@ -184,7 +184,7 @@ def started(rollout: Rollout) -> Environment:
     return environment
 
 
-def test_another_action_is_refused_and_the_episode_stands_where_it_stood(rollout: Rollout) -> None:
+def test_another_action_is_refused_and_the_episode_does_not_move(rollout: Rollout) -> None:
     environment = started(rollout)
     with pytest.raises(NotRecorded) as caught:
         environment.step(Restart(Service.AUTH))
@@ -208,7 +208,7 @@ def test_every_other_action_is_refused_at_every_step(rollout: Rollout) -> None:
         environment.step(step.action)
 
 
-def test_a_recording_that_is_cut_off_holds_no_more(tmp_path: Path, rollout: Rollout) -> None:
+def test_a_cut_recording_ends_where_it_was_cut(tmp_path: Path, rollout: Rollout) -> None:
     path = tmp_path / "cut.jsonl"
     path.write_text("".join(rollout.path.read_text().splitlines(keepends=True)[:3]))
     cut = read_rollout(path)
@@ -223,7 +223,7 @@ def test_a_recording_that_is_cut_off_holds_no_more(tmp_path: Path, rollout: Roll
     assert playback.differences == ("the recording is cut off after step 1: it has no report",)
 
 
-def test_a_header_alone_is_a_recording_cut_off_at_its_beginning(tmp_path: Path, rollout: Rollout) -> None:
+def test_a_recording_with_only_a_header_counts_as_cut(tmp_path: Path, rollout: Rollout) -> None:
     path = tmp_path / "cut.jsonl"
     path.write_text(rollout.path.read_text().splitlines(keepends=True)[0])
     assert play_back(read_rollout(path)).differences == (
@@ -251,7 +251,7 @@ def test_another_scenario_is_refused(rollout: Rollout, scenario: Scenario, messa
     assert str(caught.value) == message.format(path=rollout.path)
 
 
-def test_a_scenario_that_lacks_a_fault_of_the_recording_is_refused(rollout: Rollout) -> None:
+def test_a_scenario_without_a_fault_of_the_recording_is_refused(rollout: Rollout) -> None:
     environment = Environment(RecordedWorld(rollout))
     environment.reset(scenario=Scenario(seed=3, timeline=()))
     with pytest.raises(NotRecorded) as caught:
@@ -287,12 +287,12 @@ def _edit(path: Path, line: int, change: Callable[[dict[str, object]], None]) ->
     return read_rollout(path)
 
 
-def test_a_reward_that_was_edited_shows(rollout: Rollout) -> None:
+def test_an_edited_reward_is_found(rollout: Rollout) -> None:
     edited = _edit(rollout.path, 2, lambda line: line.update(reward=80.0))
     assert play_back(edited).differences == ("step 1: reward 8.0, recorded 80.0",)
 
 
-def test_an_observation_that_was_edited_shows(rollout: Rollout) -> None:
+def test_an_edited_observation_is_found(rollout: Rollout) -> None:
     rows = rollout.steps[2].observation.copy()
     rows[0][1] += 1.0
     shown = [[None if np.isnan(cell) else float(cell) for cell in row] for row in rows]
@@ -300,7 +300,7 @@ def test_an_observation_that_was_edited_shows(rollout: Rollout) -> None:
     assert play_back(edited).differences == ("step 2: the observation differs from the recorded one",)
 
 
-def test_a_report_that_was_edited_shows(rollout: Rollout) -> None:
+def test_an_edited_report_is_found(rollout: Rollout) -> None:
     def change(line: dict[str, object]) -> None:
         report = line["report"]
         assert isinstance(report, dict)
@@ -311,7 +311,7 @@ def test_a_report_that_was_edited_shows(rollout: Rollout) -> None:
     )
 
 
-def test_a_recording_that_goes_on_after_the_end_shows(tmp_path: Path, rollout: Rollout) -> None:
+def test_a_recording_that_continues_after_the_end_is_found(tmp_path: Path, rollout: Rollout) -> None:
     lines = [json.loads(text) for text in rollout.path.read_text().splitlines()]
     extra = {**lines[-2], "step": lines[-2]["step"] + 1, "action": action_text(Wait()), "reward": 0.0}
     path = tmp_path / "long.jsonl"

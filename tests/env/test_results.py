@@ -1,4 +1,4 @@
-"""The table of results: every sentence, word for word, and one number for each reason."""
+"""The table of results: the exact text of every result, and one number for each reason."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ SENTENCES = {
 }
 
 
-@pytest.mark.parametrize("written", SENTENCES)
-def test_every_sentence_is_as_it_was_published(written: str) -> None:
-    action = parse_action(written)
-    assert {reason: result_text(action, reason, log_lines=3) for reason in reasons_for(action)} == SENTENCES[written]
+@pytest.mark.parametrize("action_name", SENTENCES)
+def test_every_result_text_is_as_published(action_name: str) -> None:
+    action = parse_action(action_name)
+    assert {reason: result_text(action, reason, log_lines=3) for reason in reasons_for(action)} == SENTENCES[
+        action_name
+    ]
 
 
-def test_the_table_holds_every_kind_of_action_and_nothing_else() -> None:
+def test_the_table_has_every_kind_of_action_and_nothing_else() -> None:
     assert {kind for kind, _ in TEXTS} == {type(action) for action in PACK_ACTIONS}
     assert sum(map(len, SENTENCES.values())) == len(TEXTS)
     assert {reason for _, reason in TEXTS} == set(Reason)
 
 
-def test_a_result_is_accepted_only_where_its_reason_is_done() -> None:
+def test_a_result_is_accepted_only_if_its_reason_is_done() -> None:
     line = LogLine(age_s=1.0, level=Level.INFO, event="started", text="release 1.4.0")
     read = result_of(parse_action("check_logs(auth)"), logs=(line,))
     assert read == ActionResult(reason=Reason.DONE, text="1 lines of auth's log", logs=(line,))
@@ -48,12 +50,12 @@ def test_a_result_is_accepted_only_where_its_reason_is_done() -> None:
     assert not refused.accepted
 
 
-def test_a_reason_that_cannot_answer_an_action_is_an_error() -> None:
+def test_a_reason_that_does_not_fit_the_action_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^not_running cannot answer rollback\(auth\); one of: done, no_earlier"):
         result_of(Rollback(Service.AUTH), Reason.NOT_RUNNING)
 
 
-def test_the_simulator_numbers_the_reasons_in_their_order() -> None:
+def test_the_simulator_numbers_the_reasons_in_order() -> None:
     numbers = {
         Reason.DONE: k.ACCEPTED,
         Reason.NO_EARLIER_RELEASE: k.NO_EARLIER_RELEASE,

@@ -1,4 +1,4 @@
-"""The rows of the simulator: each name has its own place, rows are filled by name, and the page shows them.
+"""The rows of the simulator. Each name has its own place, rows are filled by name, and the page shows the rows.
 
 `python -m tests.env.test_rows` writes the tables into `env/simulator/README.md`.
 """
@@ -18,11 +18,11 @@ BEGIN, END = "<!-- rows -->\n", "<!-- end -->\n"
 
 
 def pictures() -> str:
-    """All tables, as the page has them."""
+    """The text of all tables, as on the page."""
     return "".join(f"\n### {each.title}\n\n{each.picture()}\n" for each in rows.TABLES) + "\n"
 
 
-def test_every_name_is_the_place_of_its_block() -> None:
+def test_every_name_has_the_place_of_its_block() -> None:
     for each in rows.TABLES:
         for block in each.blocks:
             assert getattr(rows, block.name) == block.place, block.name
@@ -38,13 +38,13 @@ def test_blocks_follow_each_other_without_a_gap() -> None:
         assert each.size == end
 
 
-def test_numbers_are_those_of_the_vocabulary() -> None:
+def test_the_numbers_agree_with_the_vocabulary() -> None:
     assert [getattr(rows, service.name) for service in Service] == list(range(rows.SERVICES))
     assert [getattr(rows, journey.name) for journey in Journey] == list(range(rows.JOURNEYS))
     assert (len(FaultMode), len(Feature), len(ACTIONS)) == (rows.MODES, rows.FEATURES, rows.ACTIONS)
 
 
-def test_a_row_is_filled_by_name_and_completely() -> None:
+def test_a_row_must_be_filled_by_name_and_completely() -> None:
     table = Table("toy", services=5, journeys=3)
     table.one("A", "one number")
     table.per_journey("B", "three")
@@ -58,11 +58,11 @@ def test_a_row_is_filled_by_name_and_completely() -> None:
 def test_the_page_shows_the_rows() -> None:
     text = PAGE.read_text(encoding="utf-8")
     shown = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-    assert shown == pictures(), "write them anew: python -m tests.env.test_rows"
+    assert shown == pictures(), "write the tables again: python -m tests.env.test_rows"
 
 
 def main() -> None:
-    """Write the tables into the page."""
+    """Writes the tables into the page."""
     text = PAGE.read_text(encoding="utf-8")
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
     PAGE.write_text(text[:begin] + pictures() + text[end:], encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A seed stands for one scenario, whatever else is drawn."""
+"""A seed always gives the same scenario."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mirr.env.vocabulary import ALL_FAULTS, Fault
 from tests.env.fakes import FakeWorld
 
 
-def test_a_seed_stands_for_one_scenario() -> None:
+def test_a_seed_always_gives_the_same_scenario() -> None:
     assert [draw(seed) for seed in range(50)] == [draw(seed) for seed in range(50)]
 
 
-def test_seeds_reach_every_fault_about_as_often() -> None:
+def test_seeds_draw_every_fault_about_equally_often() -> None:
     counts = Counter(draw(seed).faults[0] for seed in range(4000))
     assert set(counts) == set(ALL_FAULTS)
     assert 140 < min(counts.values()) <= max(counts.values()) < 260
 
 
-def test_a_given_fault_takes_the_place_of_the_drawn_one() -> None:
+def test_a_given_fault_replaces_the_drawn_one() -> None:
     fault = Fault.parse("bad_deploy:payments")
     assert draw(7, fault).faults == (fault,)
     assert draw(7, fault).to_json() == {"faults": [{"mode": "bad_deploy", "service": "payments"}]}
 
 
-def test_a_given_fault_shifts_no_other_stream() -> None:
+def test_a_given_fault_does_not_change_the_other_streams() -> None:
     worlds = [FakeWorld(), FakeWorld()]
     observations = [
         Environment(world).reset(seed=7, fault=fault)[0]
@@ -47,7 +47,7 @@ def test_the_streams_of_a_seed_and_of_its_neighbours_have_different_keys() -> No
     assert all(0 <= key < 2**64 for key in keys)
 
 
-def test_a_seed_of_any_size_is_an_episode_of_its_own() -> None:
+def test_seeds_of_any_size_give_different_episodes() -> None:
     seeds = [0, 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 2**128, 2**128 + 2**64, 10**50]
     assert len({streams(seed) for seed in seeds}) == len(seeds)
     for seed in seeds:
@@ -57,36 +57,36 @@ def test_a_seed_of_any_size_is_an_episode_of_its_own() -> None:
 
 
 def unmixed(value: int) -> int:
-    """What `mix` made `value` from."""
-    value = undo_shift(value, 31) * pow(0x94D049BB133111EB, -1, 2**64) % 2**64
-    value = undo_shift(value, 27) * pow(0xBF58476D1CE4E5B9, -1, 2**64) % 2**64
-    return undo_shift(value, 30)
+    """The inverse of `mix`: `mix(unmixed(value))` is `value`."""
+    value = inverse_of_shift(value, 31) * pow(0x94D049BB133111EB, -1, 2**64) % 2**64
+    value = inverse_of_shift(value, 27) * pow(0xBF58476D1CE4E5B9, -1, 2**64) % 2**64
+    return inverse_of_shift(value, 30)
 
 
-def undo_shift(value: int, bits: int) -> int:
-    """The `z` of which `z ^ (z >> bits)` is `value`."""
+def inverse_of_shift(value: int, bits: int) -> int:
+    """The number `z` for which `z ^ (z >> bits)` is `value`."""
     found = value
     for _ in range(64 // bits):
         found = value ^ (found >> bits)
     return found
 
 
-def test_the_policys_dice_do_not_lead_to_the_seed_or_to_another_stream() -> None:
+def test_the_policys_dice_do_not_reveal_the_seed_or_another_stream() -> None:
     rng = policy_rng(7)
-    sown = rng.bit_generator.seed_seq
-    assert isinstance(sown, np.random.SeedSequence)
-    assert sown.spawn_key == ()
-    assert isinstance(sown.entropy, int)
+    seed_sequence = rng.bit_generator.seed_seq
+    assert isinstance(seed_sequence, np.random.SeedSequence)
+    assert seed_sequence.spawn_key == ()
+    assert isinstance(seed_sequence.entropy, int)
     root = root_of(7)
     secrets = {7, root, *astuple(streams(7))}
-    # `mix` is public and can be undone, so the obvious ways back are tried.
-    assert unmixed(mix(sown.entropy)) == sown.entropy
-    found = {sown.entropy, unmixed(sown.entropy), unmixed(unmixed(sown.entropy))}
+    # `mix` is public and has an inverse, so the test tries the obvious ways back to the seed.
+    assert unmixed(mix(seed_sequence.entropy)) == seed_sequence.entropy
+    found = {seed_sequence.entropy, unmixed(seed_sequence.entropy), unmixed(unmixed(seed_sequence.entropy))}
     found |= {(each - (Stream.POLICY + 1) * GOLDEN) % 2**64 for each in found}
     assert not found & secrets
 
 
-def test_draws_below_a_limit_are_even_and_uniform_ones_fill_their_range() -> None:
+def test_draws_below_a_limit_are_even_and_uniform_draws_fill_their_range() -> None:
     key = streams(1).scenario
     counts = Counter(below(key, counter, 7) for counter in range(7000))
     assert set(counts) == set(range(7))

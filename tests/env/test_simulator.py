@@ -1,4 +1,4 @@
-"""The physics of the simulated lab: faults, fixes, and what Prometheus would show of them."""
+"""The physics of the simulated lab: faults, fixes, and the metrics that Prometheus would show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WRONG_FIXES: list[tuple[Fault, Fix]] = [
 
 
 def broken(fault: Fault | None, seed: int = 1) -> SimulatedWorld:
-    """A simulated world with `fault` in it."""
+    """A simulated world with `fault` injected."""
     world = SimulatedWorld()
     world.restore(streams(seed).world)
     if fault is not None:
@@ -53,7 +53,7 @@ def broken(fault: Fault | None, seed: int = 1) -> SimulatedWorld:
 
 
 def after(world: SimulatedWorld, steps: int) -> Snapshot:
-    """Let so many windows pass; returns the last."""
+    """Plays `steps` windows. Returns the last snapshot."""
     for _ in range(steps):
         world.advance(STEP_S)
         shown = world.observe()
@@ -64,8 +64,8 @@ def feature(shown: Snapshot, service: Service, column: Feature) -> float:
     return float(shown.features[SERVICE_ROW[service], FEATURE_COLUMN[column]])
 
 
-def ended_well(world: SimulatedWorld, steps: int = 5) -> bool:
-    """Whether two of the next windows in a row are inside every objective."""
+def recovers(world: SimulatedWorld, steps: int = 5) -> bool:
+    """Whether two consecutive windows of the next ones meet every objective."""
     running = 0
     for _ in range(steps):
         running = running + 1 if not breaches(after(world, 1)) else 0
@@ -74,7 +74,7 @@ def ended_well(world: SimulatedWorld, steps: int = 5) -> bool:
     return False
 
 
-def test_steady_state_is_inside_every_objective_and_uses_about_a_third_of_each_quota() -> None:
+def test_steady_state_meets_every_objective_and_uses_about_a_third_of_each_quota() -> None:
     world = broken(None)
     shares = []
     for _ in range(30):
@@ -85,9 +85,9 @@ def test_steady_state_is_inside_every_objective_and_uses_about_a_third_of_each_q
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
-def test_every_fault_shows_and_does_not_end_by_itself(fault: Fault) -> None:
+def test_every_fault_is_visible_and_does_not_end_by_itself(fault: Fault) -> None:
     world = broken(fault)
-    assert not ended_well(world, steps=12) or fault.mode is FaultMode.MEMORY_LEAK
+    assert not recovers(world, steps=12) or fault.mode is FaultMode.MEMORY_LEAK
     assert breaches(after(world, 1)) != []
 
 
@@ -95,18 +95,18 @@ def test_every_fault_shows_and_does_not_end_by_itself(fault: Fault) -> None:
 def test_the_right_fix_works(fault: Fault) -> None:
     world = broken(fault)
     assert world.apply(REMEDY[fault.mode](fault.service)).accepted
-    assert ended_well(world)
+    assert recovers(world)
 
 
 @pytest.mark.parametrize(("fault", "fix"), WRONG_FIXES, ids=str)
 def test_no_other_fix_works(fault: Fault, fix: Fix) -> None:
     world = broken(fault)
-    after(world, 4)  # by then a leak is outside its objective, too
+    after(world, 4)  # after four windows a memory leak misses its objective too
     world.apply(fix)
-    assert not ended_well(world)
+    assert not recovers(world)
 
 
-def test_a_restart_frees_a_leaks_memory_and_it_is_back_within_six_steps() -> None:
+def test_a_restart_frees_leaked_memory_and_the_leak_fills_it_within_six_steps() -> None:
     world = broken(Fault(FaultMode.MEMORY_LEAK, Service.AUTH))
     world.apply(Restart(Service.AUTH))
     shares = [feature(after(world, 1), Service.AUTH, Feature.MEMORY_SHARE) for _ in range(7)]
@@ -115,7 +115,7 @@ def test_a_restart_frees_a_leaks_memory_and_it_is_back_within_six_steps() -> Non
     assert shares[6] > 0.6
 
 
-def test_a_leak_ends_in_the_oom_killer_and_the_process_stays_down() -> None:
+def test_the_oom_killer_ends_a_leaking_process_and_it_stays_down() -> None:
     world = broken(Fault(FaultMode.MEMORY_LEAK, Service.ORDERS))
     assert feature(after(world, 4), Service.ORDERS, Feature.UP) == 1.0
     assert feature(after(world, 4), Service.ORDERS, Feature.UP) == 0.0
@@ -140,7 +140,7 @@ def test_a_restart_makes_a_bad_deploy_worse_and_a_rollback_fixes_it() -> None:
     assert feature(after(world, 3), Service.PAYMENTS, Feature.ERROR_RATIO) == 0.0
 
 
-def test_what_cannot_be_done_is_refused_with_a_text() -> None:
+def test_an_impossible_action_is_refused_with_a_text() -> None:
     world = broken(Fault(FaultMode.CRASHED, Service.AUTH))
     refused = [
         world.apply(ScaleUp(Service.AUTH)),
@@ -154,27 +154,27 @@ def test_what_cannot_be_done_is_refused_with_a_text() -> None:
     ]
 
 
-def test_a_service_that_is_down_is_missing_and_not_zero() -> None:
+def test_the_features_of_a_service_that_is_down_are_missing_and_not_zero() -> None:
     row = after(broken(Fault(FaultMode.CRASHED, Service.AUTH)), 1).features[SERVICE_ROW[Service.AUTH]]
     assert row[0] == 0.0
     assert np.isnan(row[1:]).all()
 
 
-def test_a_service_that_nobody_calls_has_no_errors_and_no_latency() -> None:
+def test_a_service_without_requests_has_no_errors_and_no_latency() -> None:
     shown = after(broken(Fault(FaultMode.CRASHED, Service.ORDERS)), 2)
     assert feature(shown, Service.PAYMENTS, Feature.REQUEST_RATE) == 0.0
     assert feature(shown, Service.PAYMENTS, Feature.ERROR_RATIO) == 0.0
     assert feature(shown, Service.PAYMENTS, Feature.LATENCY_P95_S) == 0.0
 
 
-def test_a_callers_errors_follow_from_its_upstream() -> None:
+def test_the_errors_of_a_caller_come_from_its_upstream() -> None:
     shown = after(broken(Fault(FaultMode.CRASHED, Service.PAYMENTS)), 2)
     assert feature(shown, Service.ORDERS, Feature.ERROR_RATIO) == pytest.approx(1.0)
     assert 0.1 < feature(shown, Service.GATEWAY, Feature.ERROR_RATIO) < 0.6
     assert feature(shown, Service.AUTH, Feature.ERROR_RATIO) == 0.0
 
 
-def test_only_what_was_started_in_this_episode_says_its_release() -> None:
+def test_only_a_process_started_in_this_episode_logs_its_release() -> None:
     world = broken(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
     after(world, 2)
     lines = {service: world.apply(CheckLogs(service)).logs for service in Service}
@@ -185,7 +185,7 @@ def test_only_what_was_started_in_this_episode_says_its_release() -> None:
     assert all(len(found) <= 20 for found in lines.values())
 
 
-def test_a_crashed_service_has_its_last_lines_still() -> None:
+def test_a_crashed_service_keeps_its_last_log_lines() -> None:
     world = broken(Fault(FaultMode.CRASHED, Service.AUTH))
     after(world, 3)
     lines = world.apply(CheckLogs(Service.AUTH)).logs
@@ -195,7 +195,7 @@ def test_a_crashed_service_has_its_last_lines_still() -> None:
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
-def test_the_same_seed_is_the_same_episode_to_the_last_bit(fault: Fault) -> None:
+def test_the_same_seed_gives_the_same_episode_to_the_last_bit(fault: Fault) -> None:
     runs = [
         play(
             Environment(SimulatedWorld()), make_policy(PolicyName.RANDOM, draw(5, fault)), seed=5, fault=fault
@@ -207,7 +207,7 @@ def test_the_same_seed_is_the_same_episode_to_the_last_bit(fault: Fault) -> None
     assert np.array_equal(shown[0], shown[1], equal_nan=True)
 
 
-def test_episodes_leave_nothing_behind_in_the_world() -> None:
+def test_an_episode_leaves_no_traces_in_the_world() -> None:
     world = SimulatedWorld()
     fault = Fault(FaultMode.OVERLOADED, Service.GATEWAY)
     fresh = play(Environment(SimulatedWorld()), make_policy(PolicyName.WAIT, draw(0, fault)), seed=5, fault=fault)
@@ -218,19 +218,19 @@ def test_episodes_leave_nothing_behind_in_the_world() -> None:
 
 
 SEEDS = 60
-ALLOWED = {  # how far means may be apart, beyond what chance explains; the comments give the range of values
+ALLOWED = {  # the allowed difference of the means, in addition to chance; the comments give the range of the values
     Feature.UP: 0.0,
-    Feature.REQUEST_RATE: 0.4,  # of 160 a second
-    Feature.ERROR_RATIO: 0.03,  # of 1
-    Feature.LATENCY_P95_S: 0.09,  # of 1.6 s
-    Feature.CPU_SHARE: 0.01,  # of 1
-    Feature.MEMORY_SHARE: 0.005,  # of 1
-    Feature.IN_FLIGHT: 0.6,  # of 49
+    Feature.REQUEST_RATE: 0.4,  # range: 160 per second
+    Feature.ERROR_RATIO: 0.03,  # range: 1
+    Feature.LATENCY_P95_S: 0.09,  # range: 1.6 s
+    Feature.CPU_SHARE: 0.01,  # range: 1
+    Feature.MEMORY_SHARE: 0.005,  # range: 1
+    Feature.IN_FLIGHT: 0.6,  # range: 49
 }
 
 
 def windows_of(fault: Fault, advances: list[float]) -> np.ndarray:  # (seeds, windows, services, features)
-    """The windows that follow a fault, each played in the given advances (seconds)."""
+    """Three windows after a fault. Each window is played with the given advances, in seconds."""
     found = np.empty((SEEDS, 3, *FEATURES_SHAPE))
     for seed in range(SEEDS):
         world = broken(fault, seed)
@@ -242,20 +242,20 @@ def windows_of(fault: Fault, advances: list[float]) -> np.ndarray:  # (seeds, wi
 
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
-def test_a_step_at_once_has_the_same_means_as_a_step_tick_by_tick(fault: Fault) -> None:
-    at_once, by_ticks = windows_of(fault, [STEP_S]), windows_of(fault, [0.4] * 5)
-    assert np.array_equal(np.isnan(at_once), np.isnan(by_ticks))
-    error = np.sqrt((at_once.var(axis=0) + by_ticks.var(axis=0)) / SEEDS)
-    apart = np.abs(at_once.mean(axis=0) - by_ticks.mean(axis=0)) - 5.0 * error
+def test_a_step_in_one_go_has_the_same_means_as_a_step_tick_by_tick(fault: Fault) -> None:
+    at_once, tick_by_tick = windows_of(fault, [STEP_S]), windows_of(fault, [0.4] * 5)
+    assert np.array_equal(np.isnan(at_once), np.isnan(tick_by_tick))
+    error = np.sqrt((at_once.var(axis=0) + tick_by_tick.var(axis=0)) / SEEDS)
+    apart = np.abs(at_once.mean(axis=0) - tick_by_tick.mean(axis=0)) - 5.0 * error
     for feature_, allowed in ALLOWED.items():
         column = apart[:, :, FEATURE_COLUMN[feature_]]
         assert np.all(np.isnan(column) | (column <= allowed)), feature_
 
 
-def test_two_steps_that_are_observed_together_count_as_both() -> None:
-    # They are played tick by tick, with other random numbers than steps at once: so the means are compared.
+def test_two_steps_observed_together_count_as_two() -> None:
+    # A double step is played tick by tick, with other random numbers than a single step. So the test compares means.
     fault = Fault(FaultMode.MEMORY_LEAK, Service.AUTH)
-    requests, memory = np.empty((SEEDS, 3)), np.empty((SEEDS, 3))  # of two steps, then of both together
+    requests, memory = np.empty((SEEDS, 3)), np.empty((SEEDS, 3))  # columns: first step, second step, both together
     for seed in range(SEEDS):
         observed, unobserved = broken(fault, seed), broken(fault, seed)
         shown = [after(observed, 1) for _ in range(2)]
@@ -271,14 +271,14 @@ def test_two_steps_that_are_observed_together_count_as_both() -> None:
     assert of_both == pytest.approx(after_both, abs=0.02)
 
 
-def test_an_action_before_a_step_is_observed_happens_after_that_step() -> None:
+def test_an_action_before_the_observation_of_a_step_happens_after_that_step() -> None:
     world = broken(None)
     world.advance(STEP_S)
     assert world.apply(Restart(Service.ORDERS)).accepted
     world.advance(STEP_S)
     shown = world.observe()
     assert shown.requests == pytest.approx(2 * 76, rel=0.3)
-    assert 0.5 < shown.user_sli < 0.99  # some users of the second step fail while orders boots
+    assert 0.5 < shown.user_sli < 0.99  # some users fail in the second step, while orders boots
     assert feature(shown, Service.ORDERS, Feature.UP) == 1.0
 
 
@@ -287,15 +287,15 @@ def test_time_passes_in_whole_ticks_only() -> None:
         broken(None).advance(0.3)
 
 
-def test_quantiles_are_interpolated_within_their_bucket() -> None:
+def test_quantiles_are_interpolated_inside_their_bucket() -> None:
     def median(histogram: list[float]) -> float:
         return latency_beyond(numbers(histogram), 0, 16, sum(histogram), 0.5)
 
     counts = [0.0] * 17
     assert median(counts) == 0.0
-    counts[3] = 100.0  # from 0.025 to 0.05
+    counts[3] = 100.0  # the bucket from 0.025 to 0.05
     assert median(counts) == pytest.approx(0.0375)
-    counts[16] = 1000.0  # above the last bound
+    counts[16] = 1000.0  # the bucket above the last bound
     assert median(counts) == 10.0
 
 
@@ -305,7 +305,7 @@ def raw_parameters() -> dict[str, object]:
     return raw
 
 
-def test_unusable_parameters_are_refused_by_name() -> None:
+def test_the_error_for_a_wrong_parameter_names_it() -> None:
     for change, message in (
         ({"tick_s": 0}, "tick_s must be a positive number; got 0"),
         ({"boot_cpu_s": "long"}, "boot_cpu_s must be a positive number; got 'long'"),
@@ -319,6 +319,6 @@ def test_unusable_parameters_are_refused_by_name() -> None:
     assert isinstance(load_parameters(), Parameters)
 
 
-def test_one_environment_steps_fast_enough_to_train_on() -> None:
-    # `mirr bench` measures the speed. This only notices a loss by a whole order of magnitude.
+def test_one_environment_is_fast_enough_for_training() -> None:
+    # `mirr bench` measures the speed. This test fails only if the speed drops about tenfold.
     assert single_steps_per_s(0.3) > 2_000

@@ -1,4 +1,4 @@
-"""Domain randomisation and counted random numbers."""
+"""Domain randomisation, and random numbers that are drawn by a counter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_without_randomisation_every_episode_has_the_parameters_of_the_file() ->
         assert world.parameters == default_parameters()
 
 
-def test_every_parameter_but_the_tick_may_vary() -> None:
+def test_every_parameter_except_the_tick_can_vary() -> None:
     base, drawn = default_parameters(), Randomisation.everything(0.2, sets=3).draw().sets
     assert len(randomisable()) == 18 + 3 + 4 * 5
     assert all(each.tick_s == base.tick_s for each in drawn)
@@ -44,7 +44,7 @@ def test_with_a_star_each_service_draws_its_own_value() -> None:
     assert drawn.services[Service.AUTH].request_cpu_s == base.services[Service.AUTH].request_cpu_s
 
 
-def test_an_episodes_seed_chooses_its_parameters_and_shifts_nothing_else() -> None:
+def test_the_seed_of_an_episode_chooses_its_parameters_and_nothing_else_changes() -> None:
     sets = Randomisation(ranges={"retry_delay_s": Range(0.5, 2.0)}, sets=8).draw()
     plain, varied = Environment(SimulatedWorld()), Environment(SimulatedWorld(sets))
     used = set()
@@ -63,14 +63,14 @@ def test_an_episodes_seed_chooses_its_parameters_and_shifts_nothing_else() -> No
     assert len(used) == 8
 
 
-def test_the_json_form_is_read_back_as_it_was_written() -> None:
+def test_randomisation_is_the_same_after_writing_and_reading_json() -> None:
     raw = {"sets": 4, "seed": 2, "ranges": {"boot_cpu_s": {"times": [0.8, 1.25]}, "retry_delay_s": {"between": [1, 2]}}}
     assert Randomisation.from_json(json.loads(json.dumps(Randomisation.from_json(raw).to_json()))) == (
         Randomisation.from_json(raw)
     )
 
 
-def test_unusable_ranges_are_refused_by_name() -> None:
+def test_the_error_for_a_wrong_range_names_it() -> None:
     for raw, message in (
         ([], "randomisation: must be an object; it has sets, seed and ranges"),
         ({"range": {}}, "randomisation: unknown range; it has sets, seed and ranges"),
@@ -108,7 +108,7 @@ def test_unusable_ranges_are_refused_by_name() -> None:
         assert str(caught.value) == message
 
 
-def test_users_are_poisson_and_scatter_is_normal() -> None:
+def test_the_number_of_users_is_poisson_and_the_scatter_is_normal() -> None:
     p = numbers(rules(default_parameters()))
     drawn = [u64(arrivals.users_draw(u64(7), float(tick))) for tick in range(20_000)]
     users = [arrivals.arrivals(p, 0, bits & u64((1 << 21) - 1)) for bits in drawn]
@@ -121,7 +121,7 @@ def test_users_are_poisson_and_scatter_is_normal() -> None:
     assert statistics.fmean(even) == pytest.approx(0.5, abs=0.01)
 
 
-def test_noise_is_even_within_its_width_and_leaves_up_alone() -> None:
+def test_noise_is_even_within_its_width_and_does_not_change_up() -> None:
     factors = noise_factors(2**63 + 11, 500, 0.15)
     assert factors.shape == (500, 5, 7)
     assert (factors[:, :, 0] == 1.0).all()
@@ -132,7 +132,7 @@ def test_noise_is_even_within_its_width_and_leaves_up_alone() -> None:
     assert (noise_factors(2**63 + 11, 3, 0.15) == factors[:3]).all()
 
 
-def test_seeds_that_follow_each_other_are_far_apart() -> None:
+def test_the_seeds_of_following_episodes_are_all_different() -> None:
     assert following_seed(5, 0) == 5
     followers = {following_seed(seed, number) for seed in range(50) for number in range(50)}
     assert len(followers) == 2500

@@ -1,4 +1,4 @@
-"""Threads that play a batch together: the episodes do not depend on which thread plays a lane, or when."""
+"""Threads that play a batch together. An episode does not depend on the thread that plays it, or on its timing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def helpers() -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize(("size", "threads"), SIZES)
-def test_every_lane_is_played_once_a_step_by_helpers_that_sleep_and_wake(size: int, threads: int) -> None:
+def test_batches_with_helper_threads_play_the_same_episodes(size: int, threads: int) -> None:
     alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
     together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)
     rng = np.random.default_rng(size)
@@ -34,15 +34,16 @@ def test_every_lane_is_played_once_a_step_by_helpers_that_sleep_and_wake(size: i
         batch.reset(range(size))
     for step in range(120):
         actions = rng.integers(len(ACTIONS), size=size)
-        # As long as one thread takes, helpers wait: awake at the smaller sizes, asleep by then at the larger ones.
+        # The helpers wait during the step of one thread. They stay awake with small batches, and sleep with large
+        # batches.
         assert everything_shown(alone, alone.step(actions)) == everything_shown(together, together.step(actions))
         if step % 10 == 0:
             some = rng.random(size) < 0.5
             assert alone.reset(mask=some).tobytes() == together.reset(mask=some).tobytes()
 
 
-@pytest.mark.skipif(not COMPILED, reason="plain Python has no helpers")
-def test_helpers_end_with_their_batch() -> None:
+@pytest.mark.skipif(not COMPILED, reason="plain Python has no helper threads")
+def test_helper_threads_end_with_their_batch() -> None:
     before = helpers()
     batch = BatchedSimulator(1000, threads=3)
     batch.reset(range(1000))
@@ -55,8 +56,8 @@ def test_helpers_end_with_their_batch() -> None:
     assert not any(helper.is_alive() for helper in ours)
 
 
-@pytest.mark.skipif(not COMPILED or not hasattr(os, "fork"), reason="plain Python has no helpers")
-def test_a_forked_process_has_no_helpers_and_plays_on() -> None:
+@pytest.mark.skipif(not COMPILED or not hasattr(os, "fork"), reason="plain Python has no helper threads")
+def test_a_forked_process_continues_without_helper_threads() -> None:
     batch = BatchedSimulator(1000, threads=2)
     batch.reset(range(1000))
     batch.step(np.zeros(1000, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""A toy form of a fault is one module: the simulator finds it, plays it, and a restart fixes it."""
+"""A toy form of a fault needs only one module. The simulator finds it and plays it, and a restart fixes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 STOPPED = '''
-"""`crashed/stopped`: the process is stopped. To its callers that is as good as gone."""
+"""`crashed/stopped`: the process is stopped. Its callers see no difference to a killed process."""
 
 from mirr.env.simulator.fast.compiled import jit
 from mirr.env.simulator.fast.rows import DOWN, STATUS
@@ -75,7 +75,7 @@ for action, reward in zip(actions, rewards):
     assert batch.step([ACTION_INDEX[action]])[1][0] == reward
 assert batch.report(0) == environment.report
 class Restarts:
-    """Names the fault, then restarts."""
+    """Names the fault, then restarts the service."""
 
     def reset(self, rng):
         self.queue = list(actions)
@@ -96,7 +96,7 @@ print(environment.report.outcome, environment.report.diagnosis_correct)
 '''
 
 
-def test_a_form_in_a_module_of_its_own_is_played_to_resolution(tmp_path: Path) -> None:
+def test_an_episode_with_a_new_form_is_played_and_resolved(tmp_path: Path) -> None:
     (tmp_path / "stopped.py").write_text(STOPPED, encoding="utf-8")
     played = subprocess.run(
         [sys.executable, "-c", EPISODE, str(tmp_path)],

@@ -1,1 +1,1 @@
-"""Tests of how others reach an environment and a lab."""
+"""Tests of the interfaces: how other programs use an environment and a lab."""

@@ -1,4 +1,4 @@
-"""Packs that come with the project are played on the simulator; what is wrong with a pack is told with its place."""
+"""The packs of the project are played on the simulator. The error for a wrong pack names the wrong place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reward(pack: Pack, policy: PolicyName) -> float:
 packs = pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
 
 
-def test_every_kind_of_incident_has_a_pack() -> None:
+def test_there_is_a_pack_for_every_kind_of_incident() -> None:
     found = all_packs()
     assert {len(pack.faults) for pack in found} == {0, 1, 2}
     assert any(entry.at_step for pack in found for entry in pack.faults)
@@ -47,19 +47,19 @@ def test_a_pack_can_be_resolved(pack: Pack, policy: PolicyName) -> None:
 
 
 @packs
-def test_no_symptom_tells_the_answer(pack: Pack) -> None:
-    told = f"{pack.title} {pack.symptom}".lower()
-    assert not [mode for mode in ("crash", "leak", "overload", "bad deploy", "false alarm") if mode in told]
+def test_no_title_or_symptom_gives_away_the_answer(pack: Pack) -> None:
+    visible = f"{pack.title} {pack.symptom}".lower()
+    assert not [mode for mode in ("crash", "leak", "overload", "bad deploy", "false alarm") if mode in visible]
 
 
 @packs
-def test_who_does_not_look_earns_less_than_the_heuristic(pack: Pack) -> None:
+def test_policies_that_ignore_the_observation_earn_less_than_the_heuristic(pack: Pack) -> None:
     honest = reward(pack, PolicyName.HEURISTIC)
     for policy in (PolicyName.WAIT, PolicyName.RANDOM, PolicyName.BRUTE_FORCE):
         assert reward(pack, policy) < honest - 20.0
 
 
-def test_a_seed_of_ones_own_changes_the_users_and_not_the_incident() -> None:
+def test_another_seed_changes_the_users_but_not_the_incident() -> None:
     pack = load_pack(PACKS / "two-in-turn.yaml")
     assert pack.scenario(9).seed == 9
     assert pack.scenario(9).timeline == pack.scenario().timeline
@@ -118,7 +118,7 @@ SEE = "see scenarios/README.md"
         ),
     ],
 )
-def test_what_is_wrong_with_a_pack_is_told_with_its_place(text: str, message: str, tmp_path: Path) -> None:
+def test_the_error_for_a_wrong_pack_names_the_wrong_place(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(PackError) as caught:
@@ -126,6 +126,6 @@ def test_what_is_wrong_with_a_pack_is_told_with_its_place(text: str, message: st
     assert str(caught.value) == f"{path}{message}"
 
 
-def test_a_pack_that_is_not_there_is_told() -> None:
+def test_the_error_for_a_missing_pack_names_the_file() -> None:
     with pytest.raises(PackError, match=r"^cannot read the scenario nowhere\.yaml: No such file or directory$"):
         load_pack(Path("nowhere.yaml"))

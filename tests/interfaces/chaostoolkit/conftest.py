@@ -1,4 +1,4 @@
-"""A fake lab behind the activities: they reach it as they reach a real one, through `assemble`."""
+"""A fake lab for the activities. They get it from `assemble`, as they get a real lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import FakeClock, FakeLab, fake_chaos
 
 @dataclass(frozen=True, kw_only=True)
 class FakeParts:
-    """What the activities use of Parts."""
+    """The fields of Parts that the activities use."""
 
     fleet: FakeLab
     chaos: Chaos
@@ -27,7 +27,7 @@ class FakeParts:
 
 @dataclass(frozen=True)
 class Toolkit:
-    """What a test of an activity has in hand."""
+    """What a test of an activity needs."""
 
     lab: FakeLab
     clock: Clock

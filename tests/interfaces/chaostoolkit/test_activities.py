@@ -1,4 +1,4 @@
-"""Actions act and probes look, each on the lab that the configuration names; what goes wrong fails the activity."""
+"""Tests of the actions and probes. Each uses the lab named in the configuration; an error fails the activity."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FIX: dict[type[Restart] | type[Rollback] | type[ScaleUp], Callable[..., str]] = 
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_a_fault_and_its_right_fix_are_what_the_probes_wait_for(toolkit: Toolkit, fault: Fault) -> None:
+def test_the_probes_see_a_fault_and_the_recovery_after_the_right_fix(toolkit: Toolkit, fault: Fault) -> None:
     assert steady(configuration=LAB, clock=toolkit.clock)
     kind = str(fault).partition(":")[0]
     assert inject(kind, "orders", configuration=LAB, clock=toolkit.clock) == str(fault)
@@ -62,22 +62,22 @@ def test_revert_waits_until_the_lab_is_steady(toolkit: Toolkit, fault: Fault) ->
     assert toolkit.lab.running_campaigns == {}
 
 
-def test_a_fault_made_of_traffic_is_leased_for_seconds_that_only_the_run_renews(
+def test_the_lease_of_a_traffic_fault_lasts_seconds_and_the_run_renews_it(
     toolkit: Toolkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases_s: list[float] = []
     start = FakeCampaigns.start
 
-    def noted(self: FakeCampaigns, campaign: CampaignRequest, lease_s: float) -> None:
+    def noting_start(self: FakeCampaigns, campaign: CampaignRequest, lease_s: float) -> None:
         leases_s.append(lease_s)
         start(self, campaign, lease_s)
 
-    monkeypatch.setattr(FakeCampaigns, "start", noted)
+    monkeypatch.setattr(FakeCampaigns, "start", noting_start)
     inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
     assert leases_s == [6.0]
 
 
-def test_a_client_that_goes_away_leaves_no_open_fault(toolkit: Toolkit) -> None:
+def test_ending_a_memory_leak_leaves_no_open_fault(toolkit: Toolkit) -> None:
     inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
     assert end_fault("memory_leak", "orders", configuration=LAB) == "memory_leak:orders"
     assert toolkit.lab.running_campaigns == {}
@@ -85,7 +85,7 @@ def test_a_client_that_goes_away_leaves_no_open_fault(toolkit: Toolkit) -> None:
 
 
 @pytest.mark.parametrize(
-    "act",
+    "activity",
     [
         lambda: inject("crashed", "auth", configuration=LAB),
         lambda: end_fault("crashed", "auth", configuration=LAB),
@@ -95,23 +95,27 @@ def test_a_client_that_goes_away_leaves_no_open_fault(toolkit: Toolkit) -> None:
         lambda: revert(configuration=LAB),
     ],
 )
-def test_an_action_is_refused_while_another_command_holds_the_lab(toolkit: Toolkit, act: Callable[[], str]) -> None:
+def test_an_action_is_refused_while_another_command_holds_the_lab(
+    toolkit: Toolkit, activity: Callable[[], str]
+) -> None:
     toolkit.lab.kill(Service.AUTH)
     with hold("mirr-fake", "mirr episode"), pytest.raises(ActivityFailed) as failed:
-        act()
+        activity()
     assert str(failed.value) == (
         f"lab mirr-fake is in use by `mirr episode` (process {os.getpid()}); wait for it or end it"
     )
     assert not toolkit.lab.services[Service.AUTH].running
 
 
-def test_an_action_lets_go_of_the_lab_when_it_is_done(toolkit: Toolkit) -> None:
+def test_an_action_releases_the_lab_when_it_ends(toolkit: Toolkit) -> None:
     inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with hold("mirr-fake", "mirr episode"):
         assert not service_up("auth", configuration=LAB)
 
 
-def test_a_lab_that_is_not_up_is_named_and_leaves_no_traces(monkeypatch: pytest.MonkeyPatch, state_root: Path) -> None:
+def test_the_error_for_a_lab_that_is_not_up_names_it_and_no_state_is_written(
+    monkeypatch: pytest.MonkeyPatch, state_root: Path
+) -> None:
     def assemble(name: str) -> object:
         raise LabNotUp(f"lab {name} is not up; start it with: make up LAB={name}")
 
@@ -123,13 +127,13 @@ def test_a_lab_that_is_not_up_is_named_and_leaves_no_traces(monkeypatch: pytest.
     assert not state_root.exists()
 
 
-def test_a_name_that_cannot_be_a_labs_is_refused() -> None:
+def test_an_invalid_lab_name_is_refused() -> None:
     with pytest.raises(ActivityFailed, match="'No Lab' cannot be a lab's name"):
         user_sli(configuration={"lab": "No Lab"})
 
 
 @pytest.mark.parametrize(
-    ("act", "message"),
+    ("activity", "message"),
     [
         (
             lambda: inject("melted", "auth", configuration=LAB),
@@ -146,9 +150,9 @@ def test_a_name_that_cannot_be_a_labs_is_refused() -> None:
         (lambda: rollback("auth", configuration=LAB), "auth has no earlier release; next: mirr status"),
     ],
 )
-def test_what_cannot_be_done_says_why(toolkit: Toolkit, act: Callable[[], object], message: str) -> None:
+def test_a_failing_activity_says_why(toolkit: Toolkit, activity: Callable[[], object], message: str) -> None:
     with pytest.raises(ActivityFailed) as failed:
-        act()
+        activity()
     assert str(failed.value) == message
 
 
@@ -158,13 +162,13 @@ def test_a_service_that_is_down_cannot_be_scaled(toolkit: Toolkit) -> None:
         scale_up("auth", configuration=LAB, clock=toolkit.clock)
 
 
-def test_an_engine_that_is_gone_fails_the_activity(toolkit: Toolkit) -> None:
+def test_the_activity_fails_when_the_engine_is_gone(toolkit: Toolkit) -> None:
     toolkit.lab.engine_gone = True
     with pytest.raises(ActivityFailed, match="could not reach the engine: gone; next: mirr doctor"):
         release("auth", configuration=LAB)
 
 
-def test_an_objective_that_is_not_lost_fails_the_probe_at_its_deadline(toolkit: Toolkit) -> None:
+def test_the_probe_fails_at_its_deadline_when_the_objective_is_still_met(toolkit: Toolkit) -> None:
     began = toolkit.clock.now()
     with pytest.raises(ActivityFailed) as failed:
         objective_lost("auth", within_s=6.0, configuration=LAB, clock=toolkit.clock)
@@ -172,32 +176,32 @@ def test_an_objective_that_is_not_lost_fails_the_probe_at_its_deadline(toolkit: 
     assert toolkit.clock.now() - began == pytest.approx(6.0, abs=0.3)
 
 
-def test_an_objective_that_is_lost_for_a_moment_is_not_lost(toolkit: Toolkit) -> None:
-    toolkit.lab.restart(Service.AUTH)  # down for the 2 s that a boot takes
+def test_an_objective_missed_for_a_moment_does_not_count_as_lost(toolkit: Toolkit) -> None:
+    toolkit.lab.restart(Service.AUTH)  # the service is down while it boots, for 2 s
     with pytest.raises(ActivityFailed):
         objective_lost("auth", window_s=3.0, configuration=LAB, clock=toolkit.clock)
 
 
-def test_objectives_that_stay_lost_fail_the_probe_with_what_is_missed(toolkit: Toolkit) -> None:
+def test_the_probe_fails_and_names_the_missed_objectives_when_they_stay_lost(toolkit: Toolkit) -> None:
     inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed, match=r"^the lab is not in steady state after 5 s: .*auth is down"):
         objectives_restored(within_s=5.0, configuration=LAB, clock=toolkit.clock)
 
 
-def test_a_lab_that_is_not_steady_says_why_in_the_runs_log(toolkit: Toolkit, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_of_the_run_says_why_the_lab_is_not_steady(toolkit: Toolkit, caplog: pytest.LogCaptureFixture) -> None:
     inject("crashed", "auth", configuration=LAB, clock=toolkit.clock)
     with caplog.at_level(logging.WARNING, logger="chaostoolkit"):
         assert steady(within_s=1.0, configuration=LAB, clock=toolkit.clock) is False
     assert "auth is down" in caplog.text
 
 
-def test_a_blast_radius_ends_where_we_believe(toolkit: Toolkit) -> None:
+def test_the_blast_radius_spares_the_named_journeys(toolkit: Toolkit) -> None:
     inject("crashed", "payments", configuration=LAB, clock=toolkit.clock)
-    felt = blast_radius(["browse", "sign_in"], configuration=LAB, clock=toolkit.clock)
-    assert felt == {"browse": 1.0, "sign_in": 1.0, "check_out": 0.0}
+    shares = blast_radius(["browse", "sign_in"], configuration=LAB, clock=toolkit.clock)
+    assert shares == {"browse": 1.0, "sign_in": 1.0, "check_out": 0.0}
 
 
-def test_a_spared_journey_that_fails_fails_the_probe(toolkit: Toolkit) -> None:
+def test_the_probe_fails_if_a_spared_journey_fails(toolkit: Toolkit) -> None:
     inject("crashed", "inventory", configuration=LAB, clock=toolkit.clock)
     with pytest.raises(ActivityFailed) as failed:
         blast_radius(["sign_in", "browse"], configuration=LAB, clock=toolkit.clock)
@@ -206,12 +210,12 @@ def test_a_spared_journey_that_fails_fails_the_probe(toolkit: Toolkit) -> None:
     )
 
 
-def test_what_users_and_services_have_is_measured(toolkit: Toolkit) -> None:
+def test_probes_measure_the_users_and_the_services(toolkit: Toolkit) -> None:
     assert (user_sli(configuration=LAB), objectives_met(configuration=LAB)) == (1.0, 1.0)
     assert (service_up("payments", configuration=LAB), release("payments", configuration=LAB)) == (True, "1.4.0")
     inject("crashed", "payments", configuration=LAB, clock=toolkit.clock)
-    assert user_sli(configuration=LAB) == 0.7  # 18 of 60 check out
-    assert objectives_met(configuration=LAB) == 0.3333  # payments, orders, gateway and the users miss theirs
+    assert user_sli(configuration=LAB) == 0.7  # 18 of 60 requests are check-outs, and they fail
+    assert objectives_met(configuration=LAB) == 0.3333  # payments, orders, gateway and the users miss their objectives
     assert not service_up("payments", configuration=LAB)
 
 
@@ -237,6 +241,6 @@ def test_discovery_finds_every_activity_with_its_description_and_types() -> None
     ]
 
 
-def test_a_fault_that_is_injected_is_in_the_journal(toolkit: Toolkit) -> None:
+def test_an_injected_fault_is_in_the_journal(toolkit: Toolkit) -> None:
     inject("bad_deploy", "auth", configuration=LAB, clock=toolkit.clock)
     assert [entry.fault for entry in toolkit.journal.open_faults()] == [Fault(FaultMode.BAD_DEPLOY, Service.AUTH)]

@@ -1,4 +1,4 @@
-"""Every fault has its experiment, in each of its forms, and each experiment does what the vocabulary asks of it."""
+"""Every form of every fault has an experiment, and each experiment follows the vocabulary."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def calls(activities: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_there_is_an_experiment_for_each_fault_and_none_beside() -> None:
+def test_each_fault_has_one_experiment_and_there_are_no_others() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {file_name(fault) for fault in faults()}
     assert file_name(Fault(FaultMode.BAD_DEPLOY, Service.AUTH)) == "auth-bad-deploy.yaml"
 
 
 @every_fault
-def test_the_file_is_what_the_module_writes(fault: Fault) -> None:
-    # Where this fails: python -m mirr.interfaces.chaostoolkit.experiments
+def test_each_file_equals_the_output_of_the_module(fault: Fault) -> None:
+    # If this fails, run: python -m mirr.interfaces.chaostoolkit.experiments
     assert (FOLDER / file_name(fault)).read_text() == experiment(fault)
     assert read(fault) == as_data(fault)
 
 
-def test_writing_all_removes_a_file_that_belongs_to_no_fault(tmp_path: Path) -> None:
+def test_writing_all_experiments_removes_files_without_a_fault(tmp_path: Path) -> None:
     (tmp_path / "billing-crashed.yaml").write_text("title: gone")
     write_all(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in FOLDER.iterdir())
@@ -64,7 +64,7 @@ def test_the_toolkit_finds_the_experiment_valid(fault: Fault) -> None:
 
 
 @every_fault
-def test_the_experiment_believes_that_users_are_served_and_every_objective_met(fault: Fault) -> None:
+def test_the_hypothesis_is_that_users_are_served_and_every_objective_is_met(fault: Fault) -> None:
     found = read(fault)
     probes = found["steady-state-hypothesis"]["probes"]
     assert calls(probes) == [("probes.steady", {}), ("probes.user_sli", {})]
@@ -75,7 +75,7 @@ def test_the_experiment_believes_that_users_are_served_and_every_objective_met(f
 
 
 @every_fault
-def test_the_method_injects_sees_the_loss_fixes_it_and_sees_the_recovery(fault: Fault) -> None:
+def test_the_method_injects_the_fault_sees_the_loss_fixes_it_and_sees_the_recovery(fault: Fault) -> None:
     named = {"mode": kind(fault), "service": fault.service.value}
     service = {"service": fault.service.value}
     ended = [("actions.end_fault", named), ("probes.objectives_restored", {"within_s": 30})]
@@ -85,33 +85,33 @@ def test_the_method_injects_sees_the_loss_fixes_it_and_sees_the_recovery(fault: 
         ("probes.blast_radius", {"spared": [str(journey) for journey in spared(fault.service)]}),
         (f"actions.{FUNC[REMEDY[fault.mode]]}", service),
         ("probes.objectives_restored", {"within_s": 30}),
-        # A restart fixes a leak only for a while: the client that leaks has to leave too.
+        # A restart fixes a memory leak only for a while. The client that causes the leak must stop too.
         *(ended if form_of(fault).texts.ends is not None else []),
     ]
 
 
 @every_fault
-def test_everything_is_reverted_in_the_named_lab_whatever_happens(fault: Fault) -> None:
+def test_the_rollback_always_reverts_everything_in_the_named_lab(fault: Fault) -> None:
     found = read(fault)
     assert found["configuration"] == {"lab": {"type": "env", "key": "LAB", "default": "mirr"}}
     assert found["runtime"] == {"rollbacks": {"strategy": "always"}}
     assert [one["provider"]["module"] for one in found["controls"]] == ["mirr.interfaces.chaostoolkit.control"]
     assert calls(found["rollbacks"]) == [("actions.revert", {})]
-    # No fixed pauses: a probe waits for a condition.
+    # There are no fixed pauses. A probe waits for a condition.
     assert not any("pauses" in one for one in [*found["method"], *found["rollbacks"]])
 
 
 @pytest.mark.parametrize("service", Service)
-def test_the_journeys_that_are_spared_are_those_that_go_well_without_the_service(service: Service) -> None:
+def test_the_spared_journeys_are_the_ones_that_work_without_the_service(service: Service) -> None:
     world = SimulatedWorld()
     world.restore(1)
     world.inject(Fault(FaultMode.CRASHED, service))
     for _ in range(3):
         world.advance(2.0)
         snapshot = world.observe()
-    well = [
+    working = [
         journey
         for journey in Journey
         if 1 - snapshot.journeys[journey].failed / snapshot.journeys[journey].requests >= OBJECTIVES.user_sli
     ]
-    assert well == spared(service)
+    assert working == spared(service)

@@ -1,4 +1,4 @@
-"""The toolkit's own command on the real lab: what a user would run, and what a user would do to it."""
+"""Runs the command `chaos` on the real lab, as a user would, and sends it signals."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tests.paths import ROOT
 pytestmark = pytest.mark.docker
 
 CHAOS = str(Path(sys.executable).with_name("chaos"))
-RUN_S = 120.0  # far more than a run takes: about 20 s
-STEADY_S = 15.0  # two labs and the tests share the cores: for a moment they may be slow
+RUN_S = 120.0  # a run takes about 20 s
+STEADY_S = 15.0  # two labs and the tests share the cores, so the labs may be slow for a moment
 
 
 @dataclass(frozen=True)
 class Run:
-    """`chaos run` of one experiment, in a folder of its own."""
+    """A running `chaos run` of one experiment, in its own folder."""
 
     process: subprocess.Popen[str]
     journal_path: Path
 
     def ended(self) -> tuple[int, dict[str, Any], str]:
-        """Exit code, journal, and what was printed."""
+        """Waits for the end. Returns the exit code, the journal and the printed text."""
         printed, _ = self.process.communicate(timeout=RUN_S)
         journal: dict[str, Any] = json.loads(self.journal_path.read_text())
         return self.process.returncode, journal, printed
@@ -47,7 +47,7 @@ class Run:
 
 @contextmanager
 def chaos_run(lab: str, fault: Fault, folder: Path) -> Iterator[Run]:
-    """The toolkit at work, where it writes its log and journal, away from the checkout."""
+    """Runs one experiment in `folder`. The toolkit writes its log and journal there, not in the checkout."""
     journal_path = folder / "journal.json"
     process = subprocess.Popen(
         [CHAOS, "--no-version-check", "run", "--journal-path", str(journal_path), str(FOLDER / file_name(fault))],
@@ -73,7 +73,7 @@ def wait_for_open_fault(lab: str, fault: Fault, timeout_s: float = 60.0) -> None
 
 
 @pytest.mark.parametrize("fault", ["crashed:payments", "memory_leak:orders", "overloaded:inventory", "bad_deploy:auth"])
-def test_an_experiment_ends_with_its_hypothesis_met_before_and_after(real_lab: str, fault: str, tmp_path: Path) -> None:
+def test_the_hypothesis_of_an_experiment_is_met_before_and_after(real_lab: str, fault: str, tmp_path: Path) -> None:
     with chaos_run(real_lab, Fault.parse(fault), tmp_path) as run:
         code, journal, printed = run.ended()
     assert code == 0, printed
@@ -85,23 +85,25 @@ def test_an_experiment_ends_with_its_hypothesis_met_before_and_after(real_lab: s
     wait_until_steady(parts.telemetry, timeout_s=STEADY_S)
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_gets_a_signal_reverts_everything_first(real_lab: str, told: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_gets_a_signal_reverts_everything_before_it_exits(
+    real_lab: str, sent: signal.Signals, tmp_path: Path
+) -> None:
     fault = Fault.parse("bad_deploy:payments")
     with chaos_run(real_lab, fault, tmp_path) as run:
         wait_for_open_fault(real_lab, fault)
-        run.process.send_signal(told)
+        run.process.send_signal(sent)
         code, journal, printed = run.ended()
     assert (code, journal["status"]) == (1, "interrupted"), printed
     assert [one["status"] for one in journal["rollbacks"]] == ["succeeded"]
-    # The method did not end, so only the rollback can have reverted it.
+    # The method did not end, so only the rollback can have reverted the fault.
     assert "rollback" not in [one["activity"]["provider"]["func"] for one in journal["run"]]
     parts = assemble(real_lab)
     assert parts.chaos.open_faults() == []
     wait_until_steady(parts.telemetry, timeout_s=STEADY_S)
 
 
-def test_a_run_where_no_lab_is_up_fails_with_how_to_start_it_and_leaves_nothing(
+def test_a_run_without_a_lab_fails_says_how_to_start_the_lab_and_leaves_no_state(
     state_root: Path, tmp_path: Path
 ) -> None:
     with chaos_run("mirr-absent", Fault.parse("crashed:payments"), tmp_path) as run:

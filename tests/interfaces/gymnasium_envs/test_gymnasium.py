@@ -1,4 +1,4 @@
-"""The Gymnasium environments: their contract, and that a vector of them is so many single ones."""
+"""The Gymnasium environments keep their contract, and a vector equals the same number of single environments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHORT = EpisodeConfig(max_steps=4)
 
 
 def assert_equal(one: Any, other: Any) -> None:
-    """The same to the last bit, dictionaries and arrays of objects included."""
+    """Both are equal to the last bit. This includes dictionaries and arrays of objects."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for name in one:
@@ -46,12 +46,12 @@ def assert_equal(one: Any, other: Any) -> None:
 
 
 def as_dict(parts: tuple[Any, ...]) -> dict[str, Any]:
-    """By their places."""
-    return {str(place): part for place, part in enumerate(parts)}
+    """The parts as a dictionary, with their positions as keys."""
+    return {str(position): part for position, part in enumerate(parts)}
 
 
 def without_reports(infos: dict[str, Any]) -> dict[str, Any]:
-    """The whole report is told by single environments only; a vector is asked for it."""
+    """Removes the reports. Only a single environment puts the whole report into its info."""
     kept = {name: value for name, value in infos.items() if name not in {"report", "_report"}}
     if "final_info" in kept:
         kept["final_info"] = without_reports(kept["final_info"])
@@ -67,9 +67,9 @@ def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> N
 
 @pytest.mark.docker
 def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The check resets more than ten times; how long an opening lasts is not what it asks about.
-    hasty = functools.partial(assembly.open_docker_world, patience=Patience(opening_s=0.0))
-    monkeypatch.setattr(assembly, "open_docker_world", hasty)
+    # The check resets more than ten times. It does not need the long opening of an episode.
+    open_at_once = functools.partial(assembly.open_docker_world, patience=Patience(opening_s=0.0))
+    monkeypatch.setattr(assembly, "open_docker_world", open_at_once)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))
@@ -78,7 +78,7 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_a_vector_is_so_many_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
+def test_a_vector_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
     size = 24
     vector = SimVectorEnv(size, autoreset_mode=mode)
     single = SyncVectorEnv([sim_env] * size, autoreset_mode=mode)
@@ -100,7 +100,7 @@ def test_a_vector_is_so_many_single_environments_to_the_last_bit(mode: Autoreset
     assert ended > size
 
 
-def test_make_vec_makes_the_native_vector() -> None:
+def test_make_vec_creates_our_own_vector_class() -> None:
     env = gymnasium.make_vec(SIM_ID, num_envs=8, vectorization_mode="vector_entry_point", autoreset_mode="SameStep")
     assert isinstance(env.unwrapped, SimVectorEnv)
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
@@ -108,7 +108,7 @@ def test_make_vec_makes_the_native_vector() -> None:
     assert env.observation_space.contains(observations)
 
 
-def test_a_seed_is_the_incident_of_that_seed_and_without_one_the_next_follows() -> None:
+def test_a_seed_gives_its_incident_and_a_reset_without_seed_gives_the_next_one() -> None:
     runs = []
     for _ in range(2):
         env = sim_env(config=SHORT)
@@ -126,7 +126,7 @@ def test_a_seed_is_the_incident_of_that_seed_and_without_one_the_next_follows() 
     assert len({scenario.seed for scenario in runs[0]}) == 3
 
 
-def test_a_fault_may_be_chosen() -> None:
+def test_reset_accepts_a_chosen_fault() -> None:
     env = sim_env(config=SHORT)
     env.reset(seed=1, options={"fault": "bad_deploy:payments"})
     for _ in range(SHORT.max_steps):
@@ -134,7 +134,7 @@ def test_a_fault_may_be_chosen() -> None:
     assert info["report"].scenario.faults == (Fault(FaultMode.BAD_DEPLOY, Service.PAYMENTS),)
 
 
-def test_what_could_not_be_scraped_is_zero_and_not_seen() -> None:
+def test_features_that_were_not_scraped_are_zero_and_marked_as_not_seen() -> None:
     observation, _ = sim_env().reset(seed=1, options={"fault": "crashed:auth"})
     row = list(Service).index(Service.AUTH)
     assert observation["features"][row].tolist() == [0.0] * 7
@@ -142,7 +142,7 @@ def test_what_could_not_be_scraped_is_zero_and_not_seen() -> None:
     assert observation["seen"].sum() == 29
 
 
-def test_the_mask_takes_out_what_ones_own_actions_have_made_pointless_and_nothing_else() -> None:
+def test_the_mask_forbids_only_actions_that_the_agents_own_actions_made_useless() -> None:
     env = sim_env()
     diagnoses = [number for action, number in ACTION_INDEX.items() if isinstance(action, Diagnose)]
     rollback, scale = ACTION_INDEX[Rollback(Service.ORDERS)], ACTION_INDEX[ScaleUp(Service.ORDERS)]
@@ -153,11 +153,11 @@ def test_the_mask_takes_out_what_ones_own_actions_have_made_pointless_and_nothin
         for action in (diagnoses[3], rollback, scale):
             *_, info = env.step(action)
         masks.append(info["action_mask"].tolist())
-    assert masks[0] == masks[1]  # the truth is another, the mask the same
+    assert masks[0] == masks[1]  # another fault, but the same mask
     assert {number for number, allowed in enumerate(masks[0]) if not allowed} == {*diagnoses, rollback, scale}
 
 
-def test_a_refused_scale_up_may_be_tried_again() -> None:
+def test_a_refused_scale_up_can_be_tried_again() -> None:
     env = sim_env()
     env.reset(seed=1, options={"fault": "crashed:auth"})
     action = ACTION_INDEX[ScaleUp(Service.AUTH)]
@@ -184,7 +184,7 @@ def test_every_call_gives_fresh_arrays_and_plain_bools() -> None:
     assert_equal(shown, kept)
 
 
-def test_rendering_is_a_table_in_words_or_a_picture() -> None:
+def test_render_gives_a_text_table_or_a_picture() -> None:
     env = sim_env(render_mode="ansi")
     env.reset(seed=1)
     text = env.render()
@@ -207,7 +207,7 @@ def test_rendering_is_a_table_in_words_or_a_picture() -> None:
         sim_env(render_mode="human")
 
 
-def test_wrappers_give_a_row_of_numbers_the_last_few_of_them_or_words() -> None:
+def test_wrappers_give_a_row_of_numbers_or_several_rows_or_a_text() -> None:
     for env in (FlatObservation(sim_env()), history(sim_env(), 4), TextObservation(sim_env())):
         observation, _ = env.reset(seed=4)
         assert env.observation_space.contains(observation)
@@ -217,7 +217,7 @@ def test_wrappers_give_a_row_of_numbers_the_last_few_of_them_or_words() -> None:
     assert "log of inventory:" in observation
 
 
-def test_a_vectors_rows_and_texts_are_those_of_single_environments() -> None:
+def test_a_vector_has_the_same_rows_and_texts_as_single_environments() -> None:
     vector = SimVectorEnv(3)
     rows = VectorFlatObservation(vector)
     found, _ = rows.reset(seed=5)
@@ -231,7 +231,7 @@ def test_a_vectors_rows_and_texts_are_those_of_single_environments() -> None:
         assert texts(vector)[e] == text
 
 
-def test_misuse_is_refused_in_words() -> None:
+def test_wrong_use_is_refused_with_a_message() -> None:
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"^no episode is running; call reset\(\) first$"):
         EpisodeEnv(lambda: pytest.fail("no world is opened for nothing")).step(0)
     vector = SimVectorEnv(2)

@@ -1,4 +1,4 @@
-"""A trainer that people use can learn on the environment. How much it learns in so short a time does not matter."""
+"""A common trainer can learn on the environment. It runs for a short time, so a small improvement is enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROLLOUTS = 6
 
 
 class MeanRewards(BaseCallback):
-    """Collects the mean reward of the last 100 episodes, at the end of each rollout."""
+    """Collects the mean reward of the last 100 episodes at the end of each rollout."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Tests of the MCP server, by clients that talk to it."""
+"""Tests of the MCP server with real clients."""

@@ -1,4 +1,4 @@
-"""Policies of ours as MCP clients, and the server they play on, as a process."""
+"""Our policies as MCP clients, and the server process on which they play."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NAMES: dict[Feature, str] = {feature: str(feature) for feature in Feature} | {
 
 
 def as_call(action: Action) -> tuple[str, Json]:
-    """The tool that stands for an action, and its arguments."""
+    """The tool for an action, and its arguments."""
     match action:
         case Wait():
             return "wait", {}
@@ -72,7 +72,7 @@ def as_call(action: Action) -> tuple[str, Json]:
 
 
 def as_observation(answer: Json) -> Observation:
-    """An observation from nothing but what the tools answered."""
+    """An observation, made only from an answer of the tools."""
     features = np.full(FEATURES_SHAPE, np.nan, dtype=np.float32)
     for service in Service:
         for feature, name in NAMES.items():
@@ -91,32 +91,32 @@ def as_observation(answer: Json) -> Observation:
 
 
 async def call(client: Client[Any], name: str, arguments: Json) -> Json:
-    """What a tool answers; an error of it is an error here."""
+    """The answer of a tool. An error of the tool raises an error."""
     return structured(await client.call_tool(name, arguments))
 
 
 def text_of(result: CallToolResult) -> str:
-    """The text of a result, of which there is one."""
+    """The only text of a result."""
     (content,) = result.content
     assert isinstance(content, TextContent)
     return content.text
 
 
 def structured(result: CallToolResult) -> Json:
-    """The structure of a result."""
+    """The structured content of a result."""
     assert result.structured_content is not None
     return result.structured_content
 
 
 async def refused(client: Client[Any], name: str, arguments: Json) -> str:
-    """What a tool says to what it will not do."""
+    """The error message of a tool that refuses a call."""
     result = await client.call_tool(name, arguments, raise_on_error=False)
     assert result.is_error
     return text_of(result)
 
 
 async def play_by_tools(client: Client[Any], episode_id: str) -> tuple[Json, list[str]]:
-    """Our heuristic plays an episode: the last answer, and every action."""
+    """Our heuristic policy plays an episode. Returns the last answer and all actions."""
     policy = make_policy(PolicyName.HEURISTIC, draw(0))
     policy.reset(policy_rng(0))
     answer = await call(client, "read_metrics", {"episode_id": episode_id})
@@ -130,7 +130,7 @@ async def play_by_tools(client: Client[Any], episode_id: str) -> tuple[Json, lis
 
 @dataclass
 class Served:
-    """A server over HTTP, in a process of its own."""
+    """A server over HTTP in its own process."""
 
     process: subprocess.Popen[str]
     url: str
@@ -139,23 +139,23 @@ class Served:
     used: int = field(default=0)
 
     def next_id(self) -> str:
-        """An id that no other test has used."""
+        """An episode id that no other test has used."""
         self.used += 1
         return self.ids[self.used - 1]
 
 
 @contextmanager
 def served(directory: Path, *arguments: str, deadline_s: float = 60.0) -> Iterator[Served]:
-    """`mirr mcp --transport http`, ended by the signal that a supervisor would send."""
+    """Runs `mirr mcp --transport http` and stops it with SIGTERM, as a supervisor does."""
     errors = directory / "stderr"
     command = [*MIRR, "mcp", "--transport", "http", "--port", "0", "--json", *arguments]
     with errors.open("w") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=ENVIRONMENT)
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said, errors.read_text()
-        answer = json.loads(said)
+        line = process.stdout.readline()
+        assert line, errors.read_text()
+        answer = json.loads(line)
         yield Served(process, answer["url"], answer["episodes"], errors)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -167,7 +167,7 @@ def served(directory: Path, *arguments: str, deadline_s: float = 60.0) -> Iterat
 
 
 def wait_for_exit(process: subprocess.Popen[Any], deadline_s: float) -> int:
-    """The exit code, within the deadline."""
+    """Waits for the exit within the deadline. Returns the exit code."""
     began = time.monotonic()
     code = process.wait(timeout=deadline_s)
     assert time.monotonic() - began < deadline_s

@@ -1,4 +1,4 @@
-"""An exam without a protocol: who may play what, when, and what they are told."""
+"""Tests of an exam without a protocol: which client may play which episode, when, and what the client sees."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ DIAGNOSE = Diagnose(Service.PAYMENTS, FaultMode.CRASHED)
 RESTART = Restart(Service.PAYMENTS)
 
 
-class Room:
-    """Hands out worlds, and knows what became of them."""
+class Setup:
+    """Opens worlds for the exam, and counts how many were opened and closed."""
 
     def __init__(self, world: World | None = None) -> None:
         self.world = world
@@ -36,7 +36,7 @@ class Room:
         self.closed = 0
         self.refuses: Exception | None = None
         self.clock = FakeClock()
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     @contextmanager
     def open_world(self) -> Iterator[World]:
@@ -55,33 +55,33 @@ class Room:
             config or ExamConfig(),
             open_world=self.open_world,
             new_id=lambda: next(ids),
-            say=self.said.append,
+            say=self.messages.append,
             now=self.clock.now,
         )
 
 
-def message(error: pytest.ExceptionInfo[ExamError]) -> str:
+def text_of_error(error: pytest.ExceptionInfo[ExamError]) -> str:
     return str(error.value)
 
 
-def test_the_first_call_begins_an_episode_and_status_does_not() -> None:
-    room = Room()
-    exam = room.exam()
+def test_the_first_call_starts_an_episode_but_status_does_not() -> None:
+    setup = Setup()
+    exam = setup.exam()
     assert exam.status("a").state is State.WAITING
-    assert room.opened == 0
+    assert setup.opened == 0
     sight = exam.look("a")
-    assert (sight.state, room.opened) == (State.RUNNING, 1)
+    assert (sight.state, setup.opened) == (State.RUNNING, 1)
     assert exam.look("a").observation is sight.observation
     assert answer(sight).steps_left == 30
 
 
-def test_an_action_as_the_first_call_begins_and_takes_a_step() -> None:
-    assert answer(Room().exam().act("a", Wait())).step == 1
+def test_an_action_as_the_first_call_starts_the_episode_and_takes_a_step() -> None:
+    assert answer(Setup().exam().act("a", Wait())).step == 1
 
 
-def test_an_episode_is_played_to_its_score_and_then_closed() -> None:
-    room = Room()
-    exam = room.exam()
+def test_an_episode_ends_with_a_score_and_is_then_closed() -> None:
+    setup = Setup()
+    exam = setup.exam()
     exam.act("a", DIAGNOSE)
     exam.act("a", RESTART)
     while exam.look("a").state is State.RUNNING:
@@ -95,15 +95,15 @@ def test_an_episode_is_played_to_its_score_and_then_closed() -> None:
     )
     assert ending.total_reward == round(exam.results()[0].report.total_reward, 6)
     assert "resolved: every service and the users are back inside their objectives\n" in as_text(exam.look("a"))
-    assert (room.opened, room.closed) == (1, 1)
+    assert (setup.opened, setup.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
-    assert message(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
+    assert text_of_error(refusal) == "episode a is over, nothing can be done in it; next: status tells how it went"
 
 
-def test_no_reward_is_told_before_the_end() -> None:
-    exam = Room().exam()
-    right, wrong = exam.act("a", DIAGNOSE), Room().exam().act("a", Diagnose(Service.AUTH, FaultMode.CRASHED))
+def test_no_reward_is_shown_before_the_end() -> None:
+    exam = Setup().exam()
+    right, wrong = exam.act("a", DIAGNOSE), Setup().exam().act("a", Diagnose(Service.AUTH, FaultMode.CRASHED))
     assert set(answer(right).model_dump()) == set(answer(wrong).model_dump())
     assert answer(right).ending is None
     assert answer(right).services == answer(wrong).services
@@ -112,21 +112,23 @@ def test_no_reward_is_told_before_the_end() -> None:
 
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(ExamError) as refusal:
-        Room().exam().look("z")
-    assert message(refusal) == "there is no episode 'z'; next: use an id that the person who runs the exam gave you"
+        Setup().exam().look("z")
+    assert (
+        text_of_error(refusal) == "there is no episode 'z'; next: use an id that the person who runs the exam gave you"
+    )
 
 
-def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -> None:
+def test_a_failing_world_makes_the_episode_void_and_only_the_examiner_sees_the_error() -> None:
     world = FakeWorld()
-    room = Room(world)
-    exam = room.exam()
+    setup = Setup(world)
+    exam = setup.exam()
     exam.look("a")
     world.fails_with = "crashed:payments did not hold"
     with pytest.raises(ExamError) as refusal:
         exam.act("a", Wait())
-    assert message(refusal) == VOID_MESSAGE
-    assert room.said == ["episode a void: crashed:payments did not hold"]
-    assert (exam.status("a").state, room.closed) == (State.OVER, 1)
+    assert text_of_error(refusal) == VOID_MESSAGE
+    assert setup.messages == ["episode a void: crashed:payments did not hold"]
+    assert (exam.status("a").state, setup.closed) == (State.OVER, 1)
     ending = answer(exam.status("a")).ending
     assert ending is not None
     assert (ending.outcome, ending.total_reward) == ("void", None)
@@ -134,72 +136,72 @@ def test_a_world_that_fails_is_void_and_its_words_are_for_the_examiner_alone() -
     assert exam.results()[0].report.outcome is Outcome.VOID
 
 
-def test_a_world_that_fails_at_the_beginning_is_void_too() -> None:
+def test_a_world_that_fails_at_the_start_makes_the_episode_void_too() -> None:
     world = FakeWorld()
     world.fails_with = "crashed:payments did not land"
-    room = Room(world)
+    setup = Setup(world)
     with pytest.raises(ExamError) as refusal:
-        room.exam().look("a")
-    assert (message(refusal), room.closed) == (VOID_MESSAGE, 1)
+        setup.exam().look("a")
+    assert (text_of_error(refusal), setup.closed) == (VOID_MESSAGE, 1)
 
 
-@pytest.mark.parametrize("why", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
-def test_a_world_that_cannot_be_had_leaves_the_episode_waiting(why: Exception) -> None:
-    room = Room()
-    exam = room.exam()
-    room.refuses = why
+@pytest.mark.parametrize("error", [LabInUse("lab mirr is in use by `mirr demo`"), WorldError("it is gone")])
+def test_an_episode_keeps_waiting_when_its_world_cannot_be_opened(error: Exception) -> None:
+    setup = Setup()
+    exam = setup.exam()
+    setup.refuses = error
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
-    assert message(refusal) == (
+    assert text_of_error(refusal) == (
         "the world is not available at the moment, so the episode has not begun; next: try again in a minute, "
         "or tell the person who runs the exam"
     )
-    assert room.said == [f"episode a could not begin: {why}"]
-    room.refuses = None
+    assert setup.messages == [f"episode a could not begin: {error}"]
+    setup.refuses = None
     assert exam.look("a").state is State.RUNNING
 
 
-def test_one_at_a_time_where_there_is_one_lab() -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+def test_only_one_episode_at_a_time_runs_on_one_lab() -> None:
+    setup = Setup()
+    exam = setup.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
     exam.look("a")
-    room.clock.sleep(59.0)
+    setup.clock.sleep(59.0)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
-    assert message(refusal) == (
+    assert text_of_error(refusal) == (
         "another episode is being played, at most 1 at a time; next: play that one to its end, "
         "or try again when nobody has played it for 60 s"
     )
     assert exam.status("b").state is State.WAITING
 
 
-def test_an_episode_that_nobody_plays_makes_way() -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
+def test_an_idle_episode_ends_so_that_the_next_can_start() -> None:
+    setup = Setup()
+    exam = setup.exam(ExamConfig(at_once=1, idle_limit_s=60.0), questions=2)
     exam.look("a")
-    room.clock.sleep(61.0)
+    setup.clock.sleep(61.0)
     assert exam.look("b").state is State.RUNNING
-    assert (room.opened, room.closed) == (2, 1)
-    assert room.said == ["episode a was given up: nobody played it for 61 s"]
+    assert (setup.opened, setup.closed) == (2, 1)
+    assert setup.messages == ["episode a was given up: nobody played it for 61 s"]
     ending = answer(exam.status("a")).ending
     assert ending is not None
     assert (ending.outcome, ending.meaning) == ("given_up", "it was not played to its end")
 
 
-def test_closing_lets_go_of_what_runs_and_begins_nothing_more() -> None:
-    room = Room()
-    exam = room.exam(questions=2)
+def test_closing_the_exam_ends_the_running_episode_and_starts_no_other() -> None:
+    setup = Setup()
+    exam = setup.exam(questions=2)
     exam.look("a")
     exam.close()
     exam.close()
-    assert (room.opened, room.closed) == (1, 1)
+    assert (setup.opened, setup.closed) == (1, 1)
     with pytest.raises(ExamError) as refusal:
         exam.look("b")
-    assert message(refusal) == "the exam is over; no episode begins any more"
+    assert text_of_error(refusal) == "the exam is over; no episode begins any more"
 
 
-def test_every_episode_is_written_down_and_can_be_played_back(tmp_path: Path) -> None:
-    exam = Room().exam(ExamConfig(record_dir=tmp_path))
+def test_every_episode_is_recorded_and_can_be_played_back(tmp_path: Path) -> None:
+    exam = Setup().exam(ExamConfig(record_dir=tmp_path))
     for action in (DIAGNOSE, RESTART, Wait(), Wait(), Wait()):
         if exam.status("a").state is not State.OVER:
             exam.act("a", action)
@@ -209,13 +211,13 @@ def test_every_episode_is_written_down_and_can_be_played_back(tmp_path: Path) ->
     assert play_back(rollout).report == exam.results()[0].report
 
 
-def test_a_record_that_cannot_be_written_ends_the_episode_and_is_told_to_the_examiner(tmp_path: Path) -> None:
-    room = Room()
-    exam = room.exam(ExamConfig(record_dir=tmp_path / "gone"))
+def test_the_episode_ends_and_the_examiner_is_informed_when_the_record_cannot_be_written(tmp_path: Path) -> None:
+    setup = Setup()
+    exam = setup.exam(ExamConfig(record_dir=tmp_path / "gone"))
     with pytest.raises(ExamError) as refusal:
         exam.look("a")
-    assert message(refusal) == VOID_MESSAGE
-    assert room.said == [
+    assert text_of_error(refusal) == VOID_MESSAGE
+    assert setup.messages == [
         f"episode a void: cannot write the record {tmp_path / 'gone' / 'a.jsonl'}: No such file or directory"
     ]
-    assert room.closed == 1
+    assert setup.closed == 1

@@ -1,4 +1,4 @@
-"""`mirr mcp` over HTTP, with clients that mean well and others that do not."""
+"""Tests of `mirr mcp` over HTTP, with good clients and hostile clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADERS = {"content-type": "application/json", "accept": "application/json, text
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with more episodes than any test here plays; it is alive at the end, and wrote of no accident."""
+    """A server with enough episodes for all tests here. It must run to the end, without a traceback."""
     directory = tmp_path_factory.mktemp("mcp")
     with served(directory, "--seed", "7", "--episodes", "400", "--record", str(directory)) as server:
         yield server
@@ -50,7 +50,7 @@ def test_a_client_resolves_an_episode_over_http(server: Served) -> None:
     asyncio.run(talk())
 
 
-def test_an_episode_goes_on_with_another_client_for_the_id_is_all_there_is(server: Served) -> None:
+def test_another_client_with_the_same_id_can_continue_the_episode(server: Served) -> None:
     episode_id = server.next_id()
 
     async def talk() -> list[int]:
@@ -64,11 +64,11 @@ def test_an_episode_goes_on_with_another_client_for_the_id_is_all_there_is(serve
 
 
 def test_ids_are_not_listed_over_http(server: Served) -> None:
-    told = post(server, request("tools/list")).json()
-    assert "list_episodes" not in [tool["name"] for tool in told["result"]["tools"]]
+    answer = post(server, request("tools/list")).json()
+    assert "list_episodes" not in [tool["name"] for tool in answer["result"]["tools"]]
 
 
-def test_hundreds_of_clients_at_once_are_all_answered(server: Served) -> None:
+def test_hundreds_of_clients_at_once_all_get_answers(server: Served) -> None:
     ids = [server.next_id() for _ in range(CLIENTS)]
 
     def visit(episode_id: str) -> list[int]:
@@ -99,7 +99,7 @@ def test_hundreds_of_clients_at_once_are_all_answered(server: Served) -> None:
         b'{"jsonrpc": "2.0", "id": 1}',
     ],
 )
-def test_what_is_no_request_is_refused(server: Served, body: bytes) -> None:
+def test_a_malformed_request_is_refused(server: Served, body: bytes) -> None:
     answer = requests.post(server.url, data=body, headers=HEADERS, timeout=20)
     assert answer.status_code == 400
     assert "error" in answer.json()
@@ -118,13 +118,13 @@ def test_what_is_no_request_is_refused(server: Served, body: bytes) -> None:
     ],
 )
 def test_a_bad_request_gets_an_error(server: Served, method: str, params: dict[str, Any]) -> None:
-    told = post(server, request(method, **params)).json()
-    assert "error" in told
-    assert "Traceback" not in json.dumps(told)
+    answer = post(server, request(method, **params)).json()
+    assert "error" in answer
+    assert "Traceback" not in json.dumps(answer)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_refused(server: Served, method: str) -> None:
+def test_other_http_methods_are_refused(server: Served, method: str) -> None:
     assert requests.request(method, server.url, headers=HEADERS, timeout=20).status_code == 405
 
 
@@ -134,7 +134,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(server: Served) -
     assert answer.json()["error"]["message"] == "a request has at most 1048576 bytes"
 
 
-def test_a_client_that_hangs_up_in_mid_request_disturbs_nobody(server: Served) -> None:
+def test_a_client_that_disconnects_during_a_request_does_not_disturb_others(server: Served) -> None:
     port = int(server.url.split(":")[2].split("/")[0])
     for sent in (b"POST /mcp HTTP/1.1\r\n", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{"):
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
@@ -143,14 +143,14 @@ def test_a_client_that_hangs_up_in_mid_request_disturbs_nobody(server: Served) -
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example"])
-def test_a_name_that_was_made_to_point_here_is_refused(server: Served, host: str) -> None:
+def test_a_foreign_host_name_is_refused(server: Served, host: str) -> None:
     assert post(server, request("ping"), host=host).status_code == 421
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1.evil.example"])
-def test_a_page_from_elsewhere_is_refused(server: Served, origin: str) -> None:
+def test_a_web_page_from_another_origin_is_refused(server: Served, origin: str) -> None:
     assert post(server, request("ping"), origin=origin).status_code == 403
 
 
-def test_nobody_but_this_machine_is_listened_to(server: Served) -> None:
+def test_the_server_listens_only_on_the_local_machine(server: Served) -> None:
     assert server.url.startswith("http://127.0.0.1:")

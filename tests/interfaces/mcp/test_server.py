@@ -1,4 +1,4 @@
-"""The tools, to a client in the same process."""
+"""Tests of the tools with a client in the same process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def simulated() -> Iterator[World]:
 def visit(
     body: Visit, scenarios: Sequence[Scenario] = (), config: ExamConfig | None = None, *, lists: bool = False
 ) -> Exam:
-    """Let a client talk to a server; the ids are `0`, `1` and so on."""
+    """Runs `body` with a client of a new server. The episode ids are `0`, `1` and so on."""
     numbers = iter(range(10**6))
     exam = Exam(
         [Question(scenario=scenario, symptom="Something is wrong.") for scenario in scenarios or [draw(3, FAULT)]],
@@ -61,7 +61,7 @@ def visit(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_client_plays_as_well_by_tools_as_in_the_same_process(seed: int) -> None:
+def test_an_episode_through_the_tools_is_the_same_as_a_direct_one(seed: int) -> None:
     scenario = draw(seed)
     direct = play(Environment(SimulatedWorld()), make_policy(PolicyName.HEURISTIC, scenario), scenario=scenario)
 
@@ -76,7 +76,7 @@ def test_a_client_plays_as_well_by_tools_as_in_the_same_process(seed: int) -> No
 
 
 @pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
-def test_packs_are_played_by_the_same_tools_and_one_more(pack: Any) -> None:
+def test_packs_use_the_same_tools_and_the_tool_diagnose_none(pack: Any) -> None:
     async def body(client: Client[Any]) -> None:
         assert "diagnose_none" in [tool.name for tool in await client.list_tools()]
         answer, _ = await play_by_tools(client, "0")
@@ -85,7 +85,7 @@ def test_packs_are_played_by_the_same_tools_and_one_more(pack: Any) -> None:
     visit(body, [pack.scenario()], ExamConfig(episode=PACK_CONFIG))
 
 
-def test_there_is_a_tool_for_each_thing_that_somebody_on_call_can_do_and_none_that_resets() -> None:
+def test_there_is_a_tool_for_each_action_and_no_tool_that_resets() -> None:
     async def body(client: Client[Any]) -> None:
         tools = {tool.name: tool for tool in await client.list_tools()}
         assert list(tools) == [
@@ -108,7 +108,7 @@ def test_there_is_a_tool_for_each_thing_that_somebody_on_call_can_do_and_none_th
     visit(body)
 
 
-def test_nothing_that_a_client_can_read_beforehand_depends_on_what_is_broken() -> None:
+def test_everything_readable_before_the_start_is_the_same_for_every_fault() -> None:
     readable = set()
     for fault in ALL_FAULTS:
 
@@ -121,8 +121,8 @@ def test_nothing_that_a_client_can_read_beforehand_depends_on_what_is_broken() -
                 await refused(client, "diagnose", {"episode_id": "0", "service": "all", "mode": "any"}),
             ]
             assert client.initialize_result is not None
-            told = [client.initialize_result.model_dump(mode="json"), tools, status, errors]
-            readable.add(json.dumps(told))
+            visible = [client.initialize_result.model_dump(mode="json"), tools, status, errors]
+            readable.add(json.dumps(visible))
 
         visit(body, [draw(3, fault)])
     assert len(readable) == 1
@@ -139,7 +139,7 @@ def test_free_tools_cost_no_step() -> None:
     visit(body)
 
 
-def test_a_log_is_read_for_a_step() -> None:
+def test_reading_a_log_costs_a_step() -> None:
     async def body(client: Client[Any]) -> None:
         answer = await call(client, "check_logs", {"episode_id": "0", "service": "orders"})
         assert (answer["step"], answer["logs_of"]) == (1, "orders")
@@ -148,7 +148,7 @@ def test_a_log_is_read_for_a_step() -> None:
     visit(body)
 
 
-def test_ids_are_listed_only_where_that_was_asked_for() -> None:
+def test_ids_are_listed_only_with_the_option_for_it() -> None:
     async def listed(client: Client[Any]) -> None:
         await call(client, "wait", {"episode_id": "1"})
         assert await call(client, "list_episodes", {}) == {
@@ -191,7 +191,7 @@ def test_ids_are_listed_only_where_that_was_asked_for() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence_and_costs_nothing(
+def test_a_wrong_call_gets_a_one_sentence_error_and_costs_no_step(
     name: str, arguments: dict[str, Any], message: str
 ) -> None:
     async def body(client: Client[Any]) -> None:
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_said_in_one_sentence_and_costs_nothing(
     visit(body)
 
 
-def test_what_comes_after_the_end_is_refused_by_every_action() -> None:
+def test_every_action_is_refused_after_the_end() -> None:
     async def body(client: Client[Any]) -> None:
         ended, _ = await play_by_tools(client, "0")
         for name, more in (("wait", {}), ("restart", {"service": "auth"}), ("check_logs", {"service": "auth"})):
@@ -213,7 +213,7 @@ def test_what_comes_after_the_end_is_refused_by_every_action() -> None:
     visit(body)
 
 
-def test_episodes_at_once_do_not_disturb_each_other() -> None:
+def test_simultaneous_episodes_do_not_disturb_each_other() -> None:
     count = 30
 
     async def body(client: Client[Any]) -> None:
@@ -224,7 +224,7 @@ def test_episodes_at_once_do_not_disturb_each_other() -> None:
     assert len(exam.results()) == count
 
 
-def test_calls_on_one_episode_at_once_are_taken_one_after_the_other() -> None:
+def test_simultaneous_calls_on_one_episode_run_one_after_the_other() -> None:
     async def body(client: Client[Any]) -> None:
         answers = await asyncio.gather(
             *(client.call_tool("wait", {"episode_id": "0"}, raise_on_error=False) for _ in range(40))
@@ -265,7 +265,7 @@ CALLS = st.lists(
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls=CALLS)
-def test_whatever_is_called_the_answer_is_a_result_or_one_line_of_error(
+def test_every_call_gets_a_result_or_a_one_line_error(
     calls: list[tuple[str, dict[str, Any]]],
 ) -> None:
     async def body(client: Client[Any]) -> None:

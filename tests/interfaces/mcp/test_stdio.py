@@ -1,4 +1,4 @@
-"""`mirr mcp` over standard streams, as a client starts it."""
+"""Tests of `mirr mcp` over stdin and stdout, as a client starts it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_a_client_resolves_episodes_over_stdio(tmp_path: Path) -> None:
                 answer, _ = await play_by_tools(client, episode_id)
                 assert answer["ending"]["outcome"] == "resolved"
                 assert answer["ending"]["diagnosis_correct"] is True
-        told = errors.read_text()
-        assert [f"mirr: episode {episode_id}" for episode_id in ids] == told.splitlines()[:2]
-        assert f"mirr: episode {ids[0]} resolved after " in told
+        messages = errors.read_text()
+        assert [f"mirr: episode {episode_id}" for episode_id in ids] == messages.splitlines()[:2]
+        assert f"mirr: episode {ids[0]} resolved after " in messages
         return ids
 
     for seed, episode_id in enumerate(asyncio.run(talk()), start=7):
@@ -57,7 +57,7 @@ def test_a_client_resolves_episodes_over_stdio(tmp_path: Path) -> None:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    """A server to which anything can be said, and which writes of no accident."""
+    """A server that gets any line as input. Its stderr must hold only messages of mirr."""
     errors = tmp_path / "stderr"
     with errors.open("w") as stderr:
         started = subprocess.Popen(
@@ -69,7 +69,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
             cwd=ROOT,
             env=ENVIRONMENT,
         )
-    deadline = threading.Timer(DEADLINE_S, started.kill)  # a test that waits for a line then finds the end
+    deadline = threading.Timer(DEADLINE_S, started.kill)  # then a test that waits for a line fails
     deadline.start()
     try:
         yield started
@@ -84,14 +84,14 @@ def process(tmp_path: Path) -> Iterator[Process]:
     assert [line for line in lines if not line.startswith("mirr: ")] == []
 
 
-def say(process: Process, line: str) -> None:
+def send(process: Process, line: str) -> None:
     assert process.stdin is not None
     process.stdin.write(line + "\n")
     process.stdin.flush()
 
 
 def next_line(process: Process) -> dict[str, Any]:
-    """What the server says next; every line of its stdout is one of the protocol."""
+    """The next line of the server. Every line on its stdout must be a protocol message."""
     assert process.stdout is not None
     text = process.stdout.readline()
     assert text, "the server has ended"
@@ -101,21 +101,21 @@ def next_line(process: Process) -> dict[str, Any]:
 
 
 def answer_to(process: Process, number: int) -> dict[str, Any]:
-    """The answer to a request, whatever else is said before it."""
+    """The answer to a request. Other lines before it are skipped."""
     while (line := next_line(process)).get("id") != number:
         pass
     return line
 
 
 def ping(process: Process, number: int) -> dict[str, Any]:
-    say(process, json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}))
+    send(process, json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}))
     return answer_to(process, number)
 
 
-def greet(process: Process) -> None:
-    say(process, json.dumps(HELLO))
+def initialize(process: Process) -> None:
+    send(process, json.dumps(HELLO))
     assert answer_to(process, 1)["result"]["serverInfo"]["name"] == "mirr-lab"
-    say(process, json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+    send(process, json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
 
 
 MALFORMED = [
@@ -154,44 +154,42 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-def test_what_is_no_request_is_complained_of_and_ends_nothing(process: Process) -> None:
-    greet(process)
+def test_a_malformed_message_gets_a_complaint_and_the_server_goes_on(process: Process) -> None:
+    initialize(process)
     for number, malformed in enumerate(MALFORMED, start=100):
-        say(process, malformed)
+        send(process, malformed)
         complaint = next_line(process)
         assert (complaint["method"], complaint["params"]["level"]) == ("notifications/message", "error")
         assert ping(process, number)["result"] == {}
     for number, unexpected in enumerate(UNEXPECTED, start=200):
-        say(process, unexpected)
+        send(process, unexpected)
         assert ping(process, number)["result"] == {}
 
 
 def test_a_bad_request_gets_an_error(process: Process) -> None:
-    greet(process)
+    initialize(process)
     for number, request in enumerate(REFUSED, start=300):
-        say(process, json.dumps({"jsonrpc": "2.0", "id": number, **request}))
-        told = answer_to(process, number)
-        assert "error" in told, request
-        assert "Traceback" not in json.dumps(told)
+        send(process, json.dumps({"jsonrpc": "2.0", "id": number, **request}))
+        answer = answer_to(process, number)
+        assert "error" in answer, request
+        assert "Traceback" not in json.dumps(answer)
 
 
-def test_a_call_before_the_greeting_is_an_error_and_no_end(process: Process) -> None:
-    say(process, '{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_episodes"}}')
+def test_a_call_before_initialize_is_an_error_and_the_server_goes_on(process: Process) -> None:
+    send(process, '{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_episodes"}}')
     assert "error" in answer_to(process, 7)
-    greet(process)
+    initialize(process)
 
 
-def test_the_server_ends_with_its_client(process: Process) -> None:
-    greet(process)
+def test_the_server_exits_when_its_client_closes_stdin(process: Process) -> None:
+    initialize(process)
     assert process.stdin is not None
     process.stdin.close()
     assert wait_for_exit(process, 20.0) == 0
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_ends_when_it_is_told_to_though_its_client_still_listens(
-    process: Process, told: signal.Signals
-) -> None:
-    greet(process)
-    process.send_signal(told)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_exits_on_a_signal_while_its_client_still_listens(process: Process, number: signal.Signals) -> None:
+    initialize(process)
+    process.send_signal(number)
     assert wait_for_exit(process, 20.0) == 130

@@ -1,1 +1,1 @@
-"""Tests of the OpenEnv server, its client and what goes over the wire."""
+"""Tests of the OpenEnv server, its client and the messages between them."""

@@ -1,4 +1,4 @@
-"""One server of the simulator for all tests that only play on it."""
+"""One server with the simulator. All tests that only play episodes share it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.interfaces.openenv.servers import Served, served
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Served]:
-    """A server of the simulator with 32 sessions."""
+    """A server with the simulator and room for 32 sessions."""
     with served("--sessions", "32") as running:
         yield running

@@ -1,4 +1,4 @@
-"""Servers in a process of their own, on a free port of the loopback, and who plays on them."""
+"""Starts servers, each in its own process on a free local port, and plays episodes on them."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ ENDS_WITHIN_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     url: str
-    errors: Path  # what it wrote on stderr
+    errors: Path  # the file with its stderr
 
     @property
     def ws_url(self) -> str:
-        """Where its sessions are."""
+        """The address of its WebSocket sessions."""
         return self.url.replace("http://", "ws://") + "/ws"
 
 
 @contextmanager
 def served(*arguments: str, command: tuple[str, ...] = MODULE) -> Iterator[Served]:
-    """A server that answers, told to end at the end; it has to end well, and to have had nothing to complain about."""
+    """Yields a ready server and stops it at the end. It must exit with code 0 and write nothing to stderr."""
     with tempfile.TemporaryDirectory() as directory:
         errors = Path(directory) / "errors"
         with errors.open("w") as stderr:
@@ -85,7 +85,7 @@ def _address(process: subprocess.Popen[str], errors: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """How an episode over the wire went."""
+    """One episode, played over the network."""
 
     rewards: list[float]
     first: MirrObservation
@@ -93,7 +93,7 @@ class Played:
 
 
 async def play(url: str, policy: Policy, *, dice_seed: int = 0, **reset: Any) -> Played:
-    """A whole episode by `policy`, by the real client over its WebSocket."""
+    """Plays a whole episode with `policy`. It uses the real client over the WebSocket."""
     policy.reset(policy_rng(dice_seed))
     rewards: list[float] = []
     async with MirrEnv(url) as client:

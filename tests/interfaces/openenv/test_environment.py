@@ -1,4 +1,4 @@
-"""Tests of a session: episodes, what is told when, and what every component of the reward pays."""
+"""Tests of a session: its episodes, what a client sees and when, and what each reward component pays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAIT = MirrAction(action="wait")
 
 
 class BreaksDown(SimulatedWorld):
-    """A world whose engine goes away in the third window of an episode, the one before the first step included."""
+    """A world whose engine disappears in the third window. The window before the first step counts too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def session(**options: Any) -> IncidentEnvironment:
     return IncidentEnvironment(simulated, **options)
 
 
-def test_a_step_before_the_first_reset_says_where_episodes_live() -> None:
+def test_a_step_before_the_first_reset_says_where_to_play_episodes() -> None:
     with pytest.raises(EpisodeError) as refused:
         session().step(WAIT)
     assert str(refused.value) == (
@@ -60,7 +60,7 @@ def test_a_step_before_the_first_reset_says_where_episodes_live() -> None:
     )
 
 
-def test_a_step_after_the_end_is_refused_and_a_reset_begins_anew() -> None:
+def test_a_step_after_the_end_is_refused_and_a_reset_starts_a_new_episode() -> None:
     environment = session()
     seen = environment.reset(seed=3)
     while not seen.done:
@@ -85,9 +85,7 @@ def test_a_step_after_the_end_is_refused_and_a_reset_begins_anew() -> None:
         ({"sede": 1}, "reset takes seed, episode_id, split and index; got sede"),
     ],
 )
-def test_a_reset_that_cannot_be_is_refused_and_the_running_episode_goes_on(
-    arguments: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_reset_is_refused_and_the_running_episode_goes_on(arguments: dict[str, Any], message: str) -> None:
     environment = session()
     environment.reset(seed=1, episode_id="running")
     with pytest.raises((EpisodeError, BadScenario)) as refused:
@@ -97,14 +95,14 @@ def test_a_reset_that_cannot_be_is_refused_and_the_running_episode_goes_on(
     assert environment.state.episode_id == "running"
 
 
-def test_without_a_seed_every_reset_draws_another() -> None:
+def test_every_reset_without_a_seed_draws_a_new_seed() -> None:
     seeds = iter([5, 6])
     environment = session(fresh_seed=lambda: next(seeds))
     assert environment.reset().features == session().reset(seed=5).features
     assert environment.reset().features == session().reset(seed=6).features
 
 
-def test_nothing_tells_the_truth_before_the_end_and_the_report_does_at_the_end() -> None:
+def test_the_truth_is_hidden_until_the_report_at_the_end_shows_it() -> None:
     for index in range(27):
         environment = session()
         task = tasks_of(Split.TEST)[index]
@@ -112,10 +110,10 @@ def test_nothing_tells_the_truth_before_the_end_and_the_report_does_at_the_end()
         while not seen.done:
             assert seen.report is None
             assert environment.state.report is None
-            told = json.dumps([seen.model_dump(exclude={"features", "text"}), environment.state.model_dump()])
-            assert str(task.scenario.seed) not in told
-            assert task.scenario.name == "" or task.scenario.name not in told
-            assert not any(str(fault.mode) in told for fault in task.scenario.faults)
+            visible = json.dumps([seen.model_dump(exclude={"features", "text"}), environment.state.model_dump()])
+            assert str(task.scenario.seed) not in visible
+            assert task.scenario.name == "" or task.scenario.name not in visible
+            assert not any(str(fault.mode) in visible for fault in task.scenario.faults)
             seen = environment.step(WAIT)
         assert seen.report is not None
         assert seen.report["seed"] == task.scenario.seed
@@ -123,7 +121,7 @@ def test_nothing_tells_the_truth_before_the_end_and_the_report_does_at_the_end()
         assert environment.state.report == seen.report
 
 
-def test_the_state_counts_steps_and_reward_and_keeps_the_episode_s_name() -> None:
+def test_the_state_counts_steps_and_reward_and_keeps_the_episode_id() -> None:
     environment = session()
     environment.reset(seed=4, episode_id="mine")
     environment.step(MirrAction(action="restart(auth)"))
@@ -134,7 +132,7 @@ def test_the_state_counts_steps_and_reward_and_keeps_the_episode_s_name() -> Non
 
 
 @pytest.mark.parametrize("name", PolicyName)
-def test_the_components_of_the_reward_add_up_to_it_at_every_step(name: PolicyName) -> None:
+def test_the_reward_components_add_up_to_the_reward_at_every_step(name: PolicyName) -> None:
     for index in range(40):
         environment = session()
         task = tasks_of(Split.TRAIN)[index]
@@ -150,7 +148,7 @@ def test_the_components_of_the_reward_add_up_to_it_at_every_step(name: PolicyNam
         assert environment.state.total_reward == pytest.approx(seen.report["total_reward"], abs=1e-5)
 
 
-def test_what_each_component_paid_is_what_was_done() -> None:
+def test_each_component_pays_for_what_the_agent_did() -> None:
     environment = session()
     seen = environment.reset(split="train", index=_task_with("crashed:payments"))
     for text in ("restart(auth)", "diagnose(payments, crashed)", "restart(payments)"):
@@ -166,7 +164,7 @@ def _task_with(fault: str) -> int:
     return next(task.index for task in tasks_of(Split.TRAIN) if [str(one) for one in task.scenario.faults] == [fault])
 
 
-def test_a_session_plays_as_the_environment_itself_does() -> None:
+def test_a_session_plays_like_the_environment_itself() -> None:
     for seed in range(10):
         direct = play(_direct(), make_policy(PolicyName.HEURISTIC, draw(seed)), seed=seed)
         environment = session()
@@ -180,7 +178,7 @@ def _direct() -> Environment:
     return Environment(SimulatedWorld())
 
 
-def test_a_world_that_fails_underneath_is_an_error_and_the_state_says_void() -> None:
+def test_a_failing_world_is_an_error_and_the_state_says_void() -> None:
     environment = IncidentEnvironment(breaking_down)
     environment.reset(seed=1)
     environment.step(WAIT)
@@ -212,7 +210,7 @@ def test_a_session_opens_its_world_at_the_first_reset_and_closes_it_once() -> No
     assert events == ["opened", "closed"]
 
 
-def test_a_session_that_was_closed_says_so() -> None:
+def test_a_closed_session_says_that_it_has_ended() -> None:
     environment = session()
     environment.reset(seed=1)
     environment.close()
@@ -223,7 +221,7 @@ def test_a_session_that_was_closed_says_so() -> None:
         environment.reset(seed=1)
 
 
-def test_the_web_page_shows_the_text_and_runs_nothing_that_a_log_line_says() -> None:
+def test_the_web_page_shows_the_text_and_runs_no_code_from_a_log_line() -> None:
     environment = session()
     seen: MirrObservation = environment.reset(seed=1)
     hostile = replace(from_wire(seen), last_action=parse_action("wait"), last_result="<script>alert(1)</script>")
@@ -234,12 +232,12 @@ def test_the_web_page_shows_the_text_and_runs_nothing_that_a_log_line_says() -> 
 
 
 def test_the_rubric_describes_its_components() -> None:
-    words = session().rubric.descriptions()
-    assert words["collapse"] == "-15 when almost nothing worked for users for 3 steps running"
-    assert list(words) == ["diagnosis", "fix", "recovery", "collapse"]
+    descriptions = session().rubric.descriptions()
+    assert descriptions["collapse"] == "-15 when almost nothing worked for users for 3 steps running"
+    assert list(descriptions) == ["diagnosis", "fix", "recovery", "collapse"]
 
 
-def test_a_world_of_which_there_is_one_is_waited_for_and_then_refused() -> None:
+def test_a_second_session_waits_for_the_only_world_and_is_then_refused() -> None:
     source = in_turns(simulated, within_s=0.05)
     first, second = IncidentEnvironment(source), IncidentEnvironment(source)
     first.reset(seed=1)

@@ -1,4 +1,4 @@
-"""Tests of what a client may send by mistake or malice: an answer each time, and a server that goes on."""
+"""Clients send wrong messages, by mistake or on purpose. Each one gets an answer, and the server goes on."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def answer_to(session: Any, message: str | bytes) -> dict[str, Any]:
 
 
 def plays(session: Any) -> bool:
-    """Whether an episode can be begun and played on this connection."""
+    """Whether a client can start and play an episode on this connection."""
     begun = answer_to(session, json.dumps({"type": "reset", "data": {"seed": 1}}))
     stepped = answer_to(session, json.dumps({"type": "step", "data": {"action": "wait"}}))
     return bool(begun["type"] == stepped["type"] == "observation" and stepped["data"]["observation"]["step"] == 1)
@@ -82,7 +82,7 @@ def test_a_wrong_message_gets_an_error_and_the_session_goes_on(server: Served) -
         assert plays(session)
 
 
-def test_a_step_after_the_end_gets_an_error_and_a_reset_begins_anew(server: Served) -> None:
+def test_a_step_after_the_end_gets_an_error_and_a_reset_starts_a_new_episode(server: Served) -> None:
     with connect(server.ws_url) as session:
         answer_to(session, json.dumps({"type": "reset", "data": {"seed": 3}}))
         wait = json.dumps({"type": "step", "data": {"action": "wait"}})
@@ -131,7 +131,7 @@ def _random_value(dice: random.Random, depth: int) -> Any:
             return {dice.choice(names): _random_value(dice, depth - 1) for _ in range(dice.randrange(4))}
 
 
-def test_a_frame_that_is_too_long_ends_its_session_and_no_other(server: Served) -> None:
+def test_a_frame_that_is_too_long_ends_only_its_own_session(server: Served) -> None:
     with connect(server.ws_url) as other, connect(server.ws_url) as session:
         with pytest.raises(ConnectionClosed) as closed:
             answer_to(session, " " * (MAX_MESSAGE_BYTES + 1))
@@ -140,8 +140,8 @@ def test_a_frame_that_is_too_long_ends_its_session_and_no_other(server: Served) 
         assert plays(other)
 
 
-def test_clients_that_leave_without_waiting_for_an_answer_leave_no_trace(server: Served) -> None:
-    # The server's fixture looks at stderr in the end: a traceback there fails.
+def test_clients_that_leave_before_the_answer_cause_no_traceback(server: Served) -> None:
+    # The fixture `server` checks stderr at the end. A traceback there makes the tests fail.
     for _ in range(40):
         with connect(server.ws_url) as session:
             for seed in range(5):
@@ -151,7 +151,7 @@ def test_clients_that_leave_without_waiting_for_an_answer_leave_no_trace(server:
         assert plays(session)
 
 
-def test_a_web_page_of_another_host_may_not_play(server: Served) -> None:
+def test_a_web_page_from_another_host_cannot_play(server: Served) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(server.ws_url, origin=Origin("https://elsewhere.example")):
         pass
     assert refused.value.response.status_code == 403
@@ -186,14 +186,14 @@ def test_a_web_page_of_another_host_may_not_play(server: Served) -> None:
         ("/mcp", b'{"method": "\\ud800"}', 400),
     ],
 )
-def test_a_request_gets_an_answer_and_never_a_500(server: Served, path: str, body: bytes, status: int) -> None:
+def test_every_request_gets_an_answer_and_never_status_500(server: Served, path: str, body: bytes, status: int) -> None:
     answer = httpx.post(server.url + path, content=body, headers={"Content-Type": "application/json"}, timeout=30)
     assert answer.status_code == status, answer.text
     assert "Traceback" not in answer.text
     answer.json()
 
 
-def test_a_step_over_plain_http_is_told_where_episodes_live(server: Served) -> None:
+def test_a_step_over_plain_http_says_where_to_play_episodes(server: Served) -> None:
     answer = httpx.post(f"{server.url}/step", json={"action": {"action": "wait"}})
     assert answer.json()["detail"].startswith("no episode is running in this session; call reset first, and stay on")
 

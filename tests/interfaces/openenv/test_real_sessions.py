@@ -1,4 +1,4 @@
-"""Tests of the server over the real lab: one episode over the wire, one session at a time, nothing left behind."""
+"""Tests of the server on the real lab: one session at a time plays, and the lab is clean afterwards."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def on(lab: str) -> Any:
     return served("--world", "docker", "--lab", lab, command=COMMAND)
 
 
-def refused(server: Served) -> str:
+def refusal_of_a_second_client(server: Served) -> str:
     with connect(server.ws_url) as second:
         answer: dict[str, Any] = json.loads(second.recv(timeout=30))
     return str(answer["data"]["message"])
 
 
-def oracle_when_there_is_room(server: Served, timeout_s: float = 10.0) -> Played:
+def play_oracle_when_a_session_is_free(server: Served, timeout_s: float = 10.0) -> Played:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -46,27 +46,30 @@ def oracle_when_there_is_room(server: Served, timeout_s: float = 10.0) -> Played
                 raise
 
 
-def test_an_episode_on_real_containers_is_played_over_the_wire_by_one_client_at_a_time(real_lab: str) -> None:
+def test_one_client_at_a_time_plays_an_episode_on_real_containers(real_lab: str) -> None:
     before = made_of(real_lab)
     with on(real_lab) as server:
         with connect(server.ws_url) as first:
             first.send(json.dumps({"type": "state"}))
             assert json.loads(first.recv(timeout=30))["type"] == "state"
             first.send(json.dumps({"type": "reset", "data": {"seed": CRASH.seed}}))
-            assert refused(server) == "Server at capacity: 1/1 sessions active. Cannot accept new connections."
+            assert (
+                refusal_of_a_second_client(server)
+                == "Server at capacity: 1/1 sessions active. Cannot accept new connections."
+            )
             assert json.loads(first.recv(timeout=120))["type"] == "observation"
-        # The first has left in mid-episode; the next waits until the lab is reverted.
-        played = oracle_when_there_is_room(server)
+        # The first client left during its episode. The next client waits until the lab is reverted.
+        played = play_oracle_when_a_session_is_free(server)
     assert played.last.report is not None
     assert played.last.report["outcome"] == "resolved", played.last.report
     assert played.last.report["scenario"] == CRASH.to_json()
     assert differences(before, made_of(real_lab)) == []
 
 
-def test_a_server_that_is_told_to_end_in_mid_episode_leaves_the_lab_as_it_was(real_lab: str) -> None:
+def test_a_server_stopped_during_an_episode_leaves_the_lab_as_it_was(real_lab: str) -> None:
     before = made_of(real_lab)
     with ExitStack() as stack, on(real_lab) as server:
-        # Not closed before the server is: it ends with a session that is open.
+        # The client closes only after the server, so the server stops while a session is open.
         client = stack.enter_context(MirrEnv(server.url).sync())
         client.reset(seed=CRASH.seed)
         assert [str(entry.fault) for entry in Journal(state_dir(real_lab)).open_faults()] == [str(CRASH.faults[0])]

@@ -1,4 +1,4 @@
-"""Tests of the server as OpenEnv's own client and validator see it."""
+"""Tests of the server with the client and the validator of OpenEnv."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def heuristic_directly(scenario: Scenario, **options: Any) -> EpisodeResult:
 
 def assert_same(played: Played, direct: EpisodeResult) -> None:
     assert played.rewards == [move.reward for move in direct.trajectory]
-    told = direct.to_json()
-    assert played.last.report == {key: told[key] for key in played.last.report or {}}
-    assert set(told) - set(played.last.report or {}) == {"world", "policy", "trajectory"}
+    report = direct.to_json()
+    assert played.last.report == {key: report[key] for key in played.last.report or {}}
+    assert set(report) - set(played.last.report or {}) == {"world", "policy", "trajectory"}
 
 
-def test_the_client_plays_a_whole_episode_as_it_goes_without_a_server(server: Served) -> None:
+def test_an_episode_through_the_client_is_the_same_as_without_a_server(server: Served) -> None:
     scenario = draw(11)
     played = asyncio.run(play(server.url, make_policy(PolicyName.HEURISTIC, scenario), dice_seed=11, seed=11))
     assert_same(played, heuristic_directly(scenario))
@@ -57,7 +57,7 @@ def test_the_client_plays_a_whole_episode_as_it_goes_without_a_server(server: Se
     assert played.last.report["outcome"] == "resolved"
 
 
-def test_sixteen_clients_play_at_once_and_none_notices_the_others(server: Served) -> None:
+def test_sixteen_clients_play_at_once_without_affecting_each_other(server: Served) -> None:
     scenarios = [draw(seed) for seed in range(16)]
 
     async def all_at_once() -> list[Played]:
@@ -72,7 +72,7 @@ def test_sixteen_clients_play_at_once_and_none_notices_the_others(server: Served
         assert_same(played, heuristic_directly(scenario))
 
 
-def test_a_task_is_played_as_its_pack_says(server: Served) -> None:
+def test_a_task_follows_its_pack(server: Served) -> None:
     index = next(index for index in range(540) if task_at("test", index).scenario.name == "false-alarm")
     task = task_at("test", index)
     policy = make_policy(PolicyName.HEURISTIC, task.scenario)
@@ -106,7 +106,7 @@ def test_tasks_are_listed_over_http(server: Served) -> None:
     assert ask("num_tasks", split="dev") == {"detail": "unknown split 'dev'; one of: train, test"}
 
 
-def test_the_schema_publishes_the_fields_of_state(server: Served) -> None:
+def test_the_schema_lists_the_fields_of_the_state(server: Served) -> None:
     schema = httpx.get(f"{server.url}/schema").json()
     assert {"episode_id", "step_count", "steps_left", "running", "total_reward", "earned", "report"} == set(
         schema["state"]["properties"]
@@ -120,7 +120,7 @@ def openenv(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
 
 
 def test_openenv_validates_the_source_distribution(tmp_path: Path) -> None:
-    # Not the checkout: the validator takes no symbolic links.
+    # The checkout has symbolic links, and the validator refuses them.
     build_distributions(copy_of_checkout(tmp_path / "checkout"), tmp_path / "dist", "--sdist")
     answer = openenv("validate", ".", "--level", "static", cwd=unpack_source(tmp_path / "dist", tmp_path / "source"))
     assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
@@ -132,7 +132,7 @@ def test_openenv_validates_the_running_server(server: Served) -> None:
 
 
 class LocalProcess:
-    """Runs what is validated as a process of this machine, from `app` in openenv.yaml; encloses nothing."""
+    """Runs the `app` of openenv.yaml as a plain process on this machine, without a sandbox."""
 
     name = "local-process"
     capabilities = frozenset({ProviderCapability.IMAGE_BUILD})
@@ -148,7 +148,7 @@ class LocalProcess:
 
 
 class RunningProcess:
-    """The server as a process."""
+    """The server in its own process."""
 
     def __init__(self, app: str, timeout_s: float) -> None:
         listener, self.base_url = _free_port()
@@ -180,8 +180,8 @@ def _free_port() -> tuple[socket.socket, str]:
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_validation_of_the_running_package_passes_startup_reward_observation_and_state(tmp_path: Path) -> None:
-    # What the manifest names, apart from a checkout in which caches come and go while it is digested.
+def test_the_running_package_passes_the_checks_of_startup_reward_observation_and_state(tmp_path: Path) -> None:
+    # Copies only the files that the manifest names. In the checkout, cache files may change while it is hashed.
     for name in (
         "openenv.yaml",
         "mirr/interfaces/openenv/validation.json",
@@ -189,16 +189,18 @@ def test_a_validation_of_the_running_package_passes_startup_reward_observation_a
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    report = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalProcess())
-    found = {result.check_id: result for result in report.results}
+    validation = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalProcess())
+    found = {result.check_id: result for result in validation.results}
     for check in ("startup", "reward_well_formed", "observation_schema", "state_contract"):
         result = found[f"runtime.{check}"]
         assert result.status is CheckStatus.PASS, (check, result.evidence)
-    assert found["runtime.state_contract"].measured["exchanges"] >= 6  # a reset and two steps, each with its state
-    assert not [one for one in report.results if one.status in (CheckStatus.FAIL, CheckStatus.ERROR)]
+    assert (
+        found["runtime.state_contract"].measured["exchanges"] >= 6
+    )  # one reset and two steps, each with a call of state
+    assert not [one for one in validation.results if one.status in (CheckStatus.FAIL, CheckStatus.ERROR)]
 
 
-def test_a_session_too_many_is_refused_and_one_that_ends_makes_room() -> None:
+def test_a_session_over_the_limit_is_refused_and_an_ended_session_makes_room() -> None:
     with served("--sessions", "2") as two, connect(two.ws_url) as first, connect(two.ws_url) as second:
         for session in (first, second):
             assert exchange(session, "reset", {"seed": 1})["type"] == "observation"
@@ -207,13 +209,13 @@ def test_a_session_too_many_is_refused_and_one_that_ends_makes_room() -> None:
         assert (refused["code"], refused["active_sessions"], refused["max_sessions"]) == ("CAPACITY_REACHED", 2, 2)
         first.close()
         wait_for_room(two)
-        # A client that vanishes: its socket is gone, without a word.
+        # This client disappears: its socket closes without a message.
         second.socket.shutdown(socket.SHUT_RDWR)
         wait_for_room(two)
 
 
 def exchange(session: Any, kind: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    # One that is refused is closed at once; what it was told is still to be read.
+    # The server closes a refused session at once. Its answer can still be read.
     with suppress(ConnectionClosed):
         session.send(json.dumps({"type": kind} | ({} if data is None else {"data": data})))
     answer: dict[str, Any] = json.loads(session.recv())
@@ -229,7 +231,7 @@ def wait_for_room(on: Served, timeout_s: float = 30.0) -> None:
         assert time.monotonic() < deadline, "no session was freed"
 
 
-def test_hundreds_of_sessions_beyond_the_limit_are_refused_one_by_one() -> None:
+def test_hundreds_of_sessions_over_the_limit_are_all_refused() -> None:
     answers: list[str] = []
     everyone = threading.Barrier(300)
 
@@ -239,7 +241,7 @@ def test_hundreds_of_sessions_beyond_the_limit_are_refused_one_by_one() -> None:
             with connect(few.ws_url, open_timeout=60) as session:
                 answer = exchange(session, "reset", {"seed": 1})
                 answers.append(answer["data"].get("code", answer["type"]))
-                everyone.wait(timeout=60)  # until all have asked, so that nobody makes room for another
+                everyone.wait(timeout=60)  # all clients must ask first: a client that leaves early makes room
 
         threads = [threading.Thread(target=open_one) for _ in range(300)]
         for thread in threads:
@@ -251,7 +253,7 @@ def test_hundreds_of_sessions_beyond_the_limit_are_refused_one_by_one() -> None:
         wait_for_room(few)
 
 
-def test_a_silent_session_is_ended_and_told_so() -> None:
+def test_a_silent_session_ends_and_the_client_is_informed() -> None:
     with served("--sessions", "1", "--idle", "1", command=COMMAND) as one, connect(one.ws_url) as silent:
         assert exchange(silent, "reset", {"seed": 1})["type"] == "observation"
         wait_for_room(one)
@@ -261,7 +263,7 @@ def test_a_silent_session_is_ended_and_told_so() -> None:
         )
 
 
-def test_the_page_to_play_by_hand_is_served_on_demand() -> None:
+def test_the_option_web_serves_a_page_to_play_by_hand() -> None:
     with served("--web", command=COMMAND) as running:
         assert httpx.get(f"{running.url}/web/", timeout=STARTS_WITHIN_S).status_code == 200
         seen = httpx.post(f"{running.url}/web/reset", json={"seed": 3}, timeout=60).json()
@@ -274,7 +276,7 @@ def test_the_page_to_play_by_hand_is_served_on_demand() -> None:
         assert httpx.post(f"{running.url}/web/step", json={"action": [1]}).status_code == 422
 
 
-def test_the_page_is_not_there_unasked(server: Served) -> None:
+def test_without_the_option_web_there_is_no_page(server: Served) -> None:
     assert httpx.get(f"{server.url}/web/").status_code == 404
 
 
@@ -285,7 +287,7 @@ def mirr_openenv(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_lab_serves_one_session_and_more_is_wrong_usage() -> None:
+def test_more_than_one_session_on_a_lab_is_wrong_usage() -> None:
     answer = mirr_openenv("--world", "docker", "--sessions", "2")
     assert answer.returncode == 2
     assert answer.stderr == (
@@ -293,7 +295,7 @@ def test_a_lab_serves_one_session_and_more_is_wrong_usage() -> None:
     )
 
 
-def test_a_port_that_is_taken_is_named_with_a_way_out(server: Served) -> None:
+def test_the_error_for_a_used_port_names_the_port_and_the_next_step(server: Served) -> None:
     port = server.url.rsplit(":", 1)[1]
     answer = mirr_openenv("--port", port)
     assert answer.returncode == 2
@@ -301,7 +303,7 @@ def test_a_port_that_is_taken_is_named_with_a_way_out(server: Served) -> None:
     assert answer.stderr.endswith("; next: another --port, or --port 0 for a free one. See: mirr --help\n")
 
 
-def test_nothing_but_its_own_folder_imports_openenv_before_it_is_needed() -> None:
+def test_openenv_is_imported_only_when_it_is_needed() -> None:
     modules = "sys, mirr.cli.main, mirr.cli.openenv_command"
     code = f"import {modules}; print([name for name in sys.modules if 'openenv' in name])"
     loaded = subprocess.run(

@@ -1,4 +1,4 @@
-"""Tests of the tasks, and of what goes over the wire."""
+"""Tests of the tasks, and of the messages between client and server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def seen() -> Observation:
 
 
 @pytest.mark.parametrize("number", range(len(PACK_ACTIONS)))
-def test_an_action_is_the_same_by_number_and_by_text(number: int) -> None:
+def test_the_number_and_the_text_of_an_action_give_the_same_action(number: int) -> None:
     action = PACK_ACTIONS[number]
     by_number = MirrAction.model_validate({"action": number})
     assert by_number == MirrAction(action=action_text(action)) == MirrAction.of(action)
@@ -43,14 +43,14 @@ def test_an_action_is_the_same_by_number_and_by_text(number: int) -> None:
 
 
 @pytest.mark.parametrize("given", [-1, 42, 10**30, 1.5, True, None, "", "reboot", "restart(mars)", [], {}, math.inf])
-def test_what_is_no_action_is_refused_with_the_way_to_write_one(given: object) -> None:
+def test_the_error_for_a_wrong_action_shows_how_to_write_an_action(given: object) -> None:
     with pytest.raises(ValidationError) as refused:
         MirrAction.model_validate({"action": given})
     assert refused.value.errors()[0]["msg"] == (
         f"unknown action {given!r}; an action is a number from 0 to 41, or written as in: "
         "wait, check_logs(auth), diagnose(payments, bad_deploy), restart(auth)"
     )
-    json.dumps(refused.value.errors(include_url=False, include_input=False))  # can be told to a client
+    json.dumps(refused.value.errors(include_url=False, include_input=False))  # can be sent to a client
 
 
 def test_the_schema_of_an_action_lists_every_action() -> None:
@@ -59,7 +59,7 @@ def test_the_schema_of_an_action_lists_every_action() -> None:
     assert (numbers["minimum"], numbers["maximum"]) == (0, len(PACK_ACTIONS) - 1)
 
 
-def test_an_observation_comes_out_of_the_wire_as_it_went_in() -> None:
+def test_an_observation_is_the_same_after_writing_and_reading_json() -> None:
     line = LogLine(age_s=1.25, level=Level.ERROR, event="request_failed", text="POST /charges 500")
     before = replace(
         seen(), last_action=CheckLogs(Service.ORDERS), last_result="1 line", logs=(line,), logs_of=Service.ORDERS
@@ -71,7 +71,7 @@ def test_an_observation_comes_out_of_the_wire_as_it_went_in() -> None:
     assert (after.step, after.steps_left, after.last_result) == (3, 27, "1 line")
 
 
-def test_a_service_that_could_not_be_scraped_is_null_and_never_zero() -> None:
+def test_features_of_a_service_that_was_not_scraped_are_null_and_not_zero() -> None:
     row = to_wire(seen(), choices=41).features[2]
     assert row[0] is not None
     assert row[1:] == [None] * (len(Feature) - 1)
@@ -97,22 +97,22 @@ def test_any_slice_of_tasks_mixes_their_kinds() -> None:
         assert len({task.scenario.timeline for task in tasks_of(split)[:54]}) > 15
 
 
-def test_a_task_tells_nothing_of_its_faults_seed_or_pack() -> None:
-    words = {"crashed", "memory_leak", "overloaded", "bad_deploy", *(pack.id for pack in all_packs())}
+def test_a_task_hides_its_faults_seed_and_pack() -> None:
+    names_of_truth = {"crashed", "memory_leak", "overloaded", "bad_deploy", *(pack.id for pack in all_packs())}
     for split in Split:
         for task in tasks_of(split):
-            told = json.dumps(task.to_json())
-            assert not [word for word in words if word in told]
-            assert str(task.scenario.seed) not in told
+            visible = json.dumps(task.to_json())
+            assert not [word for word in names_of_truth if word in visible]
+            assert str(task.scenario.seed) not in visible
 
 
-def test_a_task_is_the_same_whenever_it_is_asked_for() -> None:
+def test_the_same_index_always_gives_the_same_task() -> None:
     task = task_at("test", 12)
     assert task.id == "test-00012"
     assert task.scenario == tasks_of(Split.TEST)[12].scenario
 
 
-def test_what_names_no_task_is_refused() -> None:
+def test_an_unknown_split_or_index_is_refused() -> None:
     with pytest.raises(UnknownSplit, match=r"^unknown split 'validation'; one of: train, test$"):
         task_at("validation", 0)
     with pytest.raises(NoSuchTask, match=r"^no task 540 in test; its tasks go from 0 to 539$"):
@@ -121,17 +121,17 @@ def test_what_names_no_task_is_refused() -> None:
         task_at("train", -1)
 
 
-def test_the_manifest_declares_as_many_tasks_as_there_are() -> None:
+def test_the_manifest_declares_the_right_number_of_tasks() -> None:
     declared = openenv_yaml()["validation"]["capabilities"]["declared_task_count"]
     assert declared == {str(split): len(tasks_of(split)) for split in Split}
 
 
-def test_the_manifest_has_the_project_s_version() -> None:
+def test_the_manifest_has_the_version_of_the_project() -> None:
     assert openenv_yaml()["version"] == mirr.__version__
 
 
-def test_the_page_on_the_environment_says_what_the_code_does() -> None:
+def test_the_page_about_the_environment_agrees_with_the_code() -> None:
     page = (ROOT / "interfaces" / "openenv" / "README.md").read_text()
-    for name, words in IncidentRubric().descriptions().items():
-        assert f"| {name} | {words} |" in page
+    for name, description in IncidentRubric().descriptions().items():
+        assert f"| {name} | {description} |" in page
     assert f"{len(tasks_of(Split.TRAIN))} tasks in `train`, {len(tasks_of(Split.TEST))} in `test`" in page

@@ -1,4 +1,4 @@
-"""Looks over many episodes at once: can what is no symptom tell one fault from another?"""
+"""Compares many episodes. A channel that is not a symptom must not show which fault is there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mirr.env.evaluation import wilson_interval
 from mirr.env.vocabulary import ALL_FAULTS, Diagnosis, Wait
 from tests.audit.transcript import NO_FAULT, Seen, Transcript
 
-ALPHA = 0.001  # so seldom is an honest channel accused
-PLAIN_S = 0.5  # a difference in time that anybody would notice: twenty such episodes are too few for ALPHA
-PLAIN_ALPHA = 0.02
+ALPHA = 0.001  # how often the test reports a channel that reveals nothing
+OBVIOUS_S = 0.5  # an obvious difference in time; with twenty episodes ALPHA would be too strict for it
+OBVIOUS_ALPHA = 0.02
 SHUFFLES = 4_000
-CLOCK_RESOLUTION_S = 0.1  # what lies below is the scheduler's, and any load on the machine changes it
+CLOCK_RESOLUTION_S = 0.1  # smaller differences come from the scheduler and the load of the machine
 
 ON_CLOCK = "in s"
 
@@ -25,8 +25,8 @@ LABELS: dict[str, Callable[[Transcript], str]] = {
 }
 
 
-def tells(transcripts: Sequence[Transcript]) -> list[str]:
-    """In words, each channel that is no symptom and by which a mode or a service can be told from the others."""
+def revealing_channels(transcripts: Sequence[Transcript]) -> list[str]:
+    """One sentence for each channel that is not a symptom but shows the mode or the service of the fault."""
     found = []
     for channel, values in _channels(transcripts).items():
         for what, label in LABELS.items():
@@ -36,16 +36,17 @@ def tells(transcripts: Sequence[Transcript]) -> list[str]:
                 name: float(np.mean([v for v, own in zip(values, labels, strict=True) if own == name]))
                 for name in sorted(set(labels))
             }
-            plain = channel.endswith(ON_CLOCK) and max(means.values()) - min(means.values()) > PLAIN_S
-            if p < (PLAIN_ALPHA if plain else ALPHA):
+            obvious = channel.endswith(ON_CLOCK) and max(means.values()) - min(means.values()) > OBVIOUS_S
+            if p < (OBVIOUS_ALPHA if obvious else ALPHA):
                 by_label = ", ".join(f"{name} {mean:.3g}" for name, mean in means.items())
                 found.append(f"{channel} tells the {what}: {by_label} (p = {p:.2g})")
     return found
 
 
 def permutation_p_value(values: Sequence[float], labels: Sequence[str], seed: int = 0) -> float:
-    """How often labels dealt at random would divide the ranks of `values` as clearly as these do (Kruskal and Wallis'
-    statistic, its distribution by permutation); 1 where all values are alike."""
+    """How often random labels would divide the ranks of `values` as clearly as these labels do.
+
+    This is a Kruskal-Wallis test with permutations. The result is 1 if all values are equal."""
     ranks = _ranks(np.asarray(values, dtype=np.float64))
     groups = np.array([[own == name for own in labels] for name in sorted(set(labels))], dtype=np.float64)
     if np.ptp(ranks) == 0.0 or len(groups) < 2:
@@ -63,7 +64,7 @@ def permutation_p_value(values: Sequence[float], labels: Sequence[str], seed: in
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks, the mean one where values are alike."""
+    """The ranks of the values. Equal values get their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     mean_rank = last - (counts - 1) / 2.0
@@ -72,8 +73,8 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _channels(transcripts: Sequence[Transcript]) -> Mapping[str, list[float]]:
-    """One number an episode for each channel that is no symptom."""
-    # How soon an episode is over is a symptom: only the steps that all of them had are compared.
+    """For each channel that is not a symptom, one number per episode."""
+    # The length of an episode is a symptom, so only the steps that all episodes have are compared.
     common = min(len(one.seen) for one in transcripts)
     steps = {id(one): one.seen[1:common] for one in transcripts}
     channels: dict[str, list[float]] = {
@@ -96,14 +97,14 @@ def _on_clock(seconds: float) -> float:
 
 
 def _number(value: object) -> float:
-    """A field as a number: itself, or the place that its text would have among others."""
+    """A field as a number. Any other value becomes a number made from the start of its text."""
     if isinstance(value, bool | int | float):
         return float(value)
     return float(int.from_bytes(repr(value).encode()[:6], "big"))
 
 
 def shape_of(thing: object) -> object:
-    """What a thing looks like with its values taken out: fields, keys, types, shapes."""
+    """The fields, keys, types and shapes of a thing, without its values."""
     if isinstance(thing, np.ndarray):
         return f"{thing.dtype}{list(thing.shape)}"
     if isinstance(thing, Mapping):
@@ -111,12 +112,12 @@ def shape_of(thing: object) -> object:
     if hasattr(thing, "__dict__") and hasattr(thing, "__dataclass_fields__"):
         return (type(thing).__name__, tuple((key, shape_of(value)) for key, value in sorted(vars(thing).items())))
     if isinstance(thing, tuple):
-        return "tuple"  # how many log lines there are is a symptom
+        return "tuple"  # the number of log lines is a symptom
     return type(thing).__name__
 
 
 def odd_shapes(transcripts: Sequence[Transcript]) -> list[str]:
-    """Observations and infos that do not look like those of an episode without a fault, after the same action."""
+    """Observations and infos with another shape than after the same action in an episode without a fault."""
     usual: dict[object, set[object]] = {}
     for one in transcripts:
         if one.fault is None:
@@ -139,14 +140,14 @@ def _shape(seen: Seen) -> object:
 
 
 def probe(transcripts: Sequence[Transcript], folds: int = 5) -> tuple[float, tuple[float, float]]:
-    """How often a learned probe names the fault from what is no symptom, with its 95% interval; chance is 1 in 20.
+    """How often a trained probe names the fault from fields that are not symptoms, with the 95% interval.
 
-    The nearest of the faults' mean vectors, each field in units of its spread; every episode is named by a probe that
-    was taught on other ones."""
-    taught = [one for one in transcripts if one.fault is not None]
-    fields = np.array([list(_fields(one)) for one in taught])
-    places = np.array([ALL_FAULTS.index(one.fault) for one in taught if one.fault is not None])
-    fold_of = np.random.default_rng(0).permutation(len(taught)) % folds
+    Chance is 1 in 20. The probe chooses the fault with the nearest mean vector. Each field is divided by its standard
+    deviation. The probe for an episode is trained on other episodes."""
+    with_fault = [one for one in transcripts if one.fault is not None]
+    fields = np.array([list(_fields(one)) for one in with_fault])
+    places = np.array([ALL_FAULTS.index(one.fault) for one in with_fault if one.fault is not None])
+    fold_of = np.random.default_rng(0).permutation(len(with_fault)) % folds
     right = 0
     for fold in range(folds):
         known, asked = fold_of != fold, fold_of == fold
@@ -156,13 +157,13 @@ def probe(transcripts: Sequence[Transcript], folds: int = 5) -> tuple[float, tup
         centres = np.array([scaled[known & (places == place)].mean(axis=0) for place in present])
         distances = ((scaled[asked][:, None, :] - centres[None]) ** 2).sum(axis=2)
         right += int((np.array(present)[distances.argmin(axis=1)] == places[asked]).sum())
-    interval = wilson_interval(right, len(taught))
+    interval = wilson_interval(right, len(with_fault))
     assert interval is not None
-    return right / len(taught), interval
+    return right / len(with_fault), interval
 
 
 def _fields(one: Transcript) -> Iterator[float]:
-    """Everything countable that is no symptom."""
+    """All numbers of an episode that are not symptoms."""
     yield from (float(len(one.seen)), one.seen[0].took_s)
     for seen in one.seen:
         observation = seen.observation
