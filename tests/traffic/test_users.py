@@ -1,4 +1,4 @@
-"""The users' traffic, against a shop on this machine."""
+"""The traffic of the users. The tests send it to a fake shop on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _count(metrics: Metrics, *outcomes: Outcome) -> int:
 
 
 def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any) -> Metrics:
-    """Let users visit a shop until `then` has ended."""
+    """Send the traffic of users to a shop until `then` has ended."""
     metrics = Metrics()
 
     async def run() -> None:
@@ -49,12 +49,12 @@ async def _until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def _sixty(shop: FakeShop, metrics: Metrics) -> None:
+async def _sixty_journeys(shop: FakeShop, metrics: Metrics) -> None:
     await _until(lambda: _count(metrics) >= 60)
 
 
 def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
-    metrics = _visit(_sixty)
+    metrics = _visit(_sixty_journeys)
     assert _count(metrics, Outcome.OK) == _count(metrics) >= 60
     text = metrics.text().decode()
     assert 'journey_requests_total{journey="browse",outcome="dropped"} 0.0' in text
@@ -62,7 +62,7 @@ def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
     assert "process_cpu_seconds_total" in text
 
 
-def test_users_make_the_three_journeys_in_their_own_names() -> None:
+def test_users_make_the_three_journeys_with_their_own_keys_and_tokens() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
     async def then(shop: FakeShop, metrics: Metrics) -> None:
@@ -83,21 +83,21 @@ def test_users_make_the_three_journeys_in_their_own_names() -> None:
 def test_a_journey_that_is_refused_or_fails_is_an_error() -> None:
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         shop.status = {"/browse": 500, "/sign-in": 401, "/check-out": 409}
-        await _sixty(shop, metrics)
+        await _sixty_journeys(shop, metrics)
 
     metrics = _visit(then)
     assert _count(metrics, Outcome.ERROR) > 50
 
 
-def test_a_gateway_that_is_down_is_an_error_at_once_and_traffic_goes_on() -> None:
+def test_a_gateway_that_is_down_is_an_immediate_error_and_the_traffic_goes_on() -> None:
     begun = time.monotonic()
-    metrics = _visit(_sixty, url="http://127.0.0.1:1")
+    metrics = _visit(_sixty_journeys, url="http://127.0.0.1:1")
     assert _count(metrics, Outcome.ERROR) == _count(metrics) >= 60
     assert time.monotonic() - begun < 2.0
 
 
-def test_a_frozen_server_shows_in_every_journey_that_was_due_meanwhile() -> None:
-    """A closed loop would show only one slow request. Here more than a fifth of all are late."""
+def test_every_journey_that_is_due_while_the_server_hangs_is_late() -> None:
+    """A closed loop would have only one late request. In the open loop more than a fifth of all journeys are late."""
 
     async def then(shop: FakeShop, metrics: Metrics) -> None:
         for _ in range(2):
@@ -105,8 +105,8 @@ def test_a_frozen_server_shows_in_every_journey_that_was_due_meanwhile() -> None
             shop.open.clear()
             await asyncio.sleep(0.5)
             shop.open.set()
-        frozen = len(shop.asked)
-        await _until(lambda: _count(metrics) >= frozen)
+        sent_before = len(shop.asked)
+        await _until(lambda: _count(metrics) >= sent_before)
 
     metrics = _visit(then)
     late = sum((_bucket(metrics, journey, "+Inf") - _bucket(metrics, journey, "0.1")) for journey in Journey) / _count(
@@ -130,7 +130,7 @@ def test_a_journey_that_is_never_sent_is_counted_as_dropped() -> None:
 
 
 @pytest.mark.parametrize(("duration_s", "outcome"), [(1.0, Outcome.OK), (1.01, Outcome.SLOW)])
-def test_a_success_after_more_than_a_second_is_slow(duration_s: float, outcome: Outcome) -> None:
+def test_a_successful_journey_of_more_than_a_second_is_slow(duration_s: float, outcome: Outcome) -> None:
     metrics = Metrics()
     metrics.finished(Journey.BROWSE, succeeded=True, duration_s=duration_s)
     assert _count(metrics, outcome) == 1
@@ -160,8 +160,8 @@ def test_a_client_that_times_out_counts_an_error() -> None:
     assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
 
 
-def test_a_customer_who_was_signed_out_signs_in_again_and_keeps_the_basket() -> None:
-    """If the shop has new data, no customer is lost, and they do not all sign in again at once."""
+def test_a_customer_with_an_invalid_token_signs_in_again_and_sends_the_same_order() -> None:
+    """The tokens of the other customers are forgotten, so not all customers sign in at the same time."""
     tokens: list[str] = []
 
     async def run() -> None:
