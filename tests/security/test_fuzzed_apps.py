@@ -32,12 +32,12 @@ def log() -> Iterator[io.StringIO]:
 
 def _answer_everything(upstreams: FakeUpstreams) -> None:
     line = {"product_id": 1, "quantity": 1, "unit_price_cents": 5}
-    upstreams.will("inventory", "/search", 200, hits=[])
-    upstreams.will("auth", "/sessions", 201, token="t")
-    upstreams.will("auth", "/tokens/check", 200, username="user-001")
-    upstreams.will("orders", "/orders", 201, quote={"total_cents": 5}, receipt="r")
-    upstreams.will("inventory", "/reservations", 201, lines=[line])
-    upstreams.will("payments", "/charges", 201, signature="s")
+    upstreams.answers_with("inventory", "/search", 200, hits=[])
+    upstreams.answers_with("auth", "/sessions", 201, token="t")
+    upstreams.answers_with("auth", "/tokens/check", 200, username="user-001")
+    upstreams.answers_with("orders", "/orders", 201, quote={"total_cents": 5}, receipt="r")
+    upstreams.answers_with("inventory", "/reservations", 201, lines=[line])
+    upstreams.answers_with("payments", "/charges", 201, signature="s")
 
 
 @pytest.mark.parametrize("name", NAMES)
