@@ -16,7 +16,7 @@ from tests.fakes import FakeClock
 LOAD = Load(cpu_cores=0.2, served_rate=50.0, quota_cores=0.3)
 
 
-class PatchyTelemetry:
+class FakeTelemetry:
     """Fake telemetry that knows the load only for a time of at least `enough_s` seconds."""
 
     def __init__(self, enough_s: float) -> None:
@@ -27,7 +27,7 @@ class PatchyTelemetry:
 
 
 def meter(enough_s: float, clock: FakeClock) -> LoadMeter:
-    telemetry = cast("Telemetry", PatchyTelemetry(enough_s))
+    telemetry = cast("Telemetry", FakeTelemetry(enough_s))
     return LoadMeter(telemetry, timeout_s=10.0, now=clock.now, sleep=clock.sleep)
 
 

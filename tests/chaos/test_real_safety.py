@@ -29,7 +29,7 @@ from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
 
-REVERTED_WITHIN_S = 10.0
+REAPER_REVERTS_WITHIN_S = 10.0
 REVERT_WITHIN_S = 10.0
 
 
@@ -176,8 +176,8 @@ def test_the_reaper_reverts_the_fault_of_a_killed_process(real_lab: str, fault: 
         process.send_signal(signal.SIGKILL)
         process.wait()
     began = time.monotonic()
-    wait_until(lambda: journal.open_faults() == [], "reverting", timeout_s=2 * REVERTED_WITHIN_S)
-    assert time.monotonic() - began < REVERTED_WITHIN_S
+    wait_until(lambda: journal.open_faults() == [], "reverting", timeout_s=2 * REAPER_REVERTS_WITHIN_S)
+    assert time.monotonic() - began < REAPER_REVERTS_WITHIN_S
     assert differences(before, made_of(real_lab)) == []
 
 

@@ -105,8 +105,8 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
 
 
 def is_watched(folder: Path) -> bool:
-    with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
-        return not nobody_watches
+    with turn(folder / LOCK_FILE, timeout_s=0) as is_free:
+        return not is_free
 
 
 def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ class _CheckedLab(FakeLab):
         )
 
 
-class _StillHeartbeat(Heartbeat):
+class _HeartbeatWithoutThread(Heartbeat):
     """A heartbeat without a thread. The test calls `beat` when it moves the clock."""
 
     def _start(self) -> None:
@@ -78,7 +78,7 @@ class Storm(RuleBasedStateMachine):
         self.processes += 1
         campaigns = FakeCampaigns(self.lab)
         lease = LeaseFile(self.journal.folder, f"process-{self.processes}", now=self.clock.now)
-        self.heartbeat = _StillHeartbeat(campaigns, lease=lease)
+        self.heartbeat = _HeartbeatWithoutThread(campaigns, lease=lease)
         self.chaos = Chaos(
             self.lab,
             campaigns,

@@ -72,7 +72,7 @@ def engine_pid() -> int | None:
 if os.environ.get("MIRR_RESTART_ENGINE") == "1":
 
     @pytest.mark.docker
-    def test_a_restart_of_the_engine_voids_the_episode_and_up_starts_the_lab_again(real_lab: str) -> None:
+    def test_a_restart_of_the_engine_makes_the_episode_void_and_up_starts_the_lab_again(real_lab: str) -> None:
         running = connect().containers.list()
         others = sorted(str(one.name) for one in running if one.labels.get(LABEL_LAB) != real_lab)
         pid = engine_pid()

@@ -55,7 +55,7 @@ KINDS = (*Kind, Kind.INJECT, Kind.INJECT, Kind.INJECTOR_KILLED)
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One event of a sequence."""
+    """One act of a sequence."""
 
     kind: Kind
     fault: Fault  # all kinds but the injections use only its service
@@ -63,7 +63,7 @@ class Act:
 
     @property
     def service(self) -> Service:
-        """The service that the event is about."""
+        """The service of the act."""
         return self.fault.service
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Act:
 
 
 def sequence(draw: random.Random) -> list[Act]:
-    """At most LONGEST acts. An act has the same service as the act before it with a chance of one half."""
+    """A random list of at most LONGEST acts. About half of the acts are on the same service as the act before."""
     acts: list[Act] = []
     for _ in range(draw.randint(1, LONGEST)):
         service = acts[-1].service if acts and draw.random() < 0.5 else draw.choice(list(Service))
@@ -81,7 +81,7 @@ def sequence(draw: random.Random) -> list[Act]:
 
 
 class Actor:
-    """Performs acts on a lab. An act may be refused: the lab has to return to its state before in both cases."""
+    """Performs acts on a lab. An act may be refused. In both cases revert has to work afterwards."""
 
     def __init__(self, lab: str, parts: Parts) -> None:
         self._lab = lab

@@ -1,4 +1,4 @@
-"""Containers are found by labels, and a lab is taken down by labels."""
+"""The lab's containers are found by their labels, and `down` removes a lab by its labels."""
 
 from __future__ import annotations
 

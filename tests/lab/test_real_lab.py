@@ -27,7 +27,7 @@ pytestmark = pytest.mark.docker
 
 SECOND_LAB = "mirr-test-two"
 WARM_UP_S = 15.0
-STEADY_AGAIN_S = 20.0
+STEADY_TIMEOUT_S = 20.0
 MIRR = str(Path(sys.executable).with_name("mirr"))
 
 
@@ -52,7 +52,7 @@ def json_of(*arguments: str) -> dict[str, Any]:
 
 def steady_status(lab: str) -> dict[str, Any]:
     """The status of the lab in steady state. It asks again for a while: two labs and the tests share the cores."""
-    deadline_s = time.monotonic() + STEADY_AGAIN_S
+    deadline_s = time.monotonic() + STEADY_TIMEOUT_S
     while True:
         done = mirr("status", "--lab", lab, "--json")
         if done.returncode == 0 or time.monotonic() > deadline_s:

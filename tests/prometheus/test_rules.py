@@ -83,7 +83,7 @@ def test_every_recording_rule_has_a_test_that_evaluates_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _names("alert"))
-def test_every_alert_has_one_test_that_fires_it_and_one_that_does_not(name: str) -> None:
+def test_every_alert_has_a_test_that_fires_it_and_a_test_that_does_not(name: str) -> None:
     checks = [check for case in _test_cases() for check in case.get("alert_rule_test", ())]
     fires = {bool(check.get("exp_alerts")) for check in checks if check["alertname"] == name}
     assert fires == {True, False}
@@ -120,7 +120,7 @@ def test_the_thresholds_of_the_alerts_equal_the_objectives() -> None:
 
 
 def _archive() -> bytes:
-    """The files of prometheus/ as a tar archive. Copied, not mounted: the engine may be on another machine."""
+    """The files of prometheus/ as a tar archive. They are copied and not mounted: the engine may be remote."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path in (CONFIG, *RULE_FILES, *TEST_FILES):

@@ -1,4 +1,4 @@
-"""Good and bad requests, made from a service's own description. Each answer is compared with that description."""
+"""Makes good and bad requests from a service's own description, and compares each answer with that description."""
 
 from __future__ import annotations
 

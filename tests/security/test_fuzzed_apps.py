@@ -1,4 +1,4 @@
-"""Each service in this process, fuzzed with requests made from its own description."""
+"""Each service runs in this process and gets random requests. The requests come from its own description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running services, fuzzed with requests made from their own descriptions while users are served."""
+"""The running services get random requests while users are served. The requests come from their own descriptions."""
 
 from __future__ import annotations
 

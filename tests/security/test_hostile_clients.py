@@ -24,7 +24,7 @@ from tests.security.wire import Address, close_all, open_many, post, send, statu
 
 pytestmark = pytest.mark.docker
 
-STEADY_AGAIN_S = 20.0
+STEADY_TIMEOUT_S = 20.0
 HOSTILE_FOR_S = 8.0
 CONNECTIONS = 250
 LEAST_SLI = 0.95
@@ -61,9 +61,9 @@ def _metric(address: Address, name: str) -> float:
 def telemetry(lab: LabContainers) -> Iterator[Telemetry]:
     """The lab's measurements. The lab is in steady state before the test and after it."""
     found = assemble(lab.lab).telemetry
-    wait_until_steady(found, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
     yield found
-    wait_until_steady(found, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
 
 
 def bodies(service: Service) -> dict[str, bytes]:

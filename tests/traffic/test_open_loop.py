@@ -10,7 +10,7 @@ from traffic.open_loop import OpenLoop
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when code calls `sleep`."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -25,8 +25,10 @@ def _count(metrics: Metrics, *outcomes: Outcome) -> int:
     )
 
 
-def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any) -> Metrics:
-    """Send the traffic of users to a shop until `then` has ended."""
+def _visit(
+    run_test: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any
+) -> Metrics:
+    """Send the traffic of users to a shop until `run_test` has ended."""
     metrics = Metrics()
 
     async def run() -> None:
@@ -34,7 +36,7 @@ def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | N
             users = Users(session, url or shop_url, metrics, **{"seed": 1, "rate_per_s": 200.0} | settings)
             task = asyncio.ensure_future(users.run())
             try:
-                await then(shop, metrics)
+                await run_test(shop, metrics)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -65,11 +67,11 @@ def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
 def test_users_make_the_three_journeys_with_their_own_keys_and_tokens() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         await shop.after(120)
         seen.extend(shop.asked)
 
-    _visit(then)
+    _visit(run_test)
     assert {path for path, _, _ in seen} == {"/browse", "/sign-in", "/check-out"}
     assert all(headers["Client-Key"].startswith("client-") for _, headers, _ in seen)
     keys = [headers["Idempotency-Key"] for path, headers, _ in seen if path == "/check-out"]
@@ -81,11 +83,11 @@ def test_users_make_the_three_journeys_with_their_own_keys_and_tokens() -> None:
 
 
 def test_a_journey_that_is_refused_or_fails_is_an_error() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.status = {"/browse": 500, "/sign-in": 401, "/check-out": 409}
         await _sixty_journeys(shop, metrics)
 
-    metrics = _visit(then)
+    metrics = _visit(run_test)
     assert _count(metrics, Outcome.ERROR) > 50
 
 
@@ -99,7 +101,7 @@ def test_a_gateway_that_is_down_is_an_immediate_error_and_the_traffic_goes_on() 
 def test_every_journey_that_is_due_while_the_server_hangs_is_late() -> None:
     """A closed loop would have only one late request. In the open loop more than a fifth of all journeys are late."""
 
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         for _ in range(2):
             await asyncio.sleep(0.75)
             shop.open.clear()
@@ -108,7 +110,7 @@ def test_every_journey_that_is_due_while_the_server_hangs_is_late() -> None:
         sent_before = len(shop.asked)
         await _until(lambda: _count(metrics) >= sent_before)
 
-    metrics = _visit(then)
+    metrics = _visit(run_test)
     late = sum((_bucket(metrics, journey, "+Inf") - _bucket(metrics, journey, "0.1")) for journey in Journey) / _count(
         metrics
     )
@@ -121,11 +123,11 @@ def _bucket(metrics: Metrics, journey: Journey, bound: str) -> float:
 
 
 def test_a_journey_that_is_never_sent_is_counted_as_dropped() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.DROPPED) >= 20)
 
-    metrics = _visit(then, max_in_flight=5)
+    metrics = _visit(run_test, max_in_flight=5)
     assert _count(metrics, Outcome.DROPPED) >= 20
 
 
@@ -153,11 +155,11 @@ def test_a_refused_token_is_forgotten() -> None:
 
 
 def test_a_client_that_times_out_counts_an_error() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.ERROR) >= 5)
 
-    assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
+    assert _count(_visit(run_test, timeout_s=0.1), Outcome.OK) == 0
 
 
 def test_a_customer_with_an_invalid_token_signs_in_again_and_sends_the_same_order() -> None:
