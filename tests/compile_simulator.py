@@ -1,7 +1,7 @@
-"""`python -m tests.compile_simulator`: compile the simulator once, so that the workers of a test run need not.
+"""`python -m tests.compile_simulator` compiles the simulator once, before the workers of a test run start.
 
-Two processes that compile at the same time do the same work twice. Does nothing where numba is not installed, or where
-these sources have been compiled before.
+Two processes that compile at the same time do the same work twice. The command does nothing if numba is not installed
+or if these sources are compiled already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mirr.env.simulator.fast.compiled import to_be_compiled
 
 
 def main() -> None:
-    """Play a few steps alone and in a batch: these compile every function that other runs need."""
+    """Play a few steps of one episode and of a batch. These steps compile every function that other runs need."""
     if not to_be_compiled():
         return
     began_s = time.monotonic()

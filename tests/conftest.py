@@ -1,4 +1,4 @@
-"""What tests of every tier share: a state directory for each test, and one real lab for the session."""
+"""Fixtures for all tests: a state directory for each test, and one real lab for the session."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A background job of a shell ignores SIGINT. Commands that tests start and interrupt would inherit that.
+    # A background job of a shell ignores SIGINT. Commands that the tests start would then ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker of xdist, write down which tests need the real lab: the scheduler sees only the names of tests."""
+    """In a worker of xdist, write a list of the tests that need the real lab. The scheduler knows only test names."""
     if not hasattr(config, "workerinput"):
         return
     from tests.lab_last import list_of_lab_tests
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    """With `-n N --dist loadgroup`: the unmarked tests on all workers, and then the lab's on one alone."""
+    """With `-n N --dist loadgroup`, all workers run the unmarked tests. Then one worker runs the tests of the lab."""
     if config.getoption("dist") != "loadgroup":
         return None
     from tests.lab_last import LabLast
@@ -45,14 +45,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.fixture
 def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh directory for everything that labs keep on disk."""
+    """A new directory for all files that labs keep on disk."""
     monkeypatch.setenv("MIRR_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "state"
 
 
 @pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
-    """The name of a lab that is up and in steady state. A missing engine is installed, missing images are built."""
+    """The name of a lab in steady state. The fixture installs a missing engine and builds missing images."""
     from mirr.cli.lab_commands import remember, revert, wait_until_steady
     from mirr.lab.engine import connect
     from mirr.lab.lock import hold

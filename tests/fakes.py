@@ -1,7 +1,7 @@
-"""A lab that fits on a page: hand-written fakes of the engine, the load generator and Prometheus.
+"""A small fake lab: hand-written fakes of the engine, the load generator and Prometheus.
 
-Its clock moves only when somebody sleeps. Its physics are simple on purpose: enough to tell a right fix from a wrong
-one."""
+Its clock moves only when code calls `sleep`. Its model is simple: it only has to tell a right fix from a wrong one.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAK_SHARE_PER_S = 0.05
 
 
 class FakeClock:
-    """Time that passes when somebody sleeps."""
+    """A clock that moves only when code calls `sleep`."""
 
     def __init__(self) -> None:
         self.time_s = 1_000.0
@@ -47,23 +47,23 @@ class FakeClock:
 
 @dataclass
 class FakeService:
-    """One container."""
+    """The state of one service and its container."""
 
     running: bool = True
     oom_killed: bool = False
     ready_at: float = 0.0
-    born_at: float = 0.0  # when its memory was last fresh
+    born_at: float = 0.0  # the time at which its memory began to grow
     release: str = STEADY_RELEASE
     previous: str | None = None
     redeployed: bool = False
     quota_us: int = QUOTA_US
-    full_disk: bool = False  # fails whatever it is asked; neither its container nor the journal shows it
+    full_disk: bool = False  # all its requests fail; the container and the journal do not show this
     spoiled: float = 0.0  # share of rows that the next release cannot read
     strays: int = 0
     paused: bool = False
     hung: bool = False
     drifted: tuple[str, ...] = ()
-    kept_share: float = 0.0  # of the memory limit, held by what the process never let go
+    kept_share: float = 0.0  # the share of the memory limit that the process does not free
     lines: list[tuple[float, str]] = field(default_factory=list)
 
 
@@ -80,7 +80,7 @@ def _support() -> list[Part]:
 
 
 class FakeLab:
-    """Fleet, Campaigns and Measures in one, since they look at the same containers."""
+    """Fleet, Campaigns, Measures and Meter in one class, because all of them use the same containers."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -89,14 +89,14 @@ class FakeLab:
         self.engine_gone = False
         self.prometheus_gone = False
         self.support = {part.name: part for part in _support()}
-        self.beyond_repair: set[str] = set()  # names of containers that cannot be brought back
+        self.beyond_repair: set[str] = set()  # names of containers that cannot be mended
         self.generator_hangs = False
         self.generator_starts = False
-        self.leases_end = False  # a test on a fake clock has no thread that renews them in time
-        self.acts = 0  # how often something was done to a container
+        self.leases_end = False  # False: no thread renews the leases on a fake clock, so they do not end
+        self.acts = 0  # the number of acts on containers
         self.steady_rate = 20.0  # requests a second of each service
         self.steady_cpu_cores = 0.1
-        self.crowd_request_s = 0.004  # CPU of one request of a crowd
+        self.crowd_request_s = 0.004  # CPU seconds of one request of a flash crowd
 
     # Fleet
 
@@ -179,7 +179,7 @@ class FakeLab:
         if part.name in self.beyond_repair:
             raise FleetError(f"could not mend {part}: no such image; next: mirr doctor")
         if part.role is Role.TRAFFIC and not part.paused:
-            self.running_campaigns.clear()  # a new process has none
+            self.running_campaigns.clear()  # a new process has no campaigns
             self.generator_hangs = False
         self.support[part.name] = Part(
             role=part.role, service=part.service, name=part.name, container_id=part.container_id or "recreated"
@@ -266,7 +266,7 @@ class FakeLab:
             quota_cores=quota_cores,
         )
 
-    # Physics
+    # Model
 
     def _check_engine(self) -> None:
         if self.engine_gone:
@@ -339,7 +339,7 @@ class FakeMeter:
 
 
 class FakeCampaigns:
-    """The load generator's side of a FakeLab."""
+    """The load generator of a FakeLab."""
 
     def __init__(self, lab: FakeLab) -> None:
         self._lab = lab
@@ -383,7 +383,7 @@ def fake_chaos(lab: FakeLab, journal: Journal, *, limits: Limits | None = None) 
 
 
 def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:
-    """A DockerWorld on a FakeLab and its clock."""
+    """A DockerWorld on a FakeLab with the clock of the FakeLab."""
     return DockerWorld(
         fleet=lab,
         chaos=fake_chaos(lab, journal),

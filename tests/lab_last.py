@@ -1,6 +1,6 @@
-"""How `make test` deals tests to its workers: unmarked tests to all of them at once, then the lab's tests to one alone.
+"""The scheduler of `make test`. All workers run the unmarked tests. Then one worker runs the tests of the real lab.
 
-The lab is sized for a machine that does little else. So no other test runs while tests of the real lab do.
+The lab needs most of the machine. So no other test runs during the tests of the real lab.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScheduling
 from xdist.workermanage import WorkerController
 
-AT_HAND = 2
-"""Tests that a worker is given at a time: it starts one only when it knows the next one."""
+TESTS_PER_WORKER = 2
+"""The number of tests that a worker has at a time. It starts a test only when it knows the next one."""
 
 
 def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
-    """The file in which a worker lists its tests that are marked `docker` or `browser`."""
+    """The file in which a worker lists the tests with the mark `docker` or `browser`."""
     return Path(tempfile.gettempdir()) / f"mirr-tests-{workerinput['testrunuid']}-{workerinput['workerid']}.json"
 
 
 class LabLast(LoadScheduling):
-    """Gives each worker a run of neighbours, which share fixtures. A worker without work takes half of another's."""
+    """Gives each worker a run of consecutive tests, which share fixtures. An idle worker takes half of another run."""
 
-    collection: list[str] | None  # the names of all tests, once every worker has found the same ones
-    node2pending: dict[WorkerController, list[int]]  # of each worker: tests that it was given and has not ended
+    collection: list[str] | None  # the names of all tests, when every worker has found the same tests
+    node2pending: dict[WorkerController, list[int]]  # for each worker: the tests that it got and that have not ended
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
-        self._runs: dict[WorkerController, deque[int]] = {}  # of each worker: unmarked tests that it has not been given
+        self._runs: dict[WorkerController, deque[int]] = {}  # for each worker: unmarked tests that it will get
         self._lab_names: frozenset[str] = frozenset()
-        self._lab: list[int] = []  # tests of the real lab that nobody has been given
+        self._lab: list[int] = []  # tests of the real lab that no worker has yet
 
     @property
     def tests_finished(self) -> bool:
-        """Whether every test has been given to a worker and at most one of each worker's is left."""
+        """Whether every test has been given to a worker and each worker has at most one test left."""
         started: bool = self.collection_is_completed and not self._lab and not any(self._runs.values())
-        return started and all(len(given) < AT_HAND for given in self.node2pending.values())
+        return started and all(len(given) < TESTS_PER_WORKER for given in self.node2pending.values())
 
     @property
     def has_pending(self) -> bool:
@@ -50,7 +50,7 @@ class LabLast(LoadScheduling):
         return bool(self._lab) or any(self._runs.values()) or any(self.node2pending.values())
 
     def schedule(self) -> None:
-        """Share the tests out, once every worker has found the same ones."""
+        """Divide the tests among the workers when every worker has found the same tests."""
         if self.collection is None and self._check_nodes_have_same_collection():
             self.collection = next(iter(self.node2collection.values()))
             self._lab_names = frozenset(_read_and_remove([worker.workerinput for worker in self.node2collection]))
@@ -65,23 +65,23 @@ class LabLast(LoadScheduling):
             self.check_schedule(worker)
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:
-        """Give the worker its next tests; where only those of the lab are left, see who runs them."""
+        """Give the worker its next tests. If only tests of the lab are left, choose the worker that runs them."""
         if node.shutting_down:
             return
         given = self.node2pending[node]
-        self._give(node, list(islice(self._dealt_to(node), AT_HAND - len(given))))
-        if len(given) < AT_HAND:
+        self._give(node, list(islice(self._next_tests(node), TESTS_PER_WORKER - len(given))))
+        if len(given) < TESTS_PER_WORKER:
             self._go_on_to_the_lab()
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Forget a worker that has ended. If it crashed, others run its tests. Returns the test that it crashed in."""
+        """Remove a worker that has ended. If it crashed, other workers run its tests. Returns the test that crashed."""
         given = self.node2pending.pop(node)
         left = self._runs.pop(node, deque())
         crashed = given.pop(0) if given else None
         self._lab = [index for index in given if self._is_of_the_lab(index)] + self._lab
         left.extendleft(index for index in reversed(given) if not self._is_of_the_lab(index))
         if left:
-            self._runs[node] = left  # any worker takes it from there, a new one too
+            self._runs[node] = left  # any worker takes these tests, also a new one
         for worker in self.nodes:
             self.check_schedule(worker)
         return None if crashed is None or self.collection is None else self.collection[crashed]
@@ -90,8 +90,8 @@ class LabLast(LoadScheduling):
         assert self.collection is not None
         return self.collection[index] in self._lab_names
 
-    def _dealt_to(self, node: WorkerController) -> Iterator[int]:
-        """The worker's own run, then half of the longest one that is left, and so on."""
+    def _next_tests(self, node: WorkerController) -> Iterator[int]:
+        """The tests for the worker: its own run, then half of the longest remaining run, and so on."""
         while any(self._runs.values()):
             own = self._runs.setdefault(node, deque())
             if not own:
@@ -101,7 +101,7 @@ class LabLast(LoadScheduling):
             yield own.popleft()
 
     def _go_on_to_the_lab(self) -> None:
-        """Let all workers but one end. Once they are gone, that one is given the tests of the lab."""
+        """End all workers but one. When they have ended, the last worker gets the tests of the lab."""
         keeper, *others = self.nodes
         for worker in others:
             if not worker.shutting_down:

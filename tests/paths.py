@@ -1,4 +1,4 @@
-"""Where the checkout is, for tests that read its files or run commands in it."""
+"""The path of the checkout, for tests that read its files or run commands in it."""
 
 from __future__ import annotations
 

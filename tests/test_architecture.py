@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold: which package may import which, and a few habits."""
+"""Rules for the code that a test can check: which package may import which, and a few habits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from tests.paths import ROOT
 
-GROUND = {"services", "traffic"}
-"""The system under test: under these names inside their images, and nowhere else."""
+SYSTEM_UNDER_TEST = {"services", "traffic"}
+"""The packages of the system under test. They run only inside their images."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "services": set(),
@@ -29,24 +29,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interfaces": {"agents", "bridge", "chaos", "env", "lab", "scenarios"},
     "cli": {"agents", "bridge", "chaos", "env", "interfaces", "lab", "scenarios"},
 }
-"""The arrows between our rooms; they point down, and nothing imports the top floor."""
+"""For each of our packages: the packages that it may import. No package imports `cli`."""
 
-FACE: dict[str, set[str]] = {"cli": {"mirr"}}
-"""Who takes something from the public face itself: the command line, its version."""
+MAY_IMPORT_PUBLIC_NAMES: dict[str, set[str]] = {"cli": {"mirr"}}
+"""The packages that may import `mirr` itself: the command line prints the version."""
 
 ENV_NEEDS = {"numpy"}
-"""Third-party packages of `env`: it has to run where nothing else is installed."""
+"""The third-party packages that `env` needs. It has to run without any other package."""
 
-ENV_TAKES = {"env/simulator/fast/compiled.py": "numba", "env/simulator/fast/instructions.py": "numba"}
-"""What a module of `env` takes where it is installed, and goes without where it is not."""
+ENV_OPTIONAL = {"env/simulator/fast/compiled.py": "numba", "env/simulator/fast/instructions.py": "numba"}
+"""The modules of `env` that use an optional package. Each runs without the package too."""
 
 
-UNKNOWN = "something worked out at run time"
+UNKNOWN = "a name that is computed at run time"
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, and where."""
+    """One import: the imported module, the file and the line."""
 
     path: Path
     line: int
@@ -56,14 +56,14 @@ class Import:
         return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.module}"
 
     @property
-    def room(self) -> str:
-        """The room of ours that it reaches into, be it by its full name or by its bare one; else the package."""
+    def package(self) -> str:
+        """The imported package. For `mirr.lab` and for `lab`, this is `lab`."""
         first, *rest = self.module.split(".")
         return rest[0] if first == "mirr" and rest else first
 
 
 def _modules(package: str) -> list[Path]:
-    # Links are not followed: a room's own folder has its modules.
+    # Symbolic links are not followed: the package's own folder has its modules.
     return sorted((ROOT / package).rglob("*.py"))
 
 
@@ -72,7 +72,7 @@ def _our_modules() -> list[Path]:
 
 
 def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
-    """Every import, those inside functions and under TYPE_CHECKING included: an arrow is an arrow."""
+    """Every import, also inside functions and under TYPE_CHECKING."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -84,11 +84,11 @@ def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
                 func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
                 args=[argument, *_],
             ):
-                yield Import(path, node.lineno, _named_by(argument))
+                yield Import(path, node.lineno, _module_in(argument))
 
 
-def _named_by(argument: ast.expr) -> str:
-    """What an import by name imports, as far as a reader can tell; a fixed beginning will do: `f"services.{name}"`."""
+def _module_in(argument: ast.expr) -> str:
+    """The module that a call imports. A fixed beginning is enough, as in `f"services.{name}"`."""
     match argument:
         case ast.Constant(value=str(name)) | ast.JoinedStr(values=[ast.Constant(value=str(name)), *_]):
             return name
@@ -105,68 +105,68 @@ def _imports_of(package: str) -> list[Import]:
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_package_imports_only_the_floors_below_it(package: str) -> None:
+def test_a_package_imports_only_the_packages_that_it_may_import(package: str) -> None:
     allowed = {package} | MAY_IMPORT[package]
-    forbidden = {*MAY_IMPORT, "mirr", "tests", UNKNOWN} - allowed - FACE.get(package, set())
-    assert [str(found) for found in _imports_of(package) if found.room in forbidden] == []
+    forbidden = {*MAY_IMPORT, "mirr", "tests", UNKNOWN} - allowed - MAY_IMPORT_PUBLIC_NAMES.get(package, set())
+    assert [str(found) for found in _imports_of(package) if found.package in forbidden] == []
 
 
-def test_a_room_is_imported_as_a_part_of_mirr() -> None:
-    rooms = MAY_IMPORT.keys() - GROUND
+def test_our_packages_are_imported_as_parts_of_mirr() -> None:
+    packages = MAY_IMPORT.keys() - SYSTEM_UNDER_TEST
     modules = [found for package in (*MAY_IMPORT, "mirr", "tests") for found in _imports_of(package)]
-    assert [str(found) for found in modules if found.module.split(".")[0] in rooms] == []
+    assert [str(found) for found in modules if found.module.split(".")[0] in packages] == []
 
 
-def test_env_needs_numpy_and_the_standard_library_alone() -> None:
+def test_env_needs_only_numpy_and_the_standard_library() -> None:
     allowed = {"env"} | ENV_NEEDS | sys.stdlib_module_names
-    needed = [found for found in _imports_of("env") if found.room not in allowed]
-    taken = {(str(found.path.relative_to(ROOT)), found.room) for found in needed}
-    assert taken == set(ENV_TAKES.items())
+    needed = [found for found in _imports_of("env") if found.package not in allowed]
+    optional = {(str(found.path.relative_to(ROOT)), found.package) for found in needed}
+    assert optional == set(ENV_OPTIONAL.items())
 
 
-def test_every_room_has_its_arrows_listed() -> None:
+def test_every_package_is_listed() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages - {"mirr", "tests"} == set(MAY_IMPORT)
 
 
-def test_the_package_mirr_holds_every_room_and_what_images_are_built_from() -> None:
+def test_mirr_links_to_every_package_and_to_the_files_of_the_images() -> None:
     links = {path.name: path for path in (ROOT / "mirr").iterdir() if path.is_symlink()}
     assert set(links) == {*MAY_IMPORT, "prometheus", "docker-compose.yml"}
     assert {name: str(path.readlink()) for name, path in links.items()} == {name: f"../{name}" for name in links}
 
 
-@pytest.mark.parametrize("room", sorted(MAY_IMPORT.keys() - GROUND))
-def test_no_room_can_be_imported_under_a_second_name(room: str) -> None:
-    # In a checkout the folder itself is on the path of whoever works there.
-    found = _fails_to_import(room)
-    assert found == f"ImportError: {room} is a part of mirr: import mirr.{room}"
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - SYSTEM_UNDER_TEST))
+def test_no_package_can_be_imported_under_a_second_name(package: str) -> None:
+    # In a checkout, Python finds the folder itself on its path.
+    found = _error_of_import(package)
+    assert found == f"ImportError: {package} is a part of mirr: import mirr.{package}"
 
 
-@pytest.mark.parametrize("name", sorted(GROUND))
-def test_the_system_under_test_has_no_second_name_either(name: str) -> None:
-    assert _fails_to_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs only inside its image, as {name}"
+@pytest.mark.parametrize("name", sorted(SYSTEM_UNDER_TEST))
+def test_the_system_under_test_cannot_be_imported_as_a_part_of_mirr(name: str) -> None:
+    assert _error_of_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs only inside its image, as {name}"
 
 
-def _fails_to_import(module: str) -> str:
-    """The last line of what Python says when somebody in the checkout imports `module`."""
+def _error_of_import(module: str) -> str:
+    """The last line of Python's error when a command in the checkout imports `module`."""
     command = [sys.executable, "-c", f"import {module}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_everything_of_ours_is_type_checked() -> None:
+def test_all_our_packages_are_type_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert {*GROUND, "mirr", "tests"} <= set(project["tool"]["mypy"]["files"])
+    assert {*SYSTEM_UNDER_TEST, "mirr", "tests"} <= set(project["tool"]["mypy"]["files"])
 
 
-def test_every_module_opens_with_a_sentence_on_what_it_is() -> None:
-    silent = []
+def test_every_module_has_a_docstring() -> None:
+    found = []
     for path in _our_modules():
         tree = _parse(path)
         if tree.body and ast.get_docstring(tree) is None:
-            silent.append(str(path.relative_to(ROOT)))
-    assert silent == []
+            found.append(str(path.relative_to(ROOT)))
+    assert found == []
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:
@@ -176,32 +176,32 @@ def _is_broad(handler: ast.ExceptHandler) -> bool:
     )
 
 
-def _says_why(handler: ast.ExceptHandler, lines: list[str]) -> bool:
-    """Whether a comment stands on the handler's line, on the one above or on the one below; `noqa` says nothing."""
+def _has_comment(handler: ast.ExceptHandler, lines: list[str]) -> bool:
+    """Whether the handler has a comment: on its line, one line above or one line below. `noqa` alone does not count."""
     for line in lines[handler.lineno - 2 : handler.lineno + 1]:
-        words = line.partition("#")[2].strip()
-        if words.startswith("noqa"):
-            words = words.partition(" - ")[2]
-        if words:
+        comment = line.partition("#")[2].strip()
+        if comment.startswith("noqa"):
+            comment = comment.partition(" - ")[2]
+        if comment:
             return True
     return False
 
 
-def test_whoever_swallows_every_error_says_why() -> None:
-    silent = []
+def test_a_handler_that_hides_every_error_has_a_comment_that_says_why() -> None:
+    found = []
     for path in _our_modules():
         lines = path.read_text().splitlines()
         for node in ast.walk(_parse(path)):
             if not isinstance(node, ast.ExceptHandler) or not _is_broad(node):
                 continue
-            passed_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
-            if not passed_on and not _says_why(node, lines):
-                silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-    assert silent == []
+            raised_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if not raised_again and not _has_comment(node, lines):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
 
 
-def test_nobody_picks_a_method_by_a_name_put_together() -> None:
-    # A typo in such a name is found by nobody; a table over an enum is checked.
+def test_no_code_builds_the_name_of_an_attribute_at_run_time() -> None:
+    # No tool finds a typo in such a name. mypy checks a table over an enum.
     found = []
     for path in _our_modules():
         for node in ast.walk(_parse(path)):
@@ -212,13 +212,13 @@ def test_nobody_picks_a_method_by_a_name_put_together() -> None:
 
 
 def test_the_services_mention_no_fault() -> None:
-    """No hook: nothing in the system under test knows that it may be broken on purpose."""
+    """There is no hook for faults: the system under test does not know that faults exist."""
     words = ("chaos", "fault", "inject", "campaign", "memory_leak", "bad_deploy", "flash_crowd")
     found = []
     for path in sorted((ROOT / "services").rglob("*")):
         if path.suffix not in {".py", ".txt", ".sql"} and "Dockerfile" not in path.name:
             continue
-        # "default" holds a fault's letters and is none.
+        # "default" contains the letters of "fault".
         text = path.read_text().lower().replace("default", "")
         found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
     assert found == []

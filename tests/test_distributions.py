@@ -1,4 +1,4 @@
-"""The wheel and the source distribution hold everything: every file of every room, and what the lab is built from."""
+"""The wheel and the source distribution are complete: they have every file of every package and of every image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mirr.lab.images import lab_builds, runtime_build
 from mirr.lab.names import ROOT as PACKAGE
 from tests.distributions import build_distributions, copy_of_checkout, unpack_source
 
-ONLY_IN_A_CHECKOUT = {"mirr/lab/venv.sh"}  # for the Makefile
+ONLY_IN_A_CHECKOUT = {"mirr/lab/venv.sh"}  # only the Makefile needs it
 BESIDE_THE_PACKAGE = {"LICENSE", "README.md", "openenv.yaml", "pyproject.toml"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A checkout, and what was built from it."""
+    """A checkout, and the wheel and the source distribution that were built from it."""
 
     checkout: Path
     wheel: Path  # unpacked
@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def files_below(package: Path) -> set[str]:
-    """Every file of a package, named as in `mirr/env/world.py`. The links of a checkout are followed."""
+    """Every file of a package, with names like `mirr/env/world.py`. The symbolic links of a checkout are followed."""
     roots = [package, *(path for path in package.iterdir() if path.is_symlink() and path.is_dir())]
     return {
         f"mirr/{path.relative_to(package).as_posix()}"
@@ -46,20 +46,20 @@ def files_below(package: Path) -> set[str]:
     }
 
 
-def test_the_wheel_holds_every_file_of_every_room(built: Built) -> None:
+def test_the_wheel_has_every_file_of_every_package(built: Built) -> None:
     wanted = files_below(built.checkout / "mirr") - ONLY_IN_A_CHECKOUT
     assert len(wanted) > 200
     assert {"mirr/docker-compose.yml", "mirr/prometheus/rules/sli.yml", "mirr/py.typed"} <= wanted
     assert files_below(built.wheel / "mirr") == wanted
 
 
-def test_the_source_distribution_holds_the_same_and_what_describes_it(built: Built) -> None:
+def test_the_source_distribution_has_the_same_files_and_the_project_files(built: Built) -> None:
     assert files_below(built.source / "mirr") == files_below(built.wheel / "mirr")
     assert {path.name for path in built.source.iterdir()} >= BESIDE_THE_PACKAGE
     assert not [path for path in built.source.rglob("*") if path.is_symlink()]
 
 
-def test_images_are_built_from_the_same_files_wherever_the_package_is(built: Built) -> None:
+def test_images_are_built_from_the_same_files_in_every_installation(built: Built) -> None:
     def sources(root: Path) -> dict[str, str]:
         builds = [runtime_build("base:1", "3.11", "amd64", root), *lab_builds("runtime:1", "prometheus:1", root)]
         return {build.tag: build.source for build in builds}

@@ -1,6 +1,6 @@
-"""Facts that stand twice because the simulator may not import the lab: each is held together here.
+"""Facts that are in two places, because the simulator must not import the lab. The tests compare both places.
 
-A failing test names both places. Change both, or say in `KNOWN_DIFFERENCES` why they differ.
+A failing test names both places. Change both, or add the difference to `KNOWN_DIFFERENCES` with its reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILE = "env/simulator/parameters.json"
 MEGABYTE = 1_000_000
 
 Fact = tuple[str, object]
-"""Where it stands (file and name), and what stands there."""
+"""A place (file and name) and the value in that place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Twice:
     simulator: Fact
 
     def difference(self) -> str | None:
-        """The sentence that names both places where they differ, else None."""
+        """If the values differ, a text with both places and both values, else None."""
         (lab_place, lab), (simulator_place, simulated) = self.lab, self.simulator
         same = lab == pytest.approx(simulated) if isinstance(lab, float) else lab == simulated
         return None if same else f"{lab_place} is {lab!r}; {simulator_place} is {simulated!r}"
@@ -136,7 +136,8 @@ FACTS: dict[str, Twice] = {
 }
 
 # The simulator has one leak rate. On the lab, gateway and orders keep more of each body, so the lab sends fewer.
-# A rate for each service changes what seeds mean, so it waits for the calibration against recordings of the lab.
+# A rate for each service in the simulator would change the episode of every seed. So it waits for the calibration with
+# recordings of the lab.
 _SIMULATED_LEAK = "env/simulator/parameters.json: leak_requests_per_s is 13.0"
 KNOWN_DIFFERENCES = {
     "the leak on gateway": f"chaos/faults/leak.py: LEAK_RATES_PER_S[gateway] is 8.0; {_SIMULATED_LEAK}",
@@ -145,29 +146,29 @@ KNOWN_DIFFERENCES = {
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_the_lab_and_the_simulator_state_the_same_fact(name: str) -> None:
+def test_the_lab_and_the_simulator_have_the_same_value(name: str) -> None:
     assert FACTS[name].difference() == KNOWN_DIFFERENCES.get(name)
 
 
 def test_a_difference_names_both_places() -> None:
-    apart = Twice(lab=("services/kit/edge.py: MAX_IN_FLIGHT", 48.0), simulator=("parameters.json: limit", 40.0))
-    assert apart.difference() == "services/kit/edge.py: MAX_IN_FLIGHT is 48.0; parameters.json: limit is 40.0"
+    different = Twice(lab=("services/kit/edge.py: MAX_IN_FLIGHT", 48.0), simulator=("parameters.json: limit", 40.0))
+    assert different.difference() == "services/kit/edge.py: MAX_IN_FLIGHT is 48.0; parameters.json: limit is 40.0"
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_faulty_release_raises_what_the_simulator_says_it_raises(service: Service) -> None:
+def test_a_faulty_release_raises_the_exception_that_the_simulator_logs(service: Service) -> None:
     kind, text = ERRORS[service]
     assert isinstance(kind, type)
     kinds: list[type] = [kind, *kind.__subclasses__()]
     simulated_kind, _, simulated_text = EXCEPTIONS[service].partition(": ")
     places = "tests/services/test_releases.py: ERRORS and env/simulator/chronicle.py: EXCEPTIONS differ"
     assert simulated_kind in {each.__name__ for each in kinds}, places
-    # The lab's text goes on with numbers that depend on the row.
+    # The rest of the lab's text has numbers that depend on the row.
     assert text.startswith(simulated_text), places
 
 
 @pytest.mark.parametrize("service", Service)
-def test_the_simulated_log_names_a_route_that_the_service_has(service: Service) -> None:
+def test_the_simulated_log_names_a_route_of_the_service(service: Service) -> None:
     route = ROUTES[service].partition("route=")[2]
     place = f"env/simulator/chronicle.py: ROUTES[{service}]; services/{service}.py has no {route}"
     assert route in service_routes(service), place
@@ -182,7 +183,7 @@ def test_both_worlds_scale_up_by_the_same_factor(tmp_path: Path) -> None:
     assert factor == SIMULATED.scale_up_factor, place
 
 
-def test_the_releases_are_the_ones_that_the_services_have() -> None:
+def test_the_releases_are_the_releases_of_the_services() -> None:
     place = "env/vocabulary.py: STEADY_RELEASE, NEXT_RELEASE and services/"
     assert VERSION == STEADY_RELEASE, place
     assert (ROOT / "services" / "releases" / NEXT_RELEASE).is_dir(), place

@@ -1,4 +1,4 @@
-"""What `import mirr` offers: small, and the same for people, type checkers and `from mirr import *`."""
+"""The public names of `mirr`: few, and the same for `dir`, for type checkers and for `from mirr import *`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mirr.env.vocabulary import Fault
 SOURCE = Path(mirr.__file__)
 
 
-def _told_to_type_checkers() -> dict[str, str]:
-    """The public names that stand under TYPE_CHECKING, with the module of each."""
+def _names_for_type_checkers() -> dict[str, str]:
+    """The public names in the TYPE_CHECKING block, with the module of each."""
     tree = ast.parse(SOURCE.read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     return {
@@ -52,19 +52,19 @@ def test_the_public_names_are_these() -> None:
     ]
 
 
-def test_a_type_checker_finds_each_name_where_python_does() -> None:
-    assert _told_to_type_checkers() == mirr._HOME
+def test_a_type_checker_finds_each_name_in_the_same_module_as_python() -> None:
+    assert _names_for_type_checkers() == mirr._HOME
     assert {*mirr._HOME, "__version__", "open_lab"} == set(mirr.__all__)
 
 
 @pytest.mark.parametrize("name", mirr.__all__)
-def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
+def test_every_public_name_exists_and_has_a_docstring(name: str) -> None:
     value = getattr(mirr, name)
     assert name == "__version__" or value.__doc__
     assert name in dir(mirr)
 
 
-def test_the_face_plays_an_episode() -> None:
+def test_an_episode_can_be_played_with_the_public_names() -> None:
     environment = mirr.Environment(mirr.SimulatedWorld())
     environment.reset(seed=7, fault=mirr.Fault.parse("crashed:auth"))
     observation, *_ = environment.step(mirr.parse_action("check_logs(auth)"))
@@ -72,18 +72,18 @@ def test_the_face_plays_an_episode() -> None:
     assert (mirr.SimulatedWorld, mirr.BatchedSimulator, mirr.Fault) == (SimulatedWorld, BatchedSimulator, Fault)
 
 
-def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_the_error_for_an_unknown_name_lists_the_public_names() -> None:
     with pytest.raises(AttributeError, match=r"^module 'mirr' has no attribute 'Enviroment'; it has: BadScenario, "):
-        mirr.Enviroment  # type: ignore[attr-defined]  # noqa: B018 - that it is refused is what is tested
+        mirr.Enviroment  # type: ignore[attr-defined]  # noqa: B018 - the test checks this error
 
 
-def test_importing_the_package_imports_nothing_heavy() -> None:
+def test_importing_mirr_imports_no_large_package() -> None:
     code = "import sys, mirr; print(sorted({'numpy', 'numba', 'docker', 'gymnasium', 'typer'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
 
 
-def test_the_version_is_that_of_the_installed_package() -> None:
+def test_the_version_is_the_version_of_the_installed_package() -> None:
     assert version("mirr-lab") == mirr.__version__
 
 
@@ -91,14 +91,14 @@ def test_the_version_is_that_of_the_installed_package() -> None:
     "imports",
     ["import gymnasium", "import mirr, gymnasium", "import gymnasium, mirr", "import mirr.env.vocabulary, gymnasium"],
 )
-def test_gymnasium_finds_the_environments_whichever_is_imported_first(imports: str) -> None:
+def test_gymnasium_finds_the_environments_for_every_order_of_imports(imports: str) -> None:
     code = f"{imports}; print(gymnasium.make('mirr:mirr/Sim-v0').spec.id)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stderr, done.stdout) == ("", "mirr/Sim-v0\n")
 
 
 @pytest.mark.parametrize("command", [["--version"], ["--version", "episode"]])
-def test_the_command_line_says_its_version(command: list[str]) -> None:
+def test_the_command_line_prints_its_version(command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mirr", *command], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,7 +1,7 @@
-"""The wheel and the source distribution, installed and played outside the checkout.
+"""The wheel and the source distribution are installed and used outside the checkout.
 
-Real are the package's own files: each environment is new and gets them from what was built. The third-party packages
-are those of the environment that runs the tests, by a path file. The simulator is not compiled, to save a minute.
+Each test uses a new environment and installs the package there. The third-party packages come from the environment that
+runs the tests, through a path file. The simulator is not compiled, which saves a minute.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ WHERE = "import mirr; print(mirr.__file__)"
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """A new environment that holds the package, and a user's folder to work in."""
+    """A new environment with the package, and a working folder."""
 
     environment: Path
     work: Path
 
     def run(self, program: str, *arguments: str, timeout_s: float = 240) -> str:
-        """What a program of the environment prints. It has to end with 0."""
-        cleared = {"LAB", "PYTHONPATH"}
+        """Run a program of the environment. Returns its output. The program has to exit with 0."""
+        removed = {"LAB", "PYTHONPATH"}
         inherited = {
-            name: value for name, value in os.environ.items() if name not in cleared and not name.endswith("_PORT")
+            name: value for name, value in os.environ.items() if name not in removed and not name.endswith("_PORT")
         }
         done = subprocess.run(
             [str(self.environment / "bin" / program), *arguments],
@@ -59,7 +59,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def install(distribution: Path, folder: Path) -> Installed:
     environment, work = folder / "environment", folder / "work"
-    # Without pip: with it come setuptools of the Python's own age, which can be too old to build with.
+    # Without pip: pip comes with the setuptools of this Python version, and they can be too old for the build.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], timeout=120, check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     third_party = environment / "lib" / version / "site-packages" / "third-party.pth"
@@ -72,18 +72,20 @@ def install(distribution: Path, folder: Path) -> Installed:
     return made
 
 
-def plays_on_the_simulator(made: Installed) -> None:
+def assert_plays_on_the_simulator(made: Installed) -> None:
     made.run("python", "-c", MAKE_AND_RESET)
     assert "resolved: " in made.run("mirr", "episode", "--seed", "1")
 
 
-def test_the_source_distribution_installs_and_plays(distributions: Path, tmp_path: Path) -> None:
-    plays_on_the_simulator(install(next(distributions.glob("*.tar.gz")), tmp_path))
+def test_the_source_distribution_can_be_installed_and_plays_on_the_simulator(
+    distributions: Path, tmp_path: Path
+) -> None:
+    assert_plays_on_the_simulator(install(next(distributions.glob("*.tar.gz")), tmp_path))
 
 
-def test_the_wheel_alone_brings_a_lab_up_plays_on_it_and_takes_it_down(distributions: Path, tmp_path: Path) -> None:
+def test_the_wheel_can_start_a_lab_play_on_it_and_remove_it(distributions: Path, tmp_path: Path) -> None:
     made = install(next(distributions.glob("*.whl")), tmp_path)
-    plays_on_the_simulator(made)
+    assert_plays_on_the_simulator(made)
     try:
         assert f"fix it with: mirr up --lab {LAB}" in made.run("mirr", "doctor")
         assert f"next: mirr status --lab {LAB}, or break something: " in made.run("mirr", "up")

@@ -1,4 +1,4 @@
-"""Worlds with one fault of their own, for tests of the code that judges a world."""
+"""Worlds with one wrong method, for tests of the code that checks a world."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mirr.env.world import ActionResult, Snapshot, World
 
 
 class Altered:
-    """A World that behaves as another one, except where a test replaces a method."""
+    """A World that works like another World. A test can replace some of its methods."""
 
     def __init__(
         self,

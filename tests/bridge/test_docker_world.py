@@ -1,4 +1,4 @@
-"""DockerWorld on a fake lab: what it waits for, what it reports, when it gives up."""
+"""DockerWorld on a fake lab: what it waits for, what it reports and when it gives up."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def journal(tmp_path: Path) -> Journal:
 
 @pytest.fixture
 def world(lab: FakeLab, journal: Journal) -> DockerWorld:
-    made = fake_docker_world(lab, journal)
-    made.restore(KEY)
-    return made
+    world = fake_docker_world(lab, journal)
+    world.restore(KEY)
+    return world
 
 
-def test_restoring_a_steady_lab_does_not_wait(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:
+def test_restore_does_not_wait_in_steady_state(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:
     before = clock.now()
     fake_docker_world(lab, journal).restore(KEY)
     assert clock.now() == before
 
 
-def test_restoring_waits_until_the_restarted_service_serves_again(
+def test_restore_waits_until_the_restarted_service_answers_requests(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     lab.kill(Service.AUTH)
@@ -55,13 +55,13 @@ def test_restoring_waits_until_the_restarted_service_serves_again(
     assert 2.0 <= clock.now() - before < 8.0
 
 
-def test_restoring_restarts_a_process_whose_memory_is_full(world: DockerWorld, lab: FakeLab) -> None:
-    lab.services[Service.AUTH].kept_share = 0.5  # from a leak that is in no journal
+def test_restore_restarts_a_service_with_high_memory(world: DockerWorld, lab: FakeLab) -> None:
+    lab.services[Service.AUTH].kept_share = 0.5  # from a leak without an entry in the journal
     world.restore(KEY)
     assert lab.services[Service.AUTH].kept_share == 0.0
 
 
-def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_journal_show(
+def test_restore_recreates_a_service_that_fails_for_an_unknown_reason(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     lab.services[Service.PAYMENTS].full_disk = True
@@ -72,7 +72,7 @@ def test_restoring_recreates_what_fails_for_a_reason_that_neither_labels_nor_jou
 
 
 @pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
-def test_the_length_of_an_opening_says_nothing_about_the_fault(
+def test_the_time_until_the_first_observation_is_the_same_for_every_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:
     world.restore(KEY)
@@ -85,7 +85,7 @@ def test_the_length_of_an_opening_says_nothing_about_the_fault(
 
 
 def step(world: DockerWorld, *events: Event) -> Snapshot:
-    """A step as Environment takes it: an action, what happens meanwhile, time."""
+    """One step, as Environment does it: an action, the events of the step, and then time passes."""
     world.apply(Wait())
     for event in events:
         world.happen(event)
@@ -93,7 +93,7 @@ def step(world: DockerWorld, *events: Event) -> Snapshot:
     return world.observe()
 
 
-def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
+def test_a_flash_crowd_that_begins_during_an_episode_is_sized_while_time_passes(
     world: DockerWorld, lab: FakeLab, clock: FakeClock
 ) -> None:
     before = clock.now()
@@ -105,7 +105,7 @@ def test_a_crowd_that_comes_in_mid_episode_is_sized_while_time_passes(
     assert [one.rate_per_s for one, _ in lab.running_campaigns.values()] > rates
 
 
-def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLab) -> None:
+def test_a_flash_crowd_can_end_before_it_is_sized(world: DockerWorld, lab: FakeLab) -> None:
     crowd = Fault(FaultMode.OVERLOADED, Service.AUTH)
     step(world, Breaks(crowd))
     step(world, Ends(crowd))
@@ -113,7 +113,7 @@ def test_a_crowd_may_go_home_before_it_was_sized(world: DockerWorld, lab: FakeLa
     assert not lab.running_campaigns
 
 
-def test_a_harmless_deploy_is_no_degradation_and_is_reverted_for_the_next_episode(
+def test_a_harmless_deploy_breaks_no_objective_and_is_reverted_before_the_next_episode(
     world: DockerWorld, lab: FakeLab
 ) -> None:
     step(world, Deploys(Service.AUTH))
@@ -130,7 +130,7 @@ def test_an_event_that_fails_makes_the_episode_void(world: DockerWorld, lab: Fak
         world.happen(Breaks(Fault(FaultMode.CRASHED, Service.AUTH)))
 
 
-def test_a_lab_that_does_not_become_steady_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
+def test_a_lab_that_does_not_reach_steady_state_is_a_world_error(lab: FakeLab, journal: Journal) -> None:
     lab.prometheus_gone = True
     with pytest.raises(WorldError) as caught:
         fake_docker_world(lab, journal).restore(KEY)
@@ -140,29 +140,31 @@ def test_a_lab_that_does_not_become_steady_is_a_world_error(lab: FakeLab, journa
     )
 
 
-def test_an_engine_that_goes_away_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
+def test_an_engine_that_is_gone_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:
     lab.engine_gone = True
     with pytest.raises(WorldError, match="could not reach the engine: gone; next: mirr doctor"):
         world.apply(Restart(Service.AUTH))
 
 
 def test_a_fault_that_does_not_land_is_a_world_error(world: DockerWorld, lab: FakeLab) -> None:
-    lab.resize(Service.AUTH, 30_000)  # too large for this crowd
+    lab.resize(Service.AUTH, 30_000)  # the quota is too large for this crowd
     with pytest.raises(WorldError, match="overloaded:auth did not land within 15 s; next: mirr status, mirr doctor"):
         world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
-def test_steps_keep_to_an_absolute_rhythm(world: DockerWorld, clock: FakeClock) -> None:
+def test_every_step_begins_two_seconds_after_the_step_before(world: DockerWorld, clock: FakeClock) -> None:
     began = clock.now()
     for _ in range(5):
-        clock.sleep(0.3)  # the policy thinks
+        clock.sleep(0.3)  # the policy takes this time to choose an action
         world.apply(Wait())
         world.advance(2.0)
         assert world.observe().overrun_s == 0.0
     assert clock.now() == pytest.approx(began + 10.0)
 
 
-def test_a_slow_caller_gets_a_whole_step_and_sees_the_overrun(world: DockerWorld, clock: FakeClock) -> None:
+def test_a_slow_caller_gets_a_full_step_and_the_observation_has_the_overrun(
+    world: DockerWorld, clock: FakeClock
+) -> None:
     clock.sleep(7.0)
     before = clock.now()
     world.apply(Wait())
@@ -171,14 +173,14 @@ def test_a_slow_caller_gets_a_whole_step_and_sees_the_overrun(world: DockerWorld
     assert world.observe().overrun_s == pytest.approx(7.0)
 
 
-def test_closing_reverts_what_is_injected_and_lets_go(world: DockerWorld, lab: FakeLab, journal: Journal) -> None:
+def test_close_reverts_all_faults(world: DockerWorld, lab: FakeLab, journal: Journal) -> None:
     world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
     world.close()
     assert lab.services[Service.AUTH].running
     assert journal.open_faults() == []
 
 
-def test_closing_without_an_engine_leaves_the_journal_to_revert_from(
+def test_close_without_an_engine_keeps_the_faults_in_the_journal(
     world: DockerWorld, lab: FakeLab, journal: Journal
 ) -> None:
     world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
@@ -187,7 +189,7 @@ def test_closing_without_an_engine_leaves_the_journal_to_revert_from(
     assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
 
 
-def test_a_diagnosis_changes_nothing(world: DockerWorld) -> None:
+def test_a_diagnosis_changes_nothing_on_the_lab(world: DockerWorld) -> None:
     result = world.apply(Diagnose(Service.AUTH, FaultMode.CRASHED))
     assert result.text == "diagnosis noted: crashed on auth"
 

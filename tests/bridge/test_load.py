@@ -1,4 +1,4 @@
-"""Measuring a service's load waits for what is missing, and not for ever."""
+"""The load of a service: the meter waits for missing scrapes, but not for ever."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.fakes import FakeClock
 LOAD = Load(cpu_cores=0.2, served_rate=50.0, quota_cores=0.3)
 
 
-class PatchyTelemetry:
-    """Has a load to tell once it is asked for enough seconds."""
+class FakeTelemetry:
+    """Fake telemetry that knows the load only for a time of at least `enough_s` seconds."""
 
     def __init__(self, enough_s: float) -> None:
         self._enough_s = enough_s
@@ -27,18 +27,18 @@ class PatchyTelemetry:
 
 
 def meter(enough_s: float, clock: FakeClock) -> LoadMeter:
-    telemetry = cast("Telemetry", PatchyTelemetry(enough_s))
+    telemetry = cast("Telemetry", FakeTelemetry(enough_s))
     return LoadMeter(telemetry, timeout_s=10.0, now=clock.now, sleep=clock.sleep)
 
 
-def test_the_next_scrape_replaces_a_missing_one() -> None:
+def test_the_meter_waits_for_the_next_scrape_if_one_is_missing() -> None:
     clock = FakeClock()
     began = clock.now()
     assert meter(3.0, clock).last(Service.AUTH, 2.5) == LOAD
     assert clock.now() - began == pytest.approx(0.6)
 
 
-def test_what_can_be_measured_at_once_is_not_waited_for() -> None:
+def test_the_meter_does_not_wait_if_the_load_is_known() -> None:
     clock = FakeClock()
     began = clock.now()
     assert meter(2.0, clock).last(Service.AUTH, 2.5) == LOAD

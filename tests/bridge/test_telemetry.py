@@ -1,4 +1,4 @@
-"""What a World observes, from raw scrapes: differences, new processes, targets that are down."""
+"""Telemetry computes observations from raw scrapes: differences, new processes and targets that are down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAILED: Labels = (("code", "500"), ("method", "GET"), ("route", "/search"))
 
 
 def scrape(at: float, *, ok: float, failed: float = 0.0, cpu_s: float = 0.0, started: float = 0.0) -> Sample:
-    """A service's scrape: every request so far took between 10 and 25 ms."""
+    """A scrape of a service. All its requests took between 10 and 25 ms."""
     total = ok + failed
     return Sample(
         at,
@@ -54,7 +54,7 @@ def users(at: float, *, ok: float, slow: float = 0.0) -> Sample:
 
 
 class FakeReader:
-    """Scrapes as given, whatever is asked for."""
+    """A fake reader. It returns the same scrapes for every lookback."""
 
     def __init__(self) -> None:
         self.scrapes: dict[str, list[Sample]] = {}
@@ -87,7 +87,7 @@ def test_a_window_is_the_difference_between_its_first_and_last_scrape(reader: Fa
     assert list(Feature)[4] is Feature.CPU_SHARE
 
 
-def test_windows_tile_so_that_nothing_is_counted_twice_or_missed(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_consecutive_windows_count_every_request_exactly_once(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     window = telemetry.open_window()
     counted = 0
@@ -97,7 +97,7 @@ def test_windows_tile_so_that_nothing_is_counted_twice_or_missed(reader: FakeRea
     assert counted == 3 * (191 - 50)
 
 
-def test_a_new_process_is_counted_from_its_own_start(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_the_counters_of_a_new_process_begin_at_its_start(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=5_000.0, cpu_s=60.0)
     window = telemetry.open_window()
     fill(reader, 102.0, ok=10.0, cpu_s=0.24, started=101.0)
@@ -106,7 +106,7 @@ def test_a_new_process_is_counted_from_its_own_start(reader: FakeReader, telemet
     assert row[list(Feature).index(Feature.CPU_SHARE)] == pytest.approx(0.8)
 
 
-def test_a_target_that_is_down_is_missing_and_not_zero(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_the_values_of_a_target_that_is_down_are_missing_and_not_zero(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     window = telemetry.open_window()
     fill(reader, 102.0, ok=80.0)
@@ -118,7 +118,7 @@ def test_a_target_that_is_down_is_missing_and_not_zero(reader: FakeReader, telem
     assert breaches(snapshot) == ["auth is down"]
 
 
-def test_a_service_that_served_nothing_failed_nothing(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_a_service_without_requests_has_no_errors(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     window = telemetry.open_window()
     fill(reader, 102.0, ok=50.0)
@@ -134,20 +134,20 @@ def test_slow_answers_count_as_failed_for_users(reader: FakeReader, telemetry: T
     assert (snapshot.requests, snapshot.failed_requests, snapshot.user_sli) == (120, 30, 0.75)
 
 
-def test_a_release_or_a_quota_below_steady_is_for_the_judge(reader: FakeReader) -> None:
+def test_a_quota_below_the_steady_one_counts_as_degraded(reader: FakeReader) -> None:
     fill(reader, 100.0, ok=50.0)
     telemetry = Telemetry(reader, steady_cpu_quota_cores=lambda service: 0.6)
     assert telemetry.measure(Window()).degraded[Service.AUTH] == "has 0.3 cores, steady is 0.6"
 
 
-def test_without_the_load_generator_nobody_can_say_how_users_fare(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_a_measurement_without_the_load_generator_is_an_error(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     del reader.scrapes[TRAFFIC]
     with pytest.raises(WorldError, match="the load generator is down, so nobody knows how users fare; next: mirr up"):
         telemetry.measure(Window())
 
 
-def test_the_load_is_measured_without_the_boot(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_the_load_does_not_include_the_start_of_the_process(reader: FakeReader, telemetry: Telemetry) -> None:
     boot = scrape(100.5, ok=0.0, cpu_s=0.6, started=100.0)
     first = scrape(103.0, ok=10.0, cpu_s=0.8, started=100.0)
     last = scrape(105.0, ok=50.0, cpu_s=1.0, started=100.0)
@@ -157,15 +157,15 @@ def test_the_load_is_measured_without_the_boot(reader: FakeReader, telemetry: Te
     assert (load.cpu_cores, load.served_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
 
 
-def test_the_work_of_a_crowd_that_has_left_is_no_steady_load(reader: FakeReader, telemetry: Telemetry) -> None:
-    # Crowded until 110, 30 requests a second; 20 a second since.
+def test_the_load_does_not_include_a_flash_crowd_that_has_ended(reader: FakeReader, telemetry: Telemetry) -> None:
+    # Until 110 the service has a flash crowd and 30 requests a second. After that it has 20 requests a second.
     crowded = [scrape(104.0, ok=0.0), scrape(110.0, ok=180.0)]
     reader.scrapes = {Service.ORDERS.value: [*crowded, scrape(111.0, ok=200.0), scrape(113.0, ok=240.0)]}
     load = LoadMeter(telemetry, calm_since=lambda: 110.2).so_far(Service.ORDERS)
     assert load.served_rate == pytest.approx(20.0)
 
 
-def test_a_process_that_just_began_has_no_load_yet(reader: FakeReader, telemetry: Telemetry) -> None:
+def test_a_process_that_has_just_started_has_no_load_yet(reader: FakeReader, telemetry: Telemetry) -> None:
     reader.scrapes = {Service.ORDERS.value: [scrape(100.5, ok=0.0, started=100.0)]}
     assert telemetry.load(Service.ORDERS) is None
     clock = FakeClock()
@@ -181,14 +181,14 @@ def test_a_process_that_just_began_has_no_load_yet(reader: FakeReader, telemetry
         ({0.1: 0.0, math.inf: 0.0}, 0.0),
         ({0.1: 100.0, math.inf: 100.0}, 0.095),
         ({0.1: 90.0, 0.2: 100.0, math.inf: 100.0}, 0.15),
-        ({0.1: 10.0, math.inf: 100.0}, 0.1),  # as histogram_quantile: the highest finite bound
+        ({0.1: 10.0, math.inf: 100.0}, 0.1),  # the highest finite bound, as in histogram_quantile
     ],
 )
 def test_a_quantile_is_interpolated_within_its_bucket(buckets: dict[float, float], expected: float) -> None:
     assert quantile(0.95, {(("le", str(le)),): n for le, n in buckets.items()}) == pytest.approx(expected)
 
 
-def test_samples_of_one_scrape_are_put_together_by_its_time() -> None:
+def test_the_samples_of_one_scrape_are_grouped_by_their_time() -> None:
     def series(name: str, values: list[list[Any]], **labels: str) -> dict[str, Any]:
         return {"metric": {"__name__": name, "service": "auth", "job": "services", **labels}, "values": values}
 
@@ -220,7 +220,7 @@ def test_samples_of_one_scrape_are_put_together_by_its_time() -> None:
     }
 
 
-def test_a_prometheus_that_is_gone_says_so() -> None:
+def test_the_error_says_that_prometheus_does_not_answer() -> None:
     reader = PrometheusReader("http://127.0.0.1:9", requests.Session())
     with pytest.raises(
         WorldError, match=r"^Prometheus at http://127\.0\.0\.1:9 does not answer \(ConnectionError\); next: mirr up$"

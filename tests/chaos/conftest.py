@@ -1,4 +1,4 @@
-"""What the tests of chaos on a fake lab share."""
+"""Fixtures for the tests of chaos on a fake lab."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def lab() -> FakeLab:
 
 @pytest.fixture
 def journal(tmp_path: Path, lab: FakeLab) -> Journal:
-    """On the lab's clock."""
+    """A journal that uses the clock of the fake lab."""
     return Journal(tmp_path, now=lab.clock.now)

@@ -1,6 +1,6 @@
-"""The tables of faults in README.md and docs/architecture.md, from the modules of the forms.
+"""Writes the tables of faults in README.md and docs/architecture.md from the modules of the forms.
 
-`python -m tests.chaos.fault_tables` writes them again.
+`python -m tests.chaos.fault_tables` updates both pages.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tests.paths import ROOT
 FIXES = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
 
 
-def _kinds() -> list[Fault]:
-    """Every form of every mode once, on one service."""
+def _one_fault_per_form() -> list[Fault]:
+    """One fault for every form of every mode, all on one service."""
     return list(faults(service=Service.ORDERS))
 
 
@@ -28,14 +28,14 @@ def _name(fault: Fault) -> str:
 def _readme() -> str:
     rows = [
         f"| {_name(fault)} | {form_of(fault).texts.about('a service').happens} | `{FIXES[REMEDY[fault.mode]]}` |"
-        for fault in _kinds()
+        for fault in _one_fault_per_form()
     ]
     return "\n".join(["| mode | what really happens | what fixes it |", "|---|---|---|", *rows])
 
 
 def _architecture() -> str:
     rows = []
-    for fault in _kinds():
+    for fault in _one_fault_per_form():
         texts = form_of(fault).texts.about("the service")
         rows.append(f"| {_name(fault)} | {texts.happens} | {texts.fix} | {texts.other_fixes} |")
     return "\n".join(["| mode | what happens | the right fix | the other fixes |", "|---|---|---|---|", *rows])
@@ -45,13 +45,13 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": _readme,
     ROOT / "docs" / "architecture.md": _architecture,
 }
-"""The table of each page."""
+"""The function that makes the table of each page."""
 
 _MARKED = re.compile(r"(<!-- table: faults -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def filled(page: Path) -> str:
-    """The page with its table as the modules have it now. Raises ValueError where the page has not just one."""
+def updated(page: Path) -> str:
+    """The text of the page with its table updated. Raises ValueError unless the page has exactly one table."""
     text = page.read_text(encoding="utf-8")
     table = PAGES[page]()
     written, count = _MARKED.subn(lambda marks: f"{marks[1]}{table}\n{marks[2]}", text)
@@ -62,4 +62,4 @@ def filled(page: Path) -> str:
 
 if __name__ == "__main__":
     for each in PAGES:
-        each.write_text(filled(each), encoding="utf-8")
+        each.write_text(updated(each), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a FakeLab is made of, for tests that compare it before and after."""
+"""The footprint of a FakeLab, for tests that compare it before and after."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.fakes import FakeLab
 
 
 def made_of(lab: FakeLab) -> Footprint:
-    """The fields that a fault or a fix could change for good."""
+    """The fields that a fault or a fix could change permanently."""
     found: Footprint = {
         service.value: {
             "HostConfig.CpuQuota": own.quota_us,

@@ -1,7 +1,7 @@
-"""CONTRIBUTING's recipe for a form of a fault, followed with a toy: `crashed/stopped`, which SIGTERM ends.
+"""A test of the steps in CONTRIBUTING that add a form of a fault. The form here is `crashed/stopped`: SIGTERM ends it.
 
-One module on each side is all that is written. Nothing else knows the form. The simulator compiles its forms when it is
-first imported, so `tests/env/test_toy_form.py` plays the toy there, in a process of its own.
+The test writes one module for the lab and one module for the simulator. No other code knows the form. The simulator
+compiles its forms at the first import, so `tests/env/test_toy_form.py` plays a form there in a new process.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def inject(tools: Tools, service: Service) -> Iterator[float]:
 
 
 def landed(sight: Sight) -> bool:
-    """It has ended."""
+    """The process has ended."""
     return sight.container is not None and not sight.container.running
 
 
 def end(tools: Tools, service: Service) -> None:
-    """Somebody starts it again."""
+    """Start the process again."""
     tools.fleet.restart(service)
 
 
@@ -73,7 +73,7 @@ FORM = ContainerForm(
 '''
 
 ON_THE_MODEL = '''
-"""`crashed/stopped`: as physics, a process that ended is the same whatever signal ended it."""
+"""`crashed/stopped`: for the simulator, the signal that ended the process makes no difference."""
 
 from __future__ import annotations
 
@@ -87,31 +87,31 @@ FORM = replace(KILLED, place=PLACE)
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Iterator[Fault]:
-    """The toy form is there, as if its two modules stood beside the others."""
+    """A fault of the added form. Its two modules are in the folders where the packages look for forms."""
     place = len(all_simulated_forms()[FaultMode.CRASHED])
-    sides: tuple[tuple[ModuleType, str], ...] = (
+    modules: tuple[tuple[ModuleType, str], ...] = (
         (container_forms, ON_A_CONTAINER),
         (simulated_forms, ON_THE_MODEL.replace("PLACE", str(place))),
     )
-    for package, module in sides:
+    for package, module in modules:
         folder = tmp_path / package.__name__
         folder.mkdir()
         (folder / "stopped.py").write_text(module)
         package.__path__.append(str(folder))
-    _look_again()
+    _forget_the_known_forms()
     yield Fault.parse("crashed/stopped:payments")
-    for package, _ in sides:
+    for package, _ in modules:
         package.__path__.pop()
-        sys.modules.pop(f"{package.__name__}.stopped", None)  # a test need not have looked at both sides
-    _look_again()
+        sys.modules.pop(f"{package.__name__}.stopped", None)  # a test may import only one of the two modules
+    _forget_the_known_forms()
 
 
-def _look_again() -> None:
+def _forget_the_known_forms() -> None:
     all_forms.cache_clear()
     all_simulated_forms.cache_clear()
 
 
-def is_green(row: Row) -> None:
+def assert_green(row: Row) -> None:
     assert row.problems == []
     assert row.residue == []
     assert [fix.lost for fix in row.wrong_fixes] == [True] * 3
@@ -130,15 +130,13 @@ def test_the_form_has_an_experiment(stopped: Fault) -> None:
     assert inject["arguments"] == {"mode": "crashed/stopped", "service": "payments"}
 
 
-def test_the_form_is_played_from_injection_to_revert_on_a_fake_lab(
-    stopped: Fault, lab: FakeLab, journal: Journal
-) -> None:
+def test_the_lifecycle_of_the_form_is_green_on_a_fake_lab(stopped: Fault, lab: FakeLab, journal: Journal) -> None:
     world = fake_docker_world(lab, journal)
-    is_green(Lifecycle(world, footprint=lambda: made_of(lab), now=lab.clock.now).row(stopped))
+    assert_green(Lifecycle(world, footprint=lambda: made_of(lab), now=lab.clock.now).row(stopped))
     assert journal.open_faults() == []
 
 
-def test_a_killed_run_that_injected_the_form_is_reverted_by_another_process(
+def test_another_process_reverts_the_form_after_its_run_was_killed(
     stopped: Fault, lab: FakeLab, journal: Journal
 ) -> None:
     journal.injecting(stopped)
@@ -150,10 +148,10 @@ def test_a_killed_run_that_injected_the_form_is_reverted_by_another_process(
 
 
 @pytest.mark.docker
-def test_the_form_is_played_from_injection_to_revert_on_the_real_lab(stopped: Fault, real_lab: str) -> None:
+def test_the_lifecycle_of_the_form_is_green_on_the_real_lab(stopped: Fault, real_lab: str) -> None:
     world = open_docker_world(real_lab)
     try:
         parts = assemble(real_lab)
-        is_green(Lifecycle(world, footprint=lambda: traces(parts)).row(stopped))
+        assert_green(Lifecycle(world, footprint=lambda: traces(parts)).row(stopped))
     finally:
         world.close()

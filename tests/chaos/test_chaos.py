@@ -1,4 +1,4 @@
-"""Faults are injected, and reverting finds what to do from the containers and the journal, whoever left it."""
+"""Faults are injected. Revert finds what to do from the containers and the journal, also after another process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: 
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_another_process_reverts_what_a_killed_one_left(lab: FakeLab, journal: Journal, fault: Fault) -> None:
+def test_another_process_reverts_the_faults_of_a_killed_process(lab: FakeLab, journal: Journal, fault: Fault) -> None:
     fake_chaos(lab, journal).inject(fault)
     done = fake_chaos(lab, journal).revert()
     assert done
@@ -35,11 +35,11 @@ def test_another_process_reverts_what_a_killed_one_left(lab: FakeLab, journal: J
     assert (state.running, state.release, state.redeployed, state.cpu_quota_us) == (True, "1.4.0", False, QUOTA_US)
 
 
-def test_reverting_a_steady_lab_does_nothing(lab: FakeLab, journal: Journal) -> None:
+def test_revert_does_nothing_in_steady_state(lab: FakeLab, journal: Journal) -> None:
     assert fake_chaos(lab, journal).revert() == []
 
 
-def test_reverting_does_not_need_the_journal_for_what_the_containers_show(lab: FakeLab, journal: Journal) -> None:
+def test_revert_finds_faults_from_the_containers_without_the_journal(lab: FakeLab, journal: Journal) -> None:
     lab.kill(Service.AUTH)
     lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
     lab.resize(Service.GATEWAY, 2 * QUOTA_US)
@@ -62,14 +62,14 @@ def test_a_service_whose_sandbox_was_down_is_restarted(lab: FakeLab, journal: Jo
     assert fake_chaos(lab, journal).revert() == ["started inventory's sandbox", "restarted inventory"]
 
 
-def test_an_injected_fault_reverts_itself_at_the_end_of_its_block(lab: FakeLab, journal: Journal) -> None:
+def test_an_injected_fault_is_reverted_at_the_end_of_its_block(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     with chaos.injected(Fault(FaultMode.CRASHED, Service.AUTH)):
         assert not lab.services[Service.AUTH].running
     assert lab.services[Service.AUTH].running
 
 
-def test_a_journal_that_cannot_be_reverted_keeps_its_faults(lab: FakeLab, journal: Journal) -> None:
+def test_the_journal_keeps_its_faults_if_revert_fails(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(Fault(FaultMode.CRASHED, Service.AUTH))
     lab.engine_gone = True
@@ -78,60 +78,60 @@ def test_a_journal_that_cannot_be_reverted_keeps_its_faults(lab: FakeLab, journa
     assert [str(fault) for fault in chaos.open_faults()] == ["crashed:auth"]
 
 
-def test_a_journal_line_cut_off_by_a_crash_is_skipped(journal: Journal, tmp_path: Path) -> None:
+def test_a_line_of_the_journal_that_a_crash_has_cut_off_is_skipped(journal: Journal, tmp_path: Path) -> None:
     journal.injecting(Fault(FaultMode.CRASHED, Service.AUTH))
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"act": "inject", "fau')
     assert [str(entry.fault) for entry in journal.open_faults()] == ["crashed:auth"]
 
 
-def test_a_blueprint_is_recalled_as_it_was_remembered(journal: Journal) -> None:
+def test_the_journal_returns_a_blueprint_as_it_was_saved(journal: Journal) -> None:
     blueprint = {"Name": "/x", "Config": {"Image": "mirr/auth:1.4.0"}, "HostConfig": {}, "Mounts": [], "State": {}}
     journal.remember_blueprint(Service.AUTH, blueprint)
     assert journal.recall_blueprint(Service.AUTH) == {k: v for k, v in blueprint.items() if k != "State"}
     assert journal.recall_blueprint(Service.ORDERS) is None
 
 
-def test_a_flash_crowd_is_sized_by_what_its_first_requests_cost(lab: FakeLab, journal: Journal) -> None:
+def test_the_size_of_a_flash_crowd_depends_on_the_cost_of_its_first_requests(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
-    (asked, _), *others = lab.running_campaigns.values()
+    (request, _), *others = lab.running_campaigns.values()
     assert others == []
     # The aim is 1.45 x 0.3 cores. 0.1 are used already, and one request of the crowd costs 4 ms.
-    assert asked == CampaignRequest(
+    assert request == CampaignRequest(
         kind="flash_crowd", service=Service.PAYMENTS, rate_per_s=round((1.45 * 0.3 - 0.1) / 0.004, 2)
     )
 
 
-def test_a_service_that_serves_nothing_cannot_be_crowded(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_on_a_service_without_requests_is_an_error(lab: FakeLab, journal: Journal) -> None:
     lab.steady_rate = 0.0
     with pytest.raises(FleetError, match="auth serves nothing, so a flash crowd cannot be sized; next: mirr status"):
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
-def test_a_service_that_is_crowded_already_is_not_crowded_again(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_on_a_busy_service_is_an_error(lab: FakeLab, journal: Journal) -> None:
     lab.steady_cpu_cores = 0.29
     with pytest.raises(FleetError, match="auth is too busy already to size a flash crowd by; next: mirr revert"):
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
-def test_a_crowd_that_does_not_arrive_is_an_error(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_that_does_not_reach_its_service_is_an_error(lab: FakeLab, journal: Journal) -> None:
     lab.crowd_request_s = 0.0
     with pytest.raises(FleetError, match="the flash crowd does not reach auth; next: mirr status"):
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
-def test_a_crowd_comes_in_stages_and_nobody_has_to_wait_for_it(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_has_stages_and_begin_does_not_wait_for_them(lab: FakeLab, journal: Journal) -> None:
     stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     assert not lab.running_campaigns
     before = lab.clock.now()
     assert next(stages) == 2.5
-    vanguard = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
+    first_rate = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
     assert list(stages) == [3.0]
-    assert lab.running_campaigns["flash-crowd-payments"][0].rate_per_s > vanguard
+    assert lab.running_campaigns["flash-crowd-payments"][0].rate_per_s > first_rate
     assert lab.clock.now() == before
 
 
-def test_a_crowd_that_is_reverted_while_it_comes_does_not_come(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_that_is_reverted_between_its_stages_does_not_go_on(lab: FakeLab, journal: Journal) -> None:
     stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     next(stages)
     fake_chaos(lab, journal).revert()  # by another process
@@ -140,7 +140,7 @@ def test_a_crowd_that_is_reverted_while_it_comes_does_not_come(lab: FakeLab, jou
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_a_fault_that_ends_by_itself_leaves_nothing_to_revert_but_a_release(
+def test_a_fault_that_ends_by_itself_leaves_at_most_a_release_to_revert(
     lab: FakeLab, journal: Journal, fault: Fault
 ) -> None:
     chaos = fake_chaos(lab, journal)
@@ -155,13 +155,13 @@ def test_a_fault_that_ends_by_itself_leaves_nothing_to_revert_but_a_release(
 
 
 @pytest.mark.parametrize("later_cost_s", [0.002, 0.004, 0.008])
-def test_a_crowd_whose_requests_cost_something_else_than_the_first_of_them_is_sized_again(
+def test_a_flash_crowd_is_sized_again_if_the_cost_of_its_requests_changes(
     lab: FakeLab, journal: Journal, later_cost_s: float
 ) -> None:
     chaos = fake_chaos(lab, journal)
     stages = chaos.begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     next(stages)
-    next(stages)  # sized by what the vanguard cost, 4 ms each
+    next(stages)  # the size comes from the cost of the first requests, 4 ms each
     lab.crowd_request_s = later_cost_s
     list(stages)
     rate_per_s = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
@@ -169,7 +169,7 @@ def test_a_crowd_whose_requests_cost_something_else_than_the_first_of_them_is_si
     assert least <= (0.1 + rate_per_s * later_cost_s) / 0.3 <= most
 
 
-def test_a_crowd_is_let_be_where_somebody_has_scaled_its_service(lab: FakeLab, journal: Journal) -> None:
+def test_a_flash_crowd_keeps_its_size_if_its_service_is_scaled_up(lab: FakeLab, journal: Journal) -> None:
     stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
     next(stages)
     next(stages)
@@ -188,7 +188,7 @@ def test_a_fault_that_could_not_be_ended_stays_in_the_journal(lab: FakeLab, jour
     assert chaos.open_faults() == [fault]
 
 
-def test_of_two_faults_one_ends_and_the_other_goes_on(lab: FakeLab, journal: Journal) -> None:
+def test_one_of_two_faults_ends_and_the_other_goes_on(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     first, second = Fault(FaultMode.OVERLOADED, Service.AUTH), Fault(FaultMode.OVERLOADED, Service.ORDERS)
     chaos.inject(first)

@@ -1,4 +1,4 @@
-"""The fleet on an engine that is not there: what it refuses, what it makes containers of."""
+"""The fleet with a fake engine: what it refuses, and the settings of the containers that it creates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MADE: dict[str, Any] = {
 
 
 class OneContainerApi:
-    """An engine with one container, which counts what is done to it."""
+    """A fake engine with one container. It counts the acts on that container."""
 
     def __init__(self, labels: dict[str, str], image: str) -> None:
         self.acts = 0
@@ -69,7 +69,7 @@ class OneContainerApi:
         ({}, "nginx:latest", "its image is none of mirr/auth"),
     ],
 )
-def test_a_container_that_only_claims_to_be_ours_is_refused(
+def test_a_container_with_our_labels_that_is_not_ours_is_refused(
     tmp_path: Path, labels: dict[str, str], image: str, why: str
 ) -> None:
     api = OneContainerApi(OURS | labels, image)
@@ -85,14 +85,14 @@ def test_a_container_that_only_claims_to_be_ours_is_refused(
     assert api.acts == 0
 
 
-def test_a_service_without_any_container_says_what_next(tmp_path: Path) -> None:
+def test_the_error_for_a_service_without_a_container_names_the_next_command(tmp_path: Path) -> None:
     fleet = DockerFleet(OneContainerApi({}, "nginx"), "mirr", Journal(tmp_path))
     with pytest.raises(FleetError) as raised:
         fleet.kill(Service.AUTH)
     assert str(raised.value) == "auth has no container in lab mirr; next: mirr up --lab mirr"
 
 
-def test_limits_that_somebody_changed_are_found_whatever_the_engine_writes_for_none() -> None:
+def test_changed_limits_are_found_and_an_empty_limit_may_be_written_as_none_or_zero() -> None:
     host = MADE["HostConfig"] | {"Memory": 200, "CpuQuota": 30000, "CpuShares": None}
     assert blueprints.drifted(MADE, host, quota_too=False) == ("Memory",)
     assert blueprints.drifted(MADE, host, quota_too=True) == ("CpuQuota", "Memory")
@@ -104,28 +104,28 @@ def test_memory_and_swap_are_set_together() -> None:
 
 
 @pytest.mark.parametrize("field", ["CpuShares", "PidsLimit"])
-def test_a_limit_that_no_update_can_set_is_named(field: str) -> None:
+def test_a_limit_that_an_update_cannot_set_gives_no_update(field: str) -> None:
     assert blueprints.updates_back(MADE, (field,)) is None
 
 
-def test_a_fresh_container_is_as_it_was_made_whatever_runs_now() -> None:
-    standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000, "Memory": 999}}
-    fresh = blueprints.of_release(standing, MADE, "1.4.0", previous=None, fresh=True, sandbox="new")
+def test_a_fresh_container_has_the_limits_of_the_first_container() -> None:
+    current = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000, "Memory": 999}}
+    fresh = blueprints.of_release(current, MADE, "1.4.0", previous=None, fresh=True, sandbox="new")
     assert (fresh["HostConfig"]["CpuQuota"], fresh["HostConfig"]["Memory"]) == (15000, 100)
     assert fresh["HostConfig"]["NetworkMode"] == "container:new"
     assert fresh["Labels"] == MADE["Config"]["Labels"]
 
 
-def test_a_deployed_container_keeps_its_size_and_remembers_the_release_before() -> None:
-    standing = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000}}
-    deployed = blueprints.of_release(standing, MADE, "1.5.0", previous="1.4.0", fresh=False, sandbox="new")
+def test_a_deployed_container_keeps_its_quota_and_has_a_label_with_the_previous_release() -> None:
+    current = MADE | {"HostConfig": MADE["HostConfig"] | {"CpuQuota": 30000}}
+    deployed = blueprints.of_release(current, MADE, "1.5.0", previous="1.4.0", fresh=False, sandbox="new")
     assert deployed["Image"] == "mirr/auth:1.5.0"
     assert deployed["HostConfig"]["CpuQuota"] == 30000
     assert deployed["Labels"]["mirr.previous-release"] == "1.4.0"
     assert deployed["Labels"]["mirr.redeployed"] == "yes"
 
 
-def test_a_recreated_part_has_its_aliases_without_the_old_id() -> None:
-    again = blueprints.of_part(MADE)
-    assert again["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
-    assert "Hostname" not in again
+def test_a_recreated_part_keeps_its_aliases_without_the_old_id() -> None:
+    recreated = blueprints.of_part(MADE)
+    assert recreated["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
+    assert "Hostname" not in recreated

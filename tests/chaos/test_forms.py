@@ -1,4 +1,4 @@
-"""The forms of faults on the side of the containers: found by looking, and the same as the simulator's."""
+"""The forms of faults on the lab: the package finds them by itself, and the simulator has the same forms."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def test_both_worlds_have_the_same_forms_with_the_same_modes() -> None:
     assert {name: form.mode for name, form in all_forms().items()} == simulated
 
 
-def test_each_fault_has_the_form_that_it_names_or_the_first_of_its_mode() -> None:
+def test_a_fault_has_the_form_that_it_names_or_the_first_form_of_its_mode() -> None:
     for mode, forms in all_simulated_forms().items():
         for place, name in enumerate(forms):
             assert form_of(Fault(mode, Service.AUTH, "" if place == 0 else name)) is all_forms()[name]
 
 
-def test_a_form_that_is_not_there_is_an_error_and_never_another_form() -> None:
+def test_a_missing_form_is_an_error() -> None:
     with pytest.raises(ChaosError) as raised:
         form_of(Fault(FaultMode.CRASHED, Service.AUTH, "crowd"))
     assert str(raised.value) == ("crashed has no form crowd in chaos/faults; next: see CONTRIBUTING.md, Add a fault")
 
 
 @every_form
-def test_every_text_is_a_text_about_the_service(form: ContainerForm) -> None:
+def test_every_text_names_the_service(form: ContainerForm) -> None:
     texts = asdict(form.texts.about("auth"))
     assert not any("SERVICE" in text for text in texts.values() if text is not None)
     assert "auth" in texts["happens"]
@@ -48,11 +48,11 @@ def test_every_text_is_a_text_about_the_service(form: ContainerForm) -> None:
         assert texts[sentences].endswith(".")
 
 
-def test_what_the_forms_send_is_what_the_load_generator_knows() -> None:
+def test_the_load_generator_knows_every_kind_of_campaign_that_a_form_sends() -> None:
     assert campaign_kinds() == sorted(kind.value for kind in Kind)
 
 
-def test_every_service_has_a_rate_at_which_it_leaks() -> None:
+def test_every_service_has_a_leak_rate() -> None:
     assert set(leak.LEAK_RATES_PER_S) == set(Service)
 
 
@@ -64,7 +64,7 @@ def test_faults_are_chosen_by_mode_form_and_service() -> None:
     assert {fault.mode for fault in faults(service=Service.AUTH)} == set(FaultMode)
 
 
-def test_a_kind_of_fault_is_written_as_a_mode_or_as_a_mode_and_a_form() -> None:
+def test_a_kind_of_fault_is_a_mode_or_a_mode_with_a_form() -> None:
     assert parse_kind("crashed") == (FaultMode.CRASHED, None)
     assert parse_kind("crashed/killed") == (FaultMode.CRASHED, "")
     with pytest.raises(UnknownName, match="unknown form 'crowd' of crashed; one of: killed"):
@@ -78,27 +78,27 @@ def snapshot(service: Service, **features: float) -> Snapshot:
     return Snapshot(features=measured, journeys={})
 
 
-def test_a_look_measures_each_thing_once_and_only_when_it_is_asked_for() -> None:
-    asked: list[str] = []
+def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
+    measured_parts: list[str] = []
 
     def measure() -> Snapshot:
-        asked.append("metrics")
+        measured_parts.append("metrics")
         return snapshot(Service.AUTH, memory_share=0.5)
 
     def look() -> ServiceState | None:
-        asked.append("container")
+        measured_parts.append("container")
         return FakeLab(FakeClock()).state(Service.AUTH)
 
     sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), measure=measure, look=look)
     assert not all_forms()["killed"].landed(sight)
-    assert asked == ["container"]
+    assert measured_parts == ["container"]
     assert all_forms()["leak"].landed(sight)
     assert sight.rise(Feature.MEMORY_SHARE) == pytest.approx(0.2)
-    assert asked == ["container", "metrics"]
+    assert measured_parts == ["container", "metrics"]
 
 
 @every_form
-def test_no_fault_has_landed_in_a_service_that_could_not_be_scraped(form: ContainerForm) -> None:
+def test_no_fault_has_landed_on_a_service_without_metrics(form: ContainerForm) -> None:
     lab = FakeLab(FakeClock())
     missing = Snapshot(features=np.full(FEATURES_SHAPE, np.nan), journeys={})
     sight = Sight(Service.AUTH, missing, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))

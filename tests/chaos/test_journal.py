@@ -1,4 +1,4 @@
-"""A journal that is broken, foreign, or cannot be written."""
+"""A journal with broken or unknown lines, and a journal that cannot be written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def faults(journal: Journal) -> list[Fault]:
     return [one.fault for one in journal.open_faults()]
 
 
-def test_a_line_after_one_that_was_cut_off_is_read(journal: Journal) -> None:
+def test_a_line_after_a_cut_off_line_is_read(journal: Journal) -> None:
     journal.injecting(AUTH_DOWN)
     with (journal.folder / "journal.jsonl").open("a") as file:
         file.write('{"act": "inject", "fau')
@@ -46,21 +46,19 @@ def test_a_line_after_one_that_was_cut_off_is_read(journal: Journal) -> None:
         b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": null}',
     ],
 )
-def test_a_line_that_we_cannot_read_is_skipped(journal: Journal, line: bytes) -> None:
+def test_a_line_that_cannot_be_read_is_skipped(journal: Journal, line: bytes) -> None:
     journal.injecting(ORDERS_DOWN)
     with (journal.folder / "journal.jsonl").open("ab") as file:
         file.write(line + b"\n")
     assert faults(journal) == [ORDERS_DOWN]
 
 
-def test_a_line_of_an_older_version_ends_with_the_longest_lease(journal: Journal) -> None:
+def test_a_line_of_an_older_version_gets_the_longest_lease(journal: Journal) -> None:
     journal.folder.joinpath("journal.jsonl").write_text('{"act": "inject", "fault": "crashed:auth", "at": 100.0}\n')
     assert [one.until for one in journal.open_faults()] == [700.0]
 
 
-def test_a_lease_that_is_renewed_prolongs_what_its_holder_injected_and_nothing_else(
-    journal: Journal, lab: FakeLab
-) -> None:
+def test_a_renewed_lease_extends_only_the_faults_of_its_holder(journal: Journal, lab: FakeLab) -> None:
     lease = LeaseFile(journal.folder, "me", now=lab.clock.now)
     journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
     journal.injecting(ORDERS_DOWN, lease_s=6.0, holder="another")
@@ -70,14 +68,16 @@ def test_a_lease_that_is_renewed_prolongs_what_its_holder_injected_and_nothing_e
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"until": "later"}', '{"until": null}'])
-def test_a_lease_that_cannot_be_read_is_none(journal: Journal, content: str) -> None:
+def test_a_lease_file_that_cannot_be_read_does_not_count(journal: Journal, content: str) -> None:
     journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
     (journal.folder / "lease-me.json").write_text(content)
     (act,) = journal.open_acts()
     assert act.until - act.at == 6.0
 
 
-def test_on_a_full_disk_nothing_is_injected(lab: FakeLab, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_injected_if_the_disk_is_full(
+    lab: FakeLab, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_space(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -91,7 +91,7 @@ def test_on_a_full_disk_nothing_is_injected(lab: FakeLab, journal: Journal, monk
     assert lab.acts == 0
 
 
-def test_where_its_folder_cannot_be_made_nothing_is_injected(lab: FakeLab, tmp_path: Path) -> None:
+def test_nothing_is_injected_if_the_folder_cannot_be_created(lab: FakeLab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "file" / "mirr")
     with pytest.raises(JournalError, match=r"cannot be .*, so nothing was done: Not a directory; next: "):
@@ -99,33 +99,33 @@ def test_where_its_folder_cannot_be_made_nothing_is_injected(lab: FakeLab, tmp_p
     assert lab.acts == 0
 
 
-def test_a_lab_is_reverted_on_a_full_disk(lab: FakeLab, journal: Journal) -> None:
+def test_revert_works_on_a_full_disk(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     os.symlink("/dev/full", journal.folder / "journal.new")
     assert fake_chaos(lab, journal).revert() == ["restarted auth"]
     assert faults(journal) == []
 
 
-def test_where_the_journal_cannot_be_read_every_process_is_restarted(lab: FakeLab, journal: Journal) -> None:
+def test_every_service_is_restarted_if_the_journal_cannot_be_read(lab: FakeLab, journal: Journal) -> None:
     (journal.folder / "journal.jsonl").mkdir()
     with pytest.raises(JournalError, match=r"everything was reverted, but the journal at .* still says otherwise: "):
         fake_chaos(lab, journal).revert()
-    assert all(own.ready_at > 0 for own in lab.services.values())  # each was booted
+    assert all(own.ready_at > 0 for own in lab.services.values())  # each service was restarted
 
 
-def test_no_container_is_removed_before_its_blueprint_is_kept(journal: Journal) -> None:
+def test_a_blueprint_that_cannot_be_saved_is_an_error(journal: Journal) -> None:
     os.symlink("/dev/full", journal.folder / "auth.json.new")
     with pytest.raises(JournalError, match="cannot be written, so nothing was done: No space left on device"):
         journal.remember_blueprint(Service.AUTH, {"Name": "/x", "Config": {}, "HostConfig": {}, "Mounts": []})
 
 
-def test_reverting_removes_the_leases(journal: Journal, lab: FakeLab) -> None:
+def test_revert_removes_the_leases(journal: Journal, lab: FakeLab) -> None:
     LeaseFile(journal.folder, "dead", now=lab.clock.now).renew(6.0)
     fake_chaos(lab, journal).revert()
     assert list(journal.folder.glob("lease-*")) == []
 
 
-def test_it_is_calm_since_the_last_fault_was_reverted_or_ended(lab: FakeLab, journal: Journal) -> None:
+def test_calm_since_is_the_time_of_the_last_end_or_revert(lab: FakeLab, journal: Journal) -> None:
     assert journal.calm_since() == 0.0
     journal.injecting(AUTH_DOWN)
     assert journal.calm_since() == 0.0

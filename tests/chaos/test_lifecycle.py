@@ -1,4 +1,4 @@
-"""The lifecycle of a fault, judged: a row is green where everything held, and red with reasons where it did not."""
+"""The lifecycle of a fault. A row is green if every step went as expected. A red row gives the reasons."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def lab() -> FakeLab:
 
 @pytest.fixture
 def world(lab: FakeLab, tmp_path: Path) -> Iterator[World]:
-    made = fake_docker_world(lab, Journal(tmp_path))
-    yield made
-    made.close()
+    world = fake_docker_world(lab, Journal(tmp_path))
+    yield world
+    world.close()
 
 
-def on_fake(world: World, lab: FakeLab) -> Lifecycle:
+def lifecycle_on_fake_lab(world: World, lab: FakeLab) -> Lifecycle:
     return Lifecycle(world, footprint=lambda: made_of(lab), now=lab.clock.now)
 
 
-def simulated(world: World | None = None) -> Lifecycle:
+def lifecycle_on_simulator(world: World | None = None) -> Lifecycle:
     return Lifecycle(world or SimulatedWorld(), footprint=dict)
 
 
 @pytest.mark.parametrize("fault", faults(), ids=str)
 def test_every_lifecycle_is_green_on_the_simulator(fault: Fault) -> None:
-    row = simulated().row(fault)
+    row = lifecycle_on_simulator().row(fault)
     assert row.problems == []
     assert row.steady
     assert row.lost_after_s is not None
@@ -56,13 +56,13 @@ def test_every_lifecycle_is_green_on_the_simulator(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", faults(service=Service.PAYMENTS), ids=str)
 def test_every_form_is_green_on_a_fake_lab_and_leaves_nothing_behind(fault: Fault, world: World, lab: FakeLab) -> None:
     before = made_of(lab)
-    row = on_fake(world, lab).row(fault)
+    row = lifecycle_on_fake_lab(world, lab).row(fault)
     assert row.problems == []
     assert row.residue == []
     assert made_of(lab) == before
 
 
-def test_the_right_action_is_tried_on_a_service_that_shows_the_same_errors() -> None:
+def test_the_right_action_is_tried_on_another_service_with_the_same_errors() -> None:
     assert {service: another_service(service) for service in Service} == {
         Service.GATEWAY: Service.AUTH,
         Service.AUTH: Service.GATEWAY,
@@ -72,7 +72,7 @@ def test_the_right_action_is_tried_on_a_service_that_shows_the_same_errors() -> 
     }
 
 
-def test_the_wrong_fixes_are_the_right_action_elsewhere_and_the_others_here() -> None:
+def test_the_wrong_fixes_are_the_right_action_on_another_service_and_the_other_actions() -> None:
     assert wrong_fixes(Fault(FaultMode.BAD_DEPLOY, Service.PAYMENTS)) == (
         Rollback(Service.ORDERS),
         Restart(Service.PAYMENTS),
@@ -89,30 +89,28 @@ def test_a_wrong_fix_that_helps_makes_the_row_red() -> None:
             return ActionResult(text="all is well")
         return inner.apply(action)
 
-    row = simulated(Altered(inner, applies=apply)).row(CROWDED_AUTH)
+    row = lifecycle_on_simulator(Altered(inner, applies=apply)).row(CROWDED_AUTH)
     assert row.problems == ["restart(auth) helped against overloaded:auth, and must not"]
     assert row.wrong_fixes[-1] == WrongFix(action=Restart(Service.AUTH), result="all is well", lost=False, symptoms=())
     assert row.restored_after_s is None
 
 
-def test_a_wrong_fix_that_helps_for_as_long_as_a_recovery_lasts_makes_the_row_red_too(
-    lab: FakeLab, world: World
-) -> None:
-    gone_again_at: float | None = None
+def test_a_wrong_fix_that_helps_for_a_short_time_makes_the_row_red(lab: FakeLab, world: World) -> None:
+    down_again_at: float | None = None
 
     def apply(action: Action) -> ActionResult:
-        nonlocal gone_again_at
-        if action == Restart(Service.GATEWAY):  # auth is up for two steps, then gone again
+        nonlocal down_again_at
+        if action == Restart(Service.GATEWAY):  # auth is up for two steps and then down again
             lab.restart(Service.AUTH)
             lab.services[Service.AUTH].ready_at = lab.clock.now()
-            gone_again_at = lab.clock.now() + 4.0
+            down_again_at = lab.clock.now() + 4.0
             return ActionResult(text="done")
-        if gone_again_at is not None and lab.clock.now() >= gone_again_at:
+        if down_again_at is not None and lab.clock.now() >= down_again_at:
             lab.kill(Service.AUTH)
-            gone_again_at = None
+            down_again_at = None
         return world.apply(action)
 
-    row = on_fake(Altered(world, applies=apply), lab).row(CRASHED_AUTH)
+    row = lifecycle_on_fake_lab(Altered(world, applies=apply), lab).row(CRASHED_AUTH)
     assert row.problems == ["restart(gateway) helped against crashed:auth, and must not"]
     assert row.wrong_fixes[0].symptoms == ("auth is down",)
 
@@ -123,13 +121,13 @@ def test_a_right_fix_that_does_not_help_makes_the_row_red() -> None:
     def apply(action: Action) -> ActionResult:
         return inner.apply(Wait()) if action == Restart(Service.AUTH) else inner.apply(action)
 
-    row = simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH)
+    row = lifecycle_on_simulator(Altered(inner, applies=apply)).row(CRASHED_AUTH)
     (problem,) = row.problems
     assert problem.startswith("not restored 8 s after restart(auth): user SLI is ")
     assert "; auth is down" in problem
 
 
-def test_a_right_fix_that_is_refused_makes_the_row_red() -> None:
+def test_a_refused_right_fix_makes_the_row_red() -> None:
     inner = SimulatedWorld()
 
     def apply(action: Action) -> ActionResult:
@@ -139,54 +137,56 @@ def test_a_right_fix_that_is_refused_makes_the_row_red() -> None:
             else inner.apply(action)
         )
 
-    assert simulated(Altered(inner, applies=apply)).row(CRASHED_AUTH).problems == ["restart(auth) was refused: no"]
+    assert lifecycle_on_simulator(Altered(inner, applies=apply)).row(CRASHED_AUTH).problems == [
+        "restart(auth) was refused: no"
+    ]
 
 
 def test_a_fault_without_effect_makes_the_row_red() -> None:
-    row = simulated(Altered(SimulatedWorld(), injects=lambda fault: None)).row(CRASHED_AUTH)
+    row = lifecycle_on_simulator(Altered(SimulatedWorld(), injects=lambda fault: None)).row(CRASHED_AUTH)
     assert row.problems == ["auth still meets its objectives 6 s after crashed:auth was injected"]
     assert row.lost_after_s is None
     assert row.wrong_fixes == []
 
 
-def test_another_release_that_works_is_no_loss(lab: FakeLab, world: World) -> None:
+def test_another_release_that_works_does_not_count_as_lost(lab: FakeLab, world: World) -> None:
     def inject(fault: Fault) -> None:
         lab.services[fault.service].release = "1.5.0"
 
-    row = on_fake(Altered(world, injects=inject), lab).row(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
+    row = lifecycle_on_fake_lab(Altered(world, injects=inject), lab).row(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
     assert row.problems[0] == "auth still meets its objectives 6 s after bad_deploy:auth was injected"
 
 
-def test_what_is_left_behind_is_found_and_named(lab: FakeLab, world: World) -> None:
-    restored = 0
+def test_a_red_row_names_what_is_left_behind(lab: FakeLab, world: World) -> None:
+    restores = 0
 
     def resize() -> None:
-        nonlocal restored
-        restored += 1
-        if restored == 2:
+        nonlocal restores
+        restores += 1
+        if restores == 2:
             lab.resize(Service.ORDERS, 20_000)
 
-    row = on_fake(Altered(world, after_restore=resize), lab).row(CRASHED_AUTH)
+    row = lifecycle_on_fake_lab(Altered(world, after_restore=resize), lab).row(CRASHED_AUTH)
     assert row.residue == ["orders: HostConfig.CpuQuota was 15000, is 20000"]
     assert row.problems == ["left behind: orders: HostConfig.CpuQuota was 15000, is 20000"]
 
 
-def test_a_row_that_fails_half_way_is_restored_and_compared_too(lab: FakeLab, world: World) -> None:
+def test_the_lab_is_restored_and_compared_if_a_row_fails(lab: FakeLab, world: World) -> None:
     lab.crowd_request_s = 0.0
-    row = on_fake(world, lab).row(CROWDED_AUTH)
+    row = lifecycle_on_fake_lab(world, lab).row(CROWDED_AUTH)
     assert row.void
     assert row.problems == ["the world failed: the flash crowd does not reach auth; next: mirr status"]
     assert lab.running_campaigns == {}
 
 
-def test_the_next_row_is_played_after_a_world_that_failed(lab: FakeLab, world: World) -> None:
+def test_the_next_row_is_played_after_a_failed_row(lab: FakeLab, world: World) -> None:
     lab.crowd_request_s = 0.0
-    crowded, crashed = on_fake(world, lab).rows([CROWDED_AUTH, CRASHED_AUTH])
+    crowded, crashed = lifecycle_on_fake_lab(world, lab).rows([CROWDED_AUTH, CRASHED_AUTH])
     assert (crowded.green, crashed.green) == (False, True)
 
 
-def test_a_lab_out_of_steady_state_makes_the_row_red_before_anything_is_broken(lab: FakeLab, world: World) -> None:
-    row = on_fake(Altered(world, after_restore=lambda: lab.kill(Service.ORDERS)), lab).row(CRASHED_AUTH)
+def test_a_lab_that_is_not_in_steady_state_makes_the_row_red_before_the_injection(lab: FakeLab, world: World) -> None:
+    row = lifecycle_on_fake_lab(Altered(world, after_restore=lambda: lab.kill(Service.ORDERS)), lab).row(CRASHED_AUTH)
     assert not row.steady
     assert row.problems[0].startswith("no steady state to begin with: user SLI is ")
     assert row.lost_after_s is None
@@ -194,15 +194,15 @@ def test_a_lab_out_of_steady_state_makes_the_row_red_before_anything_is_broken(l
 
 def test_a_short_delay_does_not_make_a_row_red(lab: FakeLab, world: World) -> None:
     def restart() -> None:
-        lab.restart(Service.ORDERS)  # back within two steps
+        lab.restart(Service.ORDERS)  # it is up again within two steps
 
-    row = on_fake(Altered(world, after_restore=restart), lab).row(CRASHED_AUTH)
+    row = lifecycle_on_fake_lab(Altered(world, after_restore=restart), lab).row(CRASHED_AUTH)
     assert row.problems == []
     assert row.steady
 
 
-def test_a_row_in_json_says_everything_with_numbers() -> None:
-    answer = simulated().row(CRASHED_AUTH).to_json()
+def test_a_row_as_json_has_all_fields() -> None:
+    answer = lifecycle_on_simulator().row(CRASHED_AUTH).to_json()
     assert answer.pop("seconds") >= 0.0
     for fix in answer["wrong_fixes"]:
         assert fix.pop("symptoms") == ["auth is down"]
@@ -223,6 +223,6 @@ def test_a_row_in_json_says_everything_with_numbers() -> None:
     }
 
 
-def test_a_restart_elsewhere_has_ended_before_it_is_judged() -> None:
-    # Otherwise the outage of the wrong fix itself would count as lost. A boot takes two steps.
+def test_the_restart_of_another_service_ends_before_the_row_is_judged() -> None:
+    # A restart takes two steps. During this time the other service is down, and the steady state counts as lost.
     assert Pace().steps_for_a_wrong_fix >= 3

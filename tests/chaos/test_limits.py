@@ -1,4 +1,4 @@
-"""How much may be broken at once, also across processes."""
+"""The limit on the number of broken services. It counts the faults of all processes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
 PAYMENTS_DOWN = Fault(FaultMode.CRASHED, Service.PAYMENTS)
 
 
-def test_a_third_service_is_refused_whoever_broke_the_others(lab: FakeLab, journal: Journal) -> None:
+def test_a_fault_on_a_third_service_is_refused_also_after_faults_of_other_processes(
+    lab: FakeLab, journal: Journal
+) -> None:
     for fault in (AUTH_DOWN, ORDERS_DOWN):
-        fake_chaos(lab, journal).inject(fault)  # each from a process of its own
+        fake_chaos(lab, journal).inject(fault)  # each fault comes from another process
     with pytest.raises(Refused) as raised:
         fake_chaos(lab, journal).inject(PAYMENTS_DOWN)
     assert str(raised.value) == (
@@ -58,7 +60,7 @@ def test_a_second_fault_on_a_broken_service_is_refused(lab: FakeLab, journal: Jo
     assert lab.services[Service.AUTH].release == "1.4.0"
 
 
-def test_what_has_ended_or_was_reverted_does_not_count(lab: FakeLab, journal: Journal) -> None:
+def test_a_fault_that_has_ended_or_was_reverted_does_not_count(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN)
     chaos.inject(ORDERS_DOWN)
@@ -90,7 +92,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(lab: FakeLab, journal: 
     assert list(journal.folder.iterdir()) == []
 
 
-def test_a_plan_is_refused_as_the_injection_would_be(lab: FakeLab, journal: Journal) -> None:
+def test_a_plan_is_refused_if_the_injection_would_be_refused(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     with pytest.raises(Refused):
         fake_chaos(lab, journal).plan(AUTH_DOWN, lease_s=60.0)

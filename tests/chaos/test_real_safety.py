@@ -1,5 +1,5 @@
-"""On the real lab: strangers are untouched, the kill switch works from any state, and the reaper reverts what a
-killed injector left."""
+"""Safety on the real lab: strangers are not touched, the kill switch works from any state, and the reaper reverts the
+faults of a killed process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
 
-REVERTED_WITHIN_S = 10.0
+REAPER_REVERTS_WITHIN_S = 10.0
 REVERT_WITHIN_S = 10.0
 
 
@@ -45,7 +45,7 @@ def _environment() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def reverted(real_lab: str) -> Iterator[None]:
-    """A test that fails leaves nothing behind that the next would fail by."""
+    """Revert the lab after each test, so that a failed test does not affect the next one."""
     yield
     mirr(real_lab, "revert")
 
@@ -57,7 +57,7 @@ def client() -> DockerClient:
 
 @pytest.fixture
 def strangers(real_lab: str, client: DockerClient) -> Iterator[list[Container]]:
-    """Containers that are nearly ours, running on the engine beside the lab."""
+    """Running containers that have some of our labels but do not belong to the lab."""
     nearly = {"mirr.lab": real_lab, "mirr.role": "service", "mirr.service": "auth"}
     labels: list[dict[str, str]] = [
         {"mirr.lab": real_lab},
@@ -66,7 +66,7 @@ def strangers(real_lab: str, client: DockerClient) -> Iterator[list[Container]]:
         nearly | {"mirr.lab": f"{real_lab}x", "com.docker.compose.project": f"{real_lab}x"},
         {},
     ]
-    made = [
+    started = [
         client.containers.run(
             service_image(Service.AUTH, STEADY_RELEASE),
             entrypoint=["sleep", "infinity"],
@@ -77,8 +77,8 @@ def strangers(real_lab: str, client: DockerClient) -> Iterator[list[Container]]:
         )
         for number, one in enumerate(labels, start=7)
     ]
-    yield made
-    for one in made:
+    yield started
+    for one in started:
         one.remove(force=True)
 
 
@@ -87,12 +87,10 @@ def identity(one: Container) -> tuple[Any, ...]:
     return one.id, one.attrs["State"]["StartedAt"], one.attrs["State"]["Status"], one.attrs["HostConfig"]
 
 
-def test_strangers_survive_every_command_untouched(
-    real_lab: str, client: DockerClient, strangers: list[Container]
-) -> None:
+def test_no_command_touches_strangers(real_lab: str, client: DockerClient, strangers: list[Container]) -> None:
     before = [identity(one) for one in strangers]
-    for mode in (FaultMode.OVERLOADED, FaultMode.BAD_DEPLOY):  # one made of traffic, one through Docker
-        # A crowd is sized by steady load. This process looks itself: a command for each look would use a whole core.
+    for mode in (FaultMode.OVERLOADED, FaultMode.BAD_DEPLOY):  # one fault uses traffic, the other one uses Docker
+        # A flash crowd needs steady state. This process checks it: a new command for each check would use a whole core.
         wait_until_steady(real_lab, 60.0, SilentProgress())
         done = mirr(real_lab, "inject", mode, "auth")
         assert done.returncode == 0, done.stderr
@@ -125,13 +123,13 @@ def stop_the_processes(lab: LabContainers) -> None:
         one.kill("SIGSTOP")
 
 
-def kill_what_measures(lab: LabContainers) -> None:
+def kill_the_measuring_parts(lab: LabContainers) -> None:
     lab.prometheus().remove(force=True)
     lab.traffic().kill()
     lab.sandbox(Service.ORDERS).kill()
 
 
-def remove_the_most(lab: LabContainers) -> None:
+def remove_many_parts(lab: LabContainers) -> None:
     for one in (lab.service(Service.PAYMENTS), lab.sandbox(Service.AUTH), lab.traffic()):
         one.remove(force=True)
 
@@ -145,11 +143,11 @@ def change_limits(lab: LabContainers) -> None:
 
 
 @pytest.mark.parametrize(
-    "meddle", [pause_everything, stop_the_processes, kill_what_measures, remove_the_most, change_limits]
+    "change_lab", [pause_everything, stop_the_processes, kill_the_measuring_parts, remove_many_parts, change_limits]
 )
-def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[LabContainers], None]) -> None:
+def test_the_kill_switch_works_from_any_state(real_lab: str, change_lab: Callable[[LabContainers], None]) -> None:
     before = made_of(real_lab)
-    meddle(LabContainers(connect(), real_lab))
+    change_lab(LabContainers(connect(), real_lab))
     began = time.monotonic()
     done = mirr(real_lab, "revert")
     took_s = time.monotonic() - began
@@ -160,15 +158,15 @@ def test_the_kill_switch_works_from_any_state(real_lab: str, meddle: Callable[[L
 
 
 @pytest.mark.parametrize("fault", ["bad_deploy:orders", "memory_leak:payments"])
-def test_what_a_killed_injector_left_is_reverted_without_another_command(real_lab: str, fault: str) -> None:
-    assert mirr(real_lab, "up").returncode == 0  # in steady state, as an episode begins
+def test_the_reaper_reverts_the_fault_of_a_killed_process(real_lab: str, fault: str) -> None:
+    assert mirr(real_lab, "up").returncode == 0  # an episode begins in steady state
     before = made_of(real_lab)
     journal = Journal(state_dir(real_lab))
     episode = [MIRR, "episode", "--world", "docker", "--policy", "wait", "--fault", fault, "--lab", real_lab]
     process = subprocess.Popen(episode, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: [str(one.fault) for one in journal.open_faults()] == [fault], "the fault", timeout_s=60.0)
-        # While its injector lives, the lease is renewed, and the fault lasts longer than one lease.
+        # While the process runs, it renews the lease, and the fault lasts longer than one lease.
         first_until = journal.open_faults()[0].until
         wait_until(lambda: time.time() > first_until, "the end of the first lease", timeout_s=2 * LEASE_S)
         assert process.poll() is None
@@ -178,12 +176,12 @@ def test_what_a_killed_injector_left_is_reverted_without_another_command(real_la
         process.send_signal(signal.SIGKILL)
         process.wait()
     began = time.monotonic()
-    wait_until(lambda: journal.open_faults() == [], "reverting", timeout_s=2 * REVERTED_WITHIN_S)
-    assert time.monotonic() - began < REVERTED_WITHIN_S
+    wait_until(lambda: journal.open_faults() == [], "reverting", timeout_s=2 * REAPER_REVERTS_WITHIN_S)
+    assert time.monotonic() - began < REAPER_REVERTS_WITHIN_S
     assert differences(before, made_of(real_lab)) == []
 
 
-def test_a_fault_that_is_no_traffic_is_reverted_when_its_lease_ends_too(real_lab: str) -> None:
+def test_a_fault_without_traffic_is_also_reverted_when_its_lease_ends(real_lab: str) -> None:
     before = made_of(real_lab)
     done = mirr(real_lab, "inject", "bad_deploy", "auth", "--lease", "3")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A fault that outlives its lease is reverted by a process that nobody has to look after."""
+"""The reaper is a process that reverts faults whose lease has ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 
 
-def watch_over(lab: FakeLab, journal: Journal, said: list[str], revert: Callable[[], list[str]] | None = None) -> None:
+def run_reaper(lab: FakeLab, journal: Journal, lines: list[str], revert: Callable[[], list[str]] | None = None) -> None:
     reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
     watch(
         journal,
@@ -31,33 +31,33 @@ def watch_over(lab: FakeLab, journal: Journal, said: list[str], revert: Callable
         rhythm=Rhythm(),
         now=lab.clock.now,
         sleep=lab.clock.sleep,
-        say=said.append,
+        say=lines.append,
     )
 
 
-def test_a_fault_is_reverted_when_its_lease_is_over_and_not_before(lab: FakeLab, journal: Journal) -> None:
+def test_a_fault_is_reverted_when_its_lease_has_ended_and_not_before(lab: FakeLab, journal: Journal) -> None:
     began = lab.clock.now()
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=60.0)
-    said: list[str] = []
-    watch_over(lab, journal, said)
+    lines: list[str] = []
+    run_reaper(lab, journal, lines)
     assert lab.services[Service.AUTH].running
     assert 60.0 <= lab.services[Service.AUTH].born_at - began < 63.0
-    assert said == ["a fault has outlived its time: restarted auth"]
+    assert lines == ["a fault has outlived its time: restarted auth"]
 
 
-def test_it_leaves_when_nothing_has_been_open_for_a_while(lab: FakeLab, journal: Journal) -> None:
+def test_the_reaper_ends_after_a_while_without_open_faults(lab: FakeLab, journal: Journal) -> None:
     before = lab.clock.now()
-    watch_over(lab, journal, [])
+    run_reaper(lab, journal, [])
     assert lab.clock.now() - before == pytest.approx(30.0, abs=0.5)
 
 
-def test_it_leaves_with_the_lab(lab: FakeLab, tmp_path: Path) -> None:
+def test_the_reaper_ends_if_the_folder_of_the_lab_is_gone(lab: FakeLab, tmp_path: Path) -> None:
     before = lab.clock.now()
-    watch_over(lab, Journal(tmp_path / "removed"), [])
+    run_reaper(lab, Journal(tmp_path / "removed"), [])
     assert lab.clock.now() == before
 
 
-def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal) -> None:
+def test_the_reaper_tries_again_if_the_engine_is_gone(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
     reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
     tries: list[float] = []
@@ -67,27 +67,27 @@ def test_it_tries_again_where_the_engine_was_gone(lab: FakeLab, journal: Journal
         lab.engine_gone = len(tries) < 4
         return reverter.revert_expired()
 
-    said: list[str] = []
-    watch_over(lab, journal, said, revert)
+    lines: list[str] = []
+    run_reaper(lab, journal, lines, revert)
     assert [later - sooner for sooner, later in itertools.pairwise(tries)] == [2.0, 4.0, 8.0]
-    assert said[0] == (
+    assert lines[0] == (
         "could not revert everything, next try in 2 s: could not reach the engine: gone; next: mirr doctor"
     )
-    assert said[-1] == "a fault has outlived its time: restarted auth"
+    assert lines[-1] == "a fault has outlived its time: restarted auth"
 
 
-def test_it_gives_up_where_nothing_helps(lab: FakeLab, journal: Journal) -> None:
+def test_the_reaper_gives_up_after_ten_minutes(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
 
     def revert() -> list[str]:
         raise FleetError("no")
 
     before = lab.clock.now()
-    watch_over(lab, journal, [], revert)
+    run_reaper(lab, journal, [], revert)
     assert 600.0 <= lab.clock.now() - before < 700.0
 
 
-def test_what_was_injected_while_it_waited_for_its_turn_is_left(lab: FakeLab, journal: Journal) -> None:
+def test_a_new_fault_with_a_running_lease_is_not_reverted(lab: FakeLab, journal: Journal) -> None:
     chaos = fake_chaos(lab, journal)
     chaos.inject(AUTH_DOWN, lease_s=1.0)
     lab.clock.sleep(2.0)
@@ -104,21 +104,19 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
         time.sleep(0.02)
 
 
-def watched(folder: Path) -> bool:
-    with turn(folder / LOCK_FILE, timeout_s=0) as nobody_watches:
-        return not nobody_watches
+def is_watched(folder: Path) -> bool:
+    with turn(folder / LOCK_FILE, timeout_s=0) as is_free:
+        return not is_free
 
 
-def test_a_lab_has_one_however_often_it_is_asked_for_and_it_ends_with_the_lab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(reaper, "_started", started)
     folder = tmp_path / "lab"
     folder.mkdir()
     Journal(folder).injecting(AUTH_DOWN)
     ensure("nobodys-lab", folder)
-    wait_until(lambda: watched(folder))
+    wait_until(lambda: is_watched(folder))
     ensure("nobodys-lab", folder)
     (child,) = started
     assert child.poll() is None
@@ -128,14 +126,14 @@ def test_a_lab_has_one_however_often_it_is_asked_for_and_it_ends_with_the_lab(
     assert child.wait(timeout=15) == 0
 
 
-def test_it_needs_the_standard_library_alone_while_it_watches() -> None:
+def test_the_reaper_imports_only_the_standard_library_while_it_watches() -> None:
     heavy = ("docker", "requests", "numpy", "filelock")
     program = f"import sys, mirr.chaos.reaper; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
-def test_a_turn_is_taken_by_one_and_freed_by_its_end(tmp_path: Path) -> None:
+def test_only_one_process_has_a_turn_and_the_turn_is_free_when_it_ends(tmp_path: Path) -> None:
     path = tmp_path / TURN_FILE
     with turn(path, timeout_s=0) as first, turn(path, timeout_s=0.05) as second:
         assert (first, second) == (True, False)
@@ -143,13 +141,13 @@ def test_a_turn_is_taken_by_one_and_freed_by_its_end(tmp_path: Path) -> None:
         assert third
 
 
-def test_a_turn_makes_no_folder(tmp_path: Path) -> None:
+def test_a_turn_creates_no_folder(tmp_path: Path) -> None:
     with turn(tmp_path / "gone" / TURN_FILE, timeout_s=0) as got:
         assert not got
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_turn_is_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
+def test_a_turn_is_free_when_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / TURN_FILE
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom mirr.chaos.turns import turn\n"

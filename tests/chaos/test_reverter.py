@@ -1,4 +1,4 @@
-"""The kill switch: it reverts what it can, says what it cannot, and needs nothing but the engine."""
+"""The kill switch: it reverts what it can, it names what it cannot revert, and it needs only the engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reverter(lab: FakeLab, journal: Journal) -> Reverter:
     return Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
 
 
-def ail(lab: FakeLab, name: str, **changes: Any) -> None:
+def change_part(lab: FakeLab, name: str, **changes: Any) -> None:
     lab.support[name] = replace(lab.support[name], **changes)
 
 
@@ -41,27 +41,27 @@ def ail(lab: FakeLab, name: str, **changes: Any) -> None:
         ({"drifted": ("CpuQuota",)}, "gave Prometheus its limits back"),
     ],
 )
-def test_prometheus_is_mended_from_any_state(
+def test_revert_mends_prometheus_in_any_state(
     reverter: Reverter, lab: FakeLab, changes: dict[str, Any], done: str
 ) -> None:
-    ail(lab, PROMETHEUS, **changes)
+    change_part(lab, PROMETHEUS, **changes)
     assert reverter.revert() == [done]
     assert reverter.revert() == []
 
 
-def hang(lab: FakeLab) -> None:
+def hang_auth(lab: FakeLab) -> None:
     lab.services[Service.AUTH].hung = True
 
 
-def pause(lab: FakeLab) -> None:
+def pause_auth(lab: FakeLab) -> None:
     lab.services[Service.AUTH].paused = True
 
 
-def grow(lab: FakeLab) -> None:
+def raise_memory_limit(lab: FakeLab) -> None:
     lab.services[Service.AUTH].drifted = ("Memory", "MemorySwap")
 
 
-def scale(lab: FakeLab) -> None:
+def scale_auth_up(lab: FakeLab) -> None:
     lab.services[Service.AUTH].quota_us = 2 * QUOTA_US
 
 
@@ -72,14 +72,14 @@ def leave_a_stray(lab: FakeLab) -> None:
 @pytest.mark.parametrize(
     ("break_it", "done"),
     [
-        (hang, ["restarted auth, which hung"]),
-        (pause, ["unpaused auth"]),
-        (grow, ["gave auth its limits back (Memory, MemorySwap)"]),
-        (scale, ["gave auth its steady CPU quota back"]),
+        (hang_auth, ["restarted auth, which hung"]),
+        (pause_auth, ["unpaused auth"]),
+        (raise_memory_limit, ["gave auth its limits back (Memory, MemorySwap)"]),
+        (scale_auth_up, ["gave auth its steady CPU quota back"]),
         (leave_a_stray, ["recreated auth at release 1.4.0"]),
     ],
 )
-def test_what_a_person_did_to_a_service_is_reverted(
+def test_changes_that_a_person_makes_to_a_service_are_reverted(
     reverter: Reverter, lab: FakeLab, break_it: Callable[[FakeLab], None], done: list[str]
 ) -> None:
     break_it(lab)
@@ -87,14 +87,12 @@ def test_what_a_person_did_to_a_service_is_reverted(
     assert reverter.revert() == []
 
 
-def test_a_service_whose_sandbox_was_recreated_is_recreated_because_it_cannot_move(
-    reverter: Reverter, lab: FakeLab
-) -> None:
-    ail(lab, "lab_auth-net_1", container_id=None, running=False)
+def test_a_service_is_recreated_if_its_sandbox_was_recreated(reverter: Reverter, lab: FakeLab) -> None:
+    change_part(lab, "lab_auth-net_1", container_id=None, running=False)
     assert reverter.revert() == ["recreated auth's sandbox", "recreated auth at release 1.4.0"]
 
 
-def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_are_gone(
+def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_end(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(ORDERS_LEAKING)
@@ -108,14 +106,14 @@ def test_a_load_generator_that_still_starts_is_not_restarted(reverter: Reverter,
     assert reverter.revert() == []
 
 
-def test_a_generator_that_refuses_is_away_and_one_that_is_late_hangs() -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+def test_a_refused_connection_and_a_timeout_of_the_load_generator_are_different_errors() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
         campaigns = HttpCampaigns(url, requests.Session(), timeout_s=0.1)
         with pytest.raises(GeneratorAway, match=r"does not answer \(ConnectionError\); next: mirr up"):
             campaigns.stop_all()
-        deaf.listen()  # the kernel still listens for a process that hangs
+        server.listen()  # the kernel accepts connections for a process that hangs
         with pytest.raises(CampaignError, match=r"does not answer \(ReadTimeout\); next: mirr up") as raised:
             campaigns.stop_all()
         assert not isinstance(raised.value, GeneratorAway)
@@ -125,15 +123,15 @@ def test_a_paused_load_generator_goes_on_without_its_campaigns(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(ORDERS_LEAKING)
-    ail(lab, GENERATOR, paused=True)
+    change_part(lab, GENERATOR, paused=True)
     assert reverter.revert() == ["unpaused the load generator", "restarted orders", "ended 1 campaign(s)"]
 
 
-def test_what_cannot_be_reverted_is_named_and_the_rest_is_reverted(
+def test_the_error_names_what_cannot_be_reverted_and_the_rest_is_reverted(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
-    ail(lab, PROMETHEUS, running=False)
+    change_part(lab, PROMETHEUS, running=False)
     lab.beyond_repair = {PROMETHEUS}
     with pytest.raises(NotReverted) as raised:
         reverter.revert()
@@ -143,14 +141,14 @@ def test_what_cannot_be_reverted_is_named_and_the_rest_is_reverted(
     assert [one.fault for one in journal.open_faults()] == [AUTH_DOWN]
 
 
-def test_of_several_failures_each_is_named_once() -> None:
+def test_the_error_names_each_failure_once() -> None:
     error = NotReverted(["a is gone", "b is gone", "a is gone"], [])
     assert str(error) == "2 things failed: a is gone | b is gone"
 
 
 def test_a_plan_names_every_container_and_does_nothing(reverter: Reverter, lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
-    ail(lab, PROMETHEUS, running=False)
+    change_part(lab, PROMETHEUS, running=False)
     lab.deploy(Service.PAYMENTS, "1.5.0", previous="1.4.0")
     acts, written = lab.acts, (journal.folder / "journal.jsonl").read_text()
     assert [(step.container, step.act) for step in reverter.plan()] == [
@@ -161,9 +159,7 @@ def test_a_plan_names_every_container_and_does_nothing(reverter: Reverter, lab: 
     assert (lab.acts, (journal.folder / "journal.jsonl").read_text()) == (acts, written)
 
 
-def test_what_has_outlived_its_lease_is_reverted_and_the_rest_is_left(
-    reverter: Reverter, lab: FakeLab, journal: Journal
-) -> None:
+def test_only_faults_whose_lease_has_ended_are_reverted(reverter: Reverter, lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=10.0)
     fake_chaos(lab, journal).inject(ORDERS_LEAKING, lease_s=100.0)
     assert reverter.revert_expired() == []
@@ -176,16 +172,14 @@ def test_what_has_outlived_its_lease_is_reverted_and_the_rest_is_left(
     assert journal.open_acts() == []
 
 
-def test_a_harmless_deploy_is_reverted_when_its_time_is_over(
-    reverter: Reverter, lab: FakeLab, journal: Journal
-) -> None:
+def test_a_harmless_deploy_is_reverted_when_its_lease_ends(reverter: Reverter, lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).deploy_sound(Service.AUTH)
     lab.clock.sleep(11.0)
     assert reverter.revert_expired() == ["recreated auth at release 1.4.0"]
     assert journal.open_acts() == []
 
 
-def test_a_fault_that_somebody_else_reverted_is_reported_as_lost(
+def test_a_fault_that_another_process_reverted_is_reported_as_lost(
     lab: FakeLab, journal: Journal, reverter: Reverter
 ) -> None:
     chaos = fake_chaos(lab, journal)

@@ -1,4 +1,4 @@
-"""Random storms of injections, fixes, kills and heals on a FakeLab: whatever happens, these hold."""
+"""Random sequences of injections, fixes, kills and reverts on a FakeLab. The invariants hold in each of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ FAULTS = st.sampled_from(faults())
 SERVICES = st.sampled_from(Service)
 
 
-class _Witness(FakeLab):
-    """A lab that checks, each time a service is broken, that the journal had it before."""
+class _CheckedLab(FakeLab):
+    """A FakeLab that checks before each fault that the journal has an entry for it."""
 
     def __init__(self, clock: FakeClock, journal: Journal) -> None:
         super().__init__(clock)
@@ -37,46 +37,48 @@ class _Witness(FakeLab):
         self._journal = journal
 
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
-        self._written_down(service)
+        self._check_journal(service)
         super().kill(service, signal)
 
     def start(self, campaign: CampaignRequest, lease_s: float) -> None:
-        self._written_down(campaign.service)
+        self._check_journal(campaign.service)
         super().start(campaign, lease_s)
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
-        if previous is not None:  # without one, it is a rollback, which fixes
-            self._written_down(service)
+        if previous is not None:  # without a previous release, it is a rollback, and a rollback is a fix
+            self._check_journal(service)
         super().deploy(service, release, previous=previous)
 
-    def _written_down(self, service: Service) -> None:
-        assert service in {act.service for act in self._journal.open_acts()}, f"{service} was broken unannounced"
+    def _check_journal(self, service: Service) -> None:
+        assert service in {act.service for act in self._journal.open_acts()}, (
+            f"{service} was broken without an entry in the journal"
+        )
 
 
-class _StillHeartbeat(Heartbeat):
-    """A heartbeat without a thread: the test that moves the clock lets it beat."""
+class _HeartbeatWithoutThread(Heartbeat):
+    """A heartbeat without a thread. The test calls `beat` when it moves the clock."""
 
     def _start(self) -> None:
         return
 
 
 class Storm(RuleBasedStateMachine):
-    """One lab, its disk, and processes that come and go."""
+    """One lab with its journal, and processes that start and are killed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self.clock = FakeClock()
         self.journal = Journal(Path(self._folder.name), now=self.clock.now)
-        self.lab = _Witness(self.clock, self.journal)
+        self.lab = _CheckedLab(self.clock, self.journal)
         self.processes = 0
-        self._begin_a_process()
+        self._start_a_process()
 
-    def _begin_a_process(self) -> None:
+    def _start_a_process(self) -> None:
         self.processes += 1
         campaigns = FakeCampaigns(self.lab)
         lease = LeaseFile(self.journal.folder, f"process-{self.processes}", now=self.clock.now)
-        self.heartbeat = _StillHeartbeat(campaigns, lease=lease)
+        self.heartbeat = _HeartbeatWithoutThread(campaigns, lease=lease)
         self.chaos = Chaos(
             self.lab,
             campaigns,
@@ -84,7 +86,7 @@ class Storm(RuleBasedStateMachine):
             self.heartbeat,
             FakeMeter(self.lab),
             limits=Limits(),
-            sleep=self._pass,
+            sleep=self._let_time_pass,
             now=self.clock.now,
         )
         self.stages: list[Iterator[float]] = []
@@ -92,8 +94,8 @@ class Storm(RuleBasedStateMachine):
     def _reverter(self) -> Reverter:
         return Reverter(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now)
 
-    def _pass(self, seconds: float) -> None:
-        """Time passes: the process beats, and the reaper looks."""
+    def _let_time_pass(self, seconds: float) -> None:
+        """Move the clock. Meanwhile the process renews its leases, and the reaper reverts."""
         end = self.clock.now() + seconds
         while (left_s := end - self.clock.now()) > 0:
             self.clock.sleep(min(BEAT_S, left_s))
@@ -105,7 +107,7 @@ class Storm(RuleBasedStateMachine):
         try:
             act()
         except ChaosError:
-            return  # an engine may be gone, or a limit reached: refusing is allowed, and the invariants must hold
+            return  # an act may be refused: the engine may be gone, or the limit may be reached
 
     @rule(fault=FAULTS)
     def inject(self, fault: Any) -> None:
@@ -120,7 +122,7 @@ class Storm(RuleBasedStateMachine):
         self.stages.append(self.chaos.begin(fault))
 
     @rule()
-    def go_on(self) -> None:
+    def go_on_with_all_stages(self) -> None:
         for stage in self.stages:
             self._try(lambda stage=stage: next(stage, None))
 
@@ -149,27 +151,27 @@ class Storm(RuleBasedStateMachine):
             self._try(lambda: self.lab.deploy(service, previous, previous=None))
 
     @rule(service=SERVICES, how=st.sampled_from(["paused", "hung", "drifted"]))
-    def somebody_meddles_with_a_service(self, service: Service, how: str) -> None:
+    def somebody_changes_a_service(self, service: Service, how: str) -> None:
         own = self.lab.services[service]
         own.paused, own.hung = own.paused or how == "paused", own.hung or how == "hung"
         own.drifted = ("Memory",) if how == "drifted" else own.drifted
 
     @rule(name=st.sampled_from([f"lab_{service}-net_1" for service in Service] + ["lab_traffic_1", "lab_prometheus_1"]))
-    def somebody_stops_what_it_stands_on(self, name: str) -> None:
+    def somebody_stops_a_support_container(self, name: str) -> None:
         self.lab.support[name] = replace(self.lab.support[name], running=False)
 
     @rule(gone=st.booleans())
-    def the_engine_goes_or_comes(self, gone: bool) -> None:
+    def the_engine_stops_or_starts(self, gone: bool) -> None:
         self.lab.engine_gone = gone
 
     @rule()
     def the_process_is_killed(self) -> None:
         self.heartbeat.release = lambda: None  # type: ignore[method-assign]  # a killed process does not clean up
-        self._begin_a_process()
+        self._start_a_process()
 
     @rule(seconds=st.sampled_from([0.5, 3.0, 7.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
-        self._pass(seconds)
+        self._let_time_pass(seconds)
 
     @rule()
     def revert(self) -> None:
@@ -178,13 +180,13 @@ class Storm(RuleBasedStateMachine):
         except ChaosError:
             assert self.lab.engine_gone
             return
-        self._is_as_made()
+        self._check_that_everything_is_reverted()
 
     @rule()
-    def the_process_is_killed_and_nobody_comes(self) -> None:
+    def the_process_is_killed_and_all_leases_end(self) -> None:
         self.lab.engine_gone = False
         self.the_process_is_killed()
-        self._pass(601.0)  # the longest lease that a person can give
+        self._let_time_pass(601.0)  # the longest lease that a person can give
         assert self.journal.open_acts() == []
         assert not self.lab.running_campaigns
 
@@ -192,7 +194,7 @@ class Storm(RuleBasedStateMachine):
     def no_more_is_broken_than_the_limit_allows(self) -> None:
         assert len({one.fault.service for one in self.journal.open_faults()}) <= Limits().max_broken
 
-    def _is_as_made(self) -> None:
+    def _check_that_everything_is_reverted(self) -> None:
         for service in Service:
             state = self.lab.state(service)
             assert state is not None
@@ -208,7 +210,7 @@ class Storm(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.lab.engine_gone = False
         self._reverter().revert()
-        self._is_as_made()
+        self._check_that_everything_is_reverted()
         self._folder.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""The fields that others rely on, in the order in which they are printed."""
+"""The fields of an episode's report, in the order in which the command prints them."""
 
 EPISODE_FIELDS = [
     "world",

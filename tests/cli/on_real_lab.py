@@ -1,4 +1,4 @@
-"""What tests that break the real lab share: the command line, and whether the lab is as it was found."""
+"""Helpers for tests that break the real lab: they run `mirr`, and they compare the lab before and after."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ from mirr.lab.footprint import Footprint, differences
 
 MIRR = str(Path(sys.executable).with_name("mirr"))
 SEED = int(os.environ.get("MIRR_SEED", "1"))
-"""What every drawn case begins with; printed with each case, so that one that failed can be played again."""
+"""The seed of all random cases. Each case prints it, so that a failed case can be played again."""
 
 REVERT_S = 10.0
 STEADY_S = 30.0
 
 
-def drawn(what: str, case: int) -> random.Random:
-    """The randomness of one case, the same whichever others are played."""
-    print(f"MIRR_SEED={SEED}, case {case} of {what}")
-    return random.Random(f"{SEED} {what} {case}")
+def random_of_case(group: str, case: int) -> random.Random:
+    """The random numbers of one case. They do not depend on the other cases."""
+    print(f"MIRR_SEED={SEED}, case {case} of {group}")
+    return random.Random(f"{SEED} {group} {case}")
 
 
 def start(lab: str, *arguments: str) -> subprocess.Popen[str]:
-    """`mirr` in a process of its own."""
+    """Start `mirr` in a new process."""
     print("mirr", *arguments)
     return subprocess.Popen([MIRR, *arguments, "--lab", lab], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float, *, once: Callable[[], bool] = lambda: True) -> None:
-    """SIGKILL at that moment of the process's run, or that long after `once` has come true, where it has not ended
-    before."""
+    """Send SIGKILL after `seconds`, counted from the moment when `once` is true. The process may end earlier."""
     wait_until(lambda: once() or process.poll() is not None, "what the kill waits for")
     try:
         _, err = process.communicate(timeout=seconds)
@@ -52,7 +51,7 @@ def kill_after(process: subprocess.Popen[str], seconds: float, *, once: Callable
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = STEADY_S) -> None:
-    """Return once it holds; an AssertionError that says what did not, otherwise."""
+    """Wait until the condition is true. After the timeout, raise an AssertionError that names the condition."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s:g} s"
@@ -60,10 +59,10 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = STEA
 
 
 def made_of(lab: str) -> Footprint:
-    """Everything that could be left otherwise. A load generator that was just started is given time to answer."""
+    """The lab's footprint and other traces of faults. A load generator that has just started gets time to answer."""
     found: list[Footprint] = []
 
-    def looked() -> bool:
+    def look() -> bool:
         try:
             found.append(traces(assemble(lab)))
         except WorldError as error:
@@ -71,12 +70,12 @@ def made_of(lab: str) -> Footprint:
             return False
         return True
 
-    wait_until(looked, "a look at the lab", timeout_s=REVERT_S)
+    wait_until(look, "a look at the lab", timeout_s=REVERT_S)
     return found[0]
 
 
 def revert(lab: str) -> None:
-    """`mirr revert`, which works from any state in ten seconds."""
+    """Run `mirr revert`. It has to succeed in ten seconds."""
     began = time.monotonic()
     done = subprocess.run([MIRR, "revert", "--lab", lab], capture_output=True, text=True, timeout=60, check=False)
     took_s = time.monotonic() - began
@@ -86,29 +85,29 @@ def revert(lab: str) -> None:
 
 
 def assert_steady(lab: str) -> None:
-    """`mirr doctor` finds the lab up and in steady state, soon."""
-    unwell: list[str] = []
+    """Wait until the checks of `mirr doctor` find the lab up and in steady state."""
+    problems: list[str] = []
 
-    def well() -> bool:
+    def is_steady() -> bool:
         checks = [check for check in examine(lab, steady_problems) if check.code in ("lab", "steady")]
-        unwell[:] = [check.text for check in checks if check.status is not Verdict.PASS]
-        return len(checks) == 2 and not unwell
+        problems[:] = [check.text for check in checks if check.status is not Verdict.PASS]
+        return len(checks) == 2 and not problems
 
     began = time.monotonic()
     try:
-        wait_until(well, "steady state")
+        wait_until(is_steady, "steady state")
     except AssertionError as error:
-        raise AssertionError(f"{error}: {'; '.join(unwell)}") from error
+        raise AssertionError(f"{error}: {'; '.join(problems)}") from error
     print(f"steady after {time.monotonic() - began:.1f} s")
 
 
 @contextmanager
-def left_as_found(lab: str) -> Iterator[None]:
-    """Whatever is done inside, `mirr revert` puts everything back, and the lab comes to steady state by itself."""
+def reverted_afterwards(lab: str) -> Iterator[None]:
+    """After the block, `mirr revert` has to remove all differences, and the lab has to reach steady state."""
     before = made_of(lab)
     yield
     revert(lab)
     assert differences(before, made_of(lab)) == []
     assert_steady(lab)
-    # Again: what the engine was still doing for somebody who is dead would show by now.
+    # Compare again: the engine may have finished late what a killed process had asked for.
     assert differences(before, made_of(lab)) == []

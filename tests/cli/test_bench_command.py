@@ -1,4 +1,4 @@
-"""What `mirr bench` measures of the simulator; the figures themselves are for a quiet machine."""
+"""What `mirr bench` measures on the simulator. The figures themselves need a quiet machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mirr.cli.bench_command import simulator_figures
 from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb
 
 
-def test_every_figure_is_measured_in_the_same_run_and_told_with_its_spread() -> None:
+def test_one_run_measures_every_figure_with_its_spread() -> None:
     figures = simulator_figures(0.01, rounds=2)
     assert list(figures["batched"]) == [str(size) for size in BATCH_SIZES]
     assert set(figures["gymnasium"]) == {
@@ -25,6 +25,6 @@ def test_every_figure_is_measured_in_the_same_run_and_told_with_its_spread() -> 
     }
 
 
-def test_a_batch_of_16384_environments_weighs_at_most_500_mb() -> None:
-    # Compiled, this is a batch of 16,384; without numba of 64, whose lists weigh more each.
+def test_a_batch_of_16384_environments_needs_at_most_500_mb() -> None:
+    # With numba this is a batch of 16,384. Without numba it is a batch of 64, and each environment needs more memory.
     assert batch_memory_mb(BATCH_SIZES[-1]) / BATCH_SIZES[-1] <= 500 / 16384

@@ -1,4 +1,4 @@
-"""`mirr episode`, `evaluate` and `demo` on the simulator, as typed."""
+"""The commands `mirr episode`, `evaluate`, `compare` and `demo` on the simulator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_an_episode_prints_the_agreed_fields(capsys: Printed) -> None:
     assert list(answer["trajectory"][0]) == ["action", "reward", "result"]
 
 
-def test_a_scenario_pack_is_played_with_the_same_fields(capsys: Printed) -> None:
+def test_an_episode_of_a_scenario_pack_prints_the_same_fields(capsys: Printed) -> None:
     assert run(["episode", "--scenario", "scenarios/false-alarm.yaml", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == EPISODE_FIELDS
@@ -41,21 +41,21 @@ def test_a_scenario_pack_is_played_with_the_same_fields(capsys: Printed) -> None
     assert answer["diagnosis"] == {"mode": "none", "service": None, "correct": True}
 
 
-def test_a_pack_in_words_says_what_happened_and_when(capsys: Printed) -> None:
+def test_the_text_about_a_pack_says_what_happened_and_when(capsys: Printed) -> None:
     assert run(["episode", "--scenario", "scenarios/two-in-turn.yaml", "--seed", "9", "--policy", "oracle"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("oracle in sim, seed 9\n")
     assert "  fault       bad_deploy:inventory, crashed:payments at step 8\n" in printed
 
 
-def test_many_episodes_of_a_pack_are_evaluated(capsys: Printed) -> None:
+def test_evaluate_plays_many_episodes_of_a_pack(capsys: Printed) -> None:
     assert run(["evaluate", "--scenario", "scenarios/false-alarm.yaml", "--episodes", "3", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert list(answer["by_mode"]) == ["none"]
     assert answer["overall"]["success_rate"] == 1.0
 
 
-def test_a_scenario_that_is_none_is_wrong_usage(capsys: Printed) -> None:
+def test_a_scenario_that_cannot_be_played_is_wrong_usage(capsys: Printed) -> None:
     assert run(["episode", "--scenario", "nowhere.yaml"]) == 2
     assert capsys.readouterr().err == "mirr: cannot read the scenario nowhere.yaml: No such file or directory\n"
     assert run(["episode", "--scenario", "scenarios/false-alarm.yaml", "--fault", "crashed:auth"]) == 2
@@ -64,7 +64,7 @@ def test_a_scenario_that_is_none_is_wrong_usage(capsys: Printed) -> None:
     )
 
 
-def test_an_unresolved_episode_is_an_answer_and_no_failure(capsys: Printed) -> None:
+def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) -> None:
     assert run(["episode", "--policy", "wait", "--fault", "overloaded:auth", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["outcome"] == "exhausted"
@@ -88,14 +88,14 @@ def test_an_unresolved_episode_is_an_answer_and_no_failure(capsys: Printed) -> N
         (["--seed", "-1"], "a seed is a whole number from 0 up; got -1"),
     ],
 )
-def test_wrong_usage_is_one_line_that_says_what_there_is(capsys: Printed, arguments: list[str], message: str) -> None:
+def test_wrong_usage_prints_one_line_with_the_valid_values(capsys: Printed, arguments: list[str], message: str) -> None:
     assert run(["episode", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.err == f"mirr: {message}\n"
     assert printed.out == ""
 
 
-def test_a_seed_that_is_no_number_is_wrong_usage(capsys: Printed) -> None:
+def test_a_seed_that_is_not_a_number_is_wrong_usage(capsys: Printed) -> None:
     assert run(["episode", "--seed", "x"]) == 2
     assert capsys.readouterr().err.startswith("mirr: Invalid value for '--seed': ")
 
@@ -135,7 +135,7 @@ def test_evaluate_prints_the_agreed_fields(capsys: Printed) -> None:
     assert sum(group["episodes"] for group in answer["by_mode"].values()) == 20
 
 
-def test_evaluate_in_words_is_a_table(capsys: Printed) -> None:
+def test_evaluate_prints_a_table_without_json(capsys: Printed) -> None:
     assert run(["evaluate", "--policy", "wait", "--episodes", "8"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "wait in sim: 8 episodes from seed 0, 0 void"
@@ -156,16 +156,16 @@ def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyP
     assert policies["wait"]["gap"]["overall"]["mean_time_to_mitigate_s"] is None
 
 
-def test_the_demo_is_plain_on_a_pipe_and_tells_the_whole_story(capsys: Printed) -> None:
+def test_the_demo_prints_plain_text_to_a_pipe(capsys: Printed) -> None:
     assert run(["demo", "--seed", "7", "--fault", "bad_deploy:payments"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    for words in ("check_logs(payments)", "release=1.5.0", "rollback(payments)", "resolved", "failed user requests"):
-        assert words in out
+    for text in ("check_logs(payments)", "release=1.5.0", "rollback(payments)", "resolved", "failed user requests"):
+        assert text in out
 
 
 @pytest.mark.skipif(not compiled.COMPILED, reason="numba is not installed")
-def test_the_first_episode_of_a_version_says_why_it_takes_long(
+def test_the_first_episode_after_an_update_says_why_it_takes_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(compiled, "_CACHE", str(tmp_path))

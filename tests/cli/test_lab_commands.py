@@ -1,4 +1,4 @@
-"""`mirr doctor | up | down | logs`: exit codes and what is printed, without an engine."""
+"""The commands `mirr doctor`, `up`, `down`, `logs`, `inject` and `revert` without an engine: exit codes and output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ABSENT = engine.EngineProblem(trouble=engine.Trouble.NOT_RUNNING, text="no engin
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     exit_code: int
     stdout: str
@@ -34,14 +34,14 @@ class Done:
 
 
 def mirr(arguments: list[str]) -> Done:
-    """The command line as a person's shell runs it, in this process."""
+    """Run the command in this process, with the exit code and the output that a shell would see."""
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = run(arguments)
     return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, state_root: object) -> FakeEngine:
+def fake_engine(monkeypatch: pytest.MonkeyPatch, state_root: object) -> FakeEngine:
     fake = FakeEngine()
     for module in (engine, assembly):
         monkeypatch.setattr(module, "connect", lambda **_: fake)
@@ -53,41 +53,41 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, state_root: object) -> None:
     monkeypatch.setattr(engine, "try_connect", lambda *_: ABSENT)
 
 
-def test_a_name_that_is_no_labs_is_wrong_usage() -> None:
+def test_an_invalid_name_of_a_lab_is_wrong_usage() -> None:
     done = mirr(["down", "--lab", "My Lab"])
     assert done.exit_code == 2
     assert done.stderr.startswith("mirr: 'My Lab' cannot be a lab's name:")
 
 
-@pytest.mark.usefixtures("held")
-def test_an_unknown_service_is_wrong_usage_and_the_known_ones_are_listed() -> None:
+@pytest.mark.usefixtures("fake_engine")
+def test_an_unknown_service_is_wrong_usage_and_the_error_lists_the_known_services() -> None:
     done = mirr(["logs", "billing"])
     assert done.exit_code == 2
     assert done.stderr == "mirr: unknown service 'billing'; one of: gateway, auth, inventory, orders, payments\n"
 
 
-@pytest.mark.usefixtures("held")
-def test_logs_of_a_lab_that_is_not_there_say_how_to_start_it() -> None:
+@pytest.mark.usefixtures("fake_engine")
+def test_logs_of_a_missing_lab_say_how_to_start_it() -> None:
     done = mirr(["logs", "auth", "--lab", "two"])
     assert done.exit_code == 3
     assert done.stderr == "mirr: lab two is not up; start it with: make up LAB=two\n"
 
 
-def test_down_of_a_lab_that_is_not_there_says_so_and_is_content(held: FakeEngine) -> None:
+def test_down_of_a_missing_lab_says_so_and_succeeds(fake_engine: FakeEngine) -> None:
     done = mirr(["down"])
     assert (done.exit_code, done.stdout) == (0, "lab mirr is not there; nothing to remove\n")
 
 
-def test_down_says_what_it_removed(held: FakeEngine) -> None:
-    held.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={})]
+def test_down_says_what_it_removed(fake_engine: FakeEngine) -> None:
+    fake_engine.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={})]
     done = mirr(["down", "--json"])
     assert json.loads(done.stdout) == {"lab": "mirr", "containers": 1, "networks": 0, "volumes": 0}
-    assert [one.name for one in held.held] == ["else"]
+    assert [one.name for one in fake_engine.held] == ["else"]
 
 
-@pytest.mark.usefixtures("held")
+@pytest.mark.usefixtures("fake_engine")
 @pytest.mark.parametrize("command", ["up", "down"])
-def test_a_lab_in_use_is_left_alone(command: str) -> None:
+def test_up_and_down_refuse_a_lab_in_use(command: str) -> None:
     with lock.hold("mirr", "mirr episode"):
         done = mirr([command])
     assert done.exit_code == 3
@@ -95,7 +95,7 @@ def test_a_lab_in_use_is_left_alone(command: str) -> None:
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_doctor_fails_where_no_engine_answers() -> None:
+def test_doctor_fails_if_no_engine_answers() -> None:
     done = mirr(["doctor", "--json"])
     checks = {check["code"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.exit_code == 1
@@ -104,13 +104,13 @@ def test_doctor_fails_where_no_engine_answers() -> None:
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_down_without_an_engine_is_the_worlds_failure() -> None:
+def test_down_without_an_engine_exits_3() -> None:
     done = mirr(["down"])
     assert done.exit_code == 3
     assert "no engine; fix it with: start it" in done.stderr
 
 
-def test_a_lease_longer_than_the_load_generator_takes_is_wrong_usage() -> None:
+def test_a_lease_longer_than_the_load_generator_accepts_is_wrong_usage() -> None:
     assert leases.MAX_LEASE_S == control.MAX_LEASE_S
     done = mirr(["inject", "overloaded", "auth", "--lease", str(control.MAX_LEASE_S + 1)])
     assert done.exit_code == 2
@@ -118,7 +118,7 @@ def test_a_lease_longer_than_the_load_generator_takes_is_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize("name", ["nginx", "3f2a9c51d0be", "mirr.service=auth", "mirr_auth_1", "AUTH", ""])
-def test_what_is_no_service_of_the_lab_is_refused_by_name_id_and_label(name: str) -> None:
+def test_inject_refuses_a_name_an_id_or_a_label_that_is_not_a_service(name: str) -> None:
     done = mirr(["inject", "crashed", name])
     assert done.exit_code == 2
     assert done.stderr == (
@@ -127,21 +127,19 @@ def test_what_is_no_service_of_the_lab_is_refused_by_name_id_and_label(name: str
     )
 
 
-@pytest.mark.usefixtures("held")
+@pytest.mark.usefixtures("fake_engine")
 @pytest.mark.parametrize("arguments", [["inject", "crashed", "auth"], ["revert"], ["revert", "--dry-run"]])
-def test_a_lab_that_is_not_there_is_neither_broken_nor_healed_and_gets_no_folder(
-    arguments: list[str], state_root: Path
-) -> None:
+def test_inject_and_revert_refuse_a_missing_lab_and_create_no_folder(arguments: list[str], state_root: Path) -> None:
     done = mirr([*arguments, "--lab", "two"])
     assert (done.exit_code, done.stderr) == (3, "mirr: lab two is not up; start it with: make up LAB=two\n")
     assert not (state_root / "labs" / "two").exists()
 
 
-def test_a_dry_run_of_down_names_what_would_go_and_removes_nothing(held: FakeEngine) -> None:
+def test_a_dry_run_of_down_names_what_it_would_remove_and_removes_nothing(fake_engine: FakeEngine) -> None:
     ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
-    held.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={"mirr.lab": "mirr"})]
-    held.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}}
-    held.volumes = {"mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"}}
+    fake_engine.held = [container(Role.SERVICE, Service.AUTH), FakeContainer(name="else", labels={"mirr.lab": "mirr"})]
+    fake_engine.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}}
+    fake_engine.volumes = {"mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"}}
     done = mirr(["down", "--dry-run"])
     assert done.exit_code == 0
     assert done.stdout == (
@@ -155,7 +153,7 @@ def test_a_dry_run_of_down_names_what_would_go_and_removes_nothing(held: FakeEng
         True,
         ["mirr-auth", "mirr_default", "mirr_auth-data"],
     )
-    assert (len(held.held), len(held.networks), len(held.volumes)) == (2, 1, 1)
+    assert (len(fake_engine.held), len(fake_engine.networks), len(fake_engine.volumes)) == (2, 1, 1)
 
 
 def test_the_kill_switch_does_not_wait_for_an_engine_that_hangs(
@@ -163,7 +161,7 @@ def test_the_kill_switch_does_not_wait_for_an_engine_that_hangs(
 ) -> None:
     address = tmp_path / "engine.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{address}")
-    with socket.socket(socket.AF_UNIX) as silent:  # takes connections, and never answers
+    with socket.socket(socket.AF_UNIX) as silent:  # accepts connections and never answers
         silent.bind(str(address))
         silent.listen()
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""`mirr lifecycle`: what it prints, what it exits with; on the simulator, and a representative part on the real lab."""
+"""The command `mirr lifecycle`: its output and its exit codes, on the simulator and with one fault on the real lab."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.worlds import Altered
 
 
 def mirr(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr of the command, in this process."""
+    """Run the command in this process. Returns its exit code, stdout and stderr."""
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = run(["lifecycle", *arguments])
     return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
-def played_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
-    """Make the command play in this world."""
+def use_world(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
+    """A function that makes the command play in the given world."""
     return lambda world: monkeypatch.setattr(worlds, "_opened", lambda name, lab, what: world)
 
 
@@ -41,7 +41,7 @@ def test_the_whole_matrix_is_green_on_the_simulator() -> None:
     assert err.startswith("[1/20] crashed:gateway green (0 s)\n")
 
 
-def test_the_matrix_is_a_line_a_fault_for_people() -> None:
+def test_the_text_has_one_line_for_each_fault() -> None:
     code, out, _ = mirr("--world", "sim", "--mode", "bad_deploy", "--service", "orders")
     heading, row, closing = out.splitlines()
     assert code == 0
@@ -51,8 +51,8 @@ def test_the_matrix_is_a_line_a_fault_for_people() -> None:
     assert closing == "1 of 1 rows green on the simulator in 0 s"
 
 
-def test_a_red_row_says_why_and_the_command_exits_1(played_in: Callable[[World], None]) -> None:
-    played_in(Altered(SimulatedWorld(), injects=lambda fault: None))
+def test_a_red_row_gives_its_reason_and_the_command_exits_1(use_world: Callable[[World], None]) -> None:
+    use_world(Altered(SimulatedWorld(), injects=lambda fault: None))
     code, out, err = mirr("--world", "sim", "--mode", "crashed", "--service", "auth")
     why = "auth still meets its objectives 6 s after crashed:auth was injected"
     assert code == 1
@@ -61,11 +61,11 @@ def test_a_red_row_says_why_and_the_command_exits_1(played_in: Callable[[World],
     assert err == f"[1/1] crashed:auth RED: {why} (0 s)\n"
 
 
-def test_a_world_that_failed_in_every_row_exits_3(played_in: Callable[[World], None]) -> None:
+def test_the_command_exits_3_if_the_world_fails_in_every_row(use_world: Callable[[World], None]) -> None:
     def inject(fault: Fault) -> None:
         raise WorldError("the engine is gone; next: mirr doctor")
 
-    played_in(Altered(SimulatedWorld(), injects=inject))
+    use_world(Altered(SimulatedWorld(), injects=inject))
     code, out, _ = mirr("--world", "sim", "--mode", "crashed", "--json")
     assert code == 3
     assert {row["reason"] for row in json.loads(out)["rows"]} == {
@@ -74,7 +74,7 @@ def test_a_world_that_failed_in_every_row_exits_3(played_in: Callable[[World], N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--mode", "slow"), "mirr: unknown fault mode 'slow'; one of: crashed, memory_leak, overloaded, bad_deploy\n"),
         (
@@ -84,14 +84,14 @@ def test_a_world_that_failed_in_every_row_exits_3(played_in: Callable[[World], N
         (("--world", "mars"), "mirr: unknown world 'mars'; one of: sim, docker\n"),
     ],
 )
-def test_a_name_that_is_none_is_wrong_usage(arguments: tuple[str, ...], said: str) -> None:
-    assert mirr(*arguments) == (2, "", said)
+def test_an_unknown_name_is_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
+    assert mirr(*arguments) == (2, "", message)
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize(
     "fault",
-    # It has the most to revert. The contract suite plays every form, `mirr lifecycle` by itself all twenty.
+    # This fault has the most to revert. The contract suite plays every fault mode. `mirr lifecycle` plays all faults.
     [Fault(FaultMode.OVERLOADED, Service.ORDERS)],
     ids=str,
 )

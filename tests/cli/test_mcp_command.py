@@ -1,4 +1,4 @@
-"""`mirr mcp`, as typed by the person who runs the exam; the server itself is in tests/interfaces/mcp."""
+"""The command `mirr mcp`. The tests of the server itself are in tests/interfaces/mcp."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Printed = pytest.CaptureFixture[str]
         (["--record", "nowhere"], "Invalid value: --record nowhere: there is no such directory. See: mirr --help"),
     ],
 )
-def test_an_exam_that_cannot_be_held_is_wrong_usage(capsys: Printed, arguments: list[str], message: str) -> None:
+def test_an_exam_that_cannot_start_is_wrong_usage(capsys: Printed, arguments: list[str], message: str) -> None:
     assert run(["mcp", *arguments]) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", f"mirr: {message}\n")
 
 
-def test_a_port_that_is_taken_is_said(capsys: Printed) -> None:
+def test_the_error_names_a_port_that_is_taken(capsys: Printed) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["mcp", "--transport", "http", "--port", str(port)]) == 2
@@ -38,7 +38,7 @@ def test_a_port_that_is_taken_is_said(capsys: Printed) -> None:
 
 
 @pytest.mark.docker
-def test_a_lab_that_is_not_up_is_told_to_the_examiner_before_the_exam(capsys: Printed, state_root: Path) -> None:
+def test_a_lab_that_is_not_up_is_an_error_before_the_exam(capsys: Printed, state_root: Path) -> None:
     assert run(["mcp", "--world", "docker", "--lab", "mirr-absent"]) == 3
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == (
@@ -47,7 +47,7 @@ def test_a_lab_that_is_not_up_is_told_to_the_examiner_before_the_exam(capsys: Pr
     )
 
 
-def test_without_fastmcp_the_way_to_it_is_told(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_fastmcp_says_how_to_install_it(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastmcp", None)
     assert run(["mcp"]) == 2
     assert (

@@ -1,4 +1,4 @@
-"""The disk of a service's volume is full: the service says so with errors, lives, and is reverted."""
+"""A service with a full disk: it answers with errors, it keeps running, and revert repairs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FULL_FOR_S = 6.0
 
 @contextmanager
 def mounted(api: Any, image: str, volume: str) -> Iterator[None]:
-    """A volume in memory forgets everything when nobody has it mounted, so somebody has, until the service does."""
+    """Keep a volume mounted until the service mounts it. A volume in memory loses its files when nothing mounts it."""
     host = api.create_host_config(binds=[f"{volume}:/data"], network_mode="none")
     holder = api.create_container(image, entrypoint=["sleep", "infinity"], host_config=host)
     api.start(holder["Id"])
@@ -36,12 +36,12 @@ def mounted(api: Any, image: str, volume: str) -> Iterator[None]:
 
 
 def give_a_small_disk(parts: Parts, service: Service) -> None:
-    """The same container, save that its volume ends after a few megabytes."""
+    """Replace the service's container by the same one with a volume of a few megabytes."""
     api: Any = parts.containers.client.api  # its stubs leave most methods untyped
     old = api.inspect_container(parts.containers.service(service).id)
     (volume,) = (mount["Name"] for mount in old["Mounts"] if mount["Type"] == "volume")
     labels = api.inspect_volume(volume)["Labels"]
-    # Docker refuses these on a container that lives in another one's network namespace.
+    # Docker refuses these settings for a container that uses the network of another container.
     config = {key: value for key, value in old["Config"].items() if key not in ("Hostname", "ExposedPorts")}
     api.remove_container(old["Id"], force=True)
     api.remove_volume(volume)
@@ -54,13 +54,13 @@ def give_a_small_disk(parts: Parts, service: Service) -> None:
 
 
 def fill(parts: Parts, service: Service) -> None:
-    """Write until there is no room, as the service's own user."""
-    code, said = parts.containers.service(service).exec_run(["dd", "if=/dev/zero", "of=/data/filler", "bs=4096"])
+    """Fill the volume as the service's own user."""
+    code, output = parts.containers.service(service).exec_run(["dd", "if=/dev/zero", "of=/data/filler", "bs=4096"])
     assert code == 1
-    assert b"No space left on device" in said
+    assert b"No space left on device" in output
 
 
-def test_a_full_disk_makes_errors_and_no_corpse_and_is_put_back(real_lab: str) -> None:
+def test_a_service_with_a_full_disk_answers_with_errors_and_keeps_running_until_it_is_reverted(real_lab: str) -> None:
     before = made_of(real_lab)
     parts = assemble(real_lab)
     give_a_small_disk(parts, Service.PAYMENTS)
@@ -83,7 +83,7 @@ def test_a_full_disk_makes_errors_and_no_corpse_and_is_put_back(real_lab: str) -
     assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
     revert(real_lab)
     print("after mirr revert:", differences(before, made_of(real_lab)))
-    # What the kill switch may not see in ten seconds, the next reset does: it waits for steady state.
+    # The kill switch may miss the full disk in its ten seconds. The next reset finds it: it waits for steady state.
     done = subprocess.run(
         [MIRR, "episode", "--lab", real_lab, "--world", "docker", "--policy", "oracle", "--seed", "1", "--json"],
         capture_output=True,

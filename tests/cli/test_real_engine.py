@@ -1,7 +1,7 @@
-"""The engine restarted in mid-episode: the episode is void, and `mirr up` brings everything back.
+"""The engine restarts during an episode. The episode is void, and `mirr up` starts the lab again.
 
-A restart stops every container on the machine, so the test that does it is there only where somebody has asked for
-it with MIRR_RESTART_ENGINE=1, and even then it touches no engine that systemd runs or that others use.
+A restart stops every container on the machine. So the test exists only with MIRR_RESTART_ENGINE=1.
+Even then it does not restart an engine that systemd runs or that others use.
 """
 
 from __future__ import annotations
@@ -27,52 +27,52 @@ ENDS_WITHIN_S = 40.0  # a dockerd gives its containers ten seconds to end
 
 
 def objections(machine: Machine, *, pid: int | None, others: list[str]) -> list[str]:
-    """Why this engine may not be restarted, in words; empty where it may."""
+    """The reasons why this engine must not be restarted. The list is empty if a restart is allowed."""
     found = []
     if not machine.root:
-        found.append("whoever runs this is not root")
+        found.append("this user is not root")
     if machine.systemd:
-        found.append("systemd runs the engine; a restart is its affair")
+        found.append("systemd runs the engine")
     if machine.host is not None:
         found.append(f"the engine is at {machine.host}")
     if pid is None:
-        found.append(f"there is no {PID_FILE} to tell the engine's process")
+        found.append(f"there is no {PID_FILE} with the engine's process")
     if others:
         found.append(f"others run on this engine: {', '.join(others)}")
     return found
 
 
-def test_an_engine_is_not_restarted_under_others() -> None:
+def test_an_engine_that_others_use_is_not_restarted() -> None:
     by_hand = Machine(system="Linux", root=True, debian_family=True, systemd=False, engine_installed=True, host=None)
     assert objections(by_hand, pid=17, others=[]) == []
     assert objections(by_hand, pid=None, others=["mirr_auth_1"]) == [
-        "there is no /var/run/docker.pid to tell the engine's process",
+        "there is no /var/run/docker.pid with the engine's process",
         "others run on this engine: mirr_auth_1",
     ]
-    of_systemd = Machine(
+    with_systemd = Machine(
         system="Linux", root=False, debian_family=True, systemd=True, engine_installed=True, host="tcp://10.0.0.1"
     )
-    assert objections(of_systemd, pid=17, others=[]) == [
-        "whoever runs this is not root",
-        "systemd runs the engine; a restart is its affair",
+    assert objections(with_systemd, pid=17, others=[]) == [
+        "this user is not root",
+        "systemd runs the engine",
         "the engine is at tcp://10.0.0.1",
     ]
 
 
 def engine_pid() -> int | None:
-    """The process of the engine, where it has one of its own that still runs."""
+    """The process id of the running engine, else None."""
     try:
         pid = int(PID_FILE.read_text())
-        is_it = Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd"
+        is_engine = Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd"
     except (OSError, ValueError):
         return None
-    return pid if is_it else None
+    return pid if is_engine else None
 
 
 if os.environ.get("MIRR_RESTART_ENGINE") == "1":
 
     @pytest.mark.docker
-    def test_an_engine_restarted_in_mid_episode_voids_it_and_up_brings_everything_back(real_lab: str) -> None:
+    def test_a_restart_of_the_engine_makes_the_episode_void_and_up_starts_the_lab_again(real_lab: str) -> None:
         running = connect().containers.list()
         others = sorted(str(one.name) for one in running if one.labels.get(LABEL_LAB) != real_lab)
         pid = engine_pid()

@@ -1,4 +1,4 @@
-"""Episodes on the real lab by the command line: what a user would try, and what a user would do to it."""
+"""The command line on the real lab: episodes, kills, injections and reverts, as a user does them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def episode(lab: str, *arguments: str) -> dict[str, Any]:
 
 
 @contextmanager
-def episode_under_way(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]:
-    """An episode of `wait`, in a process of its own, whose fault has been injected."""
+def running_episode(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]:
+    """An episode with the policy `wait` in a new process. Its fault has been injected."""
     journal = Journal(state_dir(lab))
     assert not journal.open_faults()
     process = subprocess.Popen(
@@ -76,21 +76,21 @@ NEXT = {
     FaultMode.OVERLOADED: "overloaded:inventory",
     FaultMode.BAD_DEPLOY: "bad_deploy:orders",
 }
-"""What the next run plays after a run with this mode was killed: every mode once, on several services."""
+"""The fault of the next run after a run with this mode was killed. Each mode is played once."""
 
-GONE_TOO = {FaultMode.MEMORY_LEAK: Role.PROMETHEUS, FaultMode.OVERLOADED: Role.TRAFFIC}
-"""What is killed together with the run. tests/cli/test_real_kills.py kills it under a run that goes on."""
+ALSO_KILLED = {FaultMode.MEMORY_LEAK: Role.PROMETHEUS, FaultMode.OVERLOADED: Role.TRAFFIC}
+"""The container that is killed after the run. tests/cli/test_real_kills.py kills it during a run."""
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_the_oracle_resolves_an_episode_after_a_run_that_was_killed_in_mid_fault(real_lab: str, fault: Fault) -> None:
+def test_the_oracle_resolves_an_episode_after_a_run_was_killed_during_a_fault(real_lab: str, fault: Fault) -> None:
     before = made_of(real_lab)
-    with episode_under_way(real_lab, fault) as process:
+    with running_episode(real_lab, fault) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    if fault.mode in GONE_TOO:
+    if fault.mode in ALSO_KILLED:
         containers = LabContainers(connect(), real_lab)
-        (containers.prometheus() if GONE_TOO[fault.mode] is Role.PROMETHEUS else containers.traffic()).kill()
+        (containers.prometheus() if ALSO_KILLED[fault.mode] is Role.PROMETHEUS else containers.traffic()).kill()
     answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", NEXT[fault.mode], "--seed", "1")
     assert answer["outcome"] == "resolved", answer
     assert answer["diagnosis"]["correct"] is True
@@ -98,18 +98,18 @@ def test_the_oracle_resolves_an_episode_after_a_run_that_was_killed_in_mid_fault
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_told_to_end_reverts_first(real_lab: str, told: signal.Signals) -> None:
+@pytest.mark.parametrize("end_signal", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_gets_a_signal_reverts_before_it_ends(real_lab: str, end_signal: signal.Signals) -> None:
     before = made_of(real_lab)
-    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
-        process.send_signal(told)
+    with running_episode(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
+        process.send_signal(end_signal)
         assert process.wait(timeout=20) == 130
     assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
-def test_a_lab_in_use_is_left_alone_by_a_second_episode(real_lab: str) -> None:
-    with episode_under_way(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
+def test_a_second_episode_refuses_a_lab_in_use(real_lab: str) -> None:
+    with running_episode(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
         done = mirr(real_lab, "episode", "--world", "docker", "--policy", "wait")
         assert done.returncode == 3
         assert done.stderr == (
@@ -118,7 +118,7 @@ def test_a_lab_in_use_is_left_alone_by_a_second_episode(real_lab: str) -> None:
     assert mirr(real_lab, "revert").returncode == 0
 
 
-def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_lab: str) -> None:
+def test_the_status_shows_an_injected_fault_and_revert_ends_it(real_lab: str) -> None:
     before = made_of(real_lab)
     injected = mirr(real_lab, "inject", "bad_deploy", "payments", "--json")
     assert json.loads(injected.stdout)["fault"] == "bad_deploy:payments"
@@ -133,16 +133,16 @@ def test_what_a_person_injects_shows_in_the_status_and_revert_puts_it_back(real_
     assert differences(before, made_of(real_lab)) == []
 
 
-def test_a_replacement_cut_off_in_the_middle_is_finished_from_disk(real_lab: str) -> None:
+def test_revert_recreates_a_container_that_a_killed_deploy_has_removed(real_lab: str) -> None:
     before = made_of(real_lab)
     assert mirr(real_lab, "inject", "bad_deploy", "payments").returncode == 0
-    # As if the deploying process had been killed between taking the old container away and making the new one.
+    # As if the deploy was killed after it removed the old container and before it created the new one.
     LabContainers(connect(), real_lab).service(Service.PAYMENTS).remove(force=True)
     assert mirr(real_lab, "revert").stdout == "recreated payments at release 1.4.0\n"
     assert differences(before, made_of(real_lab)) == []
 
 
-def test_a_fault_where_no_lab_is_up_says_how_to_start_it() -> None:
+def test_an_injection_into_a_missing_lab_says_how_to_start_it() -> None:
     done = mirr("mirr-absent", "inject", "crashed", "auth")
     assert done.returncode == 3
     assert done.stderr == ("mirr: lab mirr-absent is not up; start it with: make up LAB=mirr-absent\n")

@@ -1,7 +1,8 @@
-"""Killed at any moment: the injector, the bridge, the load generator, Prometheus. Nothing is left behind.
+"""The injector, the bridge, the load generator and Prometheus are killed at a random moment. Nothing is left behind.
 
-`MIRR_KILLS` says how many cases of each are played (1 if it says nothing), `MIRR_SEED` which. The clock skew of a
-container is out of scope: it shares its clock with the machine, which is not the lab's to change.
+`MIRR_KILLS` is the number of cases for each of them (default 1). `MIRR_SEED` is the seed of the cases.
+
+Clock skew is out of scope: a container has the clock of its machine, and the lab must not change that clock.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.names import Role
 from mirr.lab.state import state_dir
-from tests.cli.on_real_lab import drawn, kill_after, left_as_found, start, wait_until
+from tests.cli.on_real_lab import kill_after, random_of_case, reverted_afterwards, start, wait_until
 
 pytestmark = pytest.mark.docker
 
 CASES = range(int(os.environ.get("MIRR_KILLS", "1")))
 INJECTING_S = {FaultMode.CRASHED: 1.5, FaultMode.MEMORY_LEAK: 1.5, FaultMode.OVERLOADED: 4.5, FaultMode.BAD_DEPLOY: 2.0}
-"""About how long `mirr inject` runs, from the start of its interpreter on."""
+"""About how long `mirr inject` runs, with the start of its interpreter."""
 
 ACTING_S = 0.5
-"""About how long it acts on Docker, from its line in the journal on: there a kill hurts most, and half of them come."""
+"""About how long `mirr inject` changes containers after its journal entry. Half of the kills come in this time."""
 
-EPISODE_S = 20.0  # of a whole minute: the reset, the injection, and some steps
+EPISODE_S = 20.0  # an episode takes a minute; this part has the reset, the injection and some steps
 MID_EPISODE_S = 6.0
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, case: int) -> None:
-    draw = drawn("injector", case)
+    draw = random_of_case("injector", case)
     fault = draw.choice(faults())
     journal = Journal(state_dir(real_lab))
-    with left_as_found(real_lab):
+    with reverted_afterwards(real_lab):
         process = start(real_lab, "inject", fault.mode, fault.service)
         if draw.random() < 0.5:
             kill_after(process, draw.uniform(0.0, ACTING_S), once=lambda: bool(journal.open_faults()))
@@ -49,23 +50,23 @@ def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, c
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_bridge_killed_at_any_moment_of_an_episode_leaves_nothing_behind(real_lab: str, case: int) -> None:
-    draw = drawn("bridge", case)
+    draw = random_of_case("bridge", case)
     played = ("--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000)))
-    with left_as_found(real_lab):
+    with reverted_afterwards(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "random", *played)
         kill_after(process, draw.uniform(0.0, EPISODE_S))
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("role", [Role.TRAFFIC, Role.PROMETHEUS])
-def test_what_measures_killed_in_mid_episode_voids_it_and_leaves_nothing_behind(
+def test_an_episode_is_void_if_the_load_generator_or_prometheus_is_killed_and_nothing_is_left_behind(
     real_lab: str, role: Role, case: int
 ) -> None:
-    draw = drawn(role, case)
-    # Without the gateway nobody is served, and the episode could end before what measures does.
+    draw = random_of_case(role, case)
+    # A fault on the gateway fails all requests, and the episode could end before the kill.
     fault = draw.choice([one for one in faults() if one.service is not Service.GATEWAY])
     journal = Journal(state_dir(real_lab))
-    with left_as_found(real_lab):
+    with reverted_afterwards(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "wait", "--fault", str(fault), "--json")
         try:
             wait_until(lambda: bool(journal.open_faults()), "an injection")

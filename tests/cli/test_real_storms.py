@@ -1,7 +1,7 @@
-"""Random sequences of injecting, fixing, ending, killing and reverting, after each of which the lab is as before.
+"""Random sequences of injections, fixes, ends, kills and reverts. After each sequence the lab is as before.
 
-`MIRR_SEQUENCES` says how many (4 if it says nothing), `MIRR_SEED` which. A single one is played again by its number:
-`pytest tests/cli/test_real_storms.py -k "[17]"`.
+`MIRR_SEQUENCES` is the number of sequences (default 4). `MIRR_SEED` is their seed. To play one sequence again, give its
+number: `pytest tests/cli/test_real_storms.py -k "[17]"`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mirr.env.vocabulary import Fault, Restart, Rollback, ScaleUp, Service
 from mirr.env.world import WorldError
 from mirr.lab.errors import LabNotUp
 from mirr.lab.footprint import Footprint, differences
-from tests.cli.on_real_lab import MIRR, REVERT_S, assert_steady, drawn, kill_after, made_of, start
+from tests.cli.on_real_lab import MIRR, REVERT_S, assert_steady, kill_after, made_of, random_of_case, start
 
 SEQUENCES = range(int(os.environ.get("MIRR_SEQUENCES", "4")))
 STEADY_EVERY = 10
 LONGEST = 4
-CONFLICT = 409  # the engine's word for: it is not in a state in which this could be done
+CONFLICT = 409  # the engine's status code for: the state of the container does not allow this
 
 
 class Kind(StrEnum):
@@ -50,20 +50,20 @@ class Kind(StrEnum):
 
 
 KINDS = (*Kind, Kind.INJECT, Kind.INJECT, Kind.INJECTOR_KILLED)
-"""What is drawn from: without something broken, the rest finds little to do."""
+"""A random kind comes from this tuple. Injections are frequent, because the other kinds need a fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One thing that happens."""
+    """One act of a sequence."""
 
     kind: Kind
-    fault: Fault  # of which the others take the service
-    after_s: float  # when the injector is killed
+    fault: Fault  # all kinds but the injections use only its service
+    after_s: float  # the injector is killed after this time
 
     @property
     def service(self) -> Service:
-        """Which service it happens to."""
+        """The service of the act."""
         return self.fault.service
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Act:
 
 
 def sequence(draw: random.Random) -> list[Act]:
-    """At most LONGEST acts. Every second one is on the service of the one before: that is where they meet."""
+    """A random list of at most LONGEST acts. About half of the acts are on the same service as the act before."""
     acts: list[Act] = []
     for _ in range(draw.randint(1, LONGEST)):
         service = acts[-1].service if acts and draw.random() < 0.5 else draw.choice(list(Service))
@@ -80,26 +80,26 @@ def sequence(draw: random.Random) -> list[Act]:
     return acts
 
 
-class Hands:
-    """Does acts to a lab. What is refused is as good as done: the lab has to come out of either."""
+class Actor:
+    """Performs acts on a lab. An act may be refused. In both cases revert has to work afterwards."""
 
     def __init__(self, lab: str, parts: Parts) -> None:
         self._lab = lab
         self._parts = parts
-        # It is handed no lock to hold: others are to act at the same time.
+        # This world holds no lock: other processes act at the same time.
         self._world = DockerWorld(fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry)
 
     def do(self, act: Act) -> None:
         began = time.monotonic()
         try:
-            said = self._do(act)
-        except (ChaosError, LabNotUp, WorldError) as error:  # an injector that was killed may have left no container
-            said = f"refused: {error}"
+            outcome = self._do(act)
+        except (ChaosError, LabNotUp, WorldError) as error:  # a killed injector may have removed the container
+            outcome = f"refused: {error}"
         except APIError as error:
             if error.status_code != CONFLICT:
                 raise
-            said = f"refused: {error.explanation}"
-        print(f"  {act} ({time.monotonic() - began:.1f} s): {said}")
+            outcome = f"refused: {error.explanation}"
+        print(f"  {act} ({time.monotonic() - began:.1f} s): {outcome}")
 
     def _do(self, act: Act) -> str:
         chaos, containers = self._parts.chaos, self._parts.containers
@@ -132,49 +132,51 @@ class Hands:
         return "done"
 
 
-def timed(act: Callable[[], object]) -> float:
-    """The seconds it took."""
+def timed(call: Callable[[], object]) -> float:
+    """The duration of a call in seconds."""
     began = time.monotonic()
-    act()
+    call()
     return time.monotonic() - began
 
 
 @pytest.fixture(scope="module")
-def as_made(real_lab: str) -> Footprint:
-    """What the lab is made of before anybody has a hand in it."""
+def footprint_before(real_lab: str) -> Footprint:
+    """The footprint of the lab before the first sequence."""
     assemble(real_lab).chaos.revert()
     assert_steady(real_lab)
     return made_of(real_lab)
 
 
 @pytest.fixture
-def lab(real_lab: str, as_made: Footprint) -> Iterator[str]:
-    """The lab, made anew after a sequence that has left something behind, so that the next one is judged alone."""
+def lab(real_lab: str, footprint_before: Footprint) -> Iterator[str]:
+    """The lab. If a sequence leaves a difference, the lab is created again for the next sequence."""
     yield real_lab
-    if differences(as_made, made_of(real_lab)):
+    if differences(footprint_before, made_of(real_lab)):
         for command in ("down", "up"):
             subprocess.run([MIRR, command, "--lab", real_lab], check=True, timeout=200)
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("number", SEQUENCES)
-def test_whatever_happens_to_a_lab_it_is_put_back(lab: str, as_made: Footprint, number: int) -> None:
-    acts = sequence(drawn("storms", number))
+def test_revert_removes_all_differences_after_a_random_sequence(
+    lab: str, footprint_before: Footprint, number: int
+) -> None:
+    acts = sequence(random_of_case("storms", number))
     parts = assemble(lab)
-    hands = Hands(lab, parts)
+    actor = Actor(lab, parts)
     for act in acts:
-        hands.do(act)
+        actor.do(act)
     parts.chaos.close()
-    # Put back by somebody who remembers nothing of it.
+    # Another Chaos reverts. It knows only what is on disk and on the engine.
     reverter = assemble(lab).chaos
     took_s = timed(lambda: print("  reverted:", reverter.revert()))
     assert took_s <= REVERT_S
-    assert differences(as_made, made_of(lab)) == []
+    assert differences(footprint_before, made_of(lab)) == []
     if (number + 1) % STEADY_EVERY == 0 or number == SEQUENCES[-1]:
         assert_steady(lab)
-        assert differences(as_made, made_of(lab)) == []
+        assert differences(footprint_before, made_of(lab)) == []
 
 
-def test_a_sequence_is_the_same_whenever_it_is_played_again() -> None:
-    assert sequence(drawn("storms", 3)) == sequence(drawn("storms", 3))
-    assert len({str(sequence(drawn("storms", number))) for number in range(20)}) == 20
+def test_a_number_always_gives_the_same_sequence() -> None:
+    assert sequence(random_of_case("storms", 3)) == sequence(random_of_case("storms", 3))
+    assert len({str(sequence(random_of_case("storms", number))) for number in range(20)}) == 20

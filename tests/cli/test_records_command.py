@@ -1,4 +1,4 @@
-"""`mirr records`, as typed."""
+"""The command `mirr records`."""
 
 from __future__ import annotations
 
@@ -22,29 +22,27 @@ Printed = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def record(tmp_path: Path, capsys: Printed) -> Path:
-    """The heuristic's episode of seed 7."""
+    """A record of the heuristic policy with seed 7."""
     path = tmp_path / "seven.jsonl"
     assert run(["episode", "--seed", "7", "--record", str(path)]) == 0
     capsys.readouterr()
     return path
 
 
-def cut(record: Path, lines: int) -> Path:
+def cut_after(record: Path, lines: int) -> Path:
     path = record.with_name("cut.jsonl")
     path.write_text("".join(record.read_text().splitlines(keepends=True)[:lines]))
     return path
 
 
-def test_a_record_checks_out(record: Path, capsys: Printed) -> None:
+def test_check_accepts_an_unchanged_record(record: Path, capsys: Printed) -> None:
     assert run(["records", "check", str(record)]) == 0
     steps = len(read_rollout(record).steps) - 1
     assert capsys.readouterr().out == f"{record}: {steps} steps, all the same\n"
 
 
-def test_one_that_does_not_check_out_is_bad_news_and_the_rest_are_checked_all_the_same(
-    record: Path, capsys: Printed
-) -> None:
-    broken = cut(record, 3)
+def test_check_goes_on_after_a_bad_record_and_exits_1(record: Path, capsys: Printed) -> None:
+    broken = cut_after(record, 3)
     missing = record.with_name("missing.jsonl")
     assert run(["records", "check", str(missing), str(broken), str(record)]) == 1
     assert capsys.readouterr().out == (
@@ -56,7 +54,7 @@ def test_one_that_does_not_check_out_is_bad_news_and_the_rest_are_checked_all_th
     )
 
 
-def test_a_check_answers_in_json(record: Path, capsys: Printed) -> None:
+def test_check_can_print_json(record: Path, capsys: Printed) -> None:
     assert run(["records", "check", "--json", str(record)]) == 0
     steps = len(read_rollout(record).steps) - 1
     assert json.loads(capsys.readouterr().out) == {
@@ -64,7 +62,7 @@ def test_a_check_answers_in_json(record: Path, capsys: Printed) -> None:
     }
 
 
-def test_a_record_that_was_edited_all_over_tells_of_ten_differences(record: Path, capsys: Printed) -> None:
+def test_check_prints_at_most_ten_differences(record: Path, capsys: Printed) -> None:
     lines = [json.loads(text) for text in record.read_text().splitlines()]
     waits = [
         {**lines[1], "step": step, "action": "wait", "accepted": True, "reason": "done", "reward": 5.0}
@@ -72,12 +70,12 @@ def test_a_record_that_was_edited_all_over_tells_of_ten_differences(record: Path
     ]
     record.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:2], *waits, lines[-1]]))
     assert run(["records", "check", str(record)]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert len(told) == 12
-    assert told[-1].startswith("  and ")
+    printed_lines = capsys.readouterr().out.splitlines()
+    assert len(printed_lines) == 12
+    assert printed_lines[-1].startswith("  and ")
 
 
-def test_a_record_is_shown_from_beginning_to_end(record: Path, capsys: Printed) -> None:
+def test_show_prints_a_record_from_beginning_to_end(record: Path, capsys: Printed) -> None:
     assert run(["records", "show", str(record)]) == 0
     rollout = read_rollout(record)
     shown = capsys.readouterr().out
@@ -88,12 +86,12 @@ def test_a_record_is_shown_from_beginning_to_end(record: Path, capsys: Printed) 
     assert "  total_reward         " in shown
 
 
-def test_what_is_cut_off_is_shown_as_far_as_it_goes(record: Path, capsys: Printed) -> None:
-    assert run(["records", "show", str(cut(record, 2))]) == 0
+def test_show_prints_the_part_of_a_record_that_is_cut_off(record: Path, capsys: Printed) -> None:
+    assert run(["records", "show", str(cut_after(record, 2))]) == 0
     assert capsys.readouterr().out.endswith("step 0, 30 left\n\ncut off: the record has no end\n")
 
 
-def test_version_1_is_shown_and_exported_and_not_played_back(tmp_path: Path, capsys: Printed) -> None:
+def test_version_1_can_be_shown_and_exported_but_not_checked(tmp_path: Path, capsys: Printed) -> None:
     path, table = tmp_path / "v1.jsonl", tmp_path / "t.parquet"
     write_version_1(path)
     assert run(["records", "show", str(path)]) == 0
@@ -107,7 +105,7 @@ def test_version_1_is_shown_and_exported_and_not_played_back(tmp_path: Path, cap
     assert "which can be read but not played back" in capsys.readouterr().out
 
 
-def test_a_table_holds_every_step_as_it_was_recorded(record: Path, capsys: Printed) -> None:
+def test_an_exported_table_holds_every_recorded_step(record: Path, capsys: Printed) -> None:
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to), "--json"]) == 0
     rollout = read_rollout(record)
@@ -127,7 +125,7 @@ def test_a_table_holds_every_step_as_it_was_recorded(record: Path, capsys: Print
     assert {row["episode_id"] for row in rows} == {rows[0]["episode_id"]}
 
 
-def test_a_table_says_which_version_it_is_and_what_its_features_are(record: Path) -> None:
+def test_a_table_names_its_version_and_its_features(record: Path) -> None:
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to)]) == 0
     metadata = parquet.read_schema(to).metadata
@@ -137,7 +135,7 @@ def test_a_table_says_which_version_it_is_and_what_its_features_are(record: Path
     assert parquet.read_schema(to).field("overrun_s").metadata[b"unit"] == b"s"
 
 
-def test_the_same_episode_goes_in_once(record: Path, capsys: Printed) -> None:
+def test_the_same_episode_is_exported_once(record: Path, capsys: Printed) -> None:
     to, copy = record.with_name("t.parquet"), record.with_name("copy.jsonl")
     copy.write_bytes(record.read_bytes())
     assert run(["records", "export", str(record), str(copy), "--to", str(to)]) == 0
@@ -146,7 +144,7 @@ def test_the_same_episode_goes_in_once(record: Path, capsys: Printed) -> None:
     assert printed.err == f"mirr: {copy} is the same episode as {record}; it is written once\n"
 
 
-def test_a_file_that_cannot_be_read_leaves_no_table(record: Path, capsys: Printed) -> None:
+def test_export_writes_no_table_if_a_file_cannot_be_read(record: Path, capsys: Printed) -> None:
     to, foreign = record.with_name("t.parquet"), record.with_name("foreign.jsonl")
     foreign.write_text('{"a": 1}\n')
     assert run(["records", "export", str(record), str(foreign), "--to", str(to)]) == 2
@@ -154,7 +152,7 @@ def test_a_file_that_cannot_be_read_leaves_no_table(record: Path, capsys: Printe
     assert list(record.parent.glob("t.parquet*")) == []
 
 
-def test_a_number_too_large_for_the_table_is_said(record: Path, capsys: Printed) -> None:
+def test_a_number_that_is_too_large_for_the_table_is_an_error(record: Path, capsys: Printed) -> None:
     lines = record.read_text().splitlines()
     header = json.loads(lines[0]) | {"seed": 2**70}
     record.write_text("\n".join([json.dumps(header), *lines[1:], ""]))
@@ -170,13 +168,17 @@ def test_a_number_too_large_for_the_table_is_said(record: Path, capsys: Printed)
         ("nowhere/table.parquet", "--to {to}: there is no directory {to.parent}."),
     ],
 )
-def test_a_table_needs_a_place(record: Path, capsys: Printed, to: str, message: str) -> None:
+def test_a_table_needs_a_valid_name_and_an_existing_directory(
+    record: Path, capsys: Printed, to: str, message: str
+) -> None:
     path = record.parent / to
     assert run(["records", "export", str(record), "--to", str(path)]) == 2
     assert capsys.readouterr().err == f"mirr: Invalid value: {message.format(to=path)} See: mirr --help\n"
 
 
-def test_without_pyarrow_the_way_to_it_is_told(record: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_pyarrow_says_how_to_install_it(
+    record: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert run(["records", "export", str(record), "--to", str(record.with_name("t.parquet"))]) == 2
     assert (
@@ -184,7 +186,7 @@ def test_without_pyarrow_the_way_to_it_is_told(record: Path, capsys: Printed, mo
     )
 
 
-def test_the_documentation_has_every_column() -> None:
+def test_the_documentation_lists_every_column() -> None:
     page = (ROOT / "docs" / "records.md").read_text(encoding="utf-8").splitlines()
     table = page[page.index("| column | type | unit | what it is |") + 2 :]
     assert table == [f"| `{each.name}` | {each.type} | {each.unit or '-'} | {each.says} |" for each in COLUMNS]

@@ -1,4 +1,4 @@
-"""What every World does, held to one suite: the simulator, DockerWorld on a fake engine, the real lab."""
+"""One test suite for every World: the simulator, DockerWorld on a fake lab, and the real lab."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from tests.fakes import FakeClock, FakeLab, fake_docker_world
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 STEPS_TO_LOSE = 3
 STEPS_TO_RECOVER = 5
-STEPS_TO_SHOW = 5  # of a leak that begins in mid-episode, until the memory objective is lost
+STEPS_TO_SHOW = 5  # a leak that begins during an episode breaks the memory objective within these steps
 STEP_S = 2.0
 
 
 @pytest.fixture(params=["simulated", "fake", pytest.param("real", marks=pytest.mark.docker)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    made: World
+    world: World
     match request.param:
         case "simulated":
-            made = SimulatedWorld()
+            world = SimulatedWorld()
         case "fake":
-            made = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
+            world = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
         case _:
-            made = open_docker_world(request.getfixturevalue("real_lab"))
-    made.restore(11)
-    yield made
-    made.close()
+            world = open_docker_world(request.getfixturevalue("real_lab"))
+    world.restore(11)
+    yield world
+    world.close()
 
 
 def step(world: World, action: Wait | CheckLogs | Fix | None = None) -> tuple[ActionResult, Snapshot]:
@@ -74,12 +74,12 @@ def test_steady_state_meets_every_objective(world: World) -> None:
         assert breaches(snapshot) == []
         assert snapshot.features.shape == FEATURES_SHAPE
         assert not np.isnan(snapshot.features).any()
-        # 38 journeys a second over a step of 2 s, Poisson, seen through scrapes half a second apart
+        # Users start 38 journeys a second (Poisson). A step takes 2 s, and scrapes are half a second apart.
         assert 35 <= snapshot.requests <= 130
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.PAYMENTS), ids=str)
-def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: World, fault: Fault) -> None:
+def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(world: World, fault: Fault) -> None:
     world.inject(fault)
     snapshots = [step(world)[1] for _ in range(STEPS_TO_LOSE)]
     assert lost(snapshots[-1], fault.service)
@@ -91,17 +91,17 @@ def test_a_fault_loses_the_objective_and_only_its_remedy_restores_it(world: Worl
     result, _ = step(world, REMEDY[fault.mode](fault.service))
     assert result.accepted
     recovered = [breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER)]
-    assert any(not now and not then for now, then in itertools.pairwise(recovered)), recovered
+    assert any(not earlier and not later for earlier, later in itertools.pairwise(recovered)), recovered
 
 
-def test_a_crashed_service_is_missing_and_not_zero(world: World) -> None:
+def test_the_values_of_a_crashed_service_are_missing_and_not_zero(world: World) -> None:
     world.inject(Fault(FaultMode.CRASHED, Service.INVENTORY))
     row = step(world)[1].features[list(Service).index(Service.INVENTORY)]
     assert row[list(Feature).index(Feature.UP)] == 0.0
     assert np.isnan(row[1:]).all()
 
 
-def test_what_there_is_nothing_to_act_on_is_not_accepted(world: World) -> None:
+def test_an_action_that_can_do_nothing_is_not_accepted(world: World) -> None:
     result, _ = step(world, Rollback(Service.AUTH))
     assert result == ActionResult(reason=Reason.NO_EARLIER_RELEASE, text="auth has no earlier release")
     world.inject(Fault(FaultMode.CRASHED, Service.AUTH))
@@ -109,14 +109,14 @@ def test_what_there_is_nothing_to_act_on_is_not_accepted(world: World) -> None:
     assert result == ActionResult(reason=Reason.NOT_RUNNING, text="auth is not running, nothing to scale")
 
 
-def test_a_service_is_scaled_up_once(world: World) -> None:
+def test_a_service_can_be_scaled_up_only_once(world: World) -> None:
     assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(text="orders has twice the CPU quota now")
     assert step(world, ScaleUp(Service.ORDERS))[0] == ActionResult(
         reason=Reason.LARGEST_SIZE, text="orders is already at its largest size"
     )
 
 
-def test_logs_come_with_the_result_of_the_step(world: World) -> None:
+def test_the_result_of_a_step_has_the_logs(world: World) -> None:
     step(world, Restart(Service.ORDERS))
     step(world)
     result, _ = step(world, CheckLogs(Service.ORDERS))
@@ -128,7 +128,7 @@ def test_logs_come_with_the_result_of_the_step(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", faults(service=Service.INVENTORY), ids=str)
-def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, fault: Fault) -> None:
+def test_a_fault_can_begin_during_an_episode_and_end_by_itself(world: World, fault: Fault) -> None:
     step(world)
     world.apply(Wait())
     world.happen(Breaks(fault))
@@ -140,10 +140,10 @@ def test_a_fault_may_begin_in_mid_episode_and_end_by_itself(world: World, fault:
     world.advance(STEP_S)
     world.observe()
     recovered = [breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER)]
-    assert any(not now and not then for now, then in itertools.pairwise(recovered)), recovered
+    assert any(not earlier and not later for earlier, later in itertools.pairwise(recovered)), recovered
 
 
-def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
+def test_a_harmless_deploy_breaks_no_objective(world: World) -> None:
     world.apply(Wait())
     world.happen(Deploys(Service.AUTH))
     world.advance(STEP_S)
@@ -155,7 +155,7 @@ def test_a_harmless_deploy_is_none_the_worse(world: World) -> None:
     assert step(world, Rollback(Service.AUTH))[0] == ActionResult(text="auth is going back to release 1.4.0")
 
 
-def test_restoring_reverts_everything_that_was_done(world: World) -> None:
+def test_restore_reverts_all_faults_and_actions(world: World) -> None:
     world.inject(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
     step(world, Restart(Service.GATEWAY))
     step(world, ScaleUp(Service.ORDERS))
@@ -165,7 +165,7 @@ def test_restoring_reverts_everything_that_was_done(world: World) -> None:
     assert step(world, ScaleUp(Service.ORDERS))[0].accepted is True
 
 
-def test_closing_twice_is_closing_once(world: World) -> None:
+def test_a_world_can_be_closed_twice(world: World) -> None:
     world.close()
     world.close()
 

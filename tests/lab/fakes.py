@@ -1,4 +1,4 @@
-"""An engine that remembers what it is asked, for the lab's tests."""
+"""A fake Docker engine for the lab's tests. It holds containers, networks, volumes and images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def container(role: Role, service: Service | None = None, *, lab: str = "mirr", 
 
 
 class FakeApi:
-    """The low-level half."""
+    """The low-level API of the fake engine."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
@@ -83,7 +83,7 @@ class FakeApi:
             for name, labels in self._engine.volumes.items()
             if filters is None or _has(labels, filters["label"])
         ]
-        return {"Volumes": found or None}  # the engine says null where there are none
+        return {"Volumes": found or None}  # the engine answers null if there are none
 
     def remove_container(self, name: str, *, v: bool, force: bool) -> None:
         self._engine.held = [one for one in self._engine.held if one.name != name]
@@ -118,7 +118,7 @@ def _has(labels: dict[str, str], wanted: str) -> bool:
 
 
 class FakeEngine:
-    """As much of a DockerClient as finding and removing a lab needs."""
+    """The part of a DockerClient that the lab needs to find and remove its containers."""
 
     def __init__(self, *held: FakeContainer) -> None:
         self.held = list(held)
@@ -134,5 +134,5 @@ class FakeEngine:
 
     @property
     def client(self) -> DockerClient:
-        """Itself, as what the lab's functions take."""
+        """This engine, with the type that the lab's functions take."""
         return cast("DockerClient", self)

@@ -16,8 +16,8 @@ from mirr.lab.progress import SilentProgress
 NO_SUCH_HOST = "dial tcp: lookup registry: no such host"
 
 
-class Heard(SilentProgress):
-    """Remembers what is said."""
+class RecordedProgress(SilentProgress):
+    """Remembers every line of progress."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -27,7 +27,7 @@ class Heard(SilentProgress):
 
 
 class FakeImages:
-    """A registry that answers, or does not."""
+    """A fake registry. A test decides whether it can be reached."""
 
     def __init__(self, *, reachable: bool, present: tuple[str, ...] = ()) -> None:
         self.reachable = reachable
@@ -63,7 +63,7 @@ class _Client:
 
 
 class _Api:
-    """The low-level half: `timeout` can be set, `images` is a question."""
+    """The low-level API: the code under test sets `timeout` and calls `images`."""
 
     def __init__(self, images: FakeImages) -> None:
         self.__dict__["_images"] = images
@@ -75,31 +75,31 @@ class _Api:
         setattr(self._images, name, value)
 
 
-def test_a_base_that_is_there_asks_no_registry() -> None:
+def test_the_registry_is_not_asked_for_a_base_image_that_is_present() -> None:
     images = FakeImages(reachable=False, present=(bases.PYTHON_FROM_REGISTRY,))
-    report = Heard()
+    report = RecordedProgress()
     registry = bases.Registry(images.client, report)
     assert bases.python_base(images.client, registry, report) == bases.PYTHON_FROM_REGISTRY
     assert images.asked == []
 
 
-def test_where_a_registry_answers_the_usual_image_is_pulled() -> None:
+def test_the_usual_image_is_pulled_if_the_registry_answers() -> None:
     images = FakeImages(reachable=True)
-    report = Heard()
+    report = RecordedProgress()
     assert bases.Registry(images.client, report).pull(bases.PYTHON_FROM_REGISTRY)
     assert images.pulled == [bases.PYTHON_FROM_REGISTRY]
 
 
-def test_the_registry_is_asked_with_a_short_deadline_and_the_usual_one_comes_back() -> None:
+def test_the_registry_is_asked_with_a_short_timeout_and_then_the_usual_timeout_is_set_again() -> None:
     images = FakeImages(reachable=False)
-    bases.Registry(images.client, Heard()).pull(bases.PYTHON_FROM_REGISTRY)
+    bases.Registry(images.client, RecordedProgress()).pull(bases.PYTHON_FROM_REGISTRY)
     assert images.timeouts == [bases.REGISTRY_DEADLINE_S]
     assert images.timeout == 60.0
 
 
-def test_a_registry_out_of_reach_is_asked_once_and_told_of_in_one_line() -> None:
+def test_an_unreachable_registry_is_asked_once_and_reported_in_one_line() -> None:
     images = FakeImages(reachable=False)
-    report = Heard()
+    report = RecordedProgress()
     registry = bases.Registry(images.client, report)
     assert not registry.pull(bases.PYTHON_FROM_REGISTRY)
     assert not registry.pull(bases.PROMETHEUS_FROM_REGISTRY)
@@ -110,10 +110,10 @@ def test_a_registry_out_of_reach_is_asked_once_and_told_of_in_one_line() -> None
     ]
 
 
-def test_without_registry_and_without_debian_it_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_registry_and_without_debian_names_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "can_install", lambda: False)
     images = FakeImages(reachable=False)
-    report = Heard()
+    report = RecordedProgress()
     with pytest.raises(ImageError) as raised:
         bases.python_base(images.client, bases.Registry(images.client, report), report)
     assert str(raised.value) == (
@@ -122,7 +122,7 @@ def test_without_registry_and_without_debian_it_says_what_to_look_at(monkeypatch
     )
 
 
-def test_the_debian_base_is_known_by_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tag_of_the_debian_base_depends_on_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
     before = bases.debian_python_tag("bookworm")
     assert bases.debian_python_tag("bookworm") == before
     assert bases.debian_python_tag("trixie") != before
@@ -130,7 +130,7 @@ def test_the_debian_base_is_known_by_what_is_in_it(monkeypatch: pytest.MonkeyPat
     assert bases.debian_python_tag("bookworm") != before
 
 
-def test_the_file_system_is_made_of_the_machines_own_suite_and_sources() -> None:
+def test_the_debian_base_is_built_from_the_machines_own_suite_and_sources() -> None:
     suite = debian.Suite(codename="bookworm", sources="deb http://mirror bookworm main\n")
     command = bases.mmdebstrap_command(Path("base.tar"), suite)
     assert command[-3:] == ["bookworm", "base.tar", "-"]

@@ -1,4 +1,4 @@
-"""Which Compose is used, and what is said where it fails."""
+"""Which Compose the lab uses, and what the error says when Compose fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mirr.lab.errors import ComposeError
 
 
 class FakeRun:
-    """Remembers commands and ends them as told."""
+    """Remembers each command. Every command ends with the given return code."""
 
     def __init__(self, returncode: int = 0, stderr: str = "") -> None:
         self.returncode = returncode
@@ -41,11 +41,11 @@ def test_docker_without_the_plugin_falls_back_to_docker_compose() -> None:
     assert compose.find(run, installed("docker", "docker-compose")) == Compose(command=("docker-compose",))
 
 
-def test_neither_is_none() -> None:
+def test_nothing_is_found_without_plugin_and_docker_compose() -> None:
     assert compose.find(FakeRun(returncode=1), installed("docker")) is None
 
 
-def test_the_lab_is_the_project_and_its_ports_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_gets_the_lab_as_its_project_and_the_ports_of_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPOSE_FILE", "somebody-elses.yml")
     run = FakeRun()
     compose.up(Compose(command=("docker-compose",)), "two", Ports(gateway=1, prometheus=2, traffic=3), run)
@@ -61,7 +61,7 @@ def test_the_lab_is_the_project_and_its_ports_are_passed_on(monkeypatch: pytest.
     }
 
 
-def test_what_compose_says_is_passed_on_where_it_fails() -> None:
+def test_the_error_contains_the_message_of_compose() -> None:
     with pytest.raises(ComposeError) as raised:
         compose.up(Compose(command=("docker-compose",)), "two", Ports(), FakeRun(1, "no space left on device\n"))
     assert str(raised.value) == (

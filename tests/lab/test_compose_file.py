@@ -1,4 +1,4 @@
-"""The compose file against the vocabulary, and its hardening."""
+"""The compose file matches the vocabulary, and every container is hardened."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ DOCUMENT = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PARTS: dict[str, dict[str, Any]] = DOCUMENT["services"]
 
 
-def test_it_holds_a_sandbox_and_a_process_for_each_service_and_the_two_beside_them() -> None:
+def test_the_parts_are_a_service_and_a_sandbox_for_each_service_and_traffic_and_prometheus() -> None:
     services = {name for service in Service for name in (str(service), f"{service}-net")}
     assert set(PARTS) == services | {"traffic", "prometheus"}
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_service_is_told_its_name_and_exactly_its_upstreams(service: Service) -> None:
+def test_a_service_gets_its_name_and_only_its_own_upstreams(service: Service) -> None:
     upstreams = {f"UPSTREAM_{other.upper()}": f"http://{other}:8000" for other in CALLS[service]}
     assert PARTS[service]["environment"] == {"SERVICE": str(service), **upstreams}
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_service_lives_in_the_network_of_its_sandbox_which_has_its_name(service: Service) -> None:
+def test_a_service_uses_the_network_of_its_sandbox(service: Service) -> None:
     assert PARTS[service]["network_mode"] == f"service:{service}-net"
     assert PARTS[f"{service}-net"]["networks"] == {"default": {"aliases": [str(service)]}}
     assert PARTS[f"{service}-net"]["entrypoint"] == ["sleep", "infinity"]
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_service_has_the_quota_and_the_memory_that_traffic_is_sized_for(service: Service) -> None:
+def test_a_service_has_the_cpu_quota_and_the_memory_that_the_traffic_needs(service: Service) -> None:
     part = PARTS[service]
     assert (part["cpu_period"], part["cpu_quota"]) == (50_000, 15_000)
     assert part["labels"]["mirr.cpu-quota-us"] == "15000"
@@ -43,7 +43,7 @@ def test_a_service_has_the_quota_and_the_memory_that_traffic_is_sized_for(servic
     assert part["volumes"] == [f"{service}-data:/data"]
 
 
-def test_every_part_is_found_by_its_labels() -> None:
+def test_every_part_has_its_labels() -> None:
     lab = {"mirr.lab": "${LAB:-mirr}"}
     for service in Service:
         assert PARTS[service]["labels"].items() >= {**lab, "mirr.role": "service", "mirr.service": service}.items()
@@ -55,7 +55,7 @@ def test_every_part_is_found_by_its_labels() -> None:
     assert [volume["labels"] for volume in DOCUMENT["volumes"].values()] == [lab] * 6
 
 
-def test_everything_runs_the_images_that_are_built_here() -> None:
+def test_every_container_runs_an_image_that_this_project_builds() -> None:
     for service in Service:
         assert PARTS[service]["image"] == PARTS[f"{service}-net"]["image"] == service_image(service)
     assert PARTS["traffic"]["image"] == TRAFFIC_IMAGE
@@ -79,7 +79,7 @@ def test_every_container_is_hardened(name: str) -> None:
     assert not any("docker.sock" in volume for volume in part.get("volumes", ()))
 
 
-def test_ports_are_published_on_the_loopback_alone() -> None:
+def test_ports_are_published_on_loopback_only() -> None:
     published = [port for part in PARTS.values() for port in part.get("ports", ())]
     assert published == [
         "127.0.0.1:${GATEWAY_PORT:-8080}:8000",

@@ -1,4 +1,4 @@
-"""Containers are found by labels, and a lab is taken down by labels."""
+"""The lab's containers are found by their labels, and `down` removes a lab by its labels."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ def engine_with_images(*held: FakeContainer) -> FakeEngine:
     return engine
 
 
-def test_of_two_containers_of_a_service_the_running_one_is_meant() -> None:
-    going = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:02Z", status="exited")
-    staying = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:01Z")
-    found = LabContainers(FakeEngine(going, staying).client, "mirr")
-    assert found.service(Service.AUTH) is staying  # type: ignore[comparison-overlap]
-    assert found.all_of(Service.AUTH) == [going, staying]
+def test_the_running_one_of_two_containers_of_a_service_is_used() -> None:
+    exited = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:02Z", status="exited")
+    running = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:01Z")
+    found = LabContainers(FakeEngine(exited, running).client, "mirr")
+    assert found.service(Service.AUTH) is running  # type: ignore[comparison-overlap]
+    assert found.all_of(Service.AUTH) == [exited, running]
 
 
-def test_where_none_runs_the_newest_is_meant() -> None:
+def test_the_newest_container_is_used_if_none_runs() -> None:
     old = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:01Z", status="exited")
     new = container(Role.SERVICE, Service.AUTH, created="2026-01-01T00:00:02Z", status="exited")
     assert LabContainers(FakeEngine(old, new).client, "mirr").service(Service.AUTH) is new  # type: ignore[comparison-overlap]
 
 
-def test_another_labs_container_is_never_meant() -> None:
+def test_a_container_of_another_lab_is_never_used() -> None:
     engine = FakeEngine(container(Role.SERVICE, Service.AUTH, lab="mirr-two"))
     with pytest.raises(LabNotUp) as raised:
         LabContainers(engine.client, "mirr").service(Service.AUTH)
     assert str(raised.value) == "lab mirr is not up; start it with: make up"
 
 
-def test_a_lab_that_lacks_a_part_says_which() -> None:
+def test_the_error_names_the_missing_part() -> None:
     engine = FakeEngine(container(Role.SERVICE, Service.ORDERS))
     with pytest.raises(LabNotUp) as raised:
         LabContainers(engine.client, "mirr").service(Service.AUTH)
     assert str(raised.value) == "lab mirr has no container of auth; start it with: make up"
 
 
-def test_the_addresses_are_the_published_ports() -> None:
+def test_the_addresses_use_the_published_ports() -> None:
     engine = FakeEngine(
         container(Role.SANDBOX, Service.GATEWAY, ports={"8000/tcp": "8080"}),
         container(Role.TRAFFIC, ports={"8000/tcp": "8089"}),
@@ -72,29 +72,29 @@ def test_the_addresses_are_the_published_ports() -> None:
     )
 
 
-def test_a_lab_is_whole_when_every_part_exists_even_stopped() -> None:
+def test_a_lab_is_whole_if_every_part_exists_even_if_it_is_stopped() -> None:
     parts = whole_lab()
     parts[0].status = "exited"
     assert is_whole(LabContainers(engine_with_images(*parts).client, "mirr"))
 
 
-def test_a_lab_that_lacks_a_part_is_not_whole() -> None:
+def test_a_lab_with_a_missing_part_is_not_whole() -> None:
     assert not is_whole(LabContainers(engine_with_images(*whole_lab()[1:]).client, "mirr"))
 
 
-def test_a_lab_made_from_an_older_image_is_not_whole() -> None:
+def test_a_lab_with_an_older_image_is_not_whole() -> None:
     engine = engine_with_images(*whole_lab())
     del engine.images_by_tag[TRAFFIC_IMAGE]
     assert not is_whole(LabContainers(engine.client, "mirr"))
 
 
 @pytest.mark.usefixtures("state_root")
-def test_down_takes_what_carries_the_label_and_nothing_else() -> None:
+def test_down_removes_only_what_has_all_labels_of_the_lab() -> None:
     by_hand = container(Role.SERVICE, Service.AUTH, lab="mirr")
     by_hand.name = "made by hand"
     ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
-    near = FakeContainer(name="nearly ours", labels={"mirr.lab": "mirr-two", "mirr.labs": "mirr"})
-    engine = FakeEngine(by_hand, near)
+    nearly_ours = FakeContainer(name="nearly ours", labels={"mirr.lab": "mirr-two", "mirr.labs": "mirr"})
+    engine = FakeEngine(by_hand, nearly_ours)
     engine.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}, "bridge": {}}
     engine.volumes = {
         "mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"},
@@ -103,7 +103,7 @@ def test_down_takes_what_carries_the_label_and_nothing_else() -> None:
     }
     assert take_down("mirr", engine.client) == Removed(containers=1, networks=1, volumes=1)
     assert (engine.held, list(engine.networks), list(engine.volumes)) == (
-        [near],
+        [nearly_ours],
         ["bridge"],
         ["mirr_precious", "hoard"],
     )
@@ -116,7 +116,7 @@ def test_down_twice_finds_nothing_the_second_time() -> None:
     assert not take_down("mirr", engine.client)
 
 
-def test_down_forgets_the_labs_state_and_keeps_the_others(state_root: Path) -> None:
+def test_down_deletes_the_state_of_its_own_lab_only(state_root: Path) -> None:
     (state_dir("mirr") / "journal.json").write_text("{}")
     (state_dir("two") / "journal.json").write_text("{}")
     take_down("mirr", FakeEngine().client)

@@ -1,4 +1,4 @@
-"""Every precondition is a check with a verdict and a remedy."""
+"""Doctor checks every precondition. Each check has a verdict and a remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def without_docker(monkeypatch: pytest.MonkeyPatch) -> list[Check]:
     return examine("mirr", lambda lab: [])
 
 
-def test_without_an_engine_the_remedy_also_says_how_to_go_on(without_docker: list[Check]) -> None:
+def test_the_remedy_for_a_missing_engine_also_names_the_simulator(without_docker: list[Check]) -> None:
     found = next(check for check in without_docker if check.code == "engine")
     assert found == Check(
         code="engine",
@@ -35,7 +35,7 @@ def test_without_an_engine_the_remedy_also_says_how_to_go_on(without_docker: lis
     assert blocked(without_docker)
 
 
-def test_whatever_is_not_right_has_one_line_of_remedy(without_docker: list[Check]) -> None:
+def test_every_check_that_does_not_pass_has_a_remedy_of_one_line(without_docker: list[Check]) -> None:
     for check in without_docker:
         assert check.status is Verdict.PASS or (check.remedy and "\n" not in check.remedy)
 
@@ -49,14 +49,14 @@ def test_a_warning_does_not_block() -> None:
     assert not blocked([Check(code="cores", status=Verdict.WARN, text="1 core", remedy="more")])
 
 
-def test_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
     found = next(check for check in examine("mirr", lambda lab: []) if check.code == "cores")
     assert (found.status, found.text) == (Verdict.WARN, "1 core; the lab is sized for 2")
 
 
-def test_a_stranger_under_our_label_is_a_warning_by_name() -> None:
+def test_a_warning_names_a_stranger_that_has_our_label() -> None:
     stranger = FakeContainer(name="web", labels={"mirr.lab": "mirr"}, image="nginx")
     assert _strangers(FakeEngine(stranger, container(Role.TRAFFIC)).client, "mirr") == Check(
         code="strangers",

@@ -58,42 +58,42 @@ def no_socket() -> DockerException:
         (machine(host="tcp://example:2375"), Trouble.WRONG_HOST, "unset DOCKER_HOST; docker context use default"),
     ],
 )
-def test_a_missing_socket_means_what_the_machine_makes_of_it(here: Machine, trouble: Trouble, remedy: str) -> None:
+def test_the_meaning_of_a_missing_socket_depends_on_the_machine(here: Machine, trouble: Trouble, remedy: str) -> None:
     found = diagnose(no_socket(), here)
     assert (found.trouble, found.remedy) == (trouble, remedy)
 
 
-def test_permission_denied_is_not_taken_for_an_engine_that_does_not_run() -> None:
+def test_a_denied_permission_is_not_reported_as_a_stopped_engine() -> None:
     error = DockerException("Error while fetching server API version: ('Connection aborted.', PermissionError(13))")
     found = diagnose(error, machine())
     assert found.trouble is Trouble.NO_PERMISSION
     assert found.remedy == 'sudo usermod -aG docker "$USER" && newgrp docker'
 
 
-def test_an_engine_too_old_for_the_client_asks_for_another_client() -> None:
+def test_a_version_that_is_too_old_is_recognized() -> None:
     error = DockerException("client version 1.24 is too old. Minimum supported API version is 1.44")
     assert diagnose(error, machine()).trouble is Trouble.TOO_OLD
 
 
-def test_the_cli_text_of_a_stopped_daemon_is_known_too() -> None:
+def test_the_message_of_the_docker_command_for_a_stopped_daemon_is_recognized() -> None:
     error = DockerException("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
     assert diagnose(error, machine()).trouble is Trouble.NOT_RUNNING
 
 
-def test_whatever_else_it_says_is_passed_on() -> None:
+def test_the_text_of_an_unknown_error_is_kept() -> None:
     found = diagnose(DockerException("the moon is in the way"), machine())
     assert found.text == "the Docker engine does not answer (DockerException: the moon is in the way)"
 
 
-def test_the_error_says_how_to_go_on_without_docker() -> None:
+def test_the_error_also_names_the_simulator() -> None:
     error = diagnose(no_socket(), machine()).error()
     assert str(error) == (
         f"the Docker engine is installed but does not run; fix it with: sudo systemctl start docker\n({SIMULATOR_HINT})"
     )
 
 
-class Heard(SilentProgress):
-    """Remembers what is said."""
+class RecordedProgress(SilentProgress):
+    """Remembers every line of progress."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -103,14 +103,14 @@ class Heard(SilentProgress):
 
 
 @pytest.fixture
-def on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Puts us on a machine where connecting goes as told; returns what was done to it."""
+def fake_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Pretends a machine and the answers of its engine. Each call returns what the code did to that machine."""
 
     def set_up(here: Machine, *answers: object) -> dict[str, Any]:
         done: dict[str, Any] = {"installed": [], "ran": []}
-        left = list(answers)
+        remaining = list(answers)
         monkeypatch.setattr(Machine, "this", classmethod(lambda cls: here))
-        monkeypatch.setattr(engine, "try_connect", lambda: left.pop(0))
+        monkeypatch.setattr(engine, "try_connect", lambda: remaining.pop(0))
         monkeypatch.setattr(debian, "knows_package", lambda name: name == "docker-compose")
         monkeypatch.setattr(debian, "install", lambda packages, report: done["installed"].extend(packages))
         monkeypatch.setattr(debian, "run", lambda command, **more: done["ran"].append(command))
@@ -123,50 +123,50 @@ def problem(trouble: Trouble) -> EngineProblem:
     return EngineProblem(trouble=trouble, text="no engine", remedy="the remedy")
 
 
-def test_an_engine_that_answers_is_left_alone(on: Callable[..., dict[str, Any]]) -> None:
-    done = on(machine(root=True), "the client")
-    assert engine.ensure(Heard()) == "the client"  # type: ignore[comparison-overlap]
+def test_nothing_is_changed_if_the_engine_answers(fake_machine: Callable[..., dict[str, Any]]) -> None:
+    done = fake_machine(machine(root=True), "the client")
+    assert engine.ensure(RecordedProgress()) == "the client"  # type: ignore[comparison-overlap]
     assert done == {"installed": [], "ran": []}
 
 
-def test_as_root_on_debian_a_missing_engine_is_installed_and_said(on: Callable[..., dict[str, Any]]) -> None:
-    done = on(machine(root=True), problem(Trouble.NOT_INSTALLED), "the client")
-    report = Heard()
+def test_root_on_debian_installs_a_missing_engine_and_reports_it(fake_machine: Callable[..., dict[str, Any]]) -> None:
+    done = fake_machine(machine(root=True), problem(Trouble.NOT_INSTALLED), "the client")
+    report = RecordedProgress()
     assert engine.ensure(report) == "the client"  # type: ignore[comparison-overlap]
     assert done["installed"] == ["docker.io", "ca-certificates", "docker-compose"]
     assert report.lines == ["no Docker engine is installed: installing docker.io and Compose from Debian"]
 
 
-def test_where_systemd_rules_it_starts_the_engine(on: Callable[..., dict[str, Any]]) -> None:
+def test_systemd_starts_a_stopped_engine(fake_machine: Callable[..., dict[str, Any]]) -> None:
     down = problem(Trouble.NOT_RUNNING)
-    done = on(machine(root=True), down, down, "the client")
-    assert engine.ensure(Heard()) == "the client"  # type: ignore[comparison-overlap]
+    done = fake_machine(machine(root=True), down, down, "the client")
+    assert engine.ensure(RecordedProgress()) == "the client"  # type: ignore[comparison-overlap]
     assert done == {"installed": [], "ran": [["systemctl", "start", "docker"]]}
 
 
 @pytest.mark.parametrize("here", [machine(), machine(root=True, debian_family=False)])
 @pytest.mark.parametrize("trouble", [Trouble.NOT_INSTALLED, Trouble.NOT_RUNNING])
-def test_elsewhere_nothing_is_touched_and_the_one_command_is_told(
-    here: Machine, trouble: Trouble, on: Callable[..., dict[str, Any]]
+def test_other_machines_are_not_changed_and_the_error_names_the_command(
+    here: Machine, trouble: Trouble, fake_machine: Callable[..., dict[str, Any]]
 ) -> None:
-    done = on(here, problem(trouble))
+    done = fake_machine(here, problem(trouble))
     with pytest.raises(EngineError, match=r"^no engine; fix it with: the remedy\n"):
-        engine.ensure(Heard())
+        engine.ensure(RecordedProgress())
     assert done == {"installed": [], "ran": []}
 
 
 @pytest.mark.parametrize("trouble", [Trouble.NO_PERMISSION, Trouble.WRONG_HOST, Trouble.TOO_OLD, Trouble.OTHER])
-def test_root_also_gets_the_problem_that_installing_cannot_fix(
-    trouble: Trouble, on: Callable[..., dict[str, Any]]
+def test_a_problem_that_installing_cannot_fix_is_an_error_for_root_too(
+    trouble: Trouble, fake_machine: Callable[..., dict[str, Any]]
 ) -> None:
-    done = on(machine(root=True), problem(trouble))
+    done = fake_machine(machine(root=True), problem(trouble))
     with pytest.raises(EngineError):
-        engine.ensure(Heard())
+        engine.ensure(RecordedProgress())
     assert done == {"installed": [], "ran": []}
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere a client comes with its engine")
-def test_a_client_by_itself_is_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(platform.system() != "Linux", reason="on other systems the client comes with the engine")
+def test_a_client_alone_is_not_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = tmp_path / "docker"
     client.write_text("#!/bin/sh\n")
     client.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What a lab is made of: what counts as a difference, what does not, and how it is said."""
+"""The footprint of a lab: what counts as a difference, what does not, and how a difference is described."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SANDBOX_ID, SERVICE_ID = "a" * 64, "b" * 64
 
 
 def inspected(name: str, container_id: str, role: Role, **host: Any) -> dict[str, Any]:
-    """A container as the engine shows it, in short."""
+    """The main fields of what the engine returns for a container."""
     return {
         "Id": container_id,
         "Name": f"/{name}",
@@ -43,7 +43,7 @@ def inspected(name: str, container_id: str, role: Role, **host: Any) -> dict[str
 
 
 def parts() -> dict[str, Any]:
-    """A service in its sandbox, a network, a volume."""
+    """A service with its sandbox, its network and its volume."""
     sandbox = inspected("mirr_payments-net_1", SANDBOX_ID, Role.SANDBOX, NetworkMode="mirr_default")
     service = inspected("mirr_payments_1", SERVICE_ID, Role.SERVICE, NetworkMode=f"container:{SANDBOX_ID}")
     return {
@@ -64,8 +64,8 @@ def parts() -> dict[str, Any]:
     }
 
 
-def after(change: Callable[[dict[str, Any]], None]) -> list[str]:
-    """The differences that a change to the parts makes."""
+def differences_after(change: Callable[[dict[str, Any]], None]) -> list[str]:
+    """The differences after one change to the parts."""
     changed = copy.deepcopy(parts())
     change(changed)
     return differences(made_of(**parts()), made_of(**changed))
@@ -76,7 +76,7 @@ def service_of(found: dict[str, Any]) -> dict[str, Any]:
     return service
 
 
-def replaced_by_its_like(found: dict[str, Any]) -> None:
+def replaced_by_an_equal_container(found: dict[str, Any]) -> None:
     new = service_of(found)
     new["Id"] = "0" * 64
     new["Created"] = new["State"]["StartedAt"] = "2026-01-02T00:00:00Z"
@@ -90,15 +90,15 @@ def replaced_by_its_like(found: dict[str, Any]) -> None:
     found["volumes"][0]["CreatedAt"] = "2026-01-02T00:00:00Z"
 
 
-def written_otherwise(found: dict[str, Any]) -> None:
-    # The same nothing, as the engine writes it for a container that was made another way.
+def empty_values_written_differently(found: dict[str, Any]) -> None:
+    # The engine has several ways to write an empty value.
     service_of(found)["HostConfig"] |= {"CapAdd": [], "Dns": [], "Links": None, "Binds": ""}
     found["volumes"][0]["Options"] = {}
 
 
-@pytest.mark.parametrize("change", [replaced_by_its_like, written_otherwise])
-def test_what_changes_by_itself_is_no_difference(change: Callable[[dict[str, Any]], None]) -> None:
-    assert after(change) == []
+@pytest.mark.parametrize("change", [replaced_by_an_equal_container, empty_values_written_differently])
+def test_a_field_that_always_changes_is_not_a_difference(change: Callable[[dict[str, Any]], None]) -> None:
+    assert differences_after(change) == []
 
 
 CHANGES: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
@@ -160,8 +160,6 @@ CHANGES: list[tuple[Callable[[dict[str, Any]], object], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), CHANGES, ids=[said[0].partition(" was ")[0] for _, said in CHANGES])
-def test_a_field_that_a_fault_or_a_fix_could_change_is_named(
-    change: Callable[[dict[str, Any]], None], said: list[str]
-) -> None:
-    assert after(change) == said
+@pytest.mark.parametrize(("change", "expected"), CHANGES, ids=[texts[0].partition(" was ")[0] for _, texts in CHANGES])
+def test_a_difference_names_the_changed_field(change: Callable[[dict[str, Any]], None], expected: list[str]) -> None:
+    assert differences_after(change) == expected

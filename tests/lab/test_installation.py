@@ -1,4 +1,4 @@
-"""Hints name what the user has, and a damaged installation is an error that names what is missing."""
+"""Hints name commands that the user has. The error for a damaged installation names the missing file."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     (notes / "direct_url.json").write_text('{"url": "file:///wheels/mirr_lab-0.1.0%2Btest-py3-none-any.whl"}')
     (site_packages / "mirr" / "__init__.py").touch()
     (release / "auth.py").touch()
-    # Only the lookup of the metadata is replaced: another copy is installed where the tests run.
+    # The tests run beside another installed copy, so the test replaces the lookup of the metadata.
     monkeypatch.setattr("mirr.lab.installation.distribution", lambda _: Distribution.at(notes))
     return Installation(package=site_packages / "mirr")
 
 
-def test_in_a_checkout_a_command_is_a_make_target_or_that_of_its_virtual_environment() -> None:
+def test_a_command_in_a_checkout_is_a_make_target_or_a_program_of_the_virtual_environment() -> None:
     assert HERE.checkout == ROOT
     assert HERE.command("up") == "make up"
     assert HERE.command("up", "two") == "make up LAB=two"
@@ -66,7 +66,7 @@ def test_in_a_checkout_a_command_is_a_make_target_or_that_of_its_virtual_environ
     assert HERE.command("inject crashed auth", "two") == ".venv/bin/mirr inject crashed auth --lab two"
 
 
-def test_where_it_is_installed_a_command_is_mirr(installed: Installation) -> None:
+def test_a_command_of_an_installed_package_starts_with_mirr(installed: Installation) -> None:
     assert installed.checkout is None
     assert installed.command("up") == "mirr up"
     assert installed.command("up", "two", variables={"TRAFFIC_PORT": 1081}) == "TRAFFIC_PORT=1081 mirr up --lab two"
@@ -80,19 +80,19 @@ def test_every_make_target_that_a_hint_names_is_in_the_makefile() -> None:
         assert f"\n{target}:" in makefile
 
 
-def test_an_extra_is_added_from_what_the_user_has(installed: Installation) -> None:
+def test_the_command_that_adds_an_extra_fits_the_installation(installed: Installation) -> None:
     assert HERE.add_extra("mcp") == ".venv/bin/pip install --editable '.[mcp]'"
-    # By the packages' own names: the wheel's name need not be on any index.
+    # The command names the packages of the extra: mirr-lab may be on no index.
     assert installed.add_extra("mcp") == f"{sys.executable} -m pip install 'fastmcp<5,>=3.4'"
 
 
-def test_the_needed_packages_are_those_of_the_metadata(installed: Installation) -> None:
+def test_the_required_packages_come_from_the_metadata(installed: Installation) -> None:
     assert installed.requirements() == ["docker<8,>=7.2", "no-such-package>=2"]
     assert installed.requirements("records") == ["pyarrow>=20"]
     assert "docker>=7.2,<8" in HERE.requirements()
 
 
-def test_a_copy_that_was_not_installed_says_how_to_get_what_it_needs(installed: Installation, tmp_path: Path) -> None:
+def test_the_error_for_a_copied_package_says_how_to_install_it(installed: Installation, tmp_path: Path) -> None:
     copied = tmp_path / "elsewhere" / "mirr"
     copied.mkdir(parents=True)
     with pytest.raises(BrokenInstallation) as raised:
@@ -103,28 +103,28 @@ def test_a_copy_that_was_not_installed_says_how_to_get_what_it_needs(installed: 
     )
 
 
-def test_a_whole_installation_is_accepted_with_or_without_python_caches(installed: Installation) -> None:
+def test_a_complete_installation_is_accepted_with_or_without_python_caches(installed: Installation) -> None:
     assert installed.missing_files() == []
     installed.refuse_if_damaged()
 
 
-def test_an_installed_file_that_is_missing_is_named_with_the_way_to_install_it_again(installed: Installation) -> None:
-    lost = installed.package / "services" / "releases" / "1.5.0" / "data" / "auth.py"
-    lost.unlink()
+def test_the_error_names_a_missing_file_and_the_command_that_installs_it_again(installed: Installation) -> None:
+    missing_file = installed.package / "services" / "releases" / "1.5.0" / "data" / "auth.py"
+    missing_file.unlink()
     with pytest.raises(BrokenInstallation) as raised:
         installed.refuse_if_damaged()
     assert str(raised.value) == (
-        f"{lost} is missing, so this installation of mirr is damaged; install it again with: "
+        f"{missing_file} is missing, so this installation of mirr is damaged; install it again with: "
         f"{sys.executable} -m pip install --force-reinstall --no-deps /wheels/mirr_lab-0.1.0+test-py3-none-any.whl"
     )
 
 
-def test_what_came_from_an_index_is_installed_again_from_there(installed: Installation) -> None:
+def test_a_package_from_an_index_is_installed_again_from_the_index(installed: Installation) -> None:
     (installed.package.parent / "mirr_lab-0.1.0.dist-info" / "direct_url.json").unlink()
     assert installed.repair() == f"{sys.executable} -m pip install --force-reinstall --no-deps mirr-lab==0.1.0"
 
 
-def test_in_a_checkout_git_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_error_for_a_damaged_checkout_names_git_status(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "mirr").mkdir()
     (tmp_path / "mirr" / "lab").symlink_to("../lab")
@@ -134,7 +134,7 @@ def test_in_a_checkout_git_says_what_is_missing(tmp_path: Path) -> None:
     )
 
 
-def test_a_missing_compose_file_is_named_before_compose_is_started(
+def test_a_missing_compose_file_is_an_error_before_compose_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
@@ -161,7 +161,7 @@ def test_doctor_names_missing_files_and_missing_packages(
     assert packages.remedy == f"{sys.executable} -m pip install 'no-such-package>=2'"
 
 
-def test_a_child_finds_this_copy_and_nothing_in_its_working_directory(tmp_path: Path) -> None:
+def test_a_child_process_imports_this_copy_and_nothing_from_its_working_directory(tmp_path: Path) -> None:
     for name in ("env", "docker", "json", "mirr"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the working directory was imported')\n")
     environment = HERE.python_environment(os.environ | {"PYTHONPATH": ""})
@@ -170,7 +170,7 @@ def test_a_child_finds_this_copy_and_nothing_in_its_working_directory(tmp_path: 
     assert (done.stderr, done.stdout.strip()) == ("", str(ROOT / "mirr" / "__init__.py"))
 
 
-def test_a_child_sees_the_users_python_path_from_any_working_directory() -> None:
+def test_a_child_process_gets_the_python_path_of_the_user_as_absolute_paths() -> None:
     environment = HERE.python_environment({"PYTHONPATH": f"mine{os.pathsep}{os.pathsep}/theirs", "HOME": "/home/me"})
     assert environment == {
         "PYTHONPATH": os.pathsep.join((str(ROOT), os.path.abspath("mine"), "/theirs")),
@@ -178,6 +178,6 @@ def test_a_child_sees_the_users_python_path_from_any_working_directory() -> None
     }
 
 
-def test_site_packages_are_not_put_before_pythons_own_library() -> None:
+def test_site_packages_are_not_added_to_the_python_path() -> None:
     installed = Installation(package=Path(site.getsitepackages()[0]) / "mirr")
     assert installed.python_environment({"HOME": "/home/me"}) == {"HOME": "/home/me"}

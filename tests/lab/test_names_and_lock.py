@@ -1,4 +1,4 @@
-"""Names of labs, and one command at a time on each."""
+"""The names of labs, and the lock that allows one command at a time for each lab."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ with mirr.lab.lock.hold("mirr", "mirr episode"):
 
 
 @pytest.mark.parametrize("name", ["mirr", "a", "mirr-two", "lab2", "a" * 21])
-def test_a_lab_can_have_a_plain_name(name: str) -> None:
+def test_a_plain_name_of_a_lab_is_accepted(name: str) -> None:
     assert parse_lab(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "Mirr", "2lab", "-lab", "my_lab", "a/b", "..", "a" * 22, "lab\n"])
-def test_a_lab_cannot_have_a_name_that_breaks_compose_or_a_path(name: str) -> None:
+def test_a_name_that_breaks_compose_or_a_path_is_refused(name: str) -> None:
     with pytest.raises(BadLabName) as raised:
         parse_lab(name)
     assert str(raised.value) == (
@@ -40,20 +40,20 @@ def test_a_lab_cannot_have_a_name_that_breaks_compose_or_a_path(name: str) -> No
 
 
 @pytest.mark.usefixtures("state_root")
-def test_a_second_command_learns_who_holds_the_lab() -> None:
+def test_the_error_of_a_second_command_names_the_first_command() -> None:
     with hold("mirr", "mirr episode"), pytest.raises(LabInUse) as raised, hold("mirr", "mirr up"):
         pass
     assert str(raised.value) == (f"lab mirr is in use by `mirr episode` (process {os.getpid()}); wait for it or end it")
 
 
 @pytest.mark.usefixtures("state_root")
-def test_another_lab_is_not_held() -> None:
+def test_two_labs_can_be_in_use_at_the_same_time() -> None:
     with hold("mirr", "mirr episode"), hold("two", "mirr episode"):
         assert state_dir("mirr") != state_dir("two")
 
 
 @pytest.mark.usefixtures("state_root")
-def test_a_lab_is_free_again_when_the_command_ends() -> None:
+def test_the_lab_is_free_when_its_command_ends() -> None:
     with hold("mirr", "mirr up"):
         pass
     with hold("mirr", "mirr down"):
@@ -72,7 +72,7 @@ def test_another_thread_may_release_a_lab() -> None:
 
 
 @pytest.mark.usefixtures("state_root")
-def test_a_killed_holder_releases_the_lab() -> None:
+def test_the_lab_is_free_when_its_command_is_killed() -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD_AND_PRINT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"

@@ -1,4 +1,4 @@
-"""What is ours is ours only where everything fits."""
+"""A container, a network or a volume is ours only if all its labels and its image are right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OURS = {
 }
 
 
-def test_a_container_whose_everything_fits_is_ours() -> None:
+def test_a_container_with_all_labels_and_a_known_image_is_ours() -> None:
     assert not_ours("mirr", OURS, "mirr/auth:1.4.0") is None
     assert not_ours("mirr", OURS, "mirr/auth:1.5.0-sound") is None
     for role in (Role.TRAFFIC, Role.PROMETHEUS):
@@ -47,7 +47,7 @@ def test_a_container_whose_everything_fits_is_ours() -> None:
         ({}, "nginx", "its image is none of mirr/auth"),
     ],
 )
-def test_a_container_that_fits_in_all_but_one_is_a_stranger(changed: dict[str, str], image: str, why: str) -> None:
+def test_a_container_with_one_wrong_value_is_a_stranger(changed: dict[str, str], image: str, why: str) -> None:
     assert not_ours("mirr", OURS | changed, image) == why
 
 
@@ -55,7 +55,7 @@ def test_a_container_without_labels_is_a_stranger() -> None:
     assert not_ours("mirr", {}, "mirr/auth:1.4.0") == "its label mirr.lab is not mirr"
 
 
-def test_networks_and_volumes_have_to_fit_too() -> None:
+def test_networks_and_volumes_need_all_labels_too() -> None:
     ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
     assert network_not_ours("mirr", ours | {"com.docker.compose.network": "default"}) is None
     assert network_not_ours("mirr", ours) == "its label com.docker.compose.network is none of: default"
@@ -63,13 +63,13 @@ def test_networks_and_volumes_have_to_fit_too() -> None:
     assert volume_not_ours("mirr", {"mirr.lab": "mirr"}) == "Compose did not make it for project mirr"
 
 
-def test_an_image_whose_tag_has_moved_on_is_known_by_a_closer_look() -> None:
+def test_a_container_stays_ours_when_the_tag_of_its_image_has_moved() -> None:
     engine = FakeEngine(container(Role.TRAFFIC))
-    engine.moved_tags = True  # the engine lists a container of an image without a tag by the image's id
+    engine.moved_tags = True  # the engine lists the container with the id of its image
     assert [row["Id"] for row in holdings(engine.api, "mirr").containers] == ["mirr-traffic"]
 
 
-def test_a_stranger_is_neither_counted_nor_found() -> None:
+def test_a_stranger_is_not_a_part_of_the_lab() -> None:
     stranger = FakeContainer(name="mirr_auth_1", labels={**OURS, "mirr.role": "other"}, image="mirr/auth:1.4.0")
     engine = FakeEngine(stranger)
     assert LabContainers(engine.client, "mirr").all() == []
@@ -80,7 +80,7 @@ def test_a_stranger_is_neither_counted_nor_found() -> None:
     ]
 
 
-def test_up_refuses_where_compose_would_take_anothers_containers_for_its_own() -> None:
+def test_up_refuses_a_project_that_has_foreign_containers() -> None:
     web = FakeContainer(name="mirr_web_1", labels={"com.docker.compose.project": "mirr"}, image="nginx")
     engine = FakeEngine(web, container(Role.TRAFFIC))
     engine.volumes = {"mirr_auth-data": {}, "precious": {}}
@@ -93,6 +93,6 @@ def test_up_refuses_where_compose_would_take_anothers_containers_for_its_own() -
     )
 
 
-def test_up_is_not_refused_where_everything_is_ours_or_elsewhere() -> None:
+def test_up_accepts_our_own_containers_and_other_projects() -> None:
     engine = FakeEngine(container(Role.TRAFFIC), FakeContainer(name="web", labels={"com.docker.compose.project": "w"}))
     refuse_foreign_project(engine.client, "mirr")

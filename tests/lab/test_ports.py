@@ -1,4 +1,4 @@
-"""Which host ports a lab gets, and what is said where one is taken."""
+"""Which host ports a lab gets, and the error for a port that is taken."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def test_another_lab_gets_free_ports() -> None:
     assert chosen == Ports(gateway=40000, prometheus=40001, traffic=40002)
 
 
-def test_another_lab_never_gets_one_port_twice() -> None:
+def test_another_lab_never_gets_the_same_port_twice() -> None:
     numbers = iter([40000, 40000, 40001, 40001, 40002])
     chosen = choose("two", {}, environment={}, free=lambda port: True, pick=lambda: next(numbers))
     assert chosen == Ports(gateway=40000, prometheus=40001, traffic=40002)
 
 
-def test_a_lab_keeps_its_ports_while_it_exists_and_does_not_find_itself_in_the_way() -> None:
+def test_a_lab_that_exists_keeps_its_own_ports() -> None:
     held = {"gateway": 41000, "prometheus": 41001, "traffic": 41002}
     chosen = choose("two", held, environment={}, free=lambda port: False)
     assert chosen == Ports(gateway=41000, prometheus=41001, traffic=41002)
 
 
-def test_a_port_taken_by_another_lab_is_named_with_its_holder_and_a_way_out() -> None:
+def test_the_error_for_a_taken_port_names_the_other_lab_and_the_fix() -> None:
     with pytest.raises(PortTaken) as raised:
         choose("mirr", {}, environment={}, free=lambda port: port != 9090, holder=lambda port: "two")
     assert str(raised.value) == (
@@ -51,7 +51,7 @@ def test_a_port_taken_by_another_lab_is_named_with_its_holder_and_a_way_out() ->
     )
 
 
-def test_a_port_taken_by_a_stranger_is_named_too() -> None:
+def test_the_error_for_a_port_of_another_program_names_the_fix() -> None:
     with pytest.raises(PortTaken) as raised:
         choose("two", {}, environment={"TRAFFIC_PORT": "81"}, free=lambda port: port != 81)
     assert str(raised.value) == (
@@ -59,7 +59,7 @@ def test_a_port_taken_by_a_stranger_is_named_too() -> None:
     )
 
 
-def test_a_port_that_is_none_is_refused() -> None:
+def test_a_value_that_is_not_a_port_is_refused() -> None:
     with pytest.raises(LabError) as raised:
         choose("mirr", {}, environment={"GATEWAY_PORT": "http"})
     assert str(raised.value) == "GATEWAY_PORT=http is not a port; set it to a number between 1 and 65535"

@@ -1,4 +1,4 @@
-"""The lab on a real engine: from nothing to steady state and back to nothing."""
+"""The lab on a real engine: it comes up, reaches steady state and goes down."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.docker
 
 SECOND_LAB = "mirr-test-two"
 WARM_UP_S = 15.0
-STEADY_AGAIN_S = 20.0
+STEADY_TIMEOUT_S = 20.0
 MIRR = str(Path(sys.executable).with_name("mirr"))
 
 
@@ -43,7 +43,7 @@ def mirr(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def answer(*arguments: str) -> dict[str, Any]:
+def json_of(*arguments: str) -> dict[str, Any]:
     done = mirr(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -51,8 +51,8 @@ def answer(*arguments: str) -> dict[str, Any]:
 
 
 def steady_status(lab: str) -> dict[str, Any]:
-    """The lab's status; on cores that two labs and the tests share, a look or two may find it out of breath."""
-    deadline_s = time.monotonic() + STEADY_AGAIN_S
+    """The status of the lab in steady state. It asks again for a while: two labs and the tests share the cores."""
+    deadline_s = time.monotonic() + STEADY_TIMEOUT_S
     while True:
         done = mirr("status", "--lab", lab, "--json")
         if done.returncode == 0 or time.monotonic() > deadline_s:
@@ -62,11 +62,11 @@ def steady_status(lab: str) -> dict[str, Any]:
 
 
 def labelled(client: DockerClient, lab: str) -> list[str]:
-    mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL_LAB}={lab}"}
+    wanted: dict[str, str | list[str] | bool] = {"label": f"{LABEL_LAB}={lab}"}
     return [
-        *(str(one.name) for one in client.containers.list(all=True, filters=mine)),
-        *(str(one.name) for one in client.networks.list(filters=mine)),
-        *(str(one.name) for one in client.volumes.list(filters=mine)),
+        *(str(one.name) for one in client.containers.list(all=True, filters=wanted)),
+        *(str(one.name) for one in client.networks.list(filters=wanted)),
+        *(str(one.name) for one in client.volumes.list(filters=wanted)),
     ]
 
 
@@ -77,49 +77,49 @@ def client() -> DockerClient:
 
 @pytest.fixture
 def second_lab(real_lab: str, client: DockerClient) -> Iterator[str]:
-    """The name of a lab that is down before and after; the images are there, for the first lab needs them too."""
+    """The name of a lab that is down before and after the test. The first lab has built the images already."""
     take_down(SECOND_LAB, client)
     yield SECOND_LAB
     take_down(SECOND_LAB, client)
 
 
-def test_a_second_lab_comes_up_beside_the_first_and_leaves_nothing(
+def test_a_second_lab_comes_up_beside_the_first_and_down_removes_all_of_it(
     real_lab: str, second_lab: str, client: DockerClient
 ) -> None:
     before = sorted(str(one.id) for one in LabContainers(client, real_lab).all())
     began_s = time.monotonic()
-    places = answer("up", "--lab", second_lab)
+    addresses = json_of("up", "--lab", second_lab)
     took_s = time.monotonic() - began_s
-    # Beside a lab that serves its own traffic on the same cores, so with some room.
+    # The first lab serves its own traffic on the same cores, so the limit is twice the usual time.
     assert took_s < 2 * WARM_UP_S
-    assert requests.get(f"{places['gateway_url']}/healthz", timeout=2).status_code == 200
+    assert requests.get(f"{addresses['gateway_url']}/healthz", timeout=2).status_code == 200
     status = steady_status(second_lab)
     assert status["user_sli"] >= 0.99
     assert all(status["services"][service]["up"] for service in Service)
-    removed = answer("down", "--lab", second_lab)
+    removed = json_of("down", "--lab", second_lab)
     assert removed == {"lab": second_lab, "containers": 12, "networks": 1, "volumes": 6}
     assert labelled(client, second_lab) == []
     assert sorted(str(one.id) for one in LabContainers(client, real_lab).all()) == before
 
 
-def test_up_again_keeps_what_runs(real_lab: str, client: DockerClient) -> None:
+def test_a_second_up_keeps_the_running_containers(real_lab: str, client: DockerClient) -> None:
     before = {str(one.name): str(one.id) for one in LabContainers(client, real_lab).all()}
-    places = answer("up", "--lab", real_lab)
+    addresses = json_of("up", "--lab", real_lab)
     assert {str(one.name): str(one.id) for one in LabContainers(client, real_lab).all()} == before
-    assert places["gateway_url"] == LabContainers(client, real_lab).gateway_url
+    assert addresses["gateway_url"] == LabContainers(client, real_lab).gateway_url
 
 
-def test_up_brings_back_what_somebody_removed_or_stopped(real_lab: str, client: DockerClient) -> None:
+def test_up_starts_containers_that_somebody_removed_or_stopped(real_lab: str, client: DockerClient) -> None:
     found = LabContainers(client, real_lab)
     found.service(Service.ORDERS).remove(force=True)
     found.traffic().kill()
-    answer("up", "--lab", real_lab)
+    json_of("up", "--lab", real_lab)
     assert found.service(Service.ORDERS).status == "running"
     assert steady_status(real_lab)["steady"]
 
 
-def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: DockerClient) -> None:
-    """What else they survive, and which others do: tests/chaos/test_real_safety.py."""
+def test_down_keeps_strangers_that_have_some_of_our_labels(second_lab: str, client: DockerClient) -> None:
+    """More cases with strangers are in tests/chaos/test_real_safety.py."""
     nearly = {LABEL_LAB: second_lab, LABEL_ROLE: "service", LABEL_SERVICE: "auth"}
     strangers = [
         client.containers.create(
@@ -136,7 +136,7 @@ def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: 
     ]
     volume = client.volumes.create(f"{second_lab}_auth-data", labels={LABEL_LAB: f"{second_lab}x"})
     try:
-        removed = answer("down", "--lab", second_lab)
+        removed = json_of("down", "--lab", second_lab)
         assert (removed["containers"], removed["networks"], removed["volumes"]) == (0, 0, 0)
         left = {str(one.id) for one in client.containers.list(all=True)}
         assert {str(stranger.id) for stranger in strangers} <= left
@@ -147,14 +147,12 @@ def test_strangers_with_nearly_our_labels_survive_down(second_lab: str, client: 
         volume.remove()
 
 
-def test_down_of_a_lab_that_is_not_there_is_content(second_lab: str) -> None:
+def test_down_succeeds_if_the_lab_does_not_exist(second_lab: str) -> None:
     done = mirr("down", "--lab", second_lab)
     assert (done.returncode, done.stdout) == (0, f"lab {second_lab} is not there; nothing to remove\n")
 
 
-def test_a_port_held_by_another_lab_is_refused_by_its_name(
-    real_lab: str, second_lab: str, client: DockerClient
-) -> None:
+def test_the_error_for_a_taken_port_names_the_other_lab(real_lab: str, second_lab: str, client: DockerClient) -> None:
     port = LabContainers(client, real_lab).ports.gateway
     done = subprocess.run(
         [MIRR, "up", "--lab", second_lab],
@@ -170,13 +168,13 @@ def test_a_port_held_by_another_lab_is_refused_by_its_name(
 
 
 def test_doctor_passes_on_a_lab_that_is_up(real_lab: str) -> None:
-    checks = {check["code"]: check["status"] for check in answer("doctor", "--lab", real_lab)["checks"]}
+    checks = {check["code"]: check["status"] for check in json_of("doctor", "--lab", real_lab)["checks"]}
     assert {code: checks[code] for code in ("engine", "compose", "images", "ports", "lab")} == dict.fromkeys(
         ("engine", "compose", "images", "ports", "lab"), "pass"
     )
 
 
-def test_containers_run_as_nobody_with_nothing_to_gain(real_lab: str, client: DockerClient) -> None:
+def test_containers_run_as_a_normal_user_without_privileges(real_lab: str, client: DockerClient) -> None:
     for one in LabContainers(client, real_lab).all():
         host = one.attrs["HostConfig"]
         assert one.attrs["Config"]["User"] not in ("", "0", "root")
@@ -187,7 +185,7 @@ def test_containers_run_as_nobody_with_nothing_to_gain(real_lab: str, client: Do
         assert not any("docker.sock" in str(mount) for mount in one.attrs["Mounts"])
 
 
-def test_logs_are_the_services_json_lines(real_lab: str) -> None:
+def test_logs_prints_the_json_lines_of_the_service(real_lab: str) -> None:
     done = mirr("logs", "auth", "--lab", real_lab, "--lines", "5")
     assert done.returncode == 0
     lines = [json.loads(line) for line in done.stdout.splitlines()]

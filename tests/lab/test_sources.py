@@ -1,4 +1,4 @@
-"""What images are built from. The hash changes exactly when that changes, and a missing file is an error."""
+"""The source files of images. The hash changes exactly when a source changes. A missing file is an error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def changed(root: Path, path: str, content: str = "changed\n") -> set[str]:
     return {tag for tag in before if before[tag] != after[tag]}
 
 
-def test_a_release_is_the_tree_with_the_files_that_it_changes_on_top(checkout: Path) -> None:
+def test_a_release_is_the_steady_tree_with_some_files_replaced(checkout: Path) -> None:
     steady, following = release_tree("1.4.0", checkout), release_tree("1.5.0", checkout)
     assert steady["services/data/auth.py"] == b"good\n"
     assert following["services/data/auth.py"] == b"other\n"
@@ -108,7 +108,7 @@ def test_no_image_holds_the_releases_or_compiled_files(checkout: Path) -> None:
         assert sorted(names) == ["services/auth.py", "services/data/auth.py", "services/requirements.txt"]
 
 
-def test_the_context_holds_the_files_and_the_dockerfile(checkout: Path) -> None:
+def test_the_build_context_holds_the_files_and_the_dockerfile(checkout: Path) -> None:
     build = service_build(Service.AUTH, "1.5.0", "mirr/runtime:1", checkout)
     with tarfile.open(fileobj=io.BytesIO(build.context())) as archive:
         assert sorted(archive.getnames()) == [
@@ -122,22 +122,22 @@ def test_the_context_holds_the_files_and_the_dockerfile(checkout: Path) -> None:
         assert overlaid.read() == b"other\n"
 
 
-def test_the_context_does_not_depend_on_file_times(checkout: Path) -> None:
+def test_the_build_context_does_not_depend_on_file_times(checkout: Path) -> None:
     before = service_build(Service.AUTH, "1.4.0", "r", checkout).context()
     (checkout / "services/auth.py").write_text("app\n")
     assert service_build(Service.AUTH, "1.4.0", "r", checkout).context() == before
 
 
-def test_nothing_changes_where_nothing_changed(checkout: Path) -> None:
+def test_a_file_with_the_same_content_changes_no_image(checkout: Path) -> None:
     assert changed(checkout, "services/auth.py", "app\n") == set()
 
 
-def test_a_changed_service_file_changes_every_release_of_all_services_and_no_more(checkout: Path) -> None:
+def test_a_changed_service_file_changes_exactly_all_releases_of_all_services(checkout: Path) -> None:
     tags = {f"mirr/{service}:{release}" for service in Service for release in RELEASES}
     assert changed(checkout, "services/auth.py") == tags
 
 
-def test_a_changed_file_of_the_later_release_leaves_the_earlier_one(checkout: Path) -> None:
+def test_a_changed_file_of_the_next_release_changes_only_that_release(checkout: Path) -> None:
     assert changed(checkout, "services/releases/1.5.0/data/auth.py") == {f"mirr/{service}:1.5.0" for service in Service}
 
 
@@ -150,11 +150,11 @@ def test_a_changed_file_of_the_later_release_leaves_the_earlier_one(checkout: Pa
         ("services/data/__pycache__/auth.pyc", set()),
     ],
 )
-def test_a_changed_file_changes_the_images_that_it_is_in(checkout: Path, path: str, tags: set[str]) -> None:
+def test_a_changed_file_changes_the_images_that_contain_it(checkout: Path, path: str, tags: set[str]) -> None:
     assert changed(checkout, path) == tags
 
 
-def test_a_changed_requirement_changes_the_runtime_and_so_everything_on_it(checkout: Path) -> None:
+def test_a_changed_requirement_changes_the_runtime_and_all_images_on_it(checkout: Path) -> None:
     before = runtime_build("base:1", "3.11", "amd64", checkout)
     (checkout / "services/requirements.txt").write_text("fastapi==0.166.0\n")
     after = runtime_build("base:1", "3.11", "amd64", checkout)
@@ -163,18 +163,18 @@ def test_a_changed_requirement_changes_the_runtime_and_so_everything_on_it(check
     assert services[0] != services[1]
 
 
-def test_a_file_moved_into_anothers_name_is_not_mistaken() -> None:
+def test_the_hash_separates_the_name_of_a_file_from_its_content() -> None:
     one = Build(tag="t", dockerfile="", files={"a": b"bc"})
     other = Build(tag="t", dockerfile="", files={"ab": b"c"})
     assert one.source != other.source
 
 
-def test_only_what_is_missing_or_built_from_something_else_is_stale() -> None:
+def test_an_image_is_stale_if_it_is_missing_or_built_from_other_sources() -> None:
     builds = [Build(tag=tag, dockerfile="FROM x") for tag in ("a:1", "b:1", "c:1")]
     assert stale(builds, {"a:1": builds[0].source, "b:1": "older"}) == builds[1:]
 
 
-def test_packages_are_fetched_for_the_images_python_and_architecture() -> None:
+def test_packages_are_downloaded_for_the_python_and_the_architecture_of_the_image() -> None:
     command = pip_command(Path("requirements.txt"), Path("packages"), "3.12", "arm64")
     assert command[command.index("--python-version") + 1] == "3.12"
     assert "cp312" in command
@@ -182,7 +182,7 @@ def test_packages_are_fetched_for_the_images_python_and_architecture() -> None:
     assert "--only-binary=:all:" in command
 
 
-def test_no_dockerfile_and_no_tag_tells_one_release_from_the_other() -> None:
+def test_two_releases_have_the_same_dockerfile_and_the_same_form_of_tag() -> None:
     for service in Service:
         steady, following = (service_build(service, release, "runtime") for release in ("1.4.0", "1.5.0"))
         assert steady.dockerfile == following.dockerfile
@@ -190,14 +190,14 @@ def test_no_dockerfile_and_no_tag_tells_one_release_from_the_other() -> None:
         assert steady.tag.replace("1.4.0", "1.5.0") == following.tag
 
 
-def test_the_real_releases_differ_in_files_of_their_own() -> None:
+def test_the_next_release_replaces_files_of_the_steady_release() -> None:
     steady, following = release_tree("1.4.0"), release_tree("1.5.0")
     assert steady.keys() <= following.keys()
     assert read_tree(ROOT / "services" / "releases" / "1.5.0", "services").items() <= following.items()
     assert steady != following
 
 
-def test_the_sound_build_is_the_steady_one_that_says_another_version() -> None:
+def test_the_sound_build_differs_from_the_steady_one_only_in_its_version() -> None:
     steady, faulty, sound = (release_tree(release) for release in ("1.4.0", "1.5.0", "1.5.0-sound"))
     assert {name for name in sound if sound[name] != steady.get(name)} == {"services/data/release.py"}
     assert sound["services/data/release.py"] == faulty["services/data/release.py"]

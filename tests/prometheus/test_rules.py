@@ -66,7 +66,7 @@ def test_every_service_is_scraped_under_its_own_name() -> None:
     assert jobs["traffic"]["static_configs"] == [{"targets": ["traffic:8000"], "labels": {"service": TRAFFIC}}]
 
 
-def test_nothing_that_the_bridge_reads_is_dropped() -> None:
+def test_no_metric_that_the_bridge_reads_is_dropped() -> None:
     dropped = re.compile(_load(CONFIG)["scrape_configs"][0]["metric_relabel_configs"][0]["regex"])
     source = (ROOT / "bridge" / "prometheus.py").read_text()
     read = re.findall(r'"([a-z0-9_]+)"', source.partition("_METRICS = (")[2].partition(")")[0])
@@ -83,14 +83,14 @@ def test_every_recording_rule_has_a_test_that_evaluates_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _names("alert"))
-def test_every_alert_has_a_test_where_it_fires_and_one_where_it_does_not(name: str) -> None:
+def test_every_alert_has_a_test_that_fires_it_and_a_test_that_does_not(name: str) -> None:
     checks = [check for case in _test_cases() for check in case.get("alert_rule_test", ())]
     fires = {bool(check.get("exp_alerts")) for check in checks if check["alertname"] == name}
     assert fires == {True, False}
 
 
 @pytest.mark.parametrize("name", _names("record"))
-def test_a_recording_rule_is_named_level_metric_operation(name: str) -> None:
+def test_the_name_of_a_recording_rule_has_a_level_a_metric_and_an_operation(name: str) -> None:
     assert re.fullmatch(r"(service|journey|user):[a-z_]+:[a-z0-9_]+", name)
 
 
@@ -108,7 +108,7 @@ def test_no_rule_mentions_causes(path: Path) -> None:
     assert words & CAUSES == set()
 
 
-def test_the_thresholds_of_a_service_are_its_objectives() -> None:
+def test_the_thresholds_of_the_alerts_equal_the_objectives() -> None:
     thresholds = {
         name: float(_alert(name)["expr"].split(">")[1]) for name in ("HighErrorRatio", "HighLatency", "MemoryNearLimit")
     }
@@ -120,7 +120,7 @@ def test_the_thresholds_of_a_service_are_its_objectives() -> None:
 
 
 def _archive() -> bytes:
-    """The files of prometheus/ as a tar archive. Copied, not mounted: the engine may be on another machine."""
+    """The files of prometheus/ as a tar archive. They are copied and not mounted: the engine may be remote."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path in (CONFIG, *RULE_FILES, *TEST_FILES):
@@ -129,8 +129,8 @@ def _archive() -> bytes:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("what", PROMTOOL_COMMANDS)
-def test_promtool_of_the_labs_image_accepts(what: str) -> None:
+@pytest.mark.parametrize("check", PROMTOOL_COMMANDS)
+def test_promtool_accepts_the_configuration_and_the_rules(check: str) -> None:
     from mirr.lab import engine, images
     from mirr.lab.progress import PlainProgress
 
@@ -138,11 +138,11 @@ def test_promtool_of_the_labs_image_accepts(what: str) -> None:
     images.ensure(client, PlainProgress())
     container = client.containers.create(
         PROMETHEUS_IMAGE,
-        PROMTOOL_COMMANDS[what],
+        PROMTOOL_COMMANDS[check],
         entrypoint=["/bin/promtool"],
         working_dir="/checked",
         network_mode="none",
-        user="0:0",  # the files belong to the user who checked them out
+        user="0:0",  # the files belong to the user of the checkout
     )
     try:
         container.put_archive("/", _archive())

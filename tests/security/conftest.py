@@ -1,4 +1,4 @@
-"""What the security tests look at in the running lab: its containers, and the services' addresses."""
+"""Fixtures of the security tests: the containers of the running lab and the addresses of the services."""
 
 from __future__ import annotations
 

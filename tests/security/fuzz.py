@@ -1,4 +1,4 @@
-"""Good and bad requests, made from a service's own description. Each answer is compared with that description."""
+"""Makes good and bad requests from a service's own description, and compares each answer with that description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemathesis.core.result import Ok
 from schemathesis.schemas import BaseSchema
 
 SEED = 7
-# A service rightly refuses a key that came with another request before, though both requests fit the description.
+# A service correctly refuses a key of an earlier request, even if both requests match the description.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LEAKS = ("Traceback (most recent call last)", 'File "/', "sqlite3.", "\\nTypeError")
 
@@ -25,8 +25,8 @@ Send = Callable[[AnyCase], Any]  # sends a case to the service and returns schem
 def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.call()) -> int:
     """Send `examples` good and as many bad requests to each operation. Returns the number of requests sent.
 
-    Raises where an answer is a 5xx, has a status, type or shape that is not described, takes what does not fit the
-    description, refuses what does, or shows the inside of the service.
+    Raises an error if an answer has a 5xx status, or a status, type or shape that is not in the description. Raises an
+    error too if the service accepts a bad request, refuses a good one, or shows its internals.
     """
     sent = 0
     for found in schema.get_all_operations():

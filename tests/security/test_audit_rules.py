@@ -1,4 +1,4 @@
-"""Each weakness that is planted in the output of the engine or the kernel is found, and nothing else is."""
+"""The audit rules find each weakness that a test adds to the output of the engine or the kernel, and nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ CLOSED: dict[str, Any] = {
 }
 SOCKET = {"Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/var/run/docker.sock"}
 BIND = {"Type": "bind", "Source": "/home/me", "Destination": "/mine"}
-OTHERS = {"Type": "volume", "Name": "mirr_orders-data", "Source": "/var/lib/y", "Destination": "/data"}
+VOLUME_OF_ANOTHER_SERVICE = {
+    "Type": "volume",
+    "Name": "mirr_orders-data",
+    "Source": "/var/lib/y",
+    "Destination": "/data",
+}
 
 
 def host(**changes: object) -> Plant:
@@ -89,7 +94,7 @@ PLANTED: list[tuple[Plant, str]] = [
     (host(PublishAllPorts=True), "publishes all its ports"),
     (mount(SOCKET), "mounts the engine's socket: /var/run/docker.sock"),
     (mount(BIND), "mounts what is not its own: /home/me"),
-    (mount(OTHERS), "mounts what is not its own: mirr_orders-data"),
+    (mount(VOLUME_OF_ANOTHER_SERVICE), "mounts what is not its own: mirr_orders-data"),
     (host(Tmpfs={"/tmp": "", "/root": ""}), "mounts what is not its own: tmpfs /root"),
     (host(RestartPolicy={"Name": "always"}), "is restarted by the engine: always"),
     (host(LogConfig={"Type": "json-file", "Config": {}}), "may fill the disk with its log"),
@@ -130,7 +135,7 @@ def test_a_process_with_no_rights_has_no_finding() -> None:
         ({"Seccomp": "0"}, "may make any system call"),
     ],
 )
-def test_a_process_with_more_rights_is_found_among_others_without(change: dict[str, str], finding: str) -> None:
+def test_a_process_with_more_rights_than_the_others_is_found(change: dict[str, str], finding: str) -> None:
     assert process_findings("auth", status() + status(Name="sly", **change)) == [f"auth: process sly {finding}"]
 
 

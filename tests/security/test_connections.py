@@ -1,6 +1,6 @@
-"""A service's own server, on sockets of this machine.
+"""The HTTP server of a service, on sockets of this machine.
 
-What is not HTTP, too large or too slow is refused with a reason and takes no place. Meanwhile other clients are served.
+The server refuses requests that are not HTTP, too large or too slow, and gives a reason. It still serves other clients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from services.kit import connections, edge
 from services.kit.connections import MAX_HEAD_BYTES, Connection
-from tests.security.wire import GET, Address, close_all, hear, open_many, post, say, status
+from tests.security.wire import GET, Address, close_all, open_many, post, receive, send, status
 
 CHARGE = json.dumps({"account": "user-001", "amount_cents": 5000}).encode()
 KEY = "Idempotency-Key: k"
@@ -30,7 +30,7 @@ STALLED = post("/charges", b"{", KEY, length=1000)
 
 @pytest.fixture
 def address(app_of: Callable[[str], FastAPI]) -> Iterator[Address]:
-    """The address of payments, which is served as in its container."""
+    """The address of the service payments. It runs with the same server as in its container."""
     config = uvicorn.Config(
         app_of("payments"), http=Connection, ws="none", loop="asyncio", log_config=None, access_log=False
     )
@@ -48,8 +48,8 @@ def address(app_of: Callable[[str], FastAPI]) -> Iterator[Address]:
         assert not thread.is_alive()
 
 
-def detail(heard: bytes) -> Any:
-    return json.loads(heard.partition(b"\r\n\r\n")[2])["detail"]
+def detail(received: bytes) -> Any:
+    return json.loads(received.partition(b"\r\n\r\n")[2])["detail"]
 
 
 TOO_LARGE = f"the head of the request is larger than {MAX_HEAD_BYTES} bytes"
@@ -62,9 +62,9 @@ REFUSED: list[tuple[str, bytes, int, str]] = [
     ("no such method", b"GIMME / HTTP/1.1\r\n\r\n", 400, NOT_HTTP),
     ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400, NOT_HTTP),
     ("a NUL in a header", b"GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n", 400, NOT_HTTP),
-    ("a target that is none", b"CONNECT ::: HTTP/1.1\r\n\r\n", 400, NOT_HTTP),
+    ("an invalid target", b"CONNECT ::: HTTP/1.1\r\n\r\n", 400, NOT_HTTP),
     ("a length of letters", b"POST / HTTP/1.1\r\nContent-Length: ten\r\n\r\n", 400, NOT_HTTP),
-    ("a length below nothing", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, NOT_HTTP),
+    ("a negative length", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, NOT_HTTP),
     ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, NOT_HTTP),
     ("a length beside chunks", CHUNKED + b"Content-Length: 4\r\n\r\n0\r\n\r\n", 400, NOT_HTTP),
     ("a large header", b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 431, TOO_LARGE),
@@ -79,100 +79,100 @@ REFUSED: list[tuple[str, bytes, int, str]] = [
 def test_malformed_input_is_refused_with_a_reason_and_the_next_client_is_served(
     address: Address, request_bytes: bytes, code: int, why: str
 ) -> None:
-    heard = say(address, request_bytes)
-    assert (status(heard), detail(heard)) == (code, why)
-    assert status(say(address, GET)) == 200
+    received = send(address, request_bytes)
+    assert (status(received), detail(received)) == (code, why)
+    assert status(send(address, GET)) == 200
 
 
 def test_an_endless_header_is_cut_off_at_the_limit(address: Address) -> None:
-    heard = say(address, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 65536] * 16)
-    assert status(heard) in (431, 0)  # 0: disconnected before it read the answer
-    assert status(say(address, GET)) == 200
+    received = send(address, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 65536] * 16)
+    assert status(received) in (431, 0)  # 0: disconnected before it read the answer
+    assert status(send(address, GET)) == 200
 
 
 @pytest.mark.parametrize("chunk", [b"zz\r\n\r\n", b"5\r\nabc", b"FFFFFFFFFFFFFFFFF\r\n", b"1\r\nab\r\n0\r\n\r\n"])
 def test_malformed_chunks_end_the_request(address: Address, chunk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.3)
-    assert status(say(address, CHUNKED + b"\r\n" + chunk)) in (0, 400, 408)
-    assert status(say(address, GET)) == 200
+    assert status(send(address, CHUNKED + b"\r\n" + chunk)) in (0, 400, 408)
+    assert status(send(address, GET)) == 200
 
 
-def test_trailers_are_refused_so_they_fill_no_memory(address: Address) -> None:
-    say(address, CHUNKED + b"\r\n1\r\n{\r\n0\r\n", *[b"T: t\r\n" * 1_000] * 20)
-    assert status(say(address, GET)) == 200
+def test_trailers_are_refused_and_do_not_fill_the_memory(address: Address) -> None:
+    send(address, CHUNKED + b"\r\n1\r\n{\r\n0\r\n", *[b"T: t\r\n" * 1_000] * 20)
+    assert status(send(address, GET)) == 200
 
 
 def test_too_many_pipelined_requests_end_the_connection(address: Address) -> None:
-    heard = say(address, GET * 5_000)
-    assert heard.count(b"HTTP/1.1 200") <= connections.MAX_PIPELINED
-    assert status(say(address, GET)) == 200
+    received = send(address, GET * 5_000)
+    assert received.count(b"HTTP/1.1 200") <= connections.MAX_PIPELINED
+    assert status(send(address, GET)) == 200
 
 
-def test_requests_one_after_the_other_on_one_connection_are_all_answered(address: Address) -> None:
+def test_all_requests_on_one_connection_are_answered(address: Address) -> None:
     with socket.create_connection(address, timeout=5.0) as wire:
         for number in range(50):
             wire.sendall(post("/charges", CHARGE, f"Idempotency-Key: k{number}"))
-            assert status(hear(wire)) == 201
+            assert status(receive(wire)) == 201
 
 
 @pytest.mark.parametrize("claimed", [100 << 20, 1 << 62, 10**30])
 def test_a_body_with_a_huge_declared_length_is_refused_before_it_arrives(address: Address, claimed: int) -> None:
     began_s = time.monotonic()
-    heard = say(address, post("/charges", b"", KEY, length=claimed))
+    received = send(address, post("/charges", b"", KEY, length=claimed))
     # A length that the parser cannot hold is not HTTP for the parser.
-    assert (status(heard), detail(heard)) in [(413, "the body is larger than 1048576 bytes"), (400, NOT_HTTP)]
+    assert (status(received), detail(received)) in [(413, "the body is larger than 1048576 bytes"), (400, NOT_HTTP)]
     assert time.monotonic() - began_s < 0.8
 
 
 def test_a_huge_body_without_a_declared_length_is_refused_and_the_client_reads_the_answer(address: Address) -> None:
-    heard = say(address, CHUNKED + KEY.encode() + b"\r\n\r\n", *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 32)
-    assert (status(heard), detail(heard)) == (413, "the body is larger than 1048576 bytes")
-    assert b"connection: close" in heard.lower()
+    received = send(address, CHUNKED + KEY.encode() + b"\r\n\r\n", *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 32)
+    assert (status(received), detail(received)) == (413, "the body is larger than 1048576 bytes")
+    assert b"connection: close" in received.lower()
 
 
 def test_a_client_that_waits_for_permission_to_send_its_body_is_refused_at_once(address: Address) -> None:
-    heard = say(address, post("/charges", b"", KEY, "Expect: 100-continue", length=100 << 20))
-    assert status(heard) == 413
+    received = send(address, post("/charges", b"", KEY, "Expect: 100-continue", length=100 << 20))
+    assert status(received) == 413
 
 
 def test_a_head_that_does_not_arrive_times_out(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.2)
-    heard = say(address, b"GET /healthz HTTP/1.1\r\nHost:")
-    assert (status(heard), detail(heard)) == (408, "the head of the request did not come within 0.2 s")
-    assert say(address) == b""  # there was no request, so there is no answer
-    assert say(address, b"\r\n") == b""
+    received = send(address, b"GET /healthz HTTP/1.1\r\nHost:")
+    assert (status(received), detail(received)) == (408, "the head of the request did not come within 0.2 s")
+    assert send(address) == b""  # there was no request, so there is no answer
+    assert send(address, b"\r\n") == b""
 
 
 def test_a_head_that_arrives_byte_by_byte_times_out_too(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.3)
     with socket.create_connection(address, timeout=0.05) as wire:
-        heard, deadline_s = b"", time.monotonic() + 5.0
+        received, deadline_s = b"", time.monotonic() + 5.0
         wire.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
-        while not heard and time.monotonic() < deadline_s:
+        while not received and time.monotonic() < deadline_s:
             wire.sendall(b"x")
             try:
-                heard = wire.recv(4096)
+                received = wire.recv(4096)
             except TimeoutError:
                 continue
-    assert status(heard) == 408
+    assert status(received) == 408
 
 
 def test_a_body_that_does_not_arrive_times_out(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.2)
-    heard = say(address, STALLED)
-    assert (status(heard), detail(heard)) == (408, "the body did not come within 0.2 s")
+    received = send(address, STALLED)
+    assert (status(received), detail(received)) == (408, "the body did not come within 0.2 s")
 
 
-def test_bodies_that_do_not_arrive_keep_no_other_client_waiting(address: Address) -> None:
+def test_other_clients_do_not_wait_for_bodies_that_do_not_arrive(address: Address) -> None:
     stalled = open_many(address, 3 * edge.MAX_IN_FLIGHT, STALLED)
     try:
         for number in range(20):
-            assert status(say(address, post("/charges", CHARGE, f"Idempotency-Key: k{number}"))) == 201
+            assert status(send(address, post("/charges", CHARGE, f"Idempotency-Key: k{number}"))) == 201
     finally:
         close_all(stalled)
 
 
-def test_large_bodies_that_arrive_together_are_limited_and_small_ones_are_still_read(
+def test_the_number_of_large_bodies_is_limited_and_small_bodies_are_still_accepted(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge, "MAX_ARRIVING_BYTES", 300_000)
@@ -181,10 +181,10 @@ def test_large_bodies_that_arrive_together_are_limited_and_small_ones_are_still_
         # Only the server knows when the three have arrived: from then on it refuses the next large one.
         deadline_s = time.monotonic() + 5.0
         large = json.dumps({"account": "user-001", "amount_cents": 1, "note": "n" * 50_000}).encode()
-        while status(heard := say(address, post("/charges", large, "Idempotency-Key: large"))) != 503:
+        while status(received := send(address, post("/charges", large, "Idempotency-Key: large"))) != 503:
             assert time.monotonic() < deadline_s
-        assert detail(heard) == "too many large requests on their way, try again later"
-        assert status(say(address, post("/charges", CHARGE, "Idempotency-Key: small"))) == 201
+        assert detail(received) == "too many large requests on their way, try again later"
+        assert status(send(address, post("/charges", CHARGE, "Idempotency-Key: small"))) == 201
     finally:
         close_all(stalled)
 
@@ -195,12 +195,12 @@ def test_idle_connections_are_closed_to_make_room_for_clients_with_requests(
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 20)
     idle = open_many(address, 100, b"")
     try:
-        assert status(say(address, GET)) == 200
+        assert status(send(address, GET)) == 200
     finally:
         close_all(idle)
 
 
-def test_an_answer_that_the_client_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_of_a_client_that_does_not_read_its_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "READ_TIMEOUT_S", 0.2)
     aborted = threading.Event()
 
@@ -212,8 +212,8 @@ def test_an_answer_that_the_client_does_not_read_is_dropped(monkeypatch: pytest.
 
     connection = Connection.__new__(Connection)
     connection.connections = {connection}
-    connection.transport = Wire()  # type: ignore[assignment]  # it has the methods that are used
-    connection.flow = FlowControl(Wire())  # type: ignore[arg-type]  # as above
+    connection.transport = Wire()  # type: ignore[assignment]  # it has all methods that the server uses
+    connection.flow = FlowControl(Wire())  # type: ignore[arg-type]  # the same
 
     async def run() -> None:
         connection.loop = asyncio.get_running_loop()

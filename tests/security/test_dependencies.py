@@ -1,4 +1,4 @@
-"""The packages of the images: all of them are pinned by hash and listed in the documentation."""
+"""The packages of the images. All of them are pinned by hash and listed in the documentation."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def test_every_chosen_package_is_pinned() -> None:
     assert CHOSEN.items() <= PINNED.items()
 
 
-def test_the_page_lists_exactly_the_pinned_packages() -> None:
+def test_the_documentation_lists_exactly_the_pinned_packages() -> None:
     assert LISTED == PINNED
 
 
 @pytest.mark.docker
-def test_an_image_holds_exactly_the_pinned_packages_and_all_that_they_need(real_lab: str) -> None:
+def test_an_image_holds_exactly_the_pinned_packages_and_their_requirements(real_lab: str) -> None:
     traffic = LabContainers(connect(), real_lab).traffic()
     code, output = traffic.exec_run(["python3", "-c", READ_METADATA])
     assert code == 0, output
     assert isinstance(output, bytes)
     packages = [Parser().parsestr(text) for text in output.decode().strip().split("\n\n")]
     assert {canonicalize_name(one["Name"]): one["Version"] for one in packages} == PINNED
-    asked = [Requirement(line) for one in packages for line in one.get_all("Requires-Dist") or ()]
+    required = [Requirement(line) for one in packages for line in one.get_all("Requires-Dist") or ()]
     linux = {"extra": "", "sys_platform": "linux", "python_version": "3.11", "platform_system": "Linux"}
-    lacking = [str(one) for one in asked if _applies(one, linux) and canonicalize_name(one.name) not in PINNED]
-    assert lacking == []
+    missing = [str(one) for one in required if _applies(one, linux) and canonicalize_name(one.name) not in PINNED]
+    assert missing == []
 
 
 def _applies(requirement: Requirement, environment: dict[str, str]) -> bool:

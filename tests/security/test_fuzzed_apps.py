@@ -1,4 +1,4 @@
-"""Each service in this process, fuzzed with requests made from its own description."""
+"""Each service runs in this process and gets random requests. The requests come from its own description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.kit import logs
 from tests.security.fuzz import from_app, fuzz
 from tests.services.conftest import NAMES, FakeUpstreams
 
-EXAMPLES = 25  # as many good ones and as many bad ones for every operation
+EXAMPLES = 25  # the number of good requests for every operation; the number of bad requests is the same
 
 
 @pytest.fixture
@@ -30,21 +30,21 @@ def log() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def _answer_everything(upstreams: FakeUpstreams) -> None:
+def _prepare_all_answers(upstreams: FakeUpstreams) -> None:
     line = {"product_id": 1, "quantity": 1, "unit_price_cents": 5}
-    upstreams.will("inventory", "/search", 200, hits=[])
-    upstreams.will("auth", "/sessions", 201, token="t")
-    upstreams.will("auth", "/tokens/check", 200, username="user-001")
-    upstreams.will("orders", "/orders", 201, quote={"total_cents": 5}, receipt="r")
-    upstreams.will("inventory", "/reservations", 201, lines=[line])
-    upstreams.will("payments", "/charges", 201, signature="s")
+    upstreams.answers_with("inventory", "/search", 200, hits=[])
+    upstreams.answers_with("auth", "/sessions", 201, token="t")
+    upstreams.answers_with("auth", "/tokens/check", 200, username="user-001")
+    upstreams.answers_with("orders", "/orders", 201, quote={"total_cents": 5}, receipt="r")
+    upstreams.answers_with("inventory", "/reservations", 201, lines=[line])
+    upstreams.answers_with("payments", "/charges", 201, signature="s")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_service_answers_every_request_as_its_description_says(
+def test_every_answer_of_a_service_matches_its_description(
     name: str, app_of: Callable[[str], FastAPI], upstreams: FakeUpstreams, log: io.StringIO
 ) -> None:
-    _answer_everything(upstreams)
+    _prepare_all_answers(upstreams)
     app = app_of(name)
     with TestClient(app):
         sent = fuzz(from_app(app), examples=EXAMPLES)
@@ -54,9 +54,7 @@ def test_a_service_answers_every_request_as_its_description_says(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_description_has_the_shape_of_every_answer_of_every_operation(
-    name: str, client_of: Callable[[str], TestClient]
-) -> None:
+def test_the_description_has_a_schema_for_every_answer(name: str, client_of: Callable[[str], TestClient]) -> None:
     paths = client_of(name).get("/openapi.json").json()["paths"]
     operations = [operation for path in paths.values() for operation in path.values()]
     assert operations
@@ -77,13 +75,13 @@ def _answers_with_another_shape(app: FastAPI) -> None:
         return JSONResponse(5)
 
 
-def _answers_with_a_status_of_its_own(app: FastAPI) -> None:
+def _answers_with_an_undocumented_status(app: FastAPI) -> None:
     @app.get("/teapot")
     async def teapot() -> JSONResponse:
         return JSONResponse({}, status_code=418)
 
 
-def _shows_its_inside(app: FastAPI) -> None:
+def _shows_a_traceback(app: FastAPI) -> None:
     @app.get("/inside")
     async def inside() -> JSONResponse:
         return JSONResponse({"detail": "Traceback (most recent call last)"})
@@ -94,11 +92,11 @@ def _shows_its_inside(app: FastAPI) -> None:
     [
         (_breaks, "Server error"),
         (_answers_with_another_shape, "5 is not of type"),
-        (_answers_with_a_status_of_its_own, "Undocumented status code"),
-        (_shows_its_inside, "Traceback"),
+        (_answers_with_an_undocumented_status, "Undocumented status code"),
+        (_shows_a_traceback, "Traceback"),
     ],
 )
-def test_a_weakness_planted_in_a_service_is_found(plant: Callable[[FastAPI], None], found: str) -> None:
+def test_fuzzing_finds_a_weakness_that_the_test_adds(plant: Callable[[FastAPI], None], found: str) -> None:
     app = FastAPI()
     plant(app)
     with pytest.raises((FailureGroup, AssertionError)) as caught:

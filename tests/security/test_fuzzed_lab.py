@@ -1,4 +1,4 @@
-"""The running services, fuzzed with requests made from their own descriptions while users are served."""
+"""The running services get random requests while users are served. The requests come from their own descriptions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from tests.security.fuzz import from_address, fuzz
 
 pytestmark = pytest.mark.docker
 
-EXAMPLES = {  # good ones, and as many bad ones, for every operation; every service gets about as many requests
+# The number of good requests for every operation, and of bad requests. Every service gets about the same total.
+EXAMPLES = {
     Service.GATEWAY: 12,
     Service.AUTH: 30,
     Service.INVENTORY: 30,
     Service.ORDERS: 30,
     Service.PAYMENTS: 60,
 }
-PAUSE_S = 0.015  # between two requests, so that this is like one more client and not like a crowd
-STEADY_AGAIN_S = 20.0
+PAUSE_S = 0.015  # the pause between two requests: the test is like one more client and not like a flash crowd
+STEADY_TIMEOUT_S = 20.0
 # Fuzzed requests carry client keys, and the ledger keeps the last answer for each: a few hundred short ones.
 KEPT_BYTES = 12 << 20
 
@@ -40,12 +41,12 @@ def resident_bytes(url: str) -> float:
 
 
 @pytest.mark.parametrize("service", Service)
-def test_a_running_service_answers_as_its_description_says_and_the_lab_stays_steady(
+def test_the_answers_of_a_running_service_match_its_description_and_the_lab_stays_in_steady_state(
     service: Service, lab: LabContainers, addresses: Mapping[Service, Address], url_of: Callable[[Service], str]
 ) -> None:
     url, session = url_of(service), requests.Session()
     telemetry = assemble(lab.lab).telemetry
-    wait_until_steady(telemetry, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(telemetry, timeout_s=STEADY_TIMEOUT_S)
     before_bytes, began = resident_bytes(url), datetime.now(UTC)
 
     def send(case: object) -> object:
@@ -59,4 +60,4 @@ def test_a_running_service_answers_as_its_description_says_and_the_lab_stays_ste
         log = lab.service(one).logs(since=began.timestamp()).decode("utf-8", errors="replace")
         assert "Traceback" not in log
         assert '"level": "error"' not in log
-    wait_until_steady(telemetry, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(telemetry, timeout_s=STEADY_TIMEOUT_S)

@@ -20,15 +20,15 @@ from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from services.kit.connections import HEAD_TIMEOUT_S
 from services.kit.edge import BODY_TIMEOUT_S
-from tests.security.wire import Address, close_all, open_many, post, say, status
+from tests.security.wire import Address, close_all, open_many, post, send, status
 
 pytestmark = pytest.mark.docker
 
-STEADY_AGAIN_S = 20.0
+STEADY_TIMEOUT_S = 20.0
 HOSTILE_FOR_S = 8.0
 CONNECTIONS = 250
 LEAST_SLI = 0.95
-GROWTH_BYTES = 40 << 20  # of 192 MB: many connections and some bodies cost memory, but only so much
+GROWTH_BYTES = 40 << 20  # the limit is 192 MB; many connections and some bodies may use this much more memory
 
 # For each service: a path that takes a body, and a valid body.
 TAKES: Mapping[Service, tuple[str, dict[str, object]]] = {
@@ -61,13 +61,13 @@ def _metric(address: Address, name: str) -> float:
 def telemetry(lab: LabContainers) -> Iterator[Telemetry]:
     """The lab's measurements. The lab is in steady state before the test and after it."""
     found = assemble(lab.lab).telemetry
-    wait_until_steady(found, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
     yield found
-    wait_until_steady(found, timeout_s=STEADY_AGAIN_S)
+    wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
 
 
 def bodies(service: Service) -> dict[str, bytes]:
-    """Bodies that no honest client sends."""
+    """Bodies that a normal client does not send."""
     good = json.dumps(TAKES[service][1])[:-1]
     return {
         "deep": b"[" * 100_000,
@@ -113,15 +113,15 @@ def test_malformed_requests_are_refused_and_the_process_keeps_running(
     address, path = addresses[service], TAKES[service][0]
     before = started_at(address)
     for what, body in bodies(service).items():
-        assert status(say(address, post(path, body, KEY))) in (400, 413, 422), what
+        assert status(send(address, post(path, body, KEY))) in (400, 413, 422), what
     for target in PATHS:
-        heard = say(address, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        assert 200 <= status(heard) < 500, (target, heard[:200])
-        assert b"root:" not in heard
-        assert b"SQLite" not in heard
+        received = send(address, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert 200 <= status(received) < 500, (target, received[:200])
+        assert b"root:" not in received
+        assert b"SQLite" not in received
     for garbage in (b"\x00" * 1_000 + b"\r\n\r\n", b"GET / HTTP/7.3\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00" * 50):
-        assert status(say(address, garbage)) == 400
-    assert status(say(address, b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20))) in (0, 431)
+        assert status(send(address, garbage)) == 400
+    assert status(send(address, b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20))) in (0, 431)
     assert started_at(address) == before
 
 
@@ -133,23 +133,23 @@ def test_a_body_of_a_hundred_megabytes_is_refused_at_once_and_never_kept_in_memo
     before, before_bytes = started_at(address), resident_bytes(address)
     began_s = time.monotonic()
     head = post(path, b"", KEY, length=100 << 20)
-    assert status(say(address, head, *[b"x" * (1 << 20)] * 3)) == 413
+    assert status(send(address, head, *[b"x" * (1 << 20)] * 3)) == 413
     assert time.monotonic() - began_s < 3.0
     chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     chunk = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
-    assert status(say(address, chunked, *[chunk] * 3)) == 413
-    assert status(say(address, chunked, *[chunk] * 100)) in (0, 413)  # 0: disconnected before it read the answer
+    assert status(send(address, chunked, *[chunk] * 3)) == 413
+    assert status(send(address, chunked, *[chunk] * 100)) in (0, 413)  # 0: disconnected before it read the answer
     assert resident_bytes(address) - before_bytes < GROWTH_BYTES
     assert started_at(address) == before
 
 
 @contextmanager
-def slowly(wires: list[socket.socket], piece: bytes) -> Iterator[None]:
-    """Send a piece on every connection again and again, as slow clients do, until the block ends."""
-    over = threading.Event()
+def slow_clients(wires: list[socket.socket], piece: bytes) -> Iterator[None]:
+    """Send a piece on every connection every half second, until the block ends."""
+    ended = threading.Event()
 
     def trickle() -> None:
-        while not over.wait(0.5):
+        while not ended.wait(0.5):
             for wire in wires:
                 with suppress(OSError):  # the service closed the connection, as it should
                     wire.sendall(piece)
@@ -159,7 +159,7 @@ def slowly(wires: list[socket.socket], piece: bytes) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         thread.join(10.0)
         close_all(wires)
 
@@ -168,7 +168,7 @@ SLOW: dict[str, tuple[Callable[[Service], bytes], bytes]] = {
     "idle": (lambda _: b"", b""),
     "heads byte by byte": (lambda _: b"GET /healthz HTTP/1.1\r\nX-Slow: ", b"x"),
     "bodies byte by byte": (lambda service: post(TAKES[service][0], b"{", KEY, length=1_000), b" "),
-    "bodies that never come": (lambda service: post(TAKES[service][0], b"", KEY, length=500_000), b""),
+    "bodies that do not arrive": (lambda service: post(TAKES[service][0], b"", KEY, length=500_000), b""),
 }
 
 
@@ -181,7 +181,7 @@ def test_users_are_served_while_slow_clients_hold_hundreds_of_connections(
     before, before_bytes = started_at(address), resident_bytes(address)
     wires = open_many(address, CONNECTIONS, first(service))
     window = telemetry.open_window()
-    with slowly(wires, piece):
+    with slow_clients(wires, piece):
         deadline_s = time.monotonic() + HOSTILE_FOR_S
         most_bytes = 0.0
         while time.monotonic() < deadline_s:
@@ -205,7 +205,7 @@ def test_a_client_that_sends_nothing_is_disconnected(addresses: Mapping[Service,
     close_all(wires.values())
 
 
-# Prometheus and the load generator, whose ports are published too
+# The ports of Prometheus and of the load generator are published too
 
 
 def test_prometheus_accepts_no_changes_and_no_web_page_can_read_it(lab: LabContainers) -> None:
@@ -226,6 +226,6 @@ def test_the_load_generator_survives_hostile_requests_to_its_interface(lab: LabC
     assert requests.put(f"{url}/campaigns/c", data=b"[" * 60_000, headers=kind, timeout=5).status_code == 422
     assert requests.put(f"{url}/campaigns/c", data=b"x" * (1 << 20), headers=kind, timeout=5).status_code == 413
     assert requests.put(f"{url}/campaigns/c", data=b"{}", headers=kind | {"Host": "evil"}, timeout=5).status_code == 403
-    assert status(say((host, int(port)), b"\x00garbage\r\n\r\n")) == 400
-    assert status(say((host, int(port)), b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20))) in (0, 400)
+    assert status(send((host, int(port)), b"\x00garbage\r\n\r\n")) == 400
+    assert status(send((host, int(port)), b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20))) in (0, 400)
     assert requests.get(f"{url}/campaigns", timeout=5).json() == {"campaigns": []}

@@ -1,4 +1,4 @@
-"""The services' signing keys are made on their own volumes. They are in no image, no other lab and no log."""
+"""Each service creates its signing key on its own volume. The key is in no image, no other lab and no log."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_ledger_replays_only_to_a_client_with_the_same_authorization(app_of:
         )
         ledger = client.app.state.ledger  # type: ignore[attr-defined]  # the service's own attribute; starlette's type does not show it
         assert (first.status_code, again.status_code, other.status_code) == (404, 404, 404)
-        asked = ("c", "POST", "/charges", b"k")
+        request = ("c", "POST", "/charges", b"k")
         body = other.request.content
-        assert ledger.find(*asked, b"Bearer b", body) is not None
-        assert ledger.find(*asked, b"Bearer a", body) is None
+        assert ledger.find(*request, b"Bearer b", body) is not None
+        assert ledger.find(*request, b"Bearer a", body) is None

@@ -18,10 +18,10 @@ CROWD = json.dumps({"kind": "flash_crowd", "service": "auth", "rate_per_s": 1.0,
 JSON = {"Content-Type": "application/json"}
 HOSTS = "the Host header must be one of: 127.0.0.1, [::1], localhost, traffic"
 
-Ask = tuple[str, str, bytes, Mapping[str, str]]
+Request = tuple[str, str, bytes, Mapping[str, str]]
 
 
-def ask(*asked: Ask) -> tuple[list[tuple[int, Any]], int]:
+def ask(*requests: Request) -> tuple[list[tuple[int, Any]], int]:
     """The answers in order, and the number of campaigns that are running at the end."""
     answers: list[tuple[int, Any]] = []
 
@@ -29,7 +29,7 @@ def ask(*asked: Ask) -> tuple[list[tuple[int, Any]], int]:
         async with a_shop() as (_, shop_url, session):
             campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
             async with serving(Control(campaigns, Metrics()).app()) as url:
-                for method, path, body, headers in asked:
+                for method, path, body, headers in requests:
                     async with session.request(method, url + path, data=body, headers=headers) as answer:
                         answers.append((answer.status, await answer.json()))
             running = len(campaigns.describe())
@@ -54,10 +54,10 @@ def test_a_foreign_name_that_points_here_is_refused(host: str, method: str, path
 
 
 @pytest.mark.parametrize(
-    "sent", [{"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+    "browser_headers", [{"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
 )
-def test_requests_that_a_browser_sends_for_a_web_page_are_refused(sent: dict[str, str]) -> None:
-    answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | sent))
+def test_requests_that_a_browser_sends_for_a_web_page_are_refused(browser_headers: dict[str, str]) -> None:
+    answers, running = ask(("PUT", "/campaigns/c", CROWD, JSON | browser_headers))
     assert answers == [(403, {"error": "PUT /campaigns/c: requests from web pages are refused"})]
     assert running == 0
 
@@ -96,7 +96,7 @@ def test_a_malformed_or_too_large_order_is_refused_with_a_short_message(body: by
 
 
 def test_the_number_of_campaigns_is_limited() -> None:
-    orders: list[Ask] = [("PUT", f"/campaigns/c{n}", CROWD, JSON) for n in range(MAX_CAMPAIGNS + 1)]
+    orders: list[Request] = [("PUT", f"/campaigns/c{n}", CROWD, JSON) for n in range(MAX_CAMPAIGNS + 1)]
     answers, running = ask(*orders, ("PUT", "/campaigns/c0", CROWD, JSON))
     assert running == MAX_CAMPAIGNS
     wrong = f"{MAX_CAMPAIGNS} campaigns are running already; end one of them first"

@@ -1,4 +1,4 @@
-"""The running lab: every container is as closed as the engine and the kernel allow, and shows no secret."""
+"""The running lab: every container has only the rights that it needs, and no container shows a secret."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_the_kernel_shows_that_no_process_has_rights(lab: LabContainers) -> None
 @pytest.mark.parametrize("path", ["/app/x", "/etc/x", "/opt/packages/x", "/x"])
 def test_a_container_can_write_only_to_its_data_and_tmp(lab: LabContainers, path: str) -> None:
     for one in (lab.service(Service.AUTH), lab.sandbox(Service.GATEWAY), lab.traffic(), lab.prometheus()):
-        code, said = run(one, "sh", "-c", f"echo x > {path}")
+        code, output = run(one, "sh", "-c", f"echo x > {path}")
         assert code != 0, f"{one.name} can write {path}"
         # A path that does not exist in this image cannot be written either.
-        assert any(why in said for why in ("Read-only file system", "Permission denied", "nonexistent")), said
+        assert any(why in output for why in ("Read-only file system", "Permission denied", "nonexistent")), output
 
 
 def test_no_container_can_reach_the_engine(lab: LabContainers) -> None:
@@ -84,13 +84,13 @@ def test_no_container_can_reach_the_engine(lab: LabContainers) -> None:
 
 
 def test_the_services_have_no_connections_outside_their_own_network(lab: LabContainers) -> None:
-    """The lab's network can reach the outside: a network that cannot is unable to publish ports. Nothing uses this."""
+    """The lab's network reaches the outside, because it has to publish ports. No service uses this connection."""
     for service in Service:
         settings = next(iter(lab.sandbox(service).attrs["NetworkSettings"]["Networks"].values()))
         own = ipaddress.ip_network(f"{settings['IPAddress']}/{settings['IPPrefixLen']}", strict=False)
         _, table = run(lab.service(service), "cat", "/proc/net/tcp")
         partners = {ipaddress.ip_address(address) for address in _remote_addresses(table)}
-        assert partners, f"{service} talks to nobody, so this shows nothing"
+        assert partners, f"{service} has no connections, so this test checks nothing"
         assert [str(one) for one in partners if one not in own and not one.is_loopback] == []
 
 
@@ -124,13 +124,13 @@ def test_no_file_in_an_image_looks_like_a_secret(lab: LabContainers) -> None:
 
 
 def test_no_log_shows_a_token_or_a_password_that_was_sent(lab: LabContainers) -> None:
-    _pass_secrets_by(lab)
+    _send_secrets(lab)
     for one in lab.all():
         log = one.logs(tail=3_000).decode("utf-8", errors="replace")
         assert secret_texts(f"the log of {one.name}", log) == []
 
 
-def _pass_secrets_by(lab: LabContainers) -> None:
+def _send_secrets(lab: LabContainers) -> None:
     """Send right and wrong passwords, good and bad tokens, in the right and in the wrong places."""
     url, shop = lab.gateway_url, {"zone": 1, "lines": [{"product_id": 1, "quantity": 1}]}
     known = {"username": "user-001", "password": "user-001-secret"}
@@ -161,15 +161,15 @@ def test_no_two_labs_and_no_image_share_a_signing_key(lab: LabContainers) -> Non
     assert output.decode().strip() == "0"
 
 
-# Weaknesses that are really planted, in containers that do not belong to the lab
+# Containers with real weaknesses, which do not belong to the lab
 
 
 @pytest.fixture
 def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Container]]:
-    """Starts a container that is closed except for what a test opens. It belongs to no lab, and is removed later."""
+    """A function that starts a closed container. A test can change some settings. The container belongs to no lab."""
     started: list[Container] = []
 
-    def starting(**opened: Any) -> Container:
+    def start_container(**opened: Any) -> Container:
         settings = CLOSED | {"network_mode": "none"} | opened
         one = engine.containers.create(
             service_image(Service.AUTH), entrypoint=["sleep", "60"], stop_signal="SIGKILL", **settings
@@ -179,7 +179,7 @@ def start(lab: LabContainers, engine: DockerClient) -> Iterator[Callable[..., Co
         one.reload()
         return one
 
-    yield starting
+    yield start_container
     for one in started:
         one.remove(force=True, v=True)
 
@@ -191,7 +191,7 @@ def test_a_closed_container_passes(start: Callable[..., Container]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened", "said", "seen"),
+    ("opened", "engine_finding", "process_finding"),
     [
         ({"user": "0:0"}, "runs as root", "runs as root"),
         ({"cap_drop": None, "user": "0:0"}, "keeps the engine's default capabilities", "has capabilities (CapEff"),
@@ -204,12 +204,12 @@ def test_a_closed_container_passes(start: Callable[..., Container]) -> None:
         ),
     ],
 )
-def test_a_real_opening_is_reported_by_the_engine_and_visible_in_the_kernel(
-    start: Callable[..., Container], opened: dict[str, Any], said: str, seen: str
+def test_a_real_weakness_is_visible_in_the_engine_and_in_the_kernel(
+    start: Callable[..., Container], opened: dict[str, Any], engine_finding: str, process_finding: str
 ) -> None:
     one = start(**opened)
-    assert any(said in finding for finding in container_findings(one.attrs))
-    assert any(seen in finding for finding in process_findings("it", run(one, *STATUSES)[1]))
+    assert any(engine_finding in finding for finding in container_findings(one.attrs))
+    assert any(process_finding in finding for finding in process_findings("it", run(one, *STATUSES)[1]))
 
 
 def test_a_mounted_engine_socket_and_a_password_in_the_environment_are_found(start: Callable[..., Container]) -> None:

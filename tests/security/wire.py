@@ -1,4 +1,4 @@
-"""A client that sends on a socket whatever a test wants."""
+"""A client that sends any bytes on a socket."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ Address = tuple[str, int]
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def say(address: Address, *pieces: bytes, timeout_s: float = 15.0) -> bytes:
+def send(address: Address, *pieces: bytes, timeout_s: float = 15.0) -> bytes:
     """Send the pieces. Return what arrives until the other side closes or the answer is complete."""
     with socket.create_connection(address, timeout=timeout_s) as wire:
         # A client that is refused while it sends can still read the reason.
         with suppress(ConnectionError, TimeoutError):
             for piece in pieces:
                 wire.sendall(piece)
-        return hear(wire)
+        return receive(wire)
 
 
-def hear(wire: socket.socket) -> bytes:
-    """One complete answer."""
-    heard = b""
+def receive(wire: socket.socket) -> bytes:
+    """Receive one complete answer."""
+    received = b""
     with suppress(ConnectionError, TimeoutError):
-        while not _complete(heard):
+        while not _complete(received):
             chunk = wire.recv(65536)
             if not chunk:
                 break
-            heard += chunk
-    return heard
+            received += chunk
+    return received
 
 
-def status(heard: bytes) -> int:
+def status(received: bytes) -> int:
     """The status of an answer; 0 if there was no answer."""
-    first = heard.split(b"\r\n", 1)[0].split()
+    first = received.split(b"\r\n", 1)[0].split()
     return int(first[1]) if len(first) > 1 and first[0].startswith(b"HTTP/1.") else 0
 
 
@@ -60,8 +60,8 @@ def post(path: str, body: bytes, *headers: str, length: int | None = None) -> by
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def _complete(heard: bytes) -> bool:
-    head, end, body = heard.partition(b"\r\n\r\n")
+def _complete(received: bytes) -> bool:
+    head, end, body = received.partition(b"\r\n\r\n")
     if not end:
         return False
     if head.split(b" ", 2)[1] == b"100":

@@ -1,4 +1,4 @@
-"""Each service in the test's own process, with its own database and fake upstreams."""
+"""Fixtures that run each service in the test's own process, with its own database and fake upstreams."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class FakeUpstreams:
     """Upstreams that give prepared answers and record what they were asked."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, UpstreamAnswer | UpstreamFailed] = {}
+        self.prepared: dict[str, UpstreamAnswer | UpstreamFailed] = {}
         self.asked: list[tuple[str, str, Mapping[str, Any] | None, str | None]] = []
 
-    def will(self, upstream: str, path: str, status: int, **content: Any) -> None:
-        self.answers[f"{upstream} {path}"] = UpstreamAnswer(status=status, content=content)
+    def answers_with(self, upstream: str, path: str, status: int, **content: Any) -> None:
+        self.prepared[f"{upstream} {path}"] = UpstreamAnswer(status=status, content=content)
 
-    def will_fail(self, upstream: str, path: str, failure: UpstreamFailed) -> None:
-        self.answers[f"{upstream} {path}"] = failure
+    def fails_with(self, upstream: str, path: str, failure: UpstreamFailed) -> None:
+        self.prepared[f"{upstream} {path}"] = failure
 
     async def call(
         self,
@@ -45,7 +45,7 @@ class FakeUpstreams:
         idempotency_key: str | None = None,
     ) -> UpstreamAnswer:
         self.asked.append((upstream, path, body or query, idempotency_key))
-        answer = self.answers[f"{upstream} {path}"]
+        answer = self.prepared[f"{upstream} {path}"]
         if isinstance(answer, UpstreamFailed):
             raise answer
         return answer
@@ -67,7 +67,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(seeded: Path, tmp_path: Path) -> Path:
-    """A copy of the databases that a test may write to."""
+    """A copy of the databases. A test may write to it."""
     return Path(shutil.copytree(seeded, tmp_path / "data"))
 
 
@@ -78,7 +78,7 @@ def upstreams() -> FakeUpstreams:
 
 @pytest.fixture
 def app_of(data: Path, upstreams: FakeUpstreams) -> Callable[[str], FastAPI]:
-    """A service by name, with fake upstreams if it has any."""
+    """A function that creates a service by its name, with fake upstreams if the service has upstreams."""
 
     def create(name: str) -> FastAPI:
         settings = Settings(service=name, database=data / f"{name}.db")
@@ -91,6 +91,6 @@ def app_of(data: Path, upstreams: FakeUpstreams) -> Callable[[str], FastAPI]:
 
 @pytest.fixture
 def client_of(app_of: Callable[[str], FastAPI]) -> Iterator[Callable[[str], TestClient]]:
-    """A client of a running service, by name."""
+    """A function that starts a service by its name and returns a client for it."""
     with ExitStack() as stack:
         yield lambda name: stack.enter_context(TestClient(app_of(name), raise_server_exceptions=False))

@@ -17,9 +17,9 @@ ClientOf = Callable[[str], TestClient]
 LINES = [{"product_id": 11, "quantity": 2}]
 
 
-def test_browsing_shows_what_inventory_found(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_browse_shows_the_products_that_inventory_found(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     hit = {"product_id": 1, "name": "<b>lamp", "price_cents": 1299, "score": 1.0}
-    upstreams.will("inventory", "/search", 200, hits=[hit])
+    upstreams.answers_with("inventory", "/search", 200, hits=[hit])
     answer = client_of("gateway").get("/browse", params={"q": "lamp", "store": 7})
     assert answer.status_code == 200
     assert answer.headers["content-encoding"] == "gzip"
@@ -28,23 +28,23 @@ def test_browsing_shows_what_inventory_found(client_of: ClientOf, upstreams: Fak
     assert "<title>Shop 7</title>" in answer.json()["page"]
 
 
-def test_a_client_that_does_not_accept_gzip_gets_none(client_of: ClientOf) -> None:
+def test_a_client_that_does_not_accept_gzip_gets_plain_text(client_of: ClientOf) -> None:
     answer = client_of("gateway").get("/storefronts/3", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in answer.headers
     assert "<title>Shop 3</title>" in answer.json()["page"]
 
 
-def test_signing_in_passes_the_token_on(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
-    upstreams.will("auth", "/sessions", 201, token="t", expires_in_s=1)
+def test_sign_in_returns_the_token_of_auth(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+    upstreams.answers_with("auth", "/sessions", 201, token="t", expires_in_s=1)
     answer = client_of("gateway").post("/sign-in", json={"username": "u", "password": "p"})
     assert (answer.status_code, answer.json()["token"]) == (201, "t")
 
 
-def test_checking_out_asks_auth_for_the_user_and_orders_in_their_name(
+def test_check_out_asks_auth_for_the_user_and_sends_the_order_of_that_user(
     client_of: ClientOf, upstreams: FakeUpstreams
 ) -> None:
-    upstreams.will("auth", "/tokens/check", 200, username="user-001", expires_at=1)
-    upstreams.will("orders", "/orders", 201, quote={"total_cents": 4200}, receipt="signed")
+    upstreams.answers_with("auth", "/tokens/check", 200, username="user-001", expires_at=1)
+    upstreams.answers_with("orders", "/orders", 201, quote={"total_cents": 4200}, receipt="signed")
     headers = {"Authorization": "Bearer t", "Idempotency-Key": "k"}
     answer = client_of("gateway").post("/check-out", json={"lines": LINES, "zone": 4}, headers=headers)
     assert (answer.status_code, answer.json()["order"]["receipt"]) == (201, "signed")
@@ -55,7 +55,7 @@ def test_checking_out_asks_auth_for_the_user_and_orders_in_their_name(
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Basic abc"])
-def test_checking_out_without_a_token_is_refused(client_of: ClientOf, authorization: str | None) -> None:
+def test_check_out_without_a_token_is_refused(client_of: ClientOf, authorization: str | None) -> None:
     headers = {"Idempotency-Key": "k"} | ({"Authorization": authorization} if authorization else {})
     answer = client_of("gateway").post("/check-out", json={"lines": LINES, "zone": 4}, headers=headers)
     expected = {"detail": "send the token of a sign-in as: Authorization: Bearer TOKEN"}
@@ -63,7 +63,7 @@ def test_checking_out_without_a_token_is_refused(client_of: ClientOf, authorizat
 
 
 def test_an_upstream_that_is_down_is_a_502(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
-    upstreams.will_fail("inventory", "/search", UpstreamFailed("inventory", "connection refused"))
+    upstreams.fails_with("inventory", "/search", UpstreamFailed("inventory", "connection refused"))
     answer = client_of("gateway").get("/browse", params={"q": "lamp"})
     assert (answer.status_code, answer.json()) == (502, {"detail": "inventory failed: connection refused"})
 
@@ -74,7 +74,7 @@ def test_a_storefront_that_does_not_exist_is_a_404(client_of: ClientOf, store: s
     assert (answer.status_code, answer.json()) == (404, {"detail": "no such storefront"})
 
 
-def test_saved_carts_are_pruned(client_of: ClientOf, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_carts_are_deleted(client_of: ClientOf, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "KEPT_CARTS", 4)
     client = client_of("gateway")
     for number in range(9):

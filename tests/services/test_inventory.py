@@ -48,7 +48,7 @@ def test_everything_that_users_search_for_is_in_the_catalogue(client_of: ClientO
         assert [noun in hit["name"] for hit in hits] == [True] * inventory.HITS
 
 
-def test_a_word_that_no_product_has_finds_nothing(client_of: ClientOf) -> None:
+def test_a_word_without_a_product_finds_nothing(client_of: ClientOf) -> None:
     answer = client_of("inventory").get("/search", params={"q": "zzzzzzzz \x00"})
     assert (answer.status_code, answer.json()) == (200, {"hits": []})
 

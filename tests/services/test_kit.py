@@ -1,4 +1,4 @@
-"""What all services share: bad input, limits, the ledger, metrics, logs, traces."""
+"""The code that all services share: bad input, limits, the ledger, metrics, logs and traces."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def test_a_long_note_is_accepted(client_of: ClientOf) -> None:
     assert client_of("payments").post("/charges", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
 
 
-def test_a_clients_retry_is_answered_from_the_ledger(client_of: ClientOf) -> None:
+def test_the_ledger_answers_the_retry_of_a_client(client_of: ClientOf) -> None:
     client = client_of("auth")
     body = {"username": "user-001", "password": "user-001-secret"}
     headers = {"Client-Key": "c", "Idempotency-Key": "k"}
     first, again = (client.post("/sessions", json=body, headers=headers).json() for _ in range(2))
-    assert first == again  # a new session would have another token
+    assert first == again  # without the ledger, the second session would have another token
     other = client.post("/sessions", json=body, headers=headers | {"Idempotency-Key": "k2"}).json()
     assert other != first
 
@@ -118,8 +118,8 @@ def test_a_request_above_the_limit_in_flight_is_refused(
         assert 'http_requests_total{code="503",method="POST",route="/charges"} 3.0' in client.get("/metrics").text
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].json() == {"detail": "too many requests in flight, try again later"}
-    shed = [line for line in lines() if line["event"] == "shed"]
-    assert [(line["level"], line["route"]) for line in shed] == [("warning", "/charges")]
+    refused = [line for line in lines() if line["event"] == "shed"]
+    assert [(line["level"], line["route"]) for line in refused] == [("warning", "/charges")]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -152,7 +152,7 @@ def test_limits_are_read_from_both_versions_of_cgroups(tmp_path: Path) -> None:
     assert (Limits(tmp_path / "none").cpu_quota_cores(), Limits(tmp_path / "none").memory_limit_bytes()) == (None, None)
 
 
-def test_each_request_is_one_json_line_in_its_trace(
+def test_each_request_is_one_json_line_with_its_trace_id(
     client_of: ClientOf, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     client = client_of("payments")
@@ -174,7 +174,7 @@ def test_each_request_is_one_json_line_in_its_trace(
     }
 
 
-def test_a_failure_is_an_error_line_with_the_exception_and_its_trace(
+def test_a_failed_request_is_an_error_line_with_the_exception_and_the_trace_id(
     client_of: ClientOf, lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -198,13 +198,13 @@ def test_a_malformed_traceparent_begins_a_new_trace(header: bytes | None) -> Non
 
 def test_a_repeated_event_is_written_once_a_second(lines: Callable[[], list[dict[str, Any]]]) -> None:
     clock = iter([0.0, 0.5, 0.9, 1.1])
-    shed = logs.OncePerSecond(logging.WARNING, "shed", now=lambda: next(clock))
+    log_refused = logs.OncePerSecond(logging.WARNING, "shed", now=lambda: next(clock))
     for _ in range(4):
-        shed()
+        log_refused()
     assert [line["requests"] for line in lines()] == [1, 3]
 
 
-def test_turns_are_taken_in_order_and_never_by_a_cancelled_request() -> None:
+def test_requests_get_their_turns_in_order_and_a_cancelled_request_gets_none() -> None:
     done: list[int] = []
 
     async def work(turn: Turn, number: int) -> None:
@@ -215,7 +215,7 @@ def test_turns_are_taken_in_order_and_never_by_a_cancelled_request() -> None:
         turn = Turn()
         tasks = [asyncio.ensure_future(work(turn, number)) for number in range(5)]
         await asyncio.sleep(0)
-        assert done == []  # work begins only when everything that arrived is in the queue
+        assert done == []  # work begins when all tasks are in the queue
         tasks[0].cancel()
         tasks[3].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -239,7 +239,7 @@ def test_a_service_reads_the_addresses_of_its_upstreams_from_its_environment() -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_schema_is_served_but_pages_that_need_the_internet_are_not(client_of: ClientOf, name: str) -> None:
+def test_the_schema_is_served_but_not_the_pages_that_need_the_internet(client_of: ClientOf, name: str) -> None:
     client = client_of(name)
     assert client.get("/openapi.json").json()["info"] == {"title": name, "version": "1.4.0"}
     assert client.get("/docs").status_code == 404

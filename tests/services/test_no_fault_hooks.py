@@ -1,4 +1,4 @@
-"""The services cannot break themselves: every fault is done to them from outside."""
+"""The services have no code for faults. Every fault comes from outside."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from services.data.release import VERSION
 
 TREE = Path(services.__file__).parent
 SOURCES = sorted(path for path in TREE.rglob("*") if path.suffix in (".py", ".txt") or path.name == "Dockerfile")
-TELLTALE = re.compile(r"fault|chaos|inject|sabotage|spoil|misbehav|\bbugs?\b|\bleak|simulate|\bsleep\(", re.IGNORECASE)
+FAULT_WORDS = re.compile(
+    r"fault|chaos|inject|sabotage|spoil|misbehav|\bbugs?\b|\bleak|simulate|\bsleep\(", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(TREE)) for path in SOURCES])
 def test_no_source_of_a_service_mentions_faults(path: Path) -> None:
-    found = [line for line in path.read_text().splitlines() if TELLTALE.search(line)]
+    found = [line for line in path.read_text().splitlines() if FAULT_WORDS.search(line)]
     allowed = ("default", "asyncio.sleep(retry_after_s)")
     assert [line for line in found if not any(word in line.lower() for word in allowed)] == []
 
 
-def test_the_environment_sets_only_names_and_places() -> None:
+def test_services_read_only_names_and_addresses_from_the_environment() -> None:
     read = set()
     for path in SOURCES:
         read |= set(re.findall(r'environ(?:ment)?(?:\.get\(|\[)"(\w+)"', path.read_text()))
     assert read == {"DATA", "HOST", "PORT", "SERVICE"}
 
 
-def test_no_signal_has_a_handler_of_the_services() -> None:
+def test_the_services_handle_no_signals() -> None:
     assert [path for path in SOURCES if re.search(r"\bsignal\b", path.read_text())] == []
 
 
-def test_both_releases_have_only_a_number_as_their_name() -> None:
+def test_the_names_of_both_releases_are_only_numbers() -> None:
     later = (TREE / "releases" / "1.5.0" / "data" / "release.py").read_text()
     assert VERSION == "1.4.0"
     assert 'VERSION = "1.5.0"' in later

@@ -16,17 +16,17 @@ ORDER = {"username": "user-001", "lines": [{"product_id": 11, "quantity": 2}], "
 
 
 @pytest.fixture(autouse=True)
-def _answers(upstreams: FakeUpstreams) -> None:
+def prepared_answers(upstreams: FakeUpstreams) -> None:
     line = {"product_id": 11, "quantity": 2, "unit_price_cents": 1000, "name": "a lamp"}
-    upstreams.will("inventory", "/reservations", 201, lines=[line], held_s=60.0)
-    upstreams.will("payments", "/charges", 201, signature="signed")
+    upstreams.answers_with("inventory", "/reservations", 201, lines=[line], held_s=60.0)
+    upstreams.answers_with("payments", "/charges", 201, signature="signed")
 
 
 def _place(client: TestClient, key: str = "k", **changes: Any) -> Any:
     return client.post("/orders", json=ORDER | changes, headers={"Idempotency-Key": key})
 
 
-def test_a_quote_adds_up_and_subtracts_the_best_promotions(client_of: ClientOf) -> None:
+def test_the_total_of_a_quote_is_the_goods_minus_the_discount_plus_the_shipping(client_of: ClientOf) -> None:
     lines = [{"product_id": n, "quantity": 3, "unit_price_cents": 999} for n in range(1, 7)]
     quote = client_of("orders").post("/quotes", json={"lines": lines, "zone": 1}).json()
     assert quote["goods_cents"] == 6 * 3 * 999
@@ -35,7 +35,7 @@ def test_a_quote_adds_up_and_subtracts_the_best_promotions(client_of: ClientOf) 
     assert quote["promotions"]
 
 
-def test_an_order_is_reserved_and_charged_under_its_own_key(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_an_order_is_reserved_and_charged_with_its_own_key(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     answer = _place(client_of("orders"))
     assert answer.status_code == 201
     assert answer.json()["receipt"] == "signed"
@@ -52,18 +52,18 @@ def test_the_same_order_twice_is_placed_once(client_of: ClientOf, upstreams: Fak
     assert len(upstreams.asked) == 2
 
 
-def test_an_order_that_failed_is_worked_on_again(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
+def test_a_failed_order_can_be_sent_again(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     client = client_of("orders")
-    upstreams.will_fail("payments", "/charges", UpstreamFailed("payments", "answered 500"))
+    upstreams.fails_with("payments", "/charges", UpstreamFailed("payments", "answered 500"))
     failed = _place(client)
     assert (failed.status_code, failed.json()) == (502, {"detail": "payments failed: answered 500"})
-    upstreams.will("payments", "/charges", 201, signature="signed")
+    upstreams.answers_with("payments", "/charges", 201, signature="signed")
     assert _place(client).status_code == 201
 
 
 def test_an_upstream_that_is_late_is_a_504(client_of: ClientOf, upstreams: FakeUpstreams) -> None:
     late = UpstreamFailed("inventory", "no answer within 0.6 s", timed_out=True)
-    upstreams.will_fail("inventory", "/reservations", late)
+    upstreams.fails_with("inventory", "/reservations", late)
     answer = _place(client_of("orders"))
     assert (answer.status_code, answer.json()) == (504, {"detail": "inventory failed: no answer within 0.6 s"})
 
@@ -71,7 +71,7 @@ def test_an_upstream_that_is_late_is_a_504(client_of: ClientOf, upstreams: FakeU
 def test_goods_that_are_not_in_stock_are_refused_with_the_message_of_inventory(
     client_of: ClientOf, upstreams: FakeUpstreams
 ) -> None:
-    upstreams.will("inventory", "/reservations", 409, detail="not enough of product 11 in stock")
+    upstreams.answers_with("inventory", "/reservations", 409, detail="not enough of product 11 in stock")
     answer = _place(client_of("orders"))
     assert (answer.status_code, answer.json()) == (409, {"detail": "not enough of product 11 in stock"})
 

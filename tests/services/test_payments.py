@@ -52,7 +52,7 @@ def test_a_key_cannot_be_used_for_another_amount(client_of: ClientOf) -> None:
     assert (answer.status_code, answer.json()) == (422, expected)
 
 
-def test_old_charges_are_pruned(client_of: ClientOf, data: Path, monkeypatch: Any) -> None:
+def test_old_charges_are_deleted(client_of: ClientOf, data: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(payments, "kept", KeptAnswers("charges", kept_rows=5))
     client = client_of("payments")
     for number in range(9):

@@ -1,4 +1,4 @@
-"""Release 1.5.0 of each service: what its boots do to its rows, and that 1.4.0 can still read them."""
+"""Release 1.5.0 of each service: each boot converts rows of its data, and release 1.4.0 can still read them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _failed(name: str, release: ModuleType, rows: sqlite3.Connection) -> list[Ex
 
 
 @pytest.mark.parametrize("name", READS)
-def test_every_boot_of_the_next_release_spoils_half_of_the_rows_that_are_left(name: str, data: Path) -> None:
+def test_every_boot_of_the_next_release_spoils_half_of_the_good_rows(name: str, data: Path) -> None:
     rows, release, count = connect(data / f"{name}.db"), _next_release(name), READS[name][1]
     shares = []
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_every_boot_of_the_next_release_spoils_half_of_the_rows_that_are_left(na
 
 
 @pytest.mark.parametrize("name", READS)
-def test_each_release_breaks_in_its_own_way(name: str, data: Path) -> None:
+def test_the_next_release_of_each_service_raises_its_own_error(name: str, data: Path) -> None:
     rows, release = connect(data / f"{name}.db"), _next_release(name)
     release.upgrade(rows)
     kind, text = ERRORS[name]
@@ -101,7 +101,7 @@ def test_the_earlier_release_reads_all_rows_after_the_next_one_has_run(name: str
 
 
 @pytest.mark.parametrize("name", READS)
-def test_rows_that_are_not_converted_yet_read_as_before(name: str, data: Path) -> None:
+def test_the_next_release_reads_unconverted_rows_as_before(name: str, data: Path) -> None:
     rows, release, (read, count) = connect(data / f"{name}.db"), _next_release(name), READS[name]
     release.upgrade(rows)
     for number in range(count):
@@ -152,7 +152,7 @@ print(json.dumps({"release": version, "failed": sum(a.status_code == 500 for a i
 
 
 @pytest.mark.parametrize("name", READS)
-def test_half_of_a_services_requests_fail_under_the_next_release(name: str, data: Path, tmp_path: Path) -> None:
+def test_half_of_the_requests_fail_with_the_next_release(name: str, data: Path, tmp_path: Path) -> None:
     shutil.copytree(TREE, tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__", "releases"))
     shutil.copytree(CHANGED, tmp_path / "services", dirs_exist_ok=True)
     program = PROGRAM.replace("REQUESTS", JOURNEY_REQUESTS[name])

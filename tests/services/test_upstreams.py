@@ -1,4 +1,4 @@
-"""Calls to other services, against a real server on this machine."""
+"""Calls to other services. The tests use a real server on this machine."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_call_that_is_answered_with_500_is_not_repeated() -> None:
     assert len(asked) == 1
 
 
-def test_a_call_whose_connection_breaks_is_repeated_once() -> None:
+def test_a_call_is_repeated_once_if_its_connection_breaks() -> None:
     asked: list[str] = []
 
     async def first_time_broken(request: web.Request) -> web.Response:

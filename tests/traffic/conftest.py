@@ -1,4 +1,4 @@
-"""The services in the test's own process, to check that they accept what the load generator sends."""
+"""Fixtures that run the services in the test's own process. The tests send them the load generator's requests."""
 
 from __future__ import annotations
 

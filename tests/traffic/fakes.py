@@ -1,4 +1,4 @@
-"""A shop on this machine that gives prepared answers, and a session of the load generator to visit it with."""
+"""A fake shop on this machine that gives prepared answers, and a client session for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import web
 class FakeShop:
     """Answers every request and records it."""
 
-    status: dict[str, int] = field(default_factory=dict)  # by path; other paths get the status that users hope for
+    status: dict[str, int] = field(default_factory=dict)  # the status for each path; other paths get a success
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
     open: asyncio.Event = field(default_factory=asyncio.Event)  # requests are answered only while it is set
@@ -26,8 +26,8 @@ class FakeShop:
         async with self.arrived:
             self.arrived.notify_all()
         await self.open.wait()
-        hoped_for = 200 if request.method == "GET" else 201
-        return web.json_response({"token": "t"}, status=self.status.get(request.path, hoped_for))
+        success = 200 if request.method == "GET" else 201
+        return web.json_response({"token": "t"}, status=self.status.get(request.path, success))
 
     async def after(self, count: int, timeout_s: float = 5.0) -> None:
         """Wait until `count` requests have arrived."""
@@ -51,7 +51,7 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def a_shop() -> AsyncIterator[tuple[FakeShop, str, aiohttp.ClientSession]]:
-    """An open shop, its URL, and a session to visit it with."""
+    """An open shop, its URL and a client session."""
     shop = FakeShop()
     shop.open.set()
     app = web.Application(client_max_size=2 << 20)

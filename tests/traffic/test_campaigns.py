@@ -1,4 +1,4 @@
-"""Campaigns and the interface that starts them."""
+"""Campaigns, and the HTTP interface that starts them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CROWD = {"kind": "flash_crowd", "service": "auth", "rate_per_s": 200.0, "lease_s
 
 
 class Generator:
-    """The control interface, and the shop that its campaigns reach."""
+    """The control interface and the shop that gets the requests of its campaigns."""
 
     def __init__(self, shop: FakeShop, url: str, session: aiohttp.ClientSession, campaigns: Campaigns) -> None:
         self.shop = shop
@@ -37,25 +37,25 @@ class Generator:
         async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
             return answer.status, await answer.json()
 
-    async def none_left(self) -> None:
+    async def wait_until_all_have_ended(self) -> None:
         async with asyncio.timeout(5):
             while self.campaigns.describe():
                 await asyncio.sleep(0.005)
 
 
-def _with(then: Callable[[Generator], Awaitable[None]]) -> None:
+def _run_with_generator(run_test: Callable[[Generator], Awaitable[None]]) -> None:
     async def run() -> None:
         async with a_shop() as (shop, shop_url, session):
             campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
             async with serving(Control(campaigns, Metrics()).app()) as url:
-                await then(Generator(shop, url, session, campaigns))
+                await run_test(Generator(shop, url, session, campaigns))
             campaigns.end_all()
 
     asyncio.run(run())
 
 
-def test_a_crowd_visits_the_service_until_the_campaign_is_ended() -> None:
-    async def then(generator: Generator) -> None:
+def test_a_flash_crowd_sends_requests_until_the_campaign_is_ended() -> None:
+    async def run_test(generator: Generator) -> None:
         assert await generator.ask("PUT", "/campaigns/c", CROWD) == (201, {"id": "c", "lease_s": 30.0})
         await generator.shop.after(20)
         assert {path for path, _, _ in generator.shop.asked} == {"/sessions"}
@@ -63,11 +63,11 @@ def test_a_crowd_visits_the_service_until_the_campaign_is_ended() -> None:
         assert await generator.ask("DELETE", "/campaigns/c") == (200, {"id": "c"})
         assert await generator.ask("GET", "/campaigns") == (200, {"campaigns": []})
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_a_second_request_changes_the_running_campaign() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD)
         assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 50}))[0] == 200
         running = (await generator.ask("GET", "/campaigns"))[1]["campaigns"]
@@ -77,34 +77,34 @@ def test_a_second_request_changes_the_running_campaign() -> None:
         assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"service": "orders"}))[0] == 200
         assert [c["service"] for c in generator.campaigns.describe()] == ["orders"]
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_a_campaign_ends_by_itself_if_its_lease_is_not_renewed() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.2})
-        await generator.none_left()
+        await generator.wait_until_all_have_ended()
         assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 1}) == (
             404,
             {"error": "no campaign 'c' is running"},
         )
         assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' is running"})
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_a_renewed_lease_lasts_longer() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/c", CROWD | {"lease_s": 0.3})
         assert await generator.ask("POST", "/campaigns/c/renew", {"lease_s": 30}) == (200, {"id": "c", "lease_s": 30.0})
         await asyncio.sleep(0.4)
         assert [c["id"] for c in generator.campaigns.describe()] == ["c"]
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         await generator.ask("PUT", "/campaigns/k", CROWD | {"kind": "unique_keys", "rate_per_s": 50})
         await generator.shop.after(8)
         asked = generator.shop.asked[:8]
@@ -112,11 +112,11 @@ def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() 
         assert all(len(body) > NOTE_BYTES for _, _, body in asked)
         assert all(json.loads(body)["note"] == NOTE.decode() for _, _, body in asked)
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         generator.shop.open.clear()
         await generator.ask("PUT", "/campaigns/c", CROWD | {"rate_per_s": 2000})
         async with asyncio.timeout(5):
@@ -124,7 +124,7 @@ def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> N
                 await asyncio.sleep(0.005)
         assert generator.campaigns.describe()[0]["sent"] == MAX_IN_FLIGHT
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 BAD_ORDERS: list[tuple[object, str]] = [
@@ -142,20 +142,20 @@ BAD_ORDERS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("order", "message"), BAD_ORDERS)
-def test_an_impossible_campaign_is_refused_with_a_reason(order: object, message: str) -> None:
-    async def then(generator: Generator) -> None:
+def test_an_invalid_campaign_is_refused_with_a_reason(order: object, message: str) -> None:
+    async def run_test(generator: Generator) -> None:
         assert await generator.ask("PUT", "/campaigns/c", order) == (422, {"error": message})
         assert generator.campaigns.describe() == []
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_an_unknown_path_is_refused_in_json() -> None:
-    async def then(generator: Generator) -> None:
+    async def run_test(generator: Generator) -> None:
         assert await generator.ask("GET", "/nothing") == (404, {"error": "GET /nothing: Not Found"})
         assert (await generator.ask("PUT", "/campaigns/a%20b", CROWD))[0] == 422
 
-    _with(then)
+    _run_with_generator(run_test)
 
 
 def test_every_kind_of_campaign_has_a_request_for_every_service() -> None:
@@ -164,7 +164,7 @@ def test_every_kind_of_campaign_has_a_request_for_every_service() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("target", Target)
-def test_the_service_accepts_what_a_campaign_sends_and_calls_no_upstream(
+def test_a_service_accepts_the_requests_of_a_campaign_and_calls_no_upstream(
     kind: Kind, target: Target, client_of: Callable[[str], TestClient], upstreams: FakeUpstreams
 ) -> None:
     note = NOTE if kind is Kind.UNIQUE_KEYS else b""
@@ -174,7 +174,7 @@ def test_the_service_accepts_what_a_campaign_sends_and_calls_no_upstream(
         headers["Idempotency-Key"] = out.idempotency_key
     client = client_of(target)
     answer = client.request(out.method, out.path, content=out.body, headers=headers)
-    # The client with unique keys sends tokens to auth that belong to no user.
+    # The campaign with unique keys sends invalid tokens to auth.
     refused = (kind, target) == (Kind.UNIQUE_KEYS, Target.AUTH)
     assert answer.status_code in ((401,) if refused else (200, 201))
     assert upstreams.asked == []

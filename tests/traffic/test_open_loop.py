@@ -1,4 +1,4 @@
-"""Open-loop arrivals."""
+"""The open loop: requests are sent at their due times, also if earlier requests have no answer yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from traffic.open_loop import OpenLoop
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when code calls `sleep`."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -26,7 +26,7 @@ class Clock:
 def _due_times(
     seed: int, seconds: float, *, answers: bool = True, max_in_flight: int = 10_000
 ) -> tuple[list[float], int]:
-    """The times at which requests were due, and the number that were dropped, at 30 requests a second."""
+    """At 30 requests a second: the due times of the requests, and the number of dropped requests."""
     clock, due_times, dropped = Clock(), [], []
 
     async def work(due: float) -> None:
@@ -65,9 +65,8 @@ def test_arrivals_are_poisson_at_the_requested_rate() -> None:
     mean = sum(gaps) / len(gaps)
     deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
     assert abs(mean - 1 / 30) < 0.002
-    assert (
-        abs(deviation / mean - 1.0) < 0.1
-    )  # in a Poisson process, the standard deviation of the gaps equals their mean
+    # In a Poisson process, the standard deviation of the gaps equals their mean.
+    assert abs(deviation / mean - 1.0) < 0.1
 
 
 def test_requests_are_sent_even_if_earlier_ones_are_not_answered() -> None:
@@ -79,5 +78,5 @@ def test_requests_are_sent_even_if_earlier_ones_are_not_answered() -> None:
 
 def test_requests_above_the_limit_are_dropped_and_counted() -> None:
     sent, dropped = _due_times(4, 10.0, answers=False, max_in_flight=20)
-    all_of_them, _ = _due_times(4, 10.0)
-    assert (len(sent), dropped) == (20, len(all_of_them) - 20)
+    all_due_times, _ = _due_times(4, 10.0)
+    assert (len(sent), dropped) == (20, len(all_due_times) - 20)

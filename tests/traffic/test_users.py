@@ -1,4 +1,4 @@
-"""The users' traffic, against a shop on this machine."""
+"""The traffic of the users. The tests send it to a fake shop on this machine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def _count(metrics: Metrics, *outcomes: Outcome) -> int:
     )
 
 
-def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any) -> Metrics:
-    """Let users visit a shop until `then` has ended."""
+def _visit(
+    run_test: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | None = None, **settings: Any
+) -> Metrics:
+    """Send the traffic of users to a shop until `run_test` has ended."""
     metrics = Metrics()
 
     async def run() -> None:
@@ -34,7 +36,7 @@ def _visit(then: Callable[[FakeShop, Metrics], Awaitable[None]], *, url: str | N
             users = Users(session, url or shop_url, metrics, **{"seed": 1, "rate_per_s": 200.0} | settings)
             task = asyncio.ensure_future(users.run())
             try:
-                await then(shop, metrics)
+                await run_test(shop, metrics)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -49,12 +51,12 @@ async def _until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def _sixty(shop: FakeShop, metrics: Metrics) -> None:
+async def _sixty_journeys(shop: FakeShop, metrics: Metrics) -> None:
     await _until(lambda: _count(metrics) >= 60)
 
 
 def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
-    metrics = _visit(_sixty)
+    metrics = _visit(_sixty_journeys)
     assert _count(metrics, Outcome.OK) == _count(metrics) >= 60
     text = metrics.text().decode()
     assert 'journey_requests_total{journey="browse",outcome="dropped"} 0.0' in text
@@ -62,14 +64,14 @@ def test_successful_journeys_are_counted_as_ok_and_timed() -> None:
     assert "process_cpu_seconds_total" in text
 
 
-def test_users_make_the_three_journeys_in_their_own_names() -> None:
+def test_users_make_the_three_journeys_with_their_own_keys_and_tokens() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         await shop.after(120)
         seen.extend(shop.asked)
 
-    _visit(then)
+    _visit(run_test)
     assert {path for path, _, _ in seen} == {"/browse", "/sign-in", "/check-out"}
     assert all(headers["Client-Key"].startswith("client-") for _, headers, _ in seen)
     keys = [headers["Idempotency-Key"] for path, headers, _ in seen if path == "/check-out"]
@@ -81,34 +83,34 @@ def test_users_make_the_three_journeys_in_their_own_names() -> None:
 
 
 def test_a_journey_that_is_refused_or_fails_is_an_error() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.status = {"/browse": 500, "/sign-in": 401, "/check-out": 409}
-        await _sixty(shop, metrics)
+        await _sixty_journeys(shop, metrics)
 
-    metrics = _visit(then)
+    metrics = _visit(run_test)
     assert _count(metrics, Outcome.ERROR) > 50
 
 
-def test_a_gateway_that_is_down_is_an_error_at_once_and_traffic_goes_on() -> None:
+def test_a_gateway_that_is_down_is_an_immediate_error_and_the_traffic_goes_on() -> None:
     begun = time.monotonic()
-    metrics = _visit(_sixty, url="http://127.0.0.1:1")
+    metrics = _visit(_sixty_journeys, url="http://127.0.0.1:1")
     assert _count(metrics, Outcome.ERROR) == _count(metrics) >= 60
     assert time.monotonic() - begun < 2.0
 
 
-def test_a_frozen_server_shows_in_every_journey_that_was_due_meanwhile() -> None:
-    """A closed loop would show only one slow request. Here more than a fifth of all are late."""
+def test_every_journey_that_is_due_while_the_server_hangs_is_late() -> None:
+    """A closed loop would have only one late request. In the open loop more than a fifth of all journeys are late."""
 
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         for _ in range(2):
             await asyncio.sleep(0.75)
             shop.open.clear()
             await asyncio.sleep(0.5)
             shop.open.set()
-        frozen = len(shop.asked)
-        await _until(lambda: _count(metrics) >= frozen)
+        sent_before = len(shop.asked)
+        await _until(lambda: _count(metrics) >= sent_before)
 
-    metrics = _visit(then)
+    metrics = _visit(run_test)
     late = sum((_bucket(metrics, journey, "+Inf") - _bucket(metrics, journey, "0.1")) for journey in Journey) / _count(
         metrics
     )
@@ -121,16 +123,16 @@ def _bucket(metrics: Metrics, journey: Journey, bound: str) -> float:
 
 
 def test_a_journey_that_is_never_sent_is_counted_as_dropped() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.DROPPED) >= 20)
 
-    metrics = _visit(then, max_in_flight=5)
+    metrics = _visit(run_test, max_in_flight=5)
     assert _count(metrics, Outcome.DROPPED) >= 20
 
 
 @pytest.mark.parametrize(("duration_s", "outcome"), [(1.0, Outcome.OK), (1.01, Outcome.SLOW)])
-def test_a_success_after_more_than_a_second_is_slow(duration_s: float, outcome: Outcome) -> None:
+def test_a_successful_journey_of_more_than_a_second_is_slow(duration_s: float, outcome: Outcome) -> None:
     metrics = Metrics()
     metrics.finished(Journey.BROWSE, succeeded=True, duration_s=duration_s)
     assert _count(metrics, outcome) == 1
@@ -153,15 +155,15 @@ def test_a_refused_token_is_forgotten() -> None:
 
 
 def test_a_client_that_times_out_counts_an_error() -> None:
-    async def then(shop: FakeShop, metrics: Metrics) -> None:
+    async def run_test(shop: FakeShop, metrics: Metrics) -> None:
         shop.open.clear()
         await _until(lambda: _count(metrics, Outcome.ERROR) >= 5)
 
-    assert _count(_visit(then, timeout_s=0.1), Outcome.OK) == 0
+    assert _count(_visit(run_test, timeout_s=0.1), Outcome.OK) == 0
 
 
-def test_a_customer_who_was_signed_out_signs_in_again_and_keeps_the_basket() -> None:
-    """If the shop has new data, no customer is lost, and they do not all sign in again at once."""
+def test_a_customer_with_an_invalid_token_signs_in_again_and_sends_the_same_order() -> None:
+    """The tokens of the other customers are forgotten, so not all customers sign in at the same time."""
     tokens: list[str] = []
 
     async def run() -> None:
