@@ -60,7 +60,7 @@ def test_a_scenario_that_cannot_be_played_is_wrong_usage(capsys: Printed) -> Non
     assert capsys.readouterr().err == "mirr: cannot read the scenario nowhere.yaml: No such file or directory\n"
     assert run(["episode", "--scenario", "scenarios/false-alarm.yaml", "--fault", "crashed:auth"]) == 2
     assert capsys.readouterr().err == (
-        "mirr: Invalid value: --scenario says what breaks; it takes no --fault beside it. See: mirr --help\n"
+        "mirr: Invalid value: --scenario says what breaks; --fault cannot be given with it. See: mirr --help\n"
     )
 
 

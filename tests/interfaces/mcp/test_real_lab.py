@@ -20,7 +20,7 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.docker
 
-SEED = 0  # this seed draws a bad deploy; the next seed draws a crash
+SEED = 16  # this seed draws a bad deploy; the next seed draws a crash
 
 
 def test_a_client_resolves_an_episode_on_the_lab_and_a_stopped_server_reverts_the_other(
