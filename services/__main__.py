@@ -13,7 +13,7 @@ NAMES = ("gateway", "auth", "inventory", "orders", "payments")
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until a signal stops the process. Returns 2 for an unknown name, 3 if the server could not start."""
+    """Serve until the process is told to end. Returns 2 for an unknown name, 3 if the server could not start."""
     name = arguments[0] if len(arguments) == 1 else os.environ.get("SERVICE", "")
     if name not in NAMES:
         print(f"usage: python3 -m services NAME, where NAME is one of: {', '.join(NAMES)}", file=sys.stderr)
