@@ -28,6 +28,7 @@ from mirr.env.vocabulary import (
     Diagnose,
     Fault,
     FaultMode,
+    Feature,
     Restart,
     Rollback,
     ScaleUp,
@@ -230,6 +231,24 @@ def test_wrong_calls_are_refused_with_a_message() -> None:
         BatchedSimulator(1, config=EpisodeConfig(none_diagnosis=True))
     with pytest.raises(ValueError, match=r"^a batch has at least one environment and one thread; got 0 and 1$"):
         BatchedSimulator(0)
+
+
+SHARES = [list(Feature).index(feature) for feature in (Feature.UP, Feature.ERROR_RATIO, Feature.CPU_SHARE)]
+MEASURED = 4_000 if COMPILED else 20  # episodes of each fault: a quiet window under a full queue is rare
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
+def test_shares_lie_between_0_and_1_and_nothing_is_negative(fault: Fault) -> None:
+    batch = BatchedSimulator(MEASURED, config=EpisodeConfig(noise=0.0), autoreset=Autoreset.SAME_STEP)
+    shown = [batch.reset(range(MEASURED), faults=fault).copy()]
+    rng = np.random.default_rng(3)
+    for step in range(20):
+        # At first wait, so that a full queue stays full. Then anything.
+        actions = np.zeros(MEASURED, dtype=np.int64) if step < 15 else rng.integers(len(ACTIONS), size=MEASURED)
+        shown.append(batch.step(actions)[0].copy())
+    features = np.stack(shown)  # (steps, episodes, services, features)
+    assert np.nanmin(features) >= 0.0
+    assert np.nanmax(features[..., SHARES]) <= 1.0
 
 
 def test_a_refused_seed_does_not_change_the_batch() -> None:

@@ -257,7 +257,8 @@ def _pour(s: Numbers, p: Numbers, browse: float, sign_in: float, check_out: floa
     # A 503 costs some CPU, so the number of 503s depends on itself. Two rounds from the last number are enough.
     shed = s[k.SHED + i] * k.BLOCK
     for _ in range(2):
-        shed = count - (capacity - min(0.5 * capacity, shed * p[k.SHED_CPU])) / each
+        # In a quiet window the quota can do more than arrives. Then nothing is turned away.
+        shed = max(0.0, count - (capacity - min(0.5 * capacity, shed * p[k.SHED_CPU])) / each)
     s[k.SHED + i] = shed / k.BLOCK
     s[k.ACCEPT + i] = 1.0 - shed / count
     s[k.WAIT + i] = s[k.QUEUE + i] * each * s[k.PER_QUOTA + i]
