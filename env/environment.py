@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.env.actions import NotAnAction, action_number
 from mirr.env.dice import noise_factors
 from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
@@ -243,12 +243,9 @@ class Environment:
                 f"{action_text(action)} is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
             )
         try:
-            number = operator.index(action)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise EpisodeError(f"an action is an Action or its number; got {action!r}") from error
-        if not 0 <= number < len(actions):
-            raise EpisodeError(f"action numbers go from 0 to {len(actions) - 1}; got {number}")
-        return actions[number]
+            return actions[action_number(action, len(actions))]
+        except NotAnAction as error:
+            raise EpisodeError(str(error)) from error
 
     def _account(self, merit: Merit, judge: Judge) -> None:
         """Enter an action into the ledger. It was taken at the start of the step, so the step is not counted yet."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mirr.env.actions import NotAnAction, action_numbers
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
 from mirr.env.forms import fault_of, form_number
 from mirr.env.logs import digest
@@ -162,9 +163,10 @@ class BatchedSimulator:
 
     def step(self, actions: ArrayLike) -> Step:
         """Play a step everywhere: features, rewards, terminated, truncated. Raises EpisodeError or WorldError."""
-        taken = np.ascontiguousarray(actions, dtype=np.int64)
-        if taken.shape != (self.size,):
-            raise EpisodeError(f"a batch of {self.size} takes {self.size} action numbers; got shape {taken.shape}")
+        try:
+            taken = action_numbers(actions, self.size)
+        except NotAnAction as error:
+            raise EpisodeError(str(error)) from error
         if not self._all_begun:
             raise EpisodeError("no episode is running; call reset(seeds) first")
         refused = lanes.first_refused(taken, self.autoreset.value, self._lanes.over)

@@ -77,7 +77,9 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
             raise gymnasium.error.ResetNeeded("no episode is running; call reset() first")
         observation, reward, terminated, truncated, info = environment.step(action)
         self.last_observation = observation
-        spaces.narrow_mask(self._mask, np.array([action]), np.array([observation.last_accepted]))
+        assert observation.last_action is not None
+        number = ACTION_INDEX[observation.last_action]  # `action` may also be an array or a tensor
+        spaces.narrow_mask(self._mask, np.array([number]), np.array([observation.last_accepted]))
         info["action_mask"] = self._mask[0].copy()
         if terminated or truncated:
             assert environment.report is not None

@@ -98,9 +98,9 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         """Play one step in every environment."""
         if not self._started:
             raise ResetNeeded("no episode is running; call reset() first")
-        taken = np.asarray(actions, dtype=np.int64)
         resetting = self.batch.over.copy()  # their action is ignored
-        _, rewards, terminated, truncated = self.batch.step(taken)
+        _, rewards, terminated, truncated = self.batch.step(actions)
+        taken = np.asarray(actions)
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
