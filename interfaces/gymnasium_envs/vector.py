@@ -100,7 +100,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             raise ResetNeeded("no episode is running; call reset() first")
         resetting = self.batch.over.copy()  # their action is ignored
         _, rewards, terminated, truncated = self.batch.step(actions)
-        taken = np.asarray(actions)
+        taken = np.asarray(actions, dtype=np.int64)  # checked by the batch: whole numbers of any size
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
