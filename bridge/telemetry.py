@@ -20,7 +20,9 @@ from mirr.env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
-_BOOT_S = 2.5  # the beginning of a process's life that is not counted as load
+_BOOT_S = 2.5  # the beginning of a process's life that is not counted as load, at least
+_SLOW_BOOT_S = 10.0  # a process this young may have booted just before its first scrape, on a slow machine
+_WARM_UP_S = 1.0  # from the first scrape of a young process to the time that counts as load
 _LOAD_WINDOW_S = 1.4  # the shortest time that shows a load: four scrapes, one of which may be late
 
 
@@ -93,11 +95,7 @@ class Telemetry:
         scrapes = self._reader.samples(seconds).get(service, [])
         samples = [sample for sample in scrapes if sample.up and sample.at >= since]
         if samples:
-            started = samples[-1].single("process_start_time_seconds")
-            # No request caused the work of the boot.
-            samples = [
-                s for s in samples if s.single("process_start_time_seconds") == started and s.at > started + _BOOT_S
-            ]
+            samples = _after_boot([sample for sample in samples if _same_process(sample, samples[-1])])
         if not samples or samples[-1].at - samples[0].at < _LOAD_WINDOW_S:
             return None
         first, last = samples[0], samples[-1]
@@ -107,7 +105,6 @@ class Telemetry:
             cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
             / elapsed_s,
             served_rate=sum(count for labels, count in requests.items() if not _failed(labels)) / elapsed_s,
-            failed_rate=sum(count for labels, count in requests.items() if _failed(labels)) / elapsed_s,
             quota_cores=last.single("container_cpu_quota_cores"),
         )
 
@@ -148,6 +145,13 @@ class Telemetry:
 
 def _same_process(first: Sample | None, last: Sample) -> bool:
     return first is not None and first.single("process_start_time_seconds") == last.single("process_start_time_seconds")
+
+
+def _after_boot(samples: list[Sample]) -> list[Sample]:
+    """The samples of one process without its boot: no request caused the work of a boot."""
+    first, started = samples[0].at, samples[0].single("process_start_time_seconds")
+    booted = max(started + _BOOT_S, first + _WARM_UP_S) if first < started + _SLOW_BOOT_S else 0.0
+    return [sample for sample in samples if sample.at > booted]
 
 
 def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, float]:

@@ -6,7 +6,7 @@ vanguard, comes first. The cost of one of its requests shows how many requests t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from mirr.chaos.campaigns import CampaignRequest
@@ -25,11 +25,16 @@ class CrowdPlan:
     enough: tuple[float, float]  # a load between these is not corrected
     vanguard: float = 0.75  # the load that the vanguard aims at
     vanguard_s: float = 2.5  # how long the vanguard is measured
+    # What users cost is measured over a short time and may be wrong, so a vanguard can be too small to be seen. Then
+    # a larger one comes.
+    vanguards: int = 3
+    growth: float = 2.0  # a factor, from one vanguard to the next
+    seen: float = 0.1  # the vanguard is seen if it brings at least this load
     # If others use the machine too, a later request may cost more or less than an early one. So the crowd is measured
     # again after it was sized, and corrected.
     corrections: int = 2
     settles_s: float = 3.0  # from a sizing to the next measurement
-    look_s: float = 2.2  # how much time that measurement covers
+    look_s: float = 2.7  # how much time that measurement covers
     largest_correction: float = 1.6  # a factor
 
 
@@ -40,39 +45,59 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     steady = tools.meter.so_far(service)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
         raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
-    # A first guess: one request of the crowd costs as much as the average request.
-    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=steady.cpu_cores / steady.served_rate))
-    yield plan.vanguard_s
-    load = tools.meter.last(service, plan.vanguard_s)
-    more_served = load.served_rate - steady.served_rate
-    if not (more_served > 0 and load.cpu_cores > steady.cpu_cores):
-        raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
-    crowd = sized(plan, service, steady, plan.overload, cost_s=(load.cpu_cores - steady.cpu_cores) / more_served)
+    cost_s = yield from request_cost_s(tools, service, plan, steady)
+    crowd = sized(plan, service, steady, plan.overload, cost_s=cost_s)
     tools.run_campaign(crowd)
     least, most = plan.enough
     for _ in range(plan.corrections):
         yield plan.settles_s
         now = tools.meter.glance(service, plan.look_s)
-        if now is None or now.quota_cores != steady.quota_cores:
+        if now is None or now.quota_cores != steady.quota_cores or not now.served_rate > 0:
             return  # an agent has restarted or scaled the service: the crowd stays as it is
-        if least <= now.offered <= most:
+        load = offered(crowd, steady, now)
+        if least <= load <= most:
             return
-        crowd = corrected(plan, crowd, now.offered, usual=steady.cpu_cores / steady.quota_cores)
+        crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
         tools.run_campaign(crowd)
 
 
-def sized(plan: CrowdPlan, service: Service, steady: Load, offered: float, *, cost_s: float) -> CampaignRequest:
-    """The campaign that brings `service` from its `steady` load to `offered` times its quota.
+def request_cost_s(tools: Tools, service: Service, plan: CrowdPlan, steady: Load) -> Generator[float, None, float]:
+    """Send the vanguard and measure it, in stages. Returns the CPU time of one request of the crowd.
+
+    Raises FleetError if no vanguard is seen."""
+    # A first guess: one request of the crowd costs as much as the average request.
+    vanguard = sized(plan, service, steady, plan.vanguard, cost_s=steady.cost_s)
+    for _ in range(plan.vanguards):
+        tools.run_campaign(vanguard)
+        yield plan.vanguard_s
+        now = tools.meter.last(service, plan.vanguard_s)
+        more_served, more_cores = now.served_rate - steady.served_rate, now.cpu_cores - steady.cpu_cores
+        if more_served > 0 and more_cores >= plan.seen * steady.quota_cores:
+            return more_cores / more_served
+        vanguard = replace(vanguard, rate_per_s=round(vanguard.rate_per_s * plan.growth, 2))
+    raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
+
+
+def sized(plan: CrowdPlan, service: Service, steady: Load, load: float, *, cost_s: float) -> CampaignRequest:
+    """The campaign that brings `service` from its `steady` load to `load` times its quota.
 
     `cost_s` is the CPU time of one request of the crowd. Raises FleetError if the service is already that busy."""
-    missing_cores = offered * steady.quota_cores - steady.cpu_cores
+    missing_cores = load * steady.quota_cores - steady.cpu_cores
     if not missing_cores > 0:
         raise FleetError(f"{service} is too busy already to size a flash crowd by; next: mirr revert")
     return CampaignRequest(kind=plan.kind, service=service, rate_per_s=round(missing_cores / cost_s, 2))
 
 
-def corrected(plan: CrowdPlan, crowd: CampaignRequest, offered: float, *, usual: float) -> CampaignRequest:
-    """The crowd that offers the planned load. `offered` is the load with `crowd`, `usual` the load of users alone."""
-    factor = (plan.overload - usual) / max(offered - usual, 0.1)
+def offered(crowd: CampaignRequest, steady: Load, now: Load) -> float:
+    """The work that users and `crowd` ask for, as a multiple of the quota.
+
+    A full CPU does not show how much more was asked for, and the counts of what failed or waits are rough. But it is
+    known how many requests are sent, and what one that is served costs."""
+    return (steady.served_rate + crowd.rate_per_s) * now.cost_s / now.quota_cores
+
+
+def corrected(plan: CrowdPlan, crowd: CampaignRequest, load: float, *, usual: float) -> CampaignRequest:
+    """The crowd that offers the planned load. `load` is the load with `crowd`, `usual` the load of users alone."""
+    factor = (plan.overload - usual) / max(load - usual, 0.1)
     factor = min(max(factor, 1.0 / plan.largest_correction), plan.largest_correction)
     return replace(crowd, rate_per_s=round(crowd.rate_per_s * factor, 2))

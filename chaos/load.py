@@ -1,4 +1,4 @@
-"""A service's load: how much CPU it used, how many requests it served, and how many failed."""
+"""A service's load: how much CPU it used, and how many requests it served."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mirr.env.vocabulary import Service
-
-SATURATED = 0.9
-"""A share of the CPU quota. Above it, the CPU that is used no longer shows how large the load is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +15,11 @@ class Load:
     cpu_cores: float  # used
     served_rate: float  # requests per second that were served, without those that failed or were turned away
     quota_cores: float
-    failed_rate: float = 0.0  # requests per second that failed or were turned away
 
     @property
-    def offered(self) -> float:
-        """The work that was asked for, as a multiple of the quota.
-
-        While some CPU is left, that is the share of the quota that was used. When all of it is used, the share of
-        requests that were turned away shows how much more was asked for."""
-        used = self.cpu_cores / self.quota_cores
-        if used < SATURATED or not self.served_rate > 0:
-            return used
-        return (self.served_rate + self.failed_rate) / self.served_rate
+    def cost_s(self) -> float:
+        """CPU time of one served request."""
+        return self.cpu_cores / self.served_rate
 
 
 class Meter(Protocol):

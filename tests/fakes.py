@@ -262,7 +262,6 @@ class FakeLab:
         return Load(
             cpu_cores=min(work_cores, quota_cores),
             served_rate=served,
-            failed_rate=self.steady_rate + rate - served,
             quota_cores=quota_cores,
         )
 

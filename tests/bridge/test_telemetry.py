@@ -157,6 +157,19 @@ def test_the_load_does_not_include_the_start_of_the_process(reader: FakeReader, 
     assert (load.cpu_cores, load.served_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
 
 
+def test_the_load_does_not_include_the_start_of_a_process_that_boots_slowly(
+    reader: FakeReader, telemetry: Telemetry
+) -> None:
+    just_booted = scrape(104.0, ok=0.0, cpu_s=1.2, started=100.0)
+    warming_up = scrape(104.5, ok=5.0, cpu_s=1.4, started=100.0)
+    first = scrape(105.1, ok=10.0, cpu_s=1.5, started=100.0)
+    last = scrape(107.1, ok=50.0, cpu_s=1.7, started=100.0)
+    reader.scrapes = {Service.ORDERS.value: [just_booted, warming_up, first, last]}
+    load = telemetry.load(Service.ORDERS)
+    assert load is not None
+    assert (load.cpu_cores, load.served_rate) == pytest.approx((0.1, 20.0))
+
+
 def test_the_load_does_not_include_a_flash_crowd_that_has_ended(reader: FakeReader, telemetry: Telemetry) -> None:
     # Until 110 the service has a flash crowd and 30 requests a second. After that it has 20 requests a second.
     crowded = [scrape(104.0, ok=0.0), scrape(110.0, ok=180.0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from contextlib import closing
 from typing import Any
 
 import gymnasium
@@ -72,10 +73,9 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
     monkeypatch.setattr(assembly, "open_docker_world", open_at_once)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))
-        # Pictures depend on no world: the simulator's check draws them in every mode, and each one would be a reset.
-        check_env(env.unwrapped, skip_render_check=True)
-        env.close()
+        with closing(gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))) as env:
+            # Pictures depend on no world. The simulator's check draws them in every mode. Each one would be a reset.
+            check_env(env.unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
