@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import requests
 
-from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.containers import LabContainers
@@ -70,28 +69,25 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: 
     assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
 
 
-NEXT = {
-    FaultMode.CRASHED: "crashed:gateway",
-    FaultMode.MEMORY_LEAK: "memory_leak:auth",
-    FaultMode.OVERLOADED: "overloaded:inventory",
-    FaultMode.BAD_DEPLOY: "bad_deploy:orders",
-}
-"""The fault of the next run after a run with this mode was killed. Each mode is played once."""
-
-ALSO_KILLED = {FaultMode.MEMORY_LEAK: Role.PROMETHEUS, FaultMode.OVERLOADED: Role.TRAFFIC}
-"""The container that is killed after the run. tests/cli/test_real_kills.py kills it during a run."""
+KILLED = [
+    (FaultMode.MEMORY_LEAK, Role.PROMETHEUS, "bad_deploy:auth"),
+    (FaultMode.OVERLOADED, Role.TRAFFIC, "overloaded:inventory"),
+]
+"""The mode of the run that is killed, the container that is killed after it, and the fault of the next run. A killed
+crash and a killed deploy leave no traffic behind: tests/chaos/test_real_safety.py and test_real_kills.py have them."""
 
 
-@pytest.mark.parametrize("fault", faults(service=Service.ORDERS), ids=str)
-def test_the_oracle_resolves_an_episode_after_a_run_was_killed_during_a_fault(real_lab: str, fault: Fault) -> None:
+@pytest.mark.parametrize(("mode", "role", "following"), KILLED)
+def test_the_oracle_resolves_an_episode_after_a_run_was_killed_during_a_fault(
+    real_lab: str, mode: FaultMode, role: Role, following: str
+) -> None:
     before = made_of(real_lab)
-    with running_episode(real_lab, fault) as process:
+    with running_episode(real_lab, Fault(mode, Service.ORDERS)) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    if fault.mode in ALSO_KILLED:
-        containers = LabContainers(connect(), real_lab)
-        (containers.prometheus() if ALSO_KILLED[fault.mode] is Role.PROMETHEUS else containers.traffic()).kill()
-    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", NEXT[fault.mode], "--seed", "1")
+    containers = LabContainers(connect(), real_lab)
+    (containers.prometheus() if role is Role.PROMETHEUS else containers.traffic()).kill()
+    answer = episode(real_lab, "--world", "docker", "--policy", "oracle", "--fault", following, "--seed", "1")
     assert answer["outcome"] == "resolved", answer
     assert answer["diagnosis"]["correct"] is True
     assert differences(before, made_of(real_lab)) == []

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
+from mirr.bridge.docker_world import Patience
 from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
@@ -53,7 +54,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         case "fake":
             world = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
         case _:
-            world = open_docker_world(request.getfixturevalue("real_lab"))
+            # The opening hides when a fault began. These tests know the fault, so they do not wait for it.
+            world = open_docker_world(request.getfixturevalue("real_lab"), patience=Patience(opening_s=0.0))
     world.restore(11)
     yield world
     world.close()
