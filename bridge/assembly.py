@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
 
-import requests
-
 from mirr.bridge.docker_world import DockerWorld, Patience
 from mirr.bridge.load import LoadMeter
 from mirr.bridge.prometheus import PrometheusReader
@@ -27,6 +25,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.lock import hold
+from mirr.lab.loopback import direct_session
 from mirr.lab.state import state_dir
 
 
@@ -51,7 +50,6 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     folder = state_dir(lab)
     journal = Journal(folder)
     fleet = DockerFleet(client.api, lab, journal)
-    session = requests.Session()
 
     @cache
     def steady_cpu_quota_cores(service: Service) -> float:
@@ -60,11 +58,13 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
             raise FleetError(f"{service} has no container in lab {lab}; next: mirr up --lab {lab}")
         return state.steady_cpu_quota_us / state.cpu_period_us
 
-    telemetry = Telemetry(PrometheusReader(prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores)
-    campaigns = HttpCampaigns(traffic_url, requests.Session())
+    telemetry = Telemetry(
+        PrometheusReader(prometheus_url, direct_session()), steady_cpu_quota_cores=steady_cpu_quota_cores
+    )
+    campaigns = HttpCampaigns(traffic_url, direct_session())
     # It has a session of its own, because two threads must not share connections.
     lease = LeaseFile(folder, uuid.uuid4().hex[:12])
-    heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()), lease=lease)
+    heartbeat = Heartbeat(HttpCampaigns(traffic_url, direct_session()), lease=lease)
     chaos = Chaos(
         fleet,
         campaigns,

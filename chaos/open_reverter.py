@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import requests
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, HttpCampaigns
 from mirr.chaos.docker_fleet import DockerFleet
-from mirr.chaos.errors import GeneratorAway
+from mirr.chaos.errors import CampaignError, GeneratorAway
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.installation import HERE
+from mirr.lab.loopback import direct_session
 from mirr.lab.state import state_dir
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FoundCampaigns:
-    """The campaigns of the load generator that the lab has at the moment of each call. None is GeneratorAway."""
+    """The campaigns of the load generator that the lab has at the moment of each call."""
 
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
@@ -40,9 +42,11 @@ class FoundCampaigns:
 
     def _now(self) -> Campaigns:
         try:
-            return HttpCampaigns(self._containers.traffic_url, requests.Session())
+            return HttpCampaigns(self._containers.traffic_url, direct_session())
         except LabNotUp as error:
             raise GeneratorAway(str(error)) from error
+        except (DockerException, RequestException) as error:
+            raise CampaignError(f"the engine did not say where the load generator is ({error})") from error
 
 
 def open_reverter(client: DockerClient, lab: str) -> Reverter:
