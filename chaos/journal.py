@@ -58,12 +58,16 @@ class Journal:
         """Write that `fault` is over. What it left behind, such as a redeployed container, is found by looking."""
         self._append({"act": "ended", "fault": str(fault)})
 
+    def undeployed(self, service: Service) -> None:
+        """Write that the harmless deploy to `service` is over."""
+        self._append({"act": "undeployed", "service": service.value})
+
     def over(self, act: OpenAct) -> None:
         """Write that `act` has been reverted."""
         if act.fault is not None:
             self.ended(act.fault)
         else:
-            self._append({"act": "undeployed", "service": act.service.value})
+            self.undeployed(act.service)
 
     def reverted(self) -> None:
         """Write that everything has been reverted. The lines before are not needed any more."""
