@@ -25,7 +25,7 @@ from mirr.lab.ownership import (
     COMPOSE_PROJECT,
     COMPOSE_VOLUME,
     compose_name,
-    network_not_ours,
+    own_networks,
     sorted_out,
     volume_not_ours,
 )
@@ -116,22 +116,13 @@ class DockerFleet:
         return text if text.startswith("net:[") else None
 
     def parts(self) -> list[Part]:
-        networks = self._asked("look at the networks", self._networks)
+        networks = self._asked("look at the networks", lambda: own_networks(self._api, self.lab))
         with ThreadPoolExecutor(max_workers=len(_PARTS)) as pool:
             return list(
                 pool.map(
                     lambda place: self._asked("look at the containers", lambda: self._part(*place, networks)), _PARTS
                 )
             )
-
-    def _networks(self) -> dict[str, str]:
-        """The ids of the lab's own networks, by their names."""
-        found = self._api.networks(filters={"label": f"{LABEL_LAB}={self.lab}"})
-        return {
-            str(row["Name"]): str(row["Id"])
-            for row in found
-            if network_not_ours(self.lab, row.get("Labels") or {}) is None
-        }
 
     def _part(self, role: Role, service: Service | None, networks: dict[str, str]) -> Part:
         found = self._own(role, service)
@@ -324,7 +315,7 @@ class DockerFleet:
 
     def _rejoin(self, container: str, part: Part) -> None:
         made = self._journal.recall_blueprint(compose_name(part.role, part.service))
-        wanted, networks = wanted_networks(self.lab, part.role, part.service, made), self._networks()
+        wanted, networks = wanted_networks(self.lab, part.role, part.service, made), own_networks(self._api, self.lab)
         for name in part.misjoined:
             if name in wanted and name not in networks:
                 raise FleetError(

@@ -264,10 +264,8 @@ class Reverter:
             done, problems = self._run(
                 [[self._part_step(replace(part, hung=True, paused=False))] for part in generators]
             )
-            return done, [
-                f"{error}; it could not be restarted either, so its campaigns may run for up to {MAX_LEASE_S:g} s: {one}"
-                for one in problems
-            ]
+            so = f"it could not be restarted either, so its campaigns may run for up to {MAX_LEASE_S:g} s"
+            return done, [f"{error}; {so}: {one}" for one in problems]
 
     def _ask_to_stop(self, services: Collection[Service]) -> list[str]:
         for _ in range(round(GENERATOR_STARTS_WITHIN_S / _POLL_S)):

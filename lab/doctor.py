@@ -12,12 +12,12 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mirr.lab import bases, compose, debian, engine, hardening, images, ports
+from mirr.lab import bases, compose, debian, engine, hardening, images, ports, wiring
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import BrokenInstallation, LabError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
-from mirr.lab.ownership import holdings
+from mirr.lab.ownership import holdings, own_networks
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -201,10 +201,16 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
         return
     text = f"lab {lab} is up" if not idle else f"not running in lab {lab}: {', '.join(idle)}"
     yield _judge("lab", not idle, text, HERE.command("up", lab), Verdict.WARN)
+    yield _wiring(wiring.findings(lab, [one.attrs for one in found], own_networks(client.api, lab)), lab)
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
     yield _judge("steady", not problems, text, HERE.command("up", lab), Verdict.WARN)
     yield _hardening([finding for one in found for finding in hardening.container_findings(one.attrs)], lab)
+
+
+def _wiring(findings: list[str], lab: str) -> Check:
+    text = "; ".join(findings) or "every service is in its sandbox, and everything in its network"
+    return _judge("wiring", not findings, text, HERE.command("revert", lab), Verdict.WARN)
 
 
 def _hardening(findings: list[str], lab: str) -> Check:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mirr.env.vocabulary import Service
-from mirr.lab.names import Role
+from mirr.lab.names import LABEL_ROLE, LABEL_SERVICE, Role
 from mirr.lab.ownership import NETWORKS, compose_name
 
 Inspected = Mapping[str, Any]  # the engine's answer when it inspects a container
@@ -58,6 +58,37 @@ def _well_joined(joined: Mapping[str, Any] | None, aliases: Sequence[str], netwo
     if running and not joined.get("EndpointID"):
         return False
     return set(aliases) <= set(joined.get("Aliases") or ())
+
+
+def findings(lab: str, containers: Sequence[Inspected], networks: Mapping[str, str]) -> list[str]:
+    """What does not belong together in a lab any more, a sentence each; [] if all does."""
+    sandboxes = {_service(one): one for one in containers if _role(one) is Role.SANDBOX}
+    found = []
+    for one in containers:
+        service, role = _service(one), _role(one)
+        if role is Role.SERVICE:
+            sandbox = sandboxes.get(service)
+            if sandbox is None or lives_in(one) != sandbox["Id"]:
+                found.append(f"{service} lives in a container that is not its sandbox any more")
+            elif one["State"].get("Running") and started_at(one) < namespace_since(sandbox):
+                found.append(f"{service} stayed behind when its sandbox started again")
+        elif role is not None:
+            wanted = wanted_networks(lab, role, service, None)
+            found += [
+                f"{compose_name(role, service)} is not in network {name} as it should be"
+                for name in misjoined(one, wanted, networks, exactly=False)
+            ]
+    return found
+
+
+def _role(inspected: Inspected) -> Role | None:
+    label = (inspected["Config"].get("Labels") or {}).get(LABEL_ROLE)
+    return Role(label) if label in set(Role) else None
+
+
+def _service(inspected: Inspected) -> Service | None:
+    label = (inspected["Config"].get("Labels") or {}).get(LABEL_SERVICE)
+    return Service(label) if label in set(Service) else None
 
 
 def lives_in(inspected: Inspected) -> str:

@@ -16,7 +16,8 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.names import Role
-from mirr.lab.wiring import started_at, wanted_networks
+from mirr.lab.ownership import own_networks
+from mirr.lab.wiring import findings, started_at, wanted_networks
 from tests.chaos.engine import LAB, NETWORK, NEVER, LabEngine, at
 from tests.fakes import FakeCampaigns, FakeClock, FakeLab, fake_chaos
 
@@ -165,6 +166,27 @@ def test_times_are_compared_as_times_and_not_as_texts() -> None:
 def test_the_compose_file_gives_each_container_the_name_that_others_call_it_by() -> None:
     assert wanted_networks("two", Role.SANDBOX, Service.AUTH, None) == {"two_default": ["auth-net", "auth"]}
     assert wanted_networks("two", Role.TRAFFIC, None, None) == {"two_default": ["traffic"]}
+
+
+@pytest.mark.parametrize(
+    ("break_it", "found"),
+    [
+        (restart_a_sandbox, "payments stayed behind when its sandbox started again"),
+        (make_a_sandbox_anew, "gateway lives in a container that is not its sandbox any more"),
+        (disconnect_a_sandbox, "auth-net is not in network mirr_default as it should be"),
+        (lose_an_alias, "auth-net is not in network mirr_default as it should be"),
+        (make_the_network_anew, "prometheus is not in network mirr_default as it should be"),
+    ],
+)
+def test_doctor_says_what_does_not_belong_together(
+    engine: LabEngine, break_it: Callable[[LabEngine], None], found: str
+) -> None:
+    def look() -> list[str]:
+        return findings(LAB, list(engine.held.values()), own_networks(engine, LAB))
+
+    assert look() == []
+    break_it(engine)
+    assert look() == [found]
 
 
 # Images
