@@ -22,6 +22,7 @@ from mirr.chaos.limits import Limits
 from mirr.chaos.open_reverter import open_reverter
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Service
+from mirr.lab.clock import EngineClock
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.lock import hold
@@ -37,6 +38,7 @@ class Parts:
     fleet: DockerFleet
     chaos: Chaos
     telemetry: Telemetry
+    clock: EngineClock  # that of the containers, and so of their logs and measurements
 
 
 def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
@@ -58,6 +60,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
             raise FleetError(f"{service} has no container in lab {lab}; next: mirr up --lab {lab}")
         return state.steady_cpu_quota_us / state.cpu_period_us
 
+    clock = EngineClock.of(client)
     telemetry = Telemetry(
         PrometheusReader(prometheus_url, direct_session()), steady_cpu_quota_cores=steady_cpu_quota_cores
     )
@@ -70,11 +73,11 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
         campaigns,
         journal,
         heartbeat,
-        LoadMeter(telemetry, calm_since=journal.calm_since),
+        LoadMeter(telemetry, calm_since=lambda: journal.calm_since() + clock.skew_s()),
         limits=limits,
         watched=partial(reaper.ensure, lab, folder),
     )
-    return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
+    return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry, clock=clock)
 
 
 def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
@@ -89,5 +92,10 @@ def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patienc
         stack.enter_context(hold(lab, what))
         parts = assemble(lab)
         return DockerWorld(
-            fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all(), patience=patience
+            fleet=parts.fleet,
+            chaos=parts.chaos,
+            telemetry=parts.telemetry,
+            wall_clock=parts.clock.now,
+            held=stack.pop_all(),
+            patience=patience,
         )

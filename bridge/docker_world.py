@@ -62,7 +62,7 @@ class DockerWorld:
         patience: Patience | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        wall_clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
     ) -> None:
         self._fleet = fleet
@@ -81,7 +81,7 @@ class DockerWorld:
         )
         self._landing = Landing(fleet=fleet, telemetry=telemetry, patience=self._patience.landing, now=now, sleep=sleep)
         self._window = Window()
-        self._episode_began = wall_clock()
+        self._episode_began = now()
         self._sound: set[Service] = set()  # these run the next release, and there is nothing wrong with it
 
     @property
@@ -97,7 +97,7 @@ class DockerWorld:
         with _as_world_errors():
             done = self._chaos.revert()
             self._restoring.wait(hold_s=self._patience.steady.window_s if done else 0.0)
-        self._episode_began = self._wall_clock()
+        self._episode_began = self._now()
         self._clock.open_in(self._patience.opening_s)
         self._begin_window()
 
@@ -199,8 +199,10 @@ class DockerWorld:
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         # From a little before the episode on, so the length of the log does not show when a fault began.
-        since = self._episode_began - self._patience.steady.window_s
-        return read_log(self._fleet, service, since=since, now=self._wall_clock())
+        length_s = self._now() - self._episode_began + self._patience.steady.window_s
+        # It is counted back from now, because the clock may have been set since the episode began.
+        wall_now = self._wall_clock()
+        return read_log(self._fleet, service, since=wall_now - length_s, now=wall_now)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from mirr.lab import bases, compose, debian, engine, hardening, images, ports, wiring
+from mirr.lab.clock import NOTED_S, EngineClock, in_words
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import BrokenInstallation, LabError
 from mirr.lab.installation import HERE
@@ -60,7 +61,7 @@ def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check
     if isinstance(found, engine.EngineProblem):
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
-    checks += [_engine(found), _compose(), _limits(found), _base(found)]
+    checks += [_engine(found), _compose(), _limits(found), _clock(EngineClock.of(found)), _base(found)]
     checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
     return checks
 
@@ -146,6 +147,12 @@ def _limits(client: DockerClient) -> Check:
         f"the kernel cannot limit: {', '.join(lacking)}" if lacking else "the kernel can limit CPU, memory, processes"
     )
     return _judge("limits", not lacking, text, "boot with: cgroup_enable=memory swapaccount=1")
+
+
+def _clock(clock: EngineClock) -> Check:
+    skew_s = clock.skew_s()
+    remedy = "set both clocks, as with: sudo timedatectl set-ntp true; or restart Docker Desktop"
+    return _judge("clock", abs(skew_s) < NOTED_S, in_words(skew_s), remedy, Verdict.WARN)
 
 
 def _base(client: DockerClient) -> Check:
