@@ -98,4 +98,5 @@ def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patienc
             wall_clock=parts.clock.now,
             held=stack.pop_all(),
             patience=patience,
+            lab=lab,
         )

@@ -36,6 +36,8 @@ from mirr.env.vocabulary import (
     Wait,
 )
 from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
+from mirr.lab.hints import for_lab
+from mirr.lab.names import DEFAULT_LAB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,9 @@ class DockerWorld:
         sleep: Callable[[float], None] = time.sleep,
         wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
+        lab: str = DEFAULT_LAB,
     ) -> None:
+        self._lab = lab
         self._fleet = fleet
         self._chaos = chaos
         self._telemetry = telemetry
@@ -94,7 +98,7 @@ class DockerWorld:
         draws no random numbers from `key`."""
         self._stages.clear()
         self._sound.clear()
-        with _as_world_errors():
+        with self._as_world_errors():
             done = self._chaos.revert()
             self._restoring.wait(hold_s=self._patience.steady.window_s if done else 0.0)
         self._episode_began = self._now()
@@ -102,14 +106,14 @@ class DockerWorld:
         self._begin_window()
 
     def inject(self, fault: Fault) -> None:
-        with _as_world_errors():
+        with self._as_world_errors():
             before = self._landing.look()
             self._stages.add(fault, self._chaos.begin(fault))
             self._landing.wait(fault, before, go_on=self._stages.run)
         self._begin_window()
 
     def happen(self, event: Event) -> None:
-        with _as_world_errors():
+        with self._as_world_errors():
             match event:
                 case Breaks(fault):
                     self._stages.add(fault, self._chaos.begin(fault))
@@ -125,7 +129,7 @@ class DockerWorld:
 
     def apply(self, action: Action) -> ActionResult:
         self._clock.begin_step()
-        with _as_world_errors():
+        with self._as_world_errors():
             return self._apply(action)
 
     def advance(self, seconds: float) -> None:
@@ -136,10 +140,11 @@ class DockerWorld:
         self._clock.end_step(seconds, self._pass_time)
 
     def observe(self) -> Snapshot:
-        lost = self._chaos.lost_lease()
-        if lost is not None:
-            raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
-        return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
+        with self._as_world_errors():
+            lost = self._chaos.lost_lease()
+            if lost is not None:
+                raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
+            return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
         if self._closed:
@@ -162,7 +167,7 @@ class DockerWorld:
         """Sleep until then. Meanwhile, faults that begin in stages go on."""
         while (now := self._now()) < until:
             self._sleep(self._stages.next_due(now, until) - now)
-            with _as_world_errors():
+            with self._as_world_errors():
                 self._stages.run()
 
     def _apply(self, action: Action) -> ActionResult:
@@ -204,11 +209,10 @@ class DockerWorld:
         wall_now = self._wall_clock()
         return read_log(self._fleet, service, since=wall_now - length_s, now=wall_now)
 
-
-@contextmanager
-def _as_world_errors() -> Iterator[None]:
-    """If the lab fails, the episode is void."""
-    try:
-        yield
-    except ChaosError as error:
-        raise WorldError(str(error)) from error
+    @contextmanager
+    def _as_world_errors(self) -> Iterator[None]:
+        """If the lab fails, the episode is void."""
+        try:
+            yield
+        except (ChaosError, WorldError) as error:
+            raise WorldError(for_lab(str(error), self._lab)) from error

@@ -49,11 +49,11 @@ class FoundCampaigns:
             raise CampaignError(f"the engine did not say where the load generator is ({error})") from error
 
 
-def open_reverter(client: DockerClient, lab: str) -> Reverter:
-    """The reverter of `lab`. Raises LabNotUp if the lab has no container at all."""
+def open_reverter(client: DockerClient, lab: str, journal: Journal | None = None) -> Reverter:
+    """The reverter of `lab`, by its own journal unless one is given. Raises LabNotUp if the lab has no container."""
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
     # This comes after the lab was found, because a lab that does not exist must not get a folder.
-    journal = Journal(state_dir(lab))
+    journal = journal or Journal(state_dir(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)
