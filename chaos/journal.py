@@ -91,6 +91,8 @@ class Journal:
         """Delete the journal. This means the same as a line `reverted`, and needs no space on a full disk."""
         try:
             self._path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # there is no journal
         except OSError as error:
             raise JournalError(
                 f"everything was reverted, but the journal at {self._path} still says otherwise: {error.strerror}; "

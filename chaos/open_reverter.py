@@ -16,7 +16,7 @@ from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.installation import HERE
 from mirr.lab.loopback import direct_session
-from mirr.lab.state import state_dir
+from mirr.lab.state import state_path
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -54,6 +54,6 @@ def open_reverter(client: DockerClient, lab: str, journal: Journal | None = None
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
-    # This comes after the lab was found, because a lab that does not exist must not get a folder.
-    journal = journal or Journal(state_dir(lab))
+    # The folder is not created: the kill switch also works where none can be.
+    journal = journal or Journal(state_path(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -148,6 +148,12 @@ def test_nothing_is_injected_if_the_folder_cannot_be_created(lab: FakeLab, tmp_p
     assert lab.acts == 0
 
 
+def test_revert_works_where_no_folder_can_be_created(lab: FakeLab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lab.kill(Service.AUTH)
+    assert fake_chaos(lab, Journal(tmp_path / "file" / "mirr")).revert() == ["restarted auth"]
+
+
 def test_revert_works_on_a_full_disk(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN)
     os.symlink("/dev/full", journal.folder / "journal.new")
