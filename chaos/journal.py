@@ -198,7 +198,7 @@ class Journal:
     def _entries(self) -> list[dict[str, Any]]:
         try:
             lines = self._path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise JournalError(
