@@ -46,8 +46,8 @@ class Campaigns(Protocol):
     def stop(self, campaign_id: str) -> None:
         """End the campaign of that id, if it runs."""
 
-    def stop_all(self) -> int:
-        """End every campaign; returns how many there were."""
+    def stop_all(self) -> list[str]:
+        """End every campaign; returns the ids of those that ran."""
 
 
 class HttpCampaigns:
@@ -74,11 +74,11 @@ class HttpCampaigns:
     def stop(self, campaign_id: str) -> None:
         self._ask("DELETE", f"/campaigns/{campaign_id}", missing_ok=True)
 
-    def stop_all(self) -> int:
+    def stop_all(self) -> list[str]:
         running = self._running()
         for campaign in running:
             self.stop(campaign)
-        return len(running)
+        return running
 
     def _running(self) -> list[str]:
         """The ids of the campaigns that run."""

@@ -120,7 +120,10 @@ class DockerFleet:
         with ThreadPoolExecutor(max_workers=len(_PARTS)) as pool:
             return list(
                 pool.map(
-                    lambda place: self._asked("look at the containers", lambda: self._part(*place, networks)), _PARTS
+                    lambda place: self._asked(
+                        "look at the containers", lambda: self._part(place[0], place[1], networks)
+                    ),
+                    _PARTS,
                 )
             )
 

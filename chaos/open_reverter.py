@@ -37,7 +37,7 @@ class FoundCampaigns:
     def stop(self, campaign_id: str) -> None:
         self._now().stop(campaign_id)
 
-    def stop_all(self) -> int:
+    def stop_all(self) -> list[str]:
         return self._now().stop_all()
 
     def _now(self) -> Campaigns:

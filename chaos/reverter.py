@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mirr.chaos.campaigns import Campaigns, campaign_id
 from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, NotReverted
-from mirr.chaos.faults import campaign_kinds, form_of
+from mirr.chaos.faults import all_forms, campaign_kinds, form_of
 from mirr.chaos.fleet import Fleet, Part, ServiceState
 from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal, OpenAct
@@ -128,9 +128,12 @@ class Reverter:
             for steps, failed in pool.map(lambda service: self._mend(service, parts, mended, acts), services):
                 done += steps
                 problems += failed
-            ended, failed = campaigns.result()
-        done += ended
+            ended, words, failed = campaigns.result()
+        done += words
         problems += failed
+        for more, failed in map(_in_turn, self._after_campaigns(ended, acts)):
+            done += more
+            problems += failed
         if problems:
             raise NotReverted(problems, done)
         return done
@@ -252,11 +255,13 @@ class Reverter:
 
     def _stop_campaigns(
         self, parts: Sequence[Part], services: Collection[Service], new_generator: bool
-    ) -> tuple[list[str], list[str]]:
+    ) -> tuple[list[str], list[str], list[str]]:
+        """The ids of the campaigns that ran and were ended, and what was done and what failed, as texts."""
         if new_generator:
-            return [], []  # a new generator has no campaigns, and does not answer yet
+            return [], [], []  # a new generator has no campaigns, and does not answer yet
         try:
-            return self._ask_to_stop(services), []
+            ended = self._ask_to_stop(services)
+            return ended, ([f"ended {len(ended)} campaign(s)"] if ended else []), []
         except CampaignError as error:
             # A generator that hangs, or that this process cannot reach, would send its campaigns until their leases
             # end. A new process has none.
@@ -265,7 +270,29 @@ class Reverter:
                 [[self._part_step(replace(part, hung=True, paused=False))] for part in generators]
             )
             so = f"it could not be restarted either, so its campaigns may run for up to {MAX_LEASE_S:g} s"
-            return done, [f"{error}; {so}: {one}" for one in problems]
+            return [], done, [f"{error}; {so}: {one}" for one in problems]
+
+    def _after_campaigns(self, ended: Collection[str], acts: Collection[OpenAct] | None) -> list[list[Step]]:
+        """What the services need after campaigns that are not in our journal: somebody with another one began them."""
+        if acts is None:
+            return []  # every service was restarted
+        known = {act.service for act in acts}
+        sent = {(form.sends, form.mend) for form in all_forms().values() if form.sends is not None}
+        return [
+            [self._restart_step(service)]
+            for service in Service
+            for kind, mend in sent
+            if mend >= Mend.RESTART and campaign_id(kind, service) in ended and service not in known
+        ]
+
+    def _restart_step(self, service: Service) -> Step:
+        return Step(
+            container=service.value,
+            container_id=None,
+            act=f"restart {service}",
+            done=f"restarted {service}",
+            do=lambda: self._fleet.restart(service),
+        )
 
     def _ask_to_stop(self, services: Collection[Service]) -> list[str]:
         for _ in range(round(GENERATOR_STARTS_WITHIN_S / _POLL_S)):
@@ -277,8 +304,7 @@ class Reverter:
 
     def _stop_of(self, services: Collection[Service]) -> list[str]:
         if len(services) == len(Service):
-            stopped = self._campaigns.stop_all()
-            return [f"ended {stopped} campaign(s)"] if stopped else []
+            return self._campaigns.stop_all()
         for service in services:
             for kind in campaign_kinds():
                 self._campaigns.stop(campaign_id(kind, service))

@@ -244,10 +244,10 @@ class FakeLab:
     def _lease_end(self, lease_s: float) -> float:
         return self.clock.now() + (lease_s if self.leases_end else 1e9)
 
-    def stop_all(self) -> int:
-        count = len(self.running_campaigns)
+    def stop_all(self) -> list[str]:
+        ended = list(self.running_campaigns)
         self.running_campaigns.clear()
-        return count
+        return ended
 
     # Measures
 
@@ -388,7 +388,7 @@ class FakeCampaigns:
         self._check()
         self._lab.running_campaigns.pop(campaign_id, None)
 
-    def stop_all(self) -> int:
+    def stop_all(self) -> list[str]:
         self._check()
         return self._lab.stop_all()
 

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,18 @@ def test_a_service_is_recreated_if_its_sandbox_was_recreated(reverter: Reverter,
     assert reverter.revert() == ["recreated auth's sandbox", "recreated auth at release 1.4.0"]
 
 
+def test_the_leak_of_somebody_with_another_journal_is_reverted_too(
+    lab: FakeLab, journal: Journal, tmp_path: Path
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    lab.clock.sleep(5.0)
+    mine = Journal(tmp_path / "of another user", now=lab.clock.now)
+    reverter = Reverter(lab, FakeCampaigns(lab), mine, now=lab.clock.now, sleep=lab.clock.sleep)
+    assert reverter.revert() == ["ended 1 campaign(s)", "restarted orders"]
+    assert lab.services[Service.ORDERS].started_at == lab.clock.now()
+    assert reverter.revert() == []
+
+
 def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_end(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
@@ -180,7 +193,7 @@ class Somebody(requests.Session):
         super().__init__()
         self._status, self._body = status, body
 
-    def request(self, *_: object, **__: object) -> requests.Response:  # type: ignore[override]
+    def request(self, *_: object, **__: object) -> requests.Response:
         answer = requests.Response()
         answer.status_code, answer._content = self._status, self._body
         return answer
