@@ -129,7 +129,8 @@ def _disk() -> Check:
 
 def _engine(client: DockerClient) -> Check:
     engine_version = client.api.version()
-    text = f"Docker engine {engine_version['Version']} answers, API {client.api.api_version}"
+    where = engine.configured_host() or "the default socket"
+    text = f"Docker engine {engine_version['Version']} answers at {where}, API {client.api.api_version}"
     return Check(code="engine", status=Verdict.PASS, text=text)
 
 

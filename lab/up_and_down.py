@@ -87,6 +87,7 @@ def bring_up(
     """
     parse_lab(lab)
     HERE.refuse_if_damaged()
+    engine.refuse_elsewhere()
     client = engine.ensure(report)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
