@@ -105,6 +105,7 @@ def bring_up(
         take_down(lab, client)
     with timed(report, "starting the containers"):
         compose.up(tool, lab, chosen)
+    ports.refuse_outer_engine(lab, chosen)
     if before - {str(one.id) for one in containers.all()}:
         # Compose made a container anew, for another port say. If it is a sandbox, its service still lives in the old
         # one, and Compose does not see that.

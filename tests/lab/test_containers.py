@@ -120,6 +120,8 @@ def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.M
     monkeypatch.setattr(compose, "ensure", lambda report: Compose(command=("docker-compose",)))
     monkeypatch.setattr(compose, "up", compose_up)
     monkeypatch.setattr(ports, "choose", lambda *_, **__: Ports())
+    monkeypatch.setattr(ports, "refuse_outer_engine", lambda *_: None)
+    monkeypatch.setattr(engine, "refuse_elsewhere", lambda: None)
     bring_up(
         "mirr",
         SilentProgress(),
