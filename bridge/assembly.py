@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
 
-import requests
-
 from mirr.bridge.docker_world import DockerWorld, Patience
 from mirr.bridge.load import LoadMeter
 from mirr.bridge.prometheus import PrometheusReader
@@ -24,9 +22,11 @@ from mirr.chaos.limits import Limits
 from mirr.chaos.open_reverter import open_reverter
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Service
+from mirr.lab.clock import EngineClock
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.lock import hold
+from mirr.lab.loopback import direct_session
 from mirr.lab.state import state_dir
 
 
@@ -38,6 +38,7 @@ class Parts:
     fleet: DockerFleet
     chaos: Chaos
     telemetry: Telemetry
+    clock: EngineClock  # that of the containers, and so of their logs and measurements
 
 
 def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
@@ -51,7 +52,6 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     folder = state_dir(lab)
     journal = Journal(folder)
     fleet = DockerFleet(client.api, lab, journal)
-    session = requests.Session()
 
     @cache
     def steady_cpu_quota_cores(service: Service) -> float:
@@ -60,21 +60,24 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
             raise FleetError(f"{service} has no container in lab {lab}; next: mirr up --lab {lab}")
         return state.steady_cpu_quota_us / state.cpu_period_us
 
-    telemetry = Telemetry(PrometheusReader(prometheus_url, session), steady_cpu_quota_cores=steady_cpu_quota_cores)
-    campaigns = HttpCampaigns(traffic_url, requests.Session())
+    clock = EngineClock.of(client)
+    telemetry = Telemetry(
+        PrometheusReader(prometheus_url, direct_session()), steady_cpu_quota_cores=steady_cpu_quota_cores
+    )
+    campaigns = HttpCampaigns(traffic_url, direct_session())
     # It has a session of its own, because two threads must not share connections.
     lease = LeaseFile(folder, uuid.uuid4().hex[:12])
-    heartbeat = Heartbeat(HttpCampaigns(traffic_url, requests.Session()), lease=lease)
+    heartbeat = Heartbeat(HttpCampaigns(traffic_url, direct_session()), lease=lease)
     chaos = Chaos(
         fleet,
         campaigns,
         journal,
         heartbeat,
-        LoadMeter(telemetry, calm_since=journal.calm_since),
+        LoadMeter(telemetry, calm_since=lambda: journal.calm_since() + clock.skew_s()),
         limits=limits,
         watched=partial(reaper.ensure, lab, folder),
     )
-    return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry)
+    return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry, clock=clock)
 
 
 def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
@@ -89,5 +92,11 @@ def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patienc
         stack.enter_context(hold(lab, what))
         parts = assemble(lab)
         return DockerWorld(
-            fleet=parts.fleet, chaos=parts.chaos, telemetry=parts.telemetry, held=stack.pop_all(), patience=patience
+            fleet=parts.fleet,
+            chaos=parts.chaos,
+            telemetry=parts.telemetry,
+            wall_clock=parts.clock.now,
+            held=stack.pop_all(),
+            patience=patience,
+            lab=lab,
         )

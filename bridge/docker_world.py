@@ -36,6 +36,8 @@ from mirr.env.vocabulary import (
     Wait,
 )
 from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
+from mirr.lab.hints import for_lab
+from mirr.lab.names import DEFAULT_LAB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +64,11 @@ class DockerWorld:
         patience: Patience | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        wall_clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
+        lab: str = DEFAULT_LAB,
     ) -> None:
+        self._lab = lab
         self._fleet = fleet
         self._chaos = chaos
         self._telemetry = telemetry
@@ -81,7 +85,7 @@ class DockerWorld:
         )
         self._landing = Landing(fleet=fleet, telemetry=telemetry, patience=self._patience.landing, now=now, sleep=sleep)
         self._window = Window()
-        self._episode_began = wall_clock()
+        self._episode_began = now()
         self._sound: set[Service] = set()  # these run the next release, and there is nothing wrong with it
 
     @property
@@ -94,22 +98,22 @@ class DockerWorld:
         draws no random numbers from `key`."""
         self._stages.clear()
         self._sound.clear()
-        with _as_world_errors():
+        with self._as_world_errors():
             done = self._chaos.revert()
             self._restoring.wait(hold_s=self._patience.steady.window_s if done else 0.0)
-        self._episode_began = self._wall_clock()
+        self._episode_began = self._now()
         self._clock.open_in(self._patience.opening_s)
         self._begin_window()
 
     def inject(self, fault: Fault) -> None:
-        with _as_world_errors():
+        with self._as_world_errors():
             before = self._landing.look()
             self._stages.add(fault, self._chaos.begin(fault))
             self._landing.wait(fault, before, go_on=self._stages.run)
         self._begin_window()
 
     def happen(self, event: Event) -> None:
-        with _as_world_errors():
+        with self._as_world_errors():
             match event:
                 case Breaks(fault):
                     self._stages.add(fault, self._chaos.begin(fault))
@@ -125,7 +129,7 @@ class DockerWorld:
 
     def apply(self, action: Action) -> ActionResult:
         self._clock.begin_step()
-        with _as_world_errors():
+        with self._as_world_errors():
             return self._apply(action)
 
     def advance(self, seconds: float) -> None:
@@ -136,10 +140,11 @@ class DockerWorld:
         self._clock.end_step(seconds, self._pass_time)
 
     def observe(self) -> Snapshot:
-        lost = self._chaos.lost_lease()
-        if lost is not None:
-            raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
-        return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
+        with self._as_world_errors():
+            lost = self._chaos.lost_lease()
+            if lost is not None:
+                raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
+            return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
         if self._closed:
@@ -162,7 +167,7 @@ class DockerWorld:
         """Sleep until then. Meanwhile, faults that begin in stages go on."""
         while (now := self._now()) < until:
             self._sleep(self._stages.next_due(now, until) - now)
-            with _as_world_errors():
+            with self._as_world_errors():
                 self._stages.run()
 
     def _apply(self, action: Action) -> ActionResult:
@@ -199,14 +204,15 @@ class DockerWorld:
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         # From a little before the episode on, so the length of the log does not show when a fault began.
-        since = self._episode_began - self._patience.steady.window_s
-        return read_log(self._fleet, service, since=since, now=self._wall_clock())
+        length_s = self._now() - self._episode_began + self._patience.steady.window_s
+        # It is counted back from now, because the clock may have been set since the episode began.
+        wall_now = self._wall_clock()
+        return read_log(self._fleet, service, since=wall_now - length_s, now=wall_now)
 
-
-@contextmanager
-def _as_world_errors() -> Iterator[None]:
-    """If the lab fails, the episode is void."""
-    try:
-        yield
-    except ChaosError as error:
-        raise WorldError(str(error)) from error
+    @contextmanager
+    def _as_world_errors(self) -> Iterator[None]:
+        """If the lab fails, the episode is void."""
+        try:
+            yield
+        except (ChaosError, WorldError) as error:
+            raise WorldError(for_lab(str(error), self._lab)) from error

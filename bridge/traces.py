@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import requests
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from mirr.bridge.assembly import Parts
 from mirr.env.world import WorldError
 from mirr.lab.footprint import LAB, Footprint, flat, look
+from mirr.lab.loopback import direct_session
 
 _TIMEOUT_S = 3.0
 
@@ -29,7 +29,7 @@ def traces(parts: Parts) -> Footprint:
 def campaigns(traffic_url: str) -> list[str]:
     """The campaigns that the load generator runs, as texts. Raises WorldError if it does not answer."""
     try:
-        answer = requests.get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
+        answer = direct_session().get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
         answer.raise_for_status()
     except RequestException as error:
         raise WorldError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 CPU_QUOTA_LABEL = "mirr.cpu-quota-us"  # the quota at steady state, written by the compose file
@@ -75,13 +75,8 @@ def of_release(
     return config | {"Labels": labels, "HostConfig": host}
 
 
-def of_part(made: Blueprint) -> Blueprint:
-    """The configuration that creates a container with a network of its own again."""
-    endpoints = {}
-    for network, joined in made.get("NetworkSettings", {}).get("Networks", {}).items():
-        # The engine adds the short id of the new container by itself. The old id must be removed.
-        own_id = made["Config"].get("Hostname")
-        aliases = [alias for alias in joined.get("Aliases") or [] if alias != own_id]
-        endpoints[network] = {"Aliases": aliases}
+def of_part(made: Blueprint, networks: Mapping[str, Sequence[str]]) -> Blueprint:
+    """The configuration that creates a container with a network of its own again, in `networks` by those aliases."""
+    endpoints = {network: {"Aliases": list(aliases)} for network, aliases in networks.items()}
     config = {key: value for key, value in made["Config"].items() if key != "Hostname"}
     return config | {"HostConfig": made["HostConfig"], "NetworkingConfig": {"EndpointsConfig": endpoints}}

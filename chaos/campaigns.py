@@ -46,8 +46,8 @@ class Campaigns(Protocol):
     def stop(self, campaign_id: str) -> None:
         """End the campaign of that id, if it runs."""
 
-    def stop_all(self) -> int:
-        """End every campaign; returns how many there were."""
+    def stop_all(self) -> list[str]:
+        """End every campaign; returns the ids of those that ran."""
 
 
 class HttpCampaigns:
@@ -74,11 +74,19 @@ class HttpCampaigns:
     def stop(self, campaign_id: str) -> None:
         self._ask("DELETE", f"/campaigns/{campaign_id}", missing_ok=True)
 
-    def stop_all(self) -> int:
-        running = self._ask("GET", "/campaigns").json()["campaigns"]
+    def stop_all(self) -> list[str]:
+        running = self._running()
         for campaign in running:
-            self.stop(campaign["id"])
-        return len(running)
+            self.stop(campaign)
+        return running
+
+    def _running(self) -> list[str]:
+        """The ids of the campaigns that run."""
+        answer = self._ask("GET", "/campaigns")
+        try:
+            return [str(one["id"]) for one in answer.json()["campaigns"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._somebody_else(answer) from error
 
     def _ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False
@@ -92,10 +100,26 @@ class HttpCampaigns:
                 f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
             ) from error
         if missing_ok and answer.status_code == _NOT_FOUND:
+            # Any web server says 404. Only the load generator's own answer shows that the campaign is gone.
+            if not _says_it_is_gone(answer):
+                raise self._somebody_else(answer)
             return answer
         if not answer.ok:
             raise CampaignError(f"the load generator refused {method} {path}: {answer.status_code} {answer.text[:200]}")
         return answer
+
+    def _somebody_else(self, answer: requests.Response) -> CampaignError:
+        return CampaignError(
+            f"what answers at {self._url} is not the load generator: {answer.status_code} {answer.text[:80]!r}; "
+            "next: mirr doctor"
+        )
+
+
+def _says_it_is_gone(answer: requests.Response) -> bool:
+    try:
+        return str(answer.json()["error"]).startswith("no campaign ")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 class Heartbeat:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
-from mirr.chaos.errors import FleetError, JournalError, Refused
+from mirr.chaos.errors import FleetError, ImageMissing, JournalError, Refused
 from mirr.chaos.faults import form_of
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.journal import Journal
@@ -74,7 +74,7 @@ class Chaos:
         self._limits = limits or Limits()
         self._sleep = sleep
         self._watched = watched
-        self._reverter = Reverter(fleet, campaigns, journal, now=now)
+        self._reverter = Reverter(fleet, campaigns, journal, now=now, sleep=sleep)
         self._mine: set[Fault] = set()  # what this process injected, and has not ended or reverted
 
     def inject(self, fault: Fault, *, lease_s: float | None = None) -> None:
@@ -98,8 +98,9 @@ class Chaos:
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
             self._watched()
-            rest = iter(inject(self._tools(lease_s), fault.service))
-            wait_s = next(rest, None)
+            with self._unless_nothing_was_done(lambda: self._ended(fault)):
+                rest = iter(inject(self._tools(lease_s), fault.service))
+                wait_s = next(rest, None)
         while wait_s is not None:
             yield wait_s
             with self._turn():
@@ -128,8 +129,7 @@ class Chaos:
         Raises FleetError or CampaignError; the fault then stays in the journal."""
         with self._turn():
             form_of(fault).end(self._tools(None), fault.service)
-            self._mine.discard(fault)
-            self._journal.ended(fault)
+            self._ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
         """Make a harmless deploy: the next release, with nothing wrong in it. `revert` reverts it like any deploy."""
@@ -137,7 +137,8 @@ class Chaos:
             self._fleet.remember()
             self._journal.deploying(service, SOUND_RELEASE, **self._lasting(None))
             self._watched()
-            deploy_over(self._fleet, service, SOUND_RELEASE)
+            with self._unless_nothing_was_done(lambda: self._journal.undeployed(service)):
+                deploy_over(self._fleet, service, SOUND_RELEASE)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
@@ -172,6 +173,19 @@ class Chaos:
     def close(self) -> None:
         """Stop renewing leases. A fault that is still injected is reverted when its lease ends."""
         self._heartbeat.close()
+
+    def _ended(self, fault: Fault) -> None:
+        self._mine.discard(fault)
+        self._journal.ended(fault)
+
+    @contextmanager
+    def _unless_nothing_was_done(self, close: Callable[[], None]) -> Iterator[None]:
+        """An act that was refused before it did anything needs no revert, so the journal does not keep it open."""
+        try:
+            yield
+        except ImageMissing:
+            close()
+            raise
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -16,12 +16,20 @@ from requests.exceptions import RequestException
 
 from mirr.chaos import blueprints
 from mirr.chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEPLOYED_LABEL, Blueprint
-from mirr.chaos.errors import FleetError
+from mirr.chaos.errors import FleetError, ImageMissing
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
-from mirr.lab.ownership import COMPOSE_PROJECT, COMPOSE_VOLUME, compose_name, sorted_out, volume_not_ours
+from mirr.lab.ownership import (
+    COMPOSE_PROJECT,
+    COMPOSE_VOLUME,
+    compose_name,
+    own_networks,
+    sorted_out,
+    volume_not_ours,
+)
+from mirr.lab.wiring import known_networks, lives_in, misjoined, namespace_since, started_at, wanted_networks
 
 T = TypeVar("T")
 
@@ -74,6 +82,8 @@ class DockerFleet:
             container_id=inspected["Id"],
             paused=bool(inspected["State"]["Paused"]),
             drifted=blueprints.drifted(self._journal.recall_blueprint(service), host, quota_too=False),
+            sandbox_id=lives_in(inspected),
+            started_at=started_at(inspected),
         )
 
     def hung(self, service: Service) -> bool:
@@ -86,13 +96,38 @@ class DockerFleet:
             return False  # it does not run, so no process in it can hang
         return any(stat.startswith("T") for _, stat, *_ in table["Processes"] or ())
 
+    def stranded(self, service: Service) -> bool:
+        def act() -> bool:
+            sandbox = self._own(Role.SANDBOX, service)
+            places = [self._container(service), *(str(row["Id"]) for row in sandbox[:1])]
+            namespaces = [self._namespace(place) for place in places]
+            return len(namespaces) < 2 or None in namespaces or namespaces[0] != namespaces[1]
+
+        return self._asked(f"look at the network of {service}", act)
+
+    def _namespace(self, container: str) -> str | None:
+        """The network namespace of a container, by the kernel's name for it. None if it cannot be asked."""
+        try:
+            asked = self._api.exec_create(container, ["readlink", "/proc/self/ns/net"])
+            answer: bytes = self._api.exec_start(asked["Id"])
+        except APIError:
+            return None
+        text = answer.decode(errors="replace").strip()
+        return text if text.startswith("net:[") else None
+
     def parts(self) -> list[Part]:
+        networks = self._asked("look at the networks", lambda: own_networks(self._api, self.lab))
         with ThreadPoolExecutor(max_workers=len(_PARTS)) as pool:
             return list(
-                pool.map(lambda place: self._asked("look at the containers", lambda: self._part(*place)), _PARTS)
+                pool.map(
+                    lambda place: self._asked(
+                        "look at the containers", lambda: self._part(place[0], place[1], networks)
+                    ),
+                    _PARTS,
+                )
             )
 
-    def _part(self, role: Role, service: Service | None) -> Part:
+    def _part(self, role: Role, service: Service | None, networks: dict[str, str]) -> Part:
         found = self._own(role, service)
         name = compose_name(role, service)
         made = self._journal.recall_blueprint(name)
@@ -118,6 +153,13 @@ class DockerFleet:
             paused=paused,
             hung=looked_into and self._hung(inspected["Id"]),
             drifted=blueprints.drifted(made, inspected["HostConfig"], quota_too=True),
+            namespace_since=namespace_since(inspected),
+            misjoined=misjoined(
+                inspected,
+                wanted_networks(self.lab, role, service, made),
+                networks,
+                exactly=bool(known_networks(made)),
+            ),
         )
 
     def logs(self, service: Service, *, since: float, tail: int) -> list[str]:
@@ -187,11 +229,24 @@ class DockerFleet:
         config = blueprints.of_release(
             standing if rows else made, made, release, previous=previous, fresh=fresh, sandbox=str(sandbox[0]["Id"])
         )
+        # Whatever could be refused is looked at first: a service must not lose the container that it has.
+        self._look_for_image(config["Image"], str(service))
+        volumes = self._data_volumes(made) if fresh else {}
         for row in rows:
             self._remove(row["Id"])
-        if fresh:
-            self._recreate_volume(made)
+        for name, labels in volumes.items():
+            self._recreate_volume(name, labels)
         self._create(config, made["Name"])
+
+    def _look_for_image(self, image: str, what: str) -> None:
+        """Raise ImageMissing if a container of `image` could not be made. Look before the old container is removed."""
+        try:
+            self._api.inspect_image(image)
+        except NotFound as error:
+            raise ImageMissing(
+                f"image {image} is missing, so {what} of lab {self.lab} was left as it is; "
+                f"next: mirr up --lab {self.lab}, which builds it"
+            ) from error
 
     def _create(self, config: Blueprint, name: str) -> None:
         created = self._api.create_container_from_config(config, name=name.lstrip("/"))
@@ -201,21 +256,27 @@ class DockerFleet:
         with suppress(NotFound):  # somebody else removed it already
             self._api.remove_container(container, force=True)
 
-    def _recreate_volume(self, blueprint: Blueprint) -> None:
+    def _data_volumes(self, blueprint: Blueprint) -> dict[str, dict[str, str]]:
+        """The volumes of a service's data, and their labels. Raises FleetError if one is not the lab's."""
+        found = {}
         for mount in blueprint["Mounts"]:
             if mount["Type"] != "volume" or mount["Destination"] != _DATA_PATH:
                 continue
             name = mount["Name"]
             try:
-                labels = self._api.inspect_volume(name)["Labels"] or {}
-                why = volume_not_ours(self.lab, labels)
-                if why is not None:
-                    raise FleetError(f"volume {name} does not belong to lab {self.lab} ({why}): not touched")
-                self._api.remove_volume(name)
+                found[name] = dict(self._api.inspect_volume(name)["Labels"] or {})
             except NotFound:
-                labels = self._volume_labels(blueprint, name)
-            # Docker fills an empty volume with what the image has at that path: the seeded database.
-            self._api.create_volume(name, labels=labels)
+                found[name] = self._volume_labels(blueprint, name)
+            why = volume_not_ours(self.lab, found[name])
+            if why is not None:
+                raise FleetError(f"volume {name} does not belong to lab {self.lab} ({why}): not touched")
+        return found
+
+    def _recreate_volume(self, name: str, labels: dict[str, str]) -> None:
+        with suppress(NotFound):
+            self._api.remove_volume(name)
+        # Docker fills an empty volume with what the image has at that path: the seeded database.
+        self._api.create_volume(name, labels=labels)
 
     def _volume_labels(self, blueprint: Blueprint, name: str) -> dict[str, str]:
         project = blueprint["Config"]["Labels"].get(COMPOSE_PROJECT, self.lab)
@@ -233,11 +294,14 @@ class DockerFleet:
                 self._update_back(container, self._known(name), host, quota_too=True)
             except (FleetError, APIError):
                 # An update cannot set every limit, e.g. not a memory limit below what is in use. So recreate it.
+                self._config_of(part)
                 self._remove(container)
                 container = None
         if container is None:
-            self._create(blueprints.of_part(self._known(name)), self._known(name)["Name"])
+            self._create(self._config_of(part), self._known(name)["Name"])
             return
+        if part.misjoined:
+            self._rejoin(container, part)
         if part.paused:
             self._api.unpause(container)
         # While a container is paused, nobody can see that its process hangs.
@@ -245,6 +309,26 @@ class DockerFleet:
             self._api.restart(container, timeout=0)
         elif not part.running:
             self._api.start(container)
+
+    def _config_of(self, part: Part) -> Blueprint:
+        """What creates the container of `part` again. Raises FleetError if its image is missing."""
+        made = self._known(compose_name(part.role, part.service))
+        self._look_for_image(made["Config"]["Image"], str(part))
+        return blueprints.of_part(made, wanted_networks(self.lab, part.role, part.service, made))
+
+    def _rejoin(self, container: str, part: Part) -> None:
+        made = self._journal.recall_blueprint(compose_name(part.role, part.service))
+        wanted, networks = wanted_networks(self.lab, part.role, part.service, made), own_networks(self._api, self.lab)
+        for name in part.misjoined:
+            if name in wanted and name not in networks:
+                raise FleetError(
+                    f"network {name}, which {part} belongs to, is gone; next: mirr down --lab {self.lab}, then "
+                    f"mirr up --lab {self.lab}"
+                )
+            with suppress(APIError):  # it has left the network already
+                self._api.disconnect_container_from_network(container, name, force=True)
+            if name in wanted:
+                self._api.connect_container_to_network(container, networks[name], aliases=wanted[name])
 
     # What containers are made of
 

@@ -2,9 +2,10 @@
 
 ChaosError
 ├── FleetError      the engine did not do what was asked of a container
-│   └── NotReverted    something could not be reverted; the rest was
+│   ├── NotReverted    something could not be reverted; the rest was
+│   └── ImageMissing   a container could not be made, so the old one was left as it is
 ├── CampaignError   the load generator did not do what was asked of it
-│   └── GeneratorAway   nothing listens there: the generator is gone or still starting, so it has no campaigns
+│   └── GeneratorAway   it cannot be reached: it is gone, or still starts, or is not where we look for it
 ├── JournalError    the journal could not be written, so nothing was done
 └── Refused         nothing was tried: too much is broken, or somebody else works on the lab
 """
@@ -32,12 +33,18 @@ class NotReverted(FleetError):
         self.done = list(done)
 
 
+class ImageMissing(FleetError):
+    """A container cannot be made, because its image is missing. Nothing was done."""
+
+
 class CampaignError(ChaosError):
     """The load generator did not do what was asked of it."""
 
 
 class GeneratorAway(CampaignError):
-    """Nothing listens at the address of the load generator."""
+    """The load generator cannot be reached at its address.
+
+    This does not show that it has no campaigns: it may run where this process cannot reach it."""
 
 
 class JournalError(ChaosError):

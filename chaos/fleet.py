@@ -29,6 +29,8 @@ class ServiceState:
     drifted: tuple[
         str, ...
     ] = ()  # limits that differ from how the lab was made, by the engine's names, without the CPU quota
+    sandbox_id: str = ""  # of the container whose network namespace it was made to live in
+    started_at: float = 0.0  # Unix time by the engine's clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Part:
     paused: bool = False
     hung: bool = False  # its process is stopped, as SIGSTOP does
     drifted: tuple[str, ...] = ()
+    namespace_since: float = 0.0  # Unix time by the engine's clock; it got its network namespace then
+    misjoined: tuple[str, ...] = ()  # networks that it has left, joined wrongly or should not be in
 
     def __str__(self) -> str:
         return (
@@ -60,6 +64,9 @@ class Fleet(Protocol):
 
     def hung(self, service: Service) -> bool:
         """Whether the service's process is stopped, as SIGSTOP does. Slower than `state`."""
+
+    def stranded(self, service: Service) -> bool:
+        """Whether the service's process is in another network namespace than its sandbox. Slower than `state`."""
 
     def parts(self) -> list[Part]:
         """The state of every other container of the lab."""
@@ -86,7 +93,8 @@ class Fleet(Protocol):
         """Replace the container by a new one of `release` with fresh data. Remove every other one of the service."""
 
     def mend(self, part: Part) -> None:
-        """Do what `part` needs: recreate it, start it, unpause it, restart it, or set its limits."""
+        """Do what `part` needs: recreate it, join it to its network, start it, unpause it, restart it, or set its
+        limits."""
 
     def remember(self) -> None:
         """Keep what every container is made of, if that is not kept yet."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirr.chaos.errors import JournalError
-from mirr.chaos.leases import MAX_LEASE_S, leased_until
+from mirr.chaos.leases import MAX_LEASE_S, Clocks, leased_until
 from mirr.env.vocabulary import Fault, Service, UnknownName, parse_service
 
 _BLUEPRINT_KEYS = ("Name", "Config", "HostConfig", "Mounts", "NetworkSettings")
@@ -39,10 +39,16 @@ class OpenAct:
 class Journal:
     """An append-only file of JSON lines, each on disk before the call returns. It keeps containers' blueprints too."""
 
-    def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,  # of the machine, unless `now` is another clock
+    ) -> None:
         self.folder = folder
         self._path = folder / "journal.jsonl"
-        self._now = now
+        self._clocks = Clocks(now, ticks)
 
     def injecting(self, fault: Fault, *, lease_s: float = MAX_LEASE_S, holder: str | None = None) -> None:
         """Write that `fault` is about to be injected, to last `lease_s`, or as long as `holder` renews its lease."""
@@ -58,19 +64,23 @@ class Journal:
         """Write that `fault` is over. What it left behind, such as a redeployed container, is found by looking."""
         self._append({"act": "ended", "fault": str(fault)})
 
+    def undeployed(self, service: Service) -> None:
+        """Write that the harmless deploy to `service` is over."""
+        self._append({"act": "undeployed", "service": service.value})
+
     def over(self, act: OpenAct) -> None:
         """Write that `act` has been reverted."""
         if act.fault is not None:
             self.ended(act.fault)
         else:
-            self._append({"act": "undeployed", "service": act.service.value})
+            self.undeployed(act.service)
 
     def reverted(self) -> None:
         """Write that everything has been reverted. The lines before are not needed any more."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps({"act": "reverted", "at": self._now()}) + "\n")
+            fresh.write_text(json.dumps({"act": "reverted"} | self._clocks.stamp()) + "\n")
             os.replace(fresh, self._path)
         except OSError:
             self._forget()
@@ -81,6 +91,8 @@ class Journal:
         """Delete the journal. This means the same as a line `reverted`, and needs no space on a full disk."""
         try:
             self._path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # there is no journal
         except OSError as error:
             raise JournalError(
                 f"everything was reverted, but the journal at {self._path} still says otherwise: {error.strerror}; "
@@ -112,22 +124,25 @@ class Journal:
     def calm_since(self) -> float:
         """The Unix time of the last revert or end of a fault. Measurements from before it still show that fault."""
         over = [entry for entry in self._entries() if entry.get("act") in ("reverted", "ended", "undeployed")]
-        times = [at for entry in over if isinstance(at := entry.get("at"), int | float)]
-        return max(times, default=0.0)
+        return max(map(self._written_at, over), default=0.0)
+
+    def _written_at(self, entry: dict[str, Any]) -> float:
+        try:
+            return self._clocks.written_at(entry)
+        except (KeyError, TypeError, ValueError):
+            return 0.0
 
     def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
         """The line as an act. None if another version wrote it and it names something that we cannot revert."""
         try:
             fault = Fault.parse(entry["fault"]) if "fault" in entry else None
             service = parse_service(entry["service"]) if fault is None else fault.service
-            at = float(entry["at"])
-            # If no lease was written, it gets the longest one, because nothing may last for ever.
-            until = float(entry.get("until", at + MAX_LEASE_S))
+            at, until = self._clocks.written_at(entry), self._clocks.ends_at(entry)
         except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
             return None
         holder = entry.get("holder")
         if isinstance(holder, str):
-            until = max(until, leased_until(self.folder, holder))
+            until = max(until, leased_until(self.folder, holder, self._clocks))
         return OpenAct(service=service, fault=fault, at=at, until=until)
 
     def remember_blueprint(self, name: str, blueprint: dict[str, Any]) -> None:
@@ -153,10 +168,7 @@ class Journal:
         return kept
 
     def _append(self, entry: dict[str, Any], lease_s: float | None = None, holder: str | None = None) -> None:
-        now = self._now()
-        entry = entry | {"at": now}
-        if lease_s is not None:
-            entry["until"] = now + lease_s
+        entry = entry | self._clocks.stamp(lease_s)
         if holder is not None:
             entry["holder"] = holder
         try:
@@ -186,7 +198,7 @@ class Journal:
     def _entries(self) -> list[dict[str, Any]]:
         try:
             lines = self._path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise JournalError(

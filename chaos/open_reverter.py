@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import requests
+from docker.errors import DockerException
+from requests.exceptions import RequestException
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, HttpCampaigns
 from mirr.chaos.docker_fleet import DockerFleet
-from mirr.chaos.errors import GeneratorAway
+from mirr.chaos.errors import CampaignError, GeneratorAway
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.installation import HERE
-from mirr.lab.state import state_dir
+from mirr.lab.loopback import direct_session
+from mirr.lab.state import state_path
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 
 class FoundCampaigns:
-    """The campaigns of the load generator that the lab has at the moment of each call. None is GeneratorAway."""
+    """The campaigns of the load generator that the lab has at the moment of each call."""
 
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
@@ -35,21 +37,23 @@ class FoundCampaigns:
     def stop(self, campaign_id: str) -> None:
         self._now().stop(campaign_id)
 
-    def stop_all(self) -> int:
+    def stop_all(self) -> list[str]:
         return self._now().stop_all()
 
     def _now(self) -> Campaigns:
         try:
-            return HttpCampaigns(self._containers.traffic_url, requests.Session())
+            return HttpCampaigns(self._containers.traffic_url, direct_session())
         except LabNotUp as error:
             raise GeneratorAway(str(error)) from error
+        except (DockerException, RequestException) as error:
+            raise CampaignError(f"the engine did not say where the load generator is ({error})") from error
 
 
-def open_reverter(client: DockerClient, lab: str) -> Reverter:
-    """The reverter of `lab`. Raises LabNotUp if the lab has no container at all."""
+def open_reverter(client: DockerClient, lab: str, journal: Journal | None = None) -> Reverter:
+    """The reverter of `lab`, by its own journal unless one is given. Raises LabNotUp if the lab has no container."""
     containers = LabContainers(client, lab)
     if not containers.all():
         raise LabNotUp(f"lab {lab} is not up; start it with: {HERE.command('up', lab)}")
-    # This comes after the lab was found, because a lab that does not exist must not get a folder.
-    journal = Journal(state_dir(lab))
+    # The folder is not created: the kill switch also works where none can be.
+    journal = journal or Journal(state_path(lab))
     return Reverter(DockerFleet(client.api, lab, journal), FoundCampaigns(containers), journal)

@@ -106,14 +106,14 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
         return []
 
 
-def _revert(lab: str) -> list[str]:
+def _revert(lab: str, journal: Journal) -> list[str]:
     """Revert what has outlived its lease, with a new connection to the engine. Raises ChaosError."""
     from mirr.chaos.open_reverter import open_reverter
     from mirr.lab.engine import connect
     from mirr.lab.errors import LabError
 
     try:
-        return open_reverter(connect(), lab).revert_expired()
+        return open_reverter(connect(), lab, journal).revert_expired()
     except LabError as error:
         raise ChaosError(str(error)) from error
 
@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> None:
         with turn(folder / LOCK_FILE, timeout_s=0) as alone:
             if not alone:
                 return
-            watch(journal, lambda: _revert(lab), rhythm=Rhythm(), say=_say)
+            watch(journal, lambda: _revert(lab, journal), rhythm=Rhythm(), say=_say)
         # Somebody who injected while we were leaving saw the lock held, and so started no reaper.
         if not folder.is_dir() or not _dues(journal, _say):
             return

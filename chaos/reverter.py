@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from mirr.chaos.campaigns import Campaigns, campaign_id
 from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, NotReverted
-from mirr.chaos.faults import campaign_kinds, form_of
+from mirr.chaos.faults import all_forms, campaign_kinds, form_of
 from mirr.chaos.fleet import Fleet, Part, ServiceState
 from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal, OpenAct
+from mirr.chaos.leases import MAX_LEASE_S
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.names import Role
@@ -26,6 +27,12 @@ TURN_S = 3.0
 hangs while it holds the turn must not block the kill switch."""
 
 TURN_FILE = "chaos.lock"
+
+GENERATOR_STARTS_WITHIN_S = 4.0
+"""How long a load generator that cannot be reached may still be starting. Then it is restarted: it may run, with its
+campaigns, where this process cannot reach it."""
+
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +60,19 @@ class Reverter:
     """Reverts one lab."""
 
     def __init__(
-        self, fleet: Fleet, campaigns: Campaigns, journal: Journal, *, now: Callable[[], float] = time.time
+        self,
+        fleet: Fleet,
+        campaigns: Campaigns,
+        journal: Journal,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._fleet = fleet
         self._campaigns = campaigns
         self._journal = journal
         self._now = now
+        self._sleep = sleep
 
     def revert(self) -> list[str]:
         """Restore the lab to what it was at first, no matter who broke it. Returns what was done, as texts.
@@ -98,22 +112,28 @@ class Reverter:
         steps = [self._part_step(part) for part in parts if _unfit(part)]
         acts = self._open_acts()
         for service in Service:
-            steps += self._mending(self._need(service, parts, acts))
+            steps += self._mending(self._need(service, parts, parts, acts))
         return steps
 
     def _revert_services(self, services: Sequence[Service]) -> list[str]:
         parts = self._fleet.parts()
-        done, problems = self._run([[self._part_step(part)] for part in parts if _unfit(part)])
+        unfit = [part for part in parts if _unfit(part)]
+        done, problems = self._run([[self._part_step(part)] for part in unfit])
+        # Mending may have made a container anew. What lives in it has to follow.
+        mended = self._fleet.parts() if unfit else parts
         acts = self._open_acts()
-        new_generator = any(part.role is Role.TRAFFIC and _unfit(part) and not part.paused for part in parts)
+        new_generator = any(part.role is Role.TRAFFIC and _ailment(part) in _NEW_PROCESS for part in unfit)
         with ThreadPoolExecutor(max_workers=len(Service) + 1) as pool:
-            campaigns = pool.submit(self._stop_campaigns, parts, services, new_generator)
-            for mended, failed in pool.map(lambda service: self._mend(service, parts, acts), services):
-                done += mended
+            campaigns = pool.submit(self._stop_campaigns, mended, services, new_generator)
+            for steps, failed in pool.map(lambda service: self._mend(service, parts, mended, acts), services):
+                done += steps
                 problems += failed
-            ended, failed = campaigns.result()
-        done += ended
+            ended, words, failed = campaigns.result()
+        done += words
         problems += failed
+        for more, failed in map(_in_turn, self._after_campaigns(ended, acts)):
+            done += more
+            problems += failed
         if problems:
             raise NotReverted(problems, done)
         return done
@@ -147,17 +167,20 @@ class Reverter:
         )
 
     def _mend(
-        self, service: Service, parts: Sequence[Part], acts: Collection[OpenAct] | None
+        self, service: Service, parts: Sequence[Part], mended: Sequence[Part], acts: Collection[OpenAct] | None
     ) -> tuple[list[str], list[str]]:
         try:
-            need = self._need(service, parts, acts)
+            need = self._need(service, parts, mended, acts)
         except ChaosError as error:
             return [], [str(error)]
         return _in_turn(self._mending(need))
 
-    def _need(self, service: Service, parts: Sequence[Part], acts: Collection[OpenAct] | None) -> _Need:
+    def _need(
+        self, service: Service, parts: Sequence[Part], mended: Sequence[Part], acts: Collection[OpenAct] | None
+    ) -> _Need:
+        """What the service needs. `parts` is how the rest of the lab was found, `mended` how it is now."""
         state = self._fleet.state(service)
-        sandbox = next((part for part in parts if part.service is service), None)
+        sandbox, home = (next((part for part in found if part.service is service), None) for found in (parts, mended))
         need = Mend.RESTART if sandbox is not None and not sandbox.running else Mend.NOTHING
         if acts is None:
             need = Mend.RESTART  # assume the worst thing that cannot be seen: a process may hold a leak
@@ -167,13 +190,19 @@ class Reverter:
         hung = False
         if state is None or state.redeployed or state.strays or state.release != STEADY_RELEASE:
             need = Mend.RECREATE
-        elif sandbox is not None and sandbox.container_id is None:
+        elif (sandbox is not None and sandbox.container_id is None) or _homeless(state, home):
             need = Mend.RECREATE  # a container cannot move into another sandbox
-        elif not state.running:
+        elif not state.running or self._stranded(service, state, home):
             need = max(need, Mend.RESTART)
         elif need is Mend.NOTHING and not state.paused:
             hung = self._fleet.hung(service)
         return _Need(service=service, mend=Mend.RESTART if hung else need, state=state, hung=hung)
+
+    def _stranded(self, service: Service, state: ServiceState, sandbox: Part | None) -> bool:
+        """Whether the service lives in a network namespace that its sandbox has left."""
+        if sandbox is None or state.started_at >= sandbox.namespace_since:
+            return False
+        return self._fleet.stranded(service)  # the clock may have been set back, so it is looked at
 
     def _mending(self, need: _Need) -> list[Step]:
         service, state = need.service, need.state
@@ -226,23 +255,60 @@ class Reverter:
 
     def _stop_campaigns(
         self, parts: Sequence[Part], services: Collection[Service], new_generator: bool
-    ) -> tuple[list[str], list[str]]:
+    ) -> tuple[list[str], list[str], list[str]]:
+        """The ids of the campaigns that ran and were ended, and what was done and what failed, as texts."""
         if new_generator:
-            return [], []  # a new generator has no campaigns, and does not answer yet
+            return [], [], []  # a new generator has no campaigns, and does not answer yet
         try:
-            if len(services) == len(Service):
-                stopped = self._campaigns.stop_all()
-                return ([f"ended {stopped} campaign(s)"] if stopped else []), []
-            for service in services:
-                for kind in campaign_kinds():
-                    self._campaigns.stop(campaign_id(kind, service))
-            return [], []
-        except GeneratorAway:
-            return [], []  # it is still starting, so it has no campaigns
-        except CampaignError:
-            # A generator that hangs would send its campaigns until their leases end. A new process has none.
+            ended = self._ask_to_stop(services)
+            return ended, ([f"ended {len(ended)} campaign(s)"] if ended else []), []
+        except CampaignError as error:
+            # A generator that hangs, or that this process cannot reach, would send its campaigns until their leases
+            # end. A new process has none.
             generators = [part for part in parts if part.role is Role.TRAFFIC]
-            return self._run([[self._part_step(replace(part, hung=True, paused=False))] for part in generators])
+            done, problems = self._run(
+                [[self._part_step(replace(part, hung=True, paused=False))] for part in generators]
+            )
+            so = f"it could not be restarted either, so its campaigns may run for up to {MAX_LEASE_S:g} s"
+            return [], done, [f"{error}; {so}: {one}" for one in problems]
+
+    def _after_campaigns(self, ended: Collection[str], acts: Collection[OpenAct] | None) -> list[list[Step]]:
+        """What the services need after campaigns that are not in our journal: somebody with another one began them."""
+        if acts is None:
+            return []  # every service was restarted
+        known = {act.service for act in acts}
+        sent = {(form.sends, form.mend) for form in all_forms().values() if form.sends is not None}
+        return [
+            [self._restart_step(service)]
+            for service in Service
+            for kind, mend in sent
+            if mend >= Mend.RESTART and campaign_id(kind, service) in ended and service not in known
+        ]
+
+    def _restart_step(self, service: Service) -> Step:
+        return Step(
+            container=service.value,
+            container_id=None,
+            act=f"restart {service}",
+            done=f"restarted {service}",
+            do=lambda: self._fleet.restart(service),
+        )
+
+    def _ask_to_stop(self, services: Collection[Service]) -> list[str]:
+        for _ in range(round(GENERATOR_STARTS_WITHIN_S / _POLL_S)):
+            try:
+                return self._stop_of(services)
+            except GeneratorAway:
+                self._sleep(_POLL_S)  # it may have started just now
+        return self._stop_of(services)
+
+    def _stop_of(self, services: Collection[Service]) -> list[str]:
+        if len(services) == len(Service):
+            return self._campaigns.stop_all()
+        for service in services:
+            for kind in campaign_kinds():
+                self._campaigns.stop(campaign_id(kind, service))
+        return []
 
 
 _PART_MENDS = {
@@ -250,8 +316,12 @@ _PART_MENDS = {
     "down": ("start {}", "started {}"),
     "paused": ("unpause {}", "unpaused {}"),
     "hung": ("restart {}, which does not answer", "restarted {}, which did not answer"),
+    "misjoined": ("join {} to its network again", "joined {} to its network again"),
     "drifted": ("give {} its limits back", "gave {} its limits back"),
 }
+
+_NEW_PROCESS = ("gone", "down", "hung")
+"""What a part that is mended has a new process after."""
 
 
 def _ailment(part: Part) -> str:
@@ -261,11 +331,19 @@ def _ailment(part: Part) -> str:
         return "hung"
     if part.paused:
         return "paused"
-    return "down" if not part.running else "drifted"
+    if not part.running:
+        return "down"
+    return "misjoined" if part.misjoined else "drifted"
 
 
 def _unfit(part: Part) -> bool:
-    return part.container_id is None or not part.running or part.paused or part.hung or bool(part.drifted)
+    broken = part.container_id is None or not part.running or part.paused or part.hung
+    return broken or bool(part.drifted or part.misjoined)
+
+
+def _homeless(state: ServiceState, sandbox: Part | None) -> bool:
+    """Whether the service was made to live in a container that is not its sandbox any more."""
+    return sandbox is not None and sandbox.container_id not in (None, state.sandbox_id)
 
 
 def _in_turn(steps: Iterable[Step]) -> tuple[list[str], list[str]]:

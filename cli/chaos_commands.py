@@ -9,6 +9,7 @@ import typer
 
 from mirr.chaos.leases import MAX_LEASE_S
 from mirr.cli.options import MODE_HELP, SERVICE_HELP, DryRunOption, JsonOption, LabOption
+from mirr.lab.hints import for_lab
 
 if TYPE_CHECKING:
     from mirr.bridge.status import Status
@@ -65,7 +66,7 @@ def _print_status(found: Status) -> None:
     for problem in found.problems:
         console.print(f"  {problem}")
     for fault in found.faults:
-        console.print(f"  injected: {fault}; revert it with: mirr revert")
+        console.print(f"  injected: {fault}; {for_lab('revert it with: mirr revert', found.lab)}")
 
 
 def inject(
@@ -119,10 +120,8 @@ def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) ->
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
         return
     typer.echo(f"injected {fault} into lab {lab}: {form_of(fault).texts.about(fault.service).happens}")
-    typer.echo(
-        f"watch it with: mirr status; revert it with: mirr revert; it is reverted by itself after {lease_s:g} s",
-        err=True,
-    )
+    hints = for_lab("watch it with: mirr status; revert it with: mirr revert", lab)
+    typer.echo(f"{hints}; it is reverted by itself after {lease_s:g} s", err=True)
 
 
 def _print_plan(lab: str, fault: Fault, plan: Plan, *, as_json: bool) -> None:

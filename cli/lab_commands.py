@@ -18,7 +18,8 @@ from mirr.lab.installation import HERE
 from mirr.lab.names import DEFAULT_LAB, parse_lab
 from mirr.lab.progress import Progress, progress
 
-BAD_NEWS = 1
+BAD_NEWS, INTERRUPTED = 1, 130
+LEFT_ANSWER_S = 5  # how long one answer of the engine may take, after Ctrl-C
 STEADY_WINDOW_S = 2.0
 
 
@@ -72,6 +73,36 @@ def steady_problems(lab: str) -> list[str]:
 
 def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Build what is not built, start the lab, and wait until it is in steady state."""
+    try:
+        _up(lab, as_json=as_json)
+    except KeyboardInterrupt:
+        print(f"mirr: interrupted; {_left(lab)}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _left(lab: str) -> str:
+    """What an `up` that was interrupted left, and what to do about it."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    from mirr.lab.containers import LabContainers
+    from mirr.lab.engine import connect
+    from mirr.lab.up_and_down import PARTS
+
+    try:
+        found = LabContainers(connect(answer_s=LEFT_ANSWER_S), lab).all()
+    except (LabError, DockerException, RequestException):
+        return f"the engine does not say what is left of lab {lab}; go on with: {HERE.command('up', lab)}"
+    if not found:
+        return f"lab {lab} has no container yet; images that were built stay; go on with: {HERE.command('up', lab)}"
+    running = sum(one.status == "running" for one in found)
+    return (
+        f"lab {lab} has {len(found)} of its {sum(PARTS.values())} containers, and {running} of them run; "
+        f"go on with: {HERE.command('up', lab)}, or remove them with: {HERE.command('down', lab)}"
+    )
+
+
+def _up(lab: str, *, as_json: bool) -> None:
     from mirr.lab.lock import hold
     from mirr.lab.up_and_down import bring_up
     from mirr.lab.up_time import keep_up

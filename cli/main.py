@@ -22,11 +22,13 @@ from mirr.cli import (
     openenv_command,
     records_command,
 )
+from mirr.cli.options import Chosen
 from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
 from mirr.lab.errors import BadLabName, LabError
+from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 
@@ -68,14 +70,15 @@ mcp_command.register(app)
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 bad news, 2 wrong usage, 3 the world failed, 130 interrupted."""
+    chosen = Chosen()
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
     except (UnknownName, BadScenario, BadLabName, RecordError) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
-        return _failed(str(error), WORLD_FAILED)
+        return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted; the next mirr command reverts what was left half done", INTERRUPTED)
     return code if isinstance(code, int) else 0

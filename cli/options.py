@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from mirr.env.vocabulary import FaultMode, Service
+from mirr.lab.names import DEFAULT_LAB
 
-LabOption = Annotated[str, typer.Option("--lab", envvar="LAB", help="Which lab. Each has its own network and ports.")]
+
+@dataclass
+class Chosen:
+    """What the command line chose, for the one place that reports errors."""
+
+    lab: str = DEFAULT_LAB
+
+
+def _note_lab(context: typer.Context, lab: str) -> str:
+    if isinstance(context.obj, Chosen):
+        context.obj.lab = lab
+    return lab
+
+
+LabOption = Annotated[
+    str,
+    typer.Option("--lab", envvar="LAB", help="Which lab. Each has its own network and ports.", callback=_note_lab),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on stdout.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 

@@ -68,8 +68,7 @@ def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> N
     if not file.is_file():
         raise HERE.missing(file)
     command = [*compose.command, "--project-name", lab, "--file", str(file), "up", "--detach"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
-    environment |= {
+    environment = engine.for_compose(os.environ) | {
         "LAB": lab,
         "GATEWAY_PORT": str(ports.gateway),
         "PROMETHEUS_PORT": str(ports.prometheus),

@@ -12,12 +12,13 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mirr.lab import bases, compose, debian, engine, hardening, images, ports
+from mirr.lab import bases, compose, debian, engine, hardening, images, ports, wiring
+from mirr.lab.clock import NOTED_S, EngineClock, in_words
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import BrokenInstallation, LabError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
-from mirr.lab.ownership import holdings
+from mirr.lab.ownership import holdings, own_networks
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -60,7 +61,7 @@ def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check
     if isinstance(found, engine.EngineProblem):
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
-    checks += [_engine(found), _compose(), _limits(found), _base(found)]
+    checks += [_engine(found), _compose(), _limits(found), _clock(EngineClock.of(found)), _base(found)]
     checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
     return checks
 
@@ -128,7 +129,8 @@ def _disk() -> Check:
 
 def _engine(client: DockerClient) -> Check:
     engine_version = client.api.version()
-    text = f"Docker engine {engine_version['Version']} answers, API {client.api.api_version}"
+    where = engine.configured_host() or "the default socket"
+    text = f"Docker engine {engine_version['Version']} answers at {where}, API {client.api.api_version}"
     return Check(code="engine", status=Verdict.PASS, text=text)
 
 
@@ -146,6 +148,12 @@ def _limits(client: DockerClient) -> Check:
         f"the kernel cannot limit: {', '.join(lacking)}" if lacking else "the kernel can limit CPU, memory, processes"
     )
     return _judge("limits", not lacking, text, "boot with: cgroup_enable=memory swapaccount=1")
+
+
+def _clock(clock: EngineClock) -> Check:
+    skew_s = clock.skew_s()
+    remedy = "set both clocks, as with: sudo timedatectl set-ntp true; or restart Docker Desktop"
+    return _judge("clock", abs(skew_s) < NOTED_S, in_words(skew_s), remedy, Verdict.WARN)
 
 
 def _base(client: DockerClient) -> Check:
@@ -201,10 +209,16 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
         return
     text = f"lab {lab} is up" if not idle else f"not running in lab {lab}: {', '.join(idle)}"
     yield _judge("lab", not idle, text, HERE.command("up", lab), Verdict.WARN)
+    yield _wiring(wiring.findings(lab, [one.attrs for one in found], own_networks(client.api, lab)), lab)
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
     yield _judge("steady", not problems, text, HERE.command("up", lab), Verdict.WARN)
     yield _hardening([finding for one in found for finding in hardening.container_findings(one.attrs)], lab)
+
+
+def _wiring(findings: list[str], lab: str) -> Check:
+    text = "; ".join(findings) or "every service is in its sandbox, and everything in its network"
+    return _judge("wiring", not findings, text, HERE.command("revert", lab), Verdict.WARN)
 
 
 def _hardening(findings: list[str], lab: str) -> Check:

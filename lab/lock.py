@@ -10,15 +10,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mirr.lab.errors import LabInUse
+from mirr.lab.errors import LabError, LabInUse
 from mirr.lab.names import parse_lab
-from mirr.lab.state import state_root
+from mirr.lab.state import made, state_root
 
 
 def _paths(lab: str) -> tuple[Path, Path]:
     # Outside the lab's own folder, so that `down` can remove that folder while it holds the lock.
-    base = state_root() / "locks"
-    base.mkdir(exist_ok=True)
+    base = made(state_root() / "locks")
     return base / f"{parse_lab(lab)}.lock", base / f"{lab}.holder.json"
 
 
@@ -41,10 +40,16 @@ def hold(lab: str, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise LabInUse(f"lab {lab} is in use by {_holder(holder_path)}; wait for it or end it") from error
+    except OSError as error:
+        raise LabError(
+            f"the lock of lab {lab} at {lock_path} cannot be taken: {error.strerror}; work as the user that owns it, "
+            "or set MIRR_STATE_DIR to a folder that can be written"
+        ) from error
     try:
-        holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
+        with suppress(OSError):  # it only tells others who works on the lab
+            holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
         yield
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             holder_path.unlink()
         lock.release()

@@ -124,6 +124,13 @@ def holdings(api: Any, lab: str) -> Holdings:  # api: docker.APIClient, whose st
     return Holdings(containers=containers, networks=networks, volumes=volumes, strangers=strangers)
 
 
+def own_networks(api: Any, lab: str) -> dict[str, str]:
+    """The ids of the lab's own networks, by their names."""
+    rows = api.networks(filters={"label": f"{LABEL_LAB}={lab}"})
+    own = (row for row in rows if network_not_ours(lab, row.get("Labels") or {}) is None)
+    return {str(row["Name"]): str(row["Id"]) for row in own}
+
+
 def sorted_out(api: Any, lab: str, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Stranger]]:
     """Containers as the engine lists them, divided into the lab's own and the strangers."""
     own, strangers = [], []

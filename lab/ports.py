@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirr.env.vocabulary import Service
@@ -18,6 +20,7 @@ from mirr.lab.ownership import sorted_out
 if TYPE_CHECKING:
     from docker import DockerClient
 
+OUTER_TRIES, OUTER_POLL_S = 40, 0.25  # ten seconds, in which some part of a new lab answers
 VARIABLES = {"gateway": "GATEWAY_PORT", "prometheus": "PROMETHEUS_PORT", "traffic": "TRAFFIC_PORT"}
 
 
@@ -113,3 +116,38 @@ def holder_among_labs(client: DockerClient, port: int) -> str | None:
         if published and sorted_out(client.api, lab, [row])[0]:
             return lab
     return None
+
+
+def in_a_container() -> bool:
+    """Whether this process runs in a container itself."""
+    return any(Path(sign).exists() for sign in ("/.dockerenv", "/run/.containerenv"))
+
+
+def answers(port: int) -> bool:
+    """Whether something takes connections at this port of the loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def refuse_outer_engine(
+    lab: str,
+    chosen: Ports,
+    *,
+    inside: Callable[[], bool] = in_a_container,
+    reached: Callable[[int], bool] = answers,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Raise LabError if this is a container that has the socket of an outer engine, and a loopback of its own."""
+    if not inside():
+        return
+    for _ in range(OUTER_TRIES):
+        if any(map(reached, (chosen.gateway, chosen.prometheus, chosen.traffic))):
+            return
+        sleep(OUTER_POLL_S)
+    raise LabError(
+        f"lab {lab} runs, but its ports do not answer on this loopback: this is a container, and its Docker engine is "
+        f"outside of it; start the container with --network host, or run there: {HERE.command('up', lab)}"
+    )

@@ -13,7 +13,7 @@ from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
 from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
-from mirr.lab.ownership import holdings, refuse_foreign_project
+from mirr.lab.ownership import holdings, own_networks, refuse_foreign_project
 from mirr.lab.progress import Progress, timed
 from mirr.lab.state import remove_state
 
@@ -59,8 +59,10 @@ class Removed:
 
 
 def is_whole(containers: LabContainers) -> bool:
-    """Whether all of a lab's containers exist, running or not, and were made from the current images."""
+    """Whether a lab's network and all its containers exist, running or not, made from the current images."""
     found = containers.all()
+    if not own_networks(containers.client.api, containers.lab):
+        return False
     roles = [str(one.labels.get(LABEL_ROLE)) for one in found]
     if any(roles.count(role) < number for role, number in PARTS.items()):
         return False
@@ -80,18 +82,20 @@ def bring_up(
 ) -> Places:
     """Bring the lab to steady state: engine, images, containers. Existing things stay. Hold the lab's lock.
     `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
-    in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` then notes how
-    the containers were made. Raises LabError.
+    in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` notes how the
+    containers were made. Raises LabError.
     """
     parse_lab(lab)
     HERE.refuse_if_damaged()
+    engine.refuse_elsewhere()
     client = engine.ensure(report)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
     images.ensure(client, report)
     containers = LabContainers(client, lab)
     chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
-    if is_whole(containers):
+    before = {str(one.id) for one in containers.all()} if is_whole(containers) else set()
+    if before:
         # This comes before Compose runs, because Compose would keep a container that somebody replaced by hand.
         with timed(report, "reverting what was left injected"):
             revert(lab)
@@ -101,6 +105,13 @@ def bring_up(
         take_down(lab, client)
     with timed(report, "starting the containers"):
         compose.up(tool, lab, chosen)
+    ports.refuse_outer_engine(lab, chosen)
+    if before - {str(one.id) for one in containers.all()}:
+        # Compose made a container anew, for another port say. If it is a sandbox, its service still lives in the old
+        # one, and Compose does not see that.
+        with timed(report, "moving the services into new sandboxes"):
+            remember(lab)
+            revert(lab)
     with timed(report, "waiting for steady state"):
         wait_until_steady(lab, timeout_s)
     remember(lab)

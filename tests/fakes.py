@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,7 +16,7 @@ from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.telemetry import Window
 from mirr.chaos.campaigns import CampaignRequest, Heartbeat
 from mirr.chaos.chaos import Chaos
-from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway
+from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway, ImageMissing
 from mirr.chaos.faults import crowd, leak
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
@@ -63,6 +63,9 @@ class FakeService:
     paused: bool = False
     hung: bool = False
     drifted: tuple[str, ...] = ()
+    sandbox_id: str | None = None  # of the sandbox that it lives in; None is the first one
+    started_at: float = 0.0
+    stranded: bool = False  # its sandbox has another network namespace by now
     kept_share: float = 0.0  # the share of the memory limit that the process does not free
     lines: list[tuple[float, str]] = field(default_factory=list)
 
@@ -89,9 +92,11 @@ class FakeLab:
         self.engine_gone = False
         self.prometheus_gone = False
         self.support = {part.name: part for part in _support()}
+        self.missing_images: set[tuple[Service, str]] = set()
         self.beyond_repair: set[str] = set()  # names of containers that cannot be mended
         self.generator_hangs = False
-        self.generator_starts = False
+        self.generator_answers_from = 0.0  # it starts, and cannot be reached before this time
+        self.generator_elsewhere = False  # it runs where this process cannot reach it
         self.leases_end = False  # False: no thread renews the leases on a fake clock, so they do not end
         self.acts = 0  # the number of acts on containers
         self.steady_rate = 20.0  # requests a second of each service
@@ -119,6 +124,8 @@ class FakeLab:
             container_id=f"{service}0123456789abcdef",
             paused=own.paused,
             drifted=own.drifted,
+            sandbox_id=own.sandbox_id or f"{service}-net",
+            started_at=own.started_at,
         )
 
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
@@ -144,6 +151,7 @@ class FakeLab:
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
         self._check_engine()
+        self._check_image(service, release)
         self.acts += 1
         own = self.services[service]
         own.release, own.previous, own.redeployed = release, previous, True
@@ -151,9 +159,23 @@ class FakeLab:
 
     def recreate(self, service: Service, release: str) -> None:
         self._check_engine()
+        self._check_image(service, release)
         self.acts += 1
-        self.services[service] = FakeService(release=release)
+        self.services[service] = FakeService(release=release, sandbox_id=self._sandbox(service).container_id)
         self._boot(service)
+
+    def stranded(self, service: Service) -> bool:
+        self._check_engine()
+        return self.services[service].stranded
+
+    def restart_sandbox(self, service: Service) -> None:
+        """What `docker restart` does to a sandbox: it gets another network namespace, and the service stays behind."""
+        sandbox = self._sandbox(service)
+        self.support[sandbox.name] = replace(sandbox, namespace_since=self.clock.now())
+        self.services[service].stranded = True
+
+    def _sandbox(self, service: Service) -> Part:
+        return next(part for part in self.support.values() if part.service is service)
 
     def hung(self, service: Service) -> bool:
         self._check_engine()
@@ -178,11 +200,16 @@ class FakeLab:
         self.acts += 1
         if part.name in self.beyond_repair:
             raise FleetError(f"could not mend {part}: no such image; next: mirr doctor")
-        if part.role is Role.TRAFFIC and not part.paused:
+        anew = part.container_id is None or part.hung or not part.running
+        if part.role is Role.TRAFFIC and anew:
             self.running_campaigns.clear()  # a new process has no campaigns
             self.generator_hangs = False
         self.support[part.name] = Part(
-            role=part.role, service=part.service, name=part.name, container_id=part.container_id or "recreated"
+            role=part.role,
+            service=part.service,
+            name=part.name,
+            container_id=part.container_id or "recreated",
+            namespace_since=self.clock.now() if anew else part.namespace_since,
         )
 
     def remember(self) -> None:
@@ -217,10 +244,10 @@ class FakeLab:
     def _lease_end(self, lease_s: float) -> float:
         return self.clock.now() + (lease_s if self.leases_end else 1e9)
 
-    def stop_all(self) -> int:
-        count = len(self.running_campaigns)
+    def stop_all(self) -> list[str]:
+        ended = list(self.running_campaigns)
         self.running_campaigns.clear()
-        return count
+        return ended
 
     # Measures
 
@@ -271,10 +298,15 @@ class FakeLab:
         if self.engine_gone:
             raise FleetError("could not reach the engine: gone; next: mirr doctor")
 
+    def _check_image(self, service: Service, release: str) -> None:
+        if (service, release) in self.missing_images:
+            raise ImageMissing(f"image mirr/{service}:{release} is missing, so {service} of lab fake was left as it is")
+
     def _boot(self, service: Service) -> None:
         own = self.services[service]
         own.running, own.oom_killed, own.kept_share = True, False, 0.0
-        own.paused = own.hung = False
+        own.paused = own.hung = own.stranded = False
+        own.started_at = self.clock.now()
         own.ready_at = own.born_at = self.clock.now() + BOOT_S
         if own.release == NEXT_RELEASE:
             own.spoiled += (1.0 - own.spoiled) / 2
@@ -355,12 +387,12 @@ class FakeCampaigns:
         self._check()
         self._lab.running_campaigns.pop(campaign_id, None)
 
-    def stop_all(self) -> int:
+    def stop_all(self) -> list[str]:
         self._check()
         return self._lab.stop_all()
 
     def _check(self) -> None:
-        if self._lab.generator_starts:
+        if self._lab.generator_elsewhere or self._lab.clock.now() < self._lab.generator_answers_from:
             raise GeneratorAway("the load generator at http://fake does not answer (ConnectionError); next: mirr up")
         if self._lab.generator_hangs:
             raise CampaignError("the load generator at http://fake does not answer (ReadTimeout); next: mirr up")

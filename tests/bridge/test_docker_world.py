@@ -11,9 +11,21 @@ from mirr.bridge.logs import parse_line
 from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import breaches
-from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Event, Fault, FaultMode, Restart, Service, Wait
+from mirr.env.vocabulary import (
+    Breaks,
+    CheckLogs,
+    Deploys,
+    Diagnose,
+    Ends,
+    Event,
+    Fault,
+    FaultMode,
+    Restart,
+    Service,
+    Wait,
+)
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes import FakeClock, FakeLab, fake_chaos, fake_docker_world
 
 KEY = 0
 
@@ -38,6 +50,28 @@ def world(lab: FakeLab, journal: Journal) -> DockerWorld:
     world = fake_docker_world(lab, journal)
     world.restore(KEY)
     return world
+
+
+@pytest.mark.parametrize("set_by_s", [-86_400.0, -60.0, 0.0, 60.0, 86_400.0])
+def test_the_log_is_read_from_the_beginning_of_the_episode_if_the_clock_is_set(
+    lab: FakeLab, clock: FakeClock, journal: Journal, set_by_s: float
+) -> None:
+    wall = FakeClock()
+    world = DockerWorld(
+        fleet=lab,
+        chaos=fake_chaos(lab, journal),
+        telemetry=lab,
+        now=clock.now,
+        sleep=clock.sleep,
+        wall_clock=wall.now,
+    )
+    world.restore(KEY)
+    wall.sleep(set_by_s)
+    for one in (clock, wall):
+        one.sleep(20.0)
+    lab.services[Service.AUTH].lines = [(wall.now() - ago_s, f"line of {ago_s:g} s ago") for ago_s in (30.0, 21.0, 1.0)]
+    shown = world.apply(CheckLogs(Service.AUTH)).logs
+    assert [line.text for line in shown] == ["line of 21 s ago", "line of 1 s ago"]  # and 1.5 s before the episode
 
 
 def test_restore_does_not_wait_in_steady_state(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:

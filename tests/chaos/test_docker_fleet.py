@@ -12,6 +12,7 @@ from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import FleetError
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
+from mirr.lab.wiring import known_networks
 
 OURS = {
     "mirr.lab": "mirr",
@@ -126,6 +127,6 @@ def test_a_deployed_container_keeps_its_quota_and_has_a_label_with_the_previous_
 
 
 def test_a_recreated_part_keeps_its_aliases_without_the_old_id() -> None:
-    recreated = blueprints.of_part(MADE)
+    recreated = blueprints.of_part(MADE, known_networks(MADE))
     assert recreated["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
     assert "Hostname" not in recreated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 
 from mirr.chaos.errors import JournalError
 from mirr.chaos.journal import Journal
-from mirr.chaos.leases import LeaseFile
+from mirr.chaos.leases import LeaseFile, boot_id, ticks
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeLab, fake_chaos
+from tests.fakes import FakeClock, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
@@ -44,6 +45,7 @@ def test_a_line_after_a_cut_off_line_is_read(journal: Journal) -> None:
         b'{"act": "deploy", "service": "billing", "at": 1}',
         b'{"act": ["inject"], "fault": "crashed:auth", "at": 1}',
         b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": null}',
+        b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": NaN}',
     ],
 )
 def test_a_line_that_cannot_be_read_is_skipped(journal: Journal, line: bytes) -> None:
@@ -67,12 +69,59 @@ def test_a_renewed_lease_extends_only_the_faults_of_its_holder(journal: Journal,
     assert [one.until - lab.clock.now() for one in journal.open_faults()] == [6.0, 2.0]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"until": "later"}', '{"until": null}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"until": "later"}', '{"until": null}', '{"until": 1e12}'])
 def test_a_lease_file_that_cannot_be_read_does_not_count(journal: Journal, content: str) -> None:
     journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
     (journal.folder / "lease-me.json").write_text(content)
     (act,) = journal.open_acts()
     assert act.until - act.at == 6.0
+
+
+@pytest.mark.parametrize("set_by_s", [-86_400.0, -300.0, 300.0, 86_400.0])
+def test_a_lease_ends_in_time_if_the_clock_is_set(journal: Journal, set_by_s: float) -> None:
+    wall, ticking = FakeClock(), FakeClock()
+    folder = journal.folder
+    Journal(folder, now=wall.now, ticks=ticking.now).injecting(AUTH_DOWN, lease_s=60.0)
+    wall.sleep(set_by_s)
+    for clock in (wall, ticking):
+        clock.sleep(59.0)
+    later = Journal(folder, now=wall.now, ticks=ticking.now)
+    assert [one.until - wall.now() for one in later.open_acts()] == [1.0]
+    assert [wall.now() - one.at for one in later.open_acts()] == [59.0]
+
+
+@pytest.mark.parametrize("at", [1001.5, 4600.0, 1e12, float("inf")])
+def test_a_lease_of_another_boot_that_was_written_in_the_future_is_over(journal: Journal, at: float) -> None:
+    line = {"act": "inject", "fault": "crashed:auth", "at": at, "until": at + 60.0, "ticks": 1.0, "boot": "another"}
+    journal.folder.joinpath("journal.jsonl").write_text(json.dumps(line) + "\n")
+    assert [one.until for one in journal.open_acts()] == [1000.0]  # now
+
+
+@pytest.mark.parametrize("boot", ["another", None])
+@pytest.mark.parametrize("until", [1_601.0, 1e12, float("inf")])
+def test_no_lease_is_longer_than_the_longest(journal: Journal, until: float, boot: str | None) -> None:
+    line = {"act": "inject", "fault": "crashed:auth", "at": 1000.0, "until": until}
+    stamp = {"ticks": 1000.0, "boot": boot or boot_id()}
+    journal.folder.joinpath("journal.jsonl").write_text(json.dumps(line | stamp) + "\n")
+    assert [one.until for one in journal.open_acts()] == [1600.0]
+
+
+def test_a_lease_file_that_was_written_in_the_future_does_not_extend_a_fault(journal: Journal) -> None:
+    journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
+    (journal.folder / "lease-me.json").write_text('{"at": 4600.0, "until": 4606.0}')
+    (act,) = journal.open_acts()
+    assert act.until - act.at == 6.0
+
+
+def test_calm_does_not_begin_in_the_future(journal: Journal) -> None:
+    journal.folder.joinpath("journal.jsonl").write_text('{"act": "reverted", "at": 4600.0}\n{"act": "ended"}\n')
+    assert journal.calm_since() == 1000.0  # now
+
+
+def test_the_ticks_of_a_machine_go_on_within_one_boot() -> None:
+    first = ticks()
+    assert 0 < first <= ticks()
+    assert boot_id() == boot_id()
 
 
 def test_nothing_is_injected_if_the_disk_is_full(
@@ -97,6 +146,12 @@ def test_nothing_is_injected_if_the_folder_cannot_be_created(lab: FakeLab, tmp_p
     with pytest.raises(JournalError, match=r"cannot be .*, so nothing was done: Not a directory; next: "):
         fake_chaos(lab, journal).inject(AUTH_DOWN)
     assert lab.acts == 0
+
+
+def test_revert_works_where_no_folder_can_be_created(lab: FakeLab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lab.kill(Service.AUTH)
+    assert fake_chaos(lab, Journal(tmp_path / "file" / "mirr")).revert() == ["restarted auth"]
 
 
 def test_revert_works_on_a_full_disk(lab: FakeLab, journal: Journal) -> None:

@@ -24,7 +24,7 @@ AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 
 
 def run_reaper(lab: FakeLab, journal: Journal, lines: list[str], revert: Callable[[], list[str]] | None = None) -> None:
-    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now, sleep=lab.clock.sleep)
     watch(
         journal,
         revert or reverter.revert_expired,
@@ -59,7 +59,7 @@ def test_the_reaper_ends_if_the_folder_of_the_lab_is_gone(lab: FakeLab, tmp_path
 
 def test_the_reaper_tries_again_if_the_engine_is_gone(lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=1.0)
-    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now, sleep=lab.clock.sleep)
     tries: list[float] = []
 
     def revert() -> list[str]:
@@ -93,7 +93,7 @@ def test_a_new_fault_with_a_running_lease_is_not_reverted(lab: FakeLab, journal:
     lab.clock.sleep(2.0)
     chaos.revert()
     chaos.inject(AUTH_DOWN, lease_s=60.0)
-    assert Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now).revert_expired() == []
+    assert Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now, sleep=lab.clock.sleep).revert_expired() == []
     assert not lab.services[Service.AUTH].running
 
 

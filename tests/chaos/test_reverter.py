@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from mirr.chaos.errors import CampaignError, GeneratorAway, NotReverted
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab.loopback import direct_session
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
@@ -24,7 +27,7 @@ PROMETHEUS, GENERATOR = "lab_prometheus_1", "lab_traffic_1"
 
 @pytest.fixture
 def reverter(lab: FakeLab, journal: Journal) -> Reverter:
-    return Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now)
+    return Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now, sleep=lab.clock.sleep)
 
 
 def change_part(lab: FakeLab, name: str, **changes: Any) -> None:
@@ -92,6 +95,18 @@ def test_a_service_is_recreated_if_its_sandbox_was_recreated(reverter: Reverter,
     assert reverter.revert() == ["recreated auth's sandbox", "recreated auth at release 1.4.0"]
 
 
+def test_the_leak_of_somebody_with_another_journal_is_reverted_too(
+    lab: FakeLab, journal: Journal, tmp_path: Path
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    lab.clock.sleep(5.0)
+    mine = Journal(tmp_path / "of another user", now=lab.clock.now)
+    reverter = Reverter(lab, FakeCampaigns(lab), mine, now=lab.clock.now, sleep=lab.clock.sleep)
+    assert reverter.revert() == ["ended 1 campaign(s)", "restarted orders"]
+    assert lab.services[Service.ORDERS].started_at == lab.clock.now()
+    assert reverter.revert() == []
+
+
 def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_end(
     reverter: Reverter, lab: FakeLab, journal: Journal
 ) -> None:
@@ -102,8 +117,102 @@ def test_a_load_generator_that_hangs_is_restarted_and_its_campaigns_end(
 
 
 def test_a_load_generator_that_still_starts_is_not_restarted(reverter: Reverter, lab: FakeLab) -> None:
-    lab.generator_starts = True
+    lab.generator_answers_from = lab.clock.now() + 2.0
     assert reverter.revert() == []
+
+
+def test_a_load_generator_that_cannot_be_reached_is_restarted_and_its_campaigns_end(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    lab.generator_elsewhere = True
+    assert reverter.revert() == ["restarted orders", "restarted the load generator, which did not answer"]
+    assert not lab.running_campaigns
+    assert journal.open_acts() == []
+
+
+def test_a_campaign_that_may_still_run_is_a_failure_and_stays_in_the_journal(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    lab.generator_elsewhere = True
+    lab.beyond_repair = {GENERATOR}
+    with pytest.raises(NotReverted) as raised:
+        reverter.revert()
+    assert str(raised.value) == (
+        "the load generator at http://fake does not answer (ConnectionError); next: mirr up; it could not be restarted "
+        "either, so its campaigns may run for up to 600 s: could not mend the load generator: no such image; "
+        "next: mirr doctor"
+    )
+    assert raised.value.done == ["restarted orders"]
+    assert [one.fault for one in journal.open_faults()] == [ORDERS_LEAKING]
+
+
+def test_an_expired_fault_stays_in_the_journal_if_its_campaign_may_still_run(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING, lease_s=10.0)
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=100.0)
+    lab.generator_elsewhere = True
+    lab.beyond_repair = {GENERATOR}
+    lab.clock.sleep(11.0)
+    with pytest.raises(NotReverted, match=r"its campaigns may run for up to 600 s"):
+        reverter.revert_expired()
+    assert [one.fault for one in journal.open_faults()] == [ORDERS_LEAKING, AUTH_DOWN]
+
+
+def test_the_campaigns_of_a_load_generator_with_other_limits_are_ended_too(
+    reverter: Reverter, lab: FakeLab, journal: Journal
+) -> None:
+    fake_chaos(lab, journal).inject(ORDERS_LEAKING)
+    change_part(lab, GENERATOR, drifted=("CpuQuota",))  # they are set again while its process runs
+    assert reverter.revert() == ["gave the load generator its limits back", "restarted orders", "ended 1 campaign(s)"]
+
+
+def test_the_loopback_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as proxy, socket.socket() as nobody:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        nobody.bind(("127.0.0.1", 0))
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(GeneratorAway, match=r"does not answer \(ConnectionError\)"):
+            HttpCampaigns(url, direct_session(), timeout_s=0.1).stop_all()
+        proxy.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+class Somebody(requests.Session):
+    """Another web server at the load generator's address. It has the same answer for everybody."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__()
+        self._status, self._body = status, body
+
+    def request(self, *_: object, **__: object) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer._content = self._status, self._body
+        return answer
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b"{}", b'{"campaigns": 3}', b'{"campaigns": [3]}'])
+def test_an_answer_of_somebody_else_does_not_mean_that_no_campaign_runs(body: bytes) -> None:
+    with pytest.raises(CampaignError, match=r"^what answers at http://there is not the load generator: 200 "):
+        HttpCampaigns("http://there", Somebody(200, body)).stop_all()
+
+
+def test_only_the_load_generator_itself_can_say_that_a_campaign_is_gone() -> None:
+    with pytest.raises(CampaignError) as raised:
+        HttpCampaigns("http://there", Somebody(404, b"<h1>not here</h1>")).stop("flash-crowd-auth")
+    assert str(raised.value) == (
+        "what answers at http://there is not the load generator: 404 '<h1>not here</h1>'; next: mirr doctor"
+    )
+    gone = json.dumps({"error": "no campaign 'flash-crowd-auth' is running"}).encode()
+    HttpCampaigns("http://there", Somebody(404, gone)).stop("flash-crowd-auth")
 
 
 def test_a_refused_connection_and_a_timeout_of_the_load_generator_are_different_errors() -> None:

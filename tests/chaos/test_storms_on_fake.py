@@ -92,7 +92,7 @@ class Storm(RuleBasedStateMachine):
         self.stages: list[Iterator[float]] = []
 
     def _reverter(self) -> Reverter:
-        return Reverter(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now)
+        return Reverter(self.lab, FakeCampaigns(self.lab), self.journal, now=self.clock.now, sleep=self.clock.sleep)
 
     def _let_time_pass(self, seconds: float) -> None:
         """Move the clock. Meanwhile the process renews its leases, and the reaper reverts."""

@@ -14,9 +14,10 @@ import pytest
 
 from mirr.bridge import assembly
 from mirr.chaos import leases
+from mirr.chaos.errors import FleetError
 from mirr.cli.main import run
 from mirr.env.vocabulary import Service
-from mirr.lab import engine, lock
+from mirr.lab import engine, lock, up_and_down
 from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 from traffic import control
@@ -71,6 +72,71 @@ def test_logs_of_a_missing_lab_say_how_to_start_it() -> None:
     done = mirr(["logs", "auth", "--lab", "two"])
     assert done.exit_code == 3
     assert done.stderr == "mirr: lab two is not up; start it with: make up LAB=two\n"
+
+
+@pytest.mark.parametrize(("lab", "named"), [("v2", " --lab v2"), ("mirr", "")])
+def test_an_error_of_chaos_names_the_lab(monkeypatch: pytest.MonkeyPatch, lab: str, named: str) -> None:
+    def nothing_answers(*_: object, **__: object) -> None:
+        raise FleetError("the load generator does not answer; next: mirr up")
+
+    monkeypatch.setattr(assembly, "assemble_reverter", nothing_answers)
+    done = mirr(["revert", "--lab", lab])
+    assert (done.exit_code, done.stderr) == (3, f"mirr: the load generator does not answer; next: mirr up{named}\n")
+    monkeypatch.setenv("LAB", lab)
+    assert mirr(["revert"]).stderr == done.stderr
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_an_injection_says_how_to_revert_it_in_its_own_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Injected:
+        def inject(self, fault: object, *, lease_s: float) -> None:
+            return
+
+    class Parts:
+        chaos = Injected()
+
+    monkeypatch.setattr(assembly, "assemble", lambda lab, **_: Parts())
+    done = mirr(["inject", "crashed", "auth", "--lab", "v2"])
+    assert done.stderr.splitlines()[-1] == (
+        "watch it with: mirr status --lab v2; revert it with: mirr revert --lab v2; "
+        "it is reverted by itself after 600 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "left"),
+    [
+        ([], "lab v2 has no container yet; images that were built stay; go on with: make up LAB=v2"),
+        (
+            [container(Role.TRAFFIC, lab="v2"), container(Role.SERVICE, Service.AUTH, lab="v2", status="created")],
+            "lab v2 has 2 of its 12 containers, and 1 of them run; go on with: make up LAB=v2, or remove them with: "
+            "make down LAB=v2",
+        ),
+    ],
+)
+def test_ctrl_c_in_up_says_what_is_left_and_what_to_do(
+    fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, held: list[FakeContainer], left: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    fake_engine.held = held
+    monkeypatch.setattr(up_and_down, "bring_up", interrupted)
+    done = mirr(["up", "--lab", "v2"])
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", f"mirr: interrupted; {left}\n")
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_ctrl_c_in_up_without_an_engine_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(up_and_down, "bring_up", interrupted)
+    done = mirr(["up", "--lab", "v2"])
+    assert (done.exit_code, done.stderr) == (
+        130,
+        "mirr: interrupted; the engine does not say what is left of lab v2; go on with: make up LAB=v2\n",
+    )
 
 
 def test_down_of_a_missing_lab_says_so_and_succeeds(fake_engine: FakeEngine) -> None:

@@ -24,6 +24,10 @@ class FakeContainer:
     image: str = "image"
 
     @property
+    def id(self) -> str:
+        return self.name
+
+    @property
     def attrs(self) -> dict[str, Any]:
         bindings = {inside: [{"HostIp": "127.0.0.1", "HostPort": port}] for inside, port in self.ports.items()}
         return {

@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 from mirr.env.vocabulary import Service
-from mirr.lab.containers import LabContainers
+from mirr.lab import compose, engine, images, ports
+from mirr.lab.compose import Compose
+from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabNotUp
 from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.progress import SilentProgress
 from mirr.lab.state import state_dir
-from mirr.lab.up_and_down import Removed, is_whole, take_down
+from mirr.lab.up_and_down import Removed, bring_up, is_whole, take_down
 from tests.lab.fakes import FakeContainer, FakeEngine, container
+
+NETWORK_LABELS = {
+    "mirr.lab": "mirr",
+    "com.docker.compose.project": "mirr",
+    "com.docker.compose.network": "default",
+}
 
 
 def whole_lab(lab: str = "mirr") -> list[FakeContainer]:
@@ -25,9 +34,10 @@ def whole_lab(lab: str = "mirr") -> list[FakeContainer]:
 
 
 def engine_with_images(*held: FakeContainer) -> FakeEngine:
-    engine = FakeEngine(*held)
-    engine.images_by_tag = dict.fromkeys([one.image for one in whole_lab()], "hash")
-    return engine
+    fake = FakeEngine(*held)
+    fake.images_by_tag = dict.fromkeys([one.image for one in whole_lab()], "hash")
+    fake.networks["mirr_default"] = NETWORK_LABELS
+    return fake
 
 
 def test_the_running_one_of_two_containers_of_a_service_is_used() -> None:
@@ -45,26 +55,26 @@ def test_the_newest_container_is_used_if_none_runs() -> None:
 
 
 def test_a_container_of_another_lab_is_never_used() -> None:
-    engine = FakeEngine(container(Role.SERVICE, Service.AUTH, lab="mirr-two"))
+    fake = FakeEngine(container(Role.SERVICE, Service.AUTH, lab="mirr-two"))
     with pytest.raises(LabNotUp) as raised:
-        LabContainers(engine.client, "mirr").service(Service.AUTH)
+        LabContainers(fake.client, "mirr").service(Service.AUTH)
     assert str(raised.value) == "lab mirr is not up; start it with: make up"
 
 
 def test_the_error_names_the_missing_part() -> None:
-    engine = FakeEngine(container(Role.SERVICE, Service.ORDERS))
+    fake = FakeEngine(container(Role.SERVICE, Service.ORDERS))
     with pytest.raises(LabNotUp) as raised:
-        LabContainers(engine.client, "mirr").service(Service.AUTH)
+        LabContainers(fake.client, "mirr").service(Service.AUTH)
     assert str(raised.value) == "lab mirr has no container of auth; start it with: make up"
 
 
 def test_the_addresses_use_the_published_ports() -> None:
-    engine = FakeEngine(
+    fake = FakeEngine(
         container(Role.SANDBOX, Service.GATEWAY, ports={"8000/tcp": "8080"}),
         container(Role.TRAFFIC, ports={"8000/tcp": "8089"}),
         container(Role.PROMETHEUS, ports={"9090/tcp": "9090"}),
     )
-    found = LabContainers(engine.client, "mirr")
+    found = LabContainers(fake.client, "mirr")
     assert (found.gateway_url, found.traffic_url, found.prometheus_url) == (
         "http://127.0.0.1:8080",
         "http://127.0.0.1:8089",
@@ -83,9 +93,44 @@ def test_a_lab_with_a_missing_part_is_not_whole() -> None:
 
 
 def test_a_lab_with_an_older_image_is_not_whole() -> None:
-    engine = engine_with_images(*whole_lab())
-    del engine.images_by_tag[TRAFFIC_IMAGE]
-    assert not is_whole(LabContainers(engine.client, "mirr"))
+    fake = engine_with_images(*whole_lab())
+    del fake.images_by_tag[TRAFFIC_IMAGE]
+    assert not is_whole(LabContainers(fake.client, "mirr"))
+
+
+def test_a_lab_without_its_network_is_not_whole() -> None:
+    fake = engine_with_images(*whole_lab())
+    fake.networks = {"bridge": {}}
+    assert not is_whole(LabContainers(fake.client, "mirr"))
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.MonkeyPatch, made_anew: bool) -> None:
+    """`make up GATEWAY_PORT=...` gives the gateway another sandbox, and the gateway stays in the old one."""
+    fake = engine_with_images(*whole_lab())
+    acts: list[str] = []
+
+    def compose_up(*_: object) -> None:
+        acts.append("compose")
+        if made_anew:
+            fake.held[5].name += "-anew"
+
+    monkeypatch.setattr(engine, "ensure", lambda report: fake.client)
+    monkeypatch.setattr(images, "ensure", lambda client, report: [])
+    monkeypatch.setattr(compose, "ensure", lambda report: Compose(command=("docker-compose",)))
+    monkeypatch.setattr(compose, "up", compose_up)
+    monkeypatch.setattr(ports, "choose", lambda *_, **__: Ports())
+    monkeypatch.setattr(ports, "refuse_outer_engine", lambda *_: None)
+    monkeypatch.setattr(engine, "refuse_elsewhere", lambda: None)
+    bring_up(
+        "mirr",
+        SilentProgress(),
+        revert=lambda lab: acts.append("revert"),
+        remember=lambda lab: acts.append("remember"),
+        wait_until_steady=lambda lab, limit_s: acts.append("wait"),
+    )
+    again = ["remember", "revert"] if made_anew else []
+    assert acts == ["revert", "compose", *again, "wait", "remember"]
 
 
 @pytest.mark.usefixtures("state_root")
@@ -94,15 +139,15 @@ def test_down_removes_only_what_has_all_labels_of_the_lab() -> None:
     by_hand.name = "made by hand"
     ours = {"mirr.lab": "mirr", "com.docker.compose.project": "mirr"}
     nearly_ours = FakeContainer(name="nearly ours", labels={"mirr.lab": "mirr-two", "mirr.labs": "mirr"})
-    engine = FakeEngine(by_hand, nearly_ours)
-    engine.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}, "bridge": {}}
-    engine.volumes = {
+    fake = FakeEngine(by_hand, nearly_ours)
+    fake.networks = {"mirr_default": ours | {"com.docker.compose.network": "default"}, "bridge": {}}
+    fake.volumes = {
         "mirr_auth-data": ours | {"com.docker.compose.volume": "auth-data"},
         "mirr_precious": {"com.docker.compose.project": "mirr"},
         "hoard": ours,
     }
-    assert take_down("mirr", engine.client) == Removed(containers=1, networks=1, volumes=1)
-    assert (engine.held, list(engine.networks), list(engine.volumes)) == (
+    assert take_down("mirr", fake.client) == Removed(containers=1, networks=1, volumes=1)
+    assert (fake.held, list(fake.networks), list(fake.volumes)) == (
         [nearly_ours],
         ["bridge"],
         ["mirr_precious", "hoard"],
@@ -111,9 +156,9 @@ def test_down_removes_only_what_has_all_labels_of_the_lab() -> None:
 
 @pytest.mark.usefixtures("state_root")
 def test_down_twice_finds_nothing_the_second_time() -> None:
-    engine = FakeEngine(container(Role.TRAFFIC))
-    assert take_down("mirr", engine.client)
-    assert not take_down("mirr", engine.client)
+    fake = FakeEngine(container(Role.TRAFFIC))
+    assert take_down("mirr", fake.client)
+    assert not take_down("mirr", fake.client)
 
 
 def test_down_deletes_the_state_of_its_own_lab_only(state_root: Path) -> None:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from mirr.lab.errors import BadLabName, LabInUse
+from mirr.lab.errors import BadLabName, LabError, LabInUse
 from mirr.lab.lock import hold
 from mirr.lab.names import parse_lab
 from mirr.lab.state import state_dir
@@ -44,6 +46,42 @@ def test_the_error_of_a_second_command_names_the_first_command() -> None:
     with hold("mirr", "mirr episode"), pytest.raises(LabInUse) as raised, hold("mirr", "mirr up"):
         pass
     assert str(raised.value) == (f"lab mirr is in use by `mirr episode` (process {os.getpid()}); wait for it or end it")
+
+
+def test_a_state_folder_is_the_same_from_every_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIRR_STATE_DIR", "here")
+    assert state_dir("mirr") == tmp_path / "here" / "labs" / "mirr"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MIRR_STATE_DIR", "~/there")
+    assert state_dir("mirr") == tmp_path / "there" / "labs" / "mirr"
+
+
+@pytest.mark.parametrize("what", [lambda: state_dir("mirr"), lambda: hold("mirr", "mirr up").__enter__()])
+def test_a_state_folder_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIRR_STATE_DIR", str(tmp_path / "file" / "state"))
+    with pytest.raises(LabError) as raised:
+        what()
+    assert str(raised.value).startswith(f"the folder {tmp_path}/file/state")
+    assert str(raised.value).endswith(
+        " cannot be made: Not a directory; labs keep their locks and journals there; give rights there, or set "
+        "MIRR_STATE_DIR to a folder that can be written"
+    )
+
+
+def test_a_lock_that_cannot_be_opened_is_a_sentence(state_root: Path) -> None:
+    (state_root / "locks" / "mirr.lock").mkdir(parents=True)
+    with pytest.raises(LabError) as raised, hold("mirr", "mirr up"):
+        pass
+    assert str(raised.value) == (
+        f"the lock of lab mirr at {state_root}/locks/mirr.lock cannot be taken: Is a directory; work as the user that "
+        "owns it, or set MIRR_STATE_DIR to a folder that can be written"
+    )
 
 
 @pytest.mark.usefixtures("state_root")

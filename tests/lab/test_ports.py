@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from itertools import count
 
 import pytest
@@ -10,7 +11,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError, PortTaken
 from mirr.lab.names import Role
-from mirr.lab.ports import choose, held_by_lab, holder_among_labs
+from mirr.lab.ports import answers, choose, held_by_lab, holder_among_labs, refuse_outer_engine
 from tests.lab.fakes import FakeEngine, container
 
 
@@ -77,3 +78,27 @@ def test_the_lab_that_publishes_a_port_is_found() -> None:
     engine = FakeEngine(container(Role.TRAFFIC, lab="two", ports={"8000/tcp": "8089"}))
     assert holder_among_labs(engine.client, 8089) == "two"
     assert holder_among_labs(engine.client, 8090) is None
+
+
+def test_a_container_with_the_socket_of_an_outer_engine_is_named_after_ten_seconds() -> None:
+    waited: list[float] = []
+    with pytest.raises(LabError) as raised:
+        refuse_outer_engine("two", Ports(), inside=lambda: True, reached=lambda _: False, sleep=waited.append)
+    assert str(raised.value) == (
+        "lab two runs, but its ports do not answer on this loopback: this is a container, and its Docker engine is "
+        "outside of it; start the container with --network host, or run there: make up LAB=two"
+    )
+    assert sum(waited) == 10.0
+
+
+@pytest.mark.parametrize(("inside", "reached"), [(False, False), (True, True)])
+def test_an_engine_whose_ports_answer_here_is_not_an_outer_one(inside: bool, reached: bool) -> None:
+    refuse_outer_engine("two", Ports(), inside=lambda: inside, reached=lambda _: reached)
+
+
+def test_a_port_answers_only_while_somebody_listens() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        assert not answers(server.getsockname()[1])
+        server.listen()
+        assert answers(server.getsockname()[1])
