@@ -99,15 +99,25 @@ def report_text(result: EpisodeResult) -> str:
     diagnosis = report.diagnosis
     diagnosed = _diagnosis_text(diagnosis)
     verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
-    mitigated = "never" if report.time_to_mitigate_s is None else f"after {report.time_to_mitigate_s:g} s"
+    when = _after(report.time_to_diagnose_s, report.steps_to_diagnose)
+    diagnosed_at = f"  diagnosed   {when}\n" if when else ""
+    mitigated = _after(report.time_to_mitigate_s, report.steps_to_mitigate) or "never"
     return (
         f"  fault       {faults_text(report.scenario)}\n"
         f"  diagnosis   {diagnosed}{verdict}\n"
+        f"{diagnosed_at}"
         f"  mitigated   {mitigated}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
         f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
     )
+
+
+def _after(seconds: float | None, steps: int | None) -> str:
+    """When it happened, in real seconds and in steps; empty if it never did."""
+    if seconds is None or steps is None:
+        return ""
+    return f"after {seconds:.0f} s, {steps} {'step' if steps == 1 else 'steps'}"
 
 
 def _diagnosis_text(diagnosis: Diagnosis | None) -> str:

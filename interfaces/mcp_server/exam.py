@@ -66,6 +66,7 @@ class EpisodeView:
     symptom: str
     config: EpisodeConfig
     observation: Observation | None = None  # None before it begins
+    time_s: float = 0.0  # real seconds from the first observation to the last one
     report: EpisodeReport | None = None  # once it is over; None if it was given up
 
 
@@ -78,6 +79,7 @@ class Paper:
     environment: Environment | None = None
     sitting: Sitting | None = None
     observation: Observation | None = None
+    time_s: float = 0.0
     result: EpisodeResult | None = None
     called_at: float = 0.0
     holds: ExitStack = field(default_factory=ExitStack)  # the world and the record, while it runs
@@ -139,11 +141,13 @@ class Exam:
         if paper.state is State.OVER:
             raise ExamError(f"episode {episode_id} is over, nothing can be done in it; next: status tells how it went")
         assert paper.sitting is not None
+        assert paper.environment is not None
         paper.called_at = self._now()
         try:
             paper.observation, over = paper.sitting.act(action)
         except (WorldError, RecordError) as error:
             raise self._void(episode_id, paper, error) from error
+        paper.time_s = paper.environment.elapsed_s
         if over:
             self._end(episode_id, paper)
         return self._view(episode_id, paper)
@@ -170,6 +174,7 @@ class Exam:
             symptom=paper.question.symptom,
             config=self.config.episode,
             observation=paper.observation,
+            time_s=paper.time_s,
             report=paper.result.report if paper.result is not None else None,
         )
 
