@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mirr.env.environment import Observation
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES
-from mirr.env.rendering import COLUMNS, cell, log_text
+from mirr.env.rendering import COLUMNS, cell, log_text, printable
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, Move
 from mirr.env.scenario import Scenario
@@ -69,7 +69,7 @@ class Watcher:
         else:
             colour = "green" if move.reward > 0 else "red" if move.reward < 0 else "dim"
             self._console.print(
-                f"\n[bold cyan]step {observation.step}: {action_text(move.action)}[/]  {escape(move.result)}"
+                f"\n[bold cyan]step {observation.step}: {action_text(move.action)}[/]  {escape(printable(move.result))}"
                 f"  [{colour}]reward {move.reward:+.1f}[/]",
                 soft_wrap=True,
             )
@@ -89,7 +89,9 @@ class Watcher:
     def ending(self, result: EpisodeResult) -> None:
         """Print the outcome and what really happened."""
         report = result.report
-        self._console.print(f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(report.reason)}")
+        self._console.print(
+            f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(printable(report.reason))}"
+        )
         self._console.print(escape(report_text(result)))
 
 
@@ -149,9 +151,9 @@ def trajectory_text(result: EpisodeResult) -> str:
     """A finished episode as text: every action, then the facts."""
     lines = [f"{result.policy} in {result.world}, seed {result.seed}"]
     for number, move in enumerate(result.trajectory, start=1):
-        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {move.result}")
+        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {printable(move.result)}")
     report = result.report
-    return "\n".join([*lines, f"{report.outcome}: {report.reason}", report_text(result)])
+    return "\n".join([*lines, f"{report.outcome}: {printable(report.reason)}", report_text(result)])
 
 
 def _table(observation: Observation) -> Table:
