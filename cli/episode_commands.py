@@ -159,7 +159,7 @@ def evaluate(
         print(f"{policy} in {world}: {count} episodes from seed {seed}, {answer['void']} void{_mark(played)}")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
     if played.interrupted:
-        _exit_interrupted(len(results), episodes)
+        _exit_interrupted(len(results), episodes, on_a_lab=player.world is WorldName.DOCKER)
     _exit_if_void(results)
 
 
@@ -172,12 +172,9 @@ def _mark(played: Played) -> str:
     return " (partial: interrupted)" if played.interrupted else ""
 
 
-def _exit_interrupted(played: int, episodes: int) -> None:
-    print(
-        f"mirr: interrupted after {played} of {episodes} episodes; "
-        "the next mirr command reverts what was left half done",
-        file=sys.stderr,
-    )
+def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
+    more = "; the next mirr command reverts what was left half done" if on_a_lab else ""
+    print(f"mirr: interrupted after {played} of {episodes} episodes{more}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)
 
 
@@ -224,7 +221,7 @@ def compare(
             print(headings[name])
             print(_table({side: _rows(answer[side])["overall"] for side in ("sim", "docker", "gap")}))
     if cut.interrupted:
-        _exit_interrupted(len(finished), episodes * len(players))
+        _exit_interrupted(len(finished), episodes * len(players), on_a_lab=True)
     _exit_if_void(finished)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mirr.env.scenario import Scenario
     from mirr.env.world import World
 
-SLICE = 200  # episodes that a process plays before it reports: about 0.1 s
+SLICE = 100  # episodes that a process plays before it reports: Ctrl-C waits for them, about 0.05 s
 LEAST_FOR_PROCESSES = 3000  # episodes; it takes longer to start processes than to play fewer
 
 
@@ -102,14 +102,14 @@ class Player:
         if to_be_compiled():
             return  # nothing could be kept on disk, so each process would compile the simulator for itself
         try:
-            with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-                try:
-                    for future in self._slices(pool, lab, scenarios[len(played.results) :], what):
-                        played.results += future.result()
-                        count.after(played.results[-1], len(played.results))
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            pool = ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
+            try:
+                for future in self._slices(pool, lab, scenarios[len(played.results) :], what):
+                    played.results += future.result()
+                    count.after(played.results[-1], len(played.results))
+            finally:
+                # After Ctrl-C, too: a slice that has begun is over soon, and the others do not begin.
+                pool.shutdown(cancel_futures=True)
         except (OSError, BrokenExecutor) as error:
             print(f"mirr: no processes to play in ({error!r}); going on in this one", file=sys.stderr)
 
