@@ -25,6 +25,9 @@ class MirrEnv(EnvClient):  # type: ignore[misc]  # EnvClient is Any: openenv shi
 
     Calls at the same time, from several tasks or threads, run one after the other: each gets its own answer."""
 
+    _ws: Any  # OpenEnv's connection, and its event loop; None while there is none
+    _ws_loop: Any
+
     def __init__(
         self,
         base_url: str | None = None,
