@@ -8,27 +8,24 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.playing import Played, Player
 from mirr.cli.worlds import WorldName, open_world, parse_world
 
 if TYPE_CHECKING:
-    from mirr.agents.registry import PolicyName
     from mirr.env.environment import Observation
-    from mirr.env.record import RolloutWriter
+    from mirr.env.evaluation import Statistics
     from mirr.env.rollout import EpisodeResult, Move, OnStep
     from mirr.env.scenario import Scenario
-    from mirr.env.world import World
     from mirr.scenarios.packs import Pack
 
-WORLD_FAILED = 3
+WORLD_FAILED, INTERRUPTED = 3, 130
 DEMO_SEEDS = 1000
 HEADINGS = {
     "success_rate": "success",
@@ -58,6 +55,7 @@ EpisodesOption = Annotated[
 RecordOption = Annotated[
     Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")
 ]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a record that exists already.")]
 PaceOption = Annotated[
     float | None,
     typer.Option("--pace", min=0.0, help="Seconds between steps on the simulator (default: 1 to a terminal)."),
@@ -68,53 +66,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for command in (episode, evaluate, compare, demo):
         app.command()(command)
-
-
-@dataclass(frozen=True)
-class Player:
-    """A world and a policy. Both names are checked."""
-
-    world: WorldName
-    policy: PolicyName
-
-    def play_in(
-        self,
-        world: World,
-        scenario: Scenario,
-        *,
-        record: RolloutWriter | None = None,
-        on_step: OnStep | None = None,
-    ) -> EpisodeResult:
-        """Play one episode in an open world. An episode of a pack has the actions of packs."""
-        from mirr.agents.registry import make_policy
-        from mirr.env.environment import Environment
-        from mirr.env.rollout import play
-
-        config = None
-        if scenario.name:
-            from mirr.scenarios.packs import PACK_CONFIG
-
-            config = PACK_CONFIG
-        return play(
-            Environment(world, config),
-            make_policy(self.policy, scenario),
-            scenario=scenario,
-            world_name=self.world,
-            policy_name=self.policy,
-            record=record,
-            on_step=on_step,
-        )
-
-    def play_many(self, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
-        """Play an episode of each scenario. Progress is printed to stderr as they end."""
-        results = []
-        with open_world(self.world, lab, what=what) as world:
-            for number, scenario in enumerate(scenarios, start=1):
-                result = self.play_in(world, scenario)
-                results.append(result)
-                if self.world is WorldName.DOCKER or number % 100 == 0:
-                    _print_progress(result, number, len(scenarios))
-        return results
 
 
 def _player(world: str, policy: str) -> Player:
@@ -155,18 +106,21 @@ def episode(
     seed: PackSeedOption = None,
     scenario: ScenarioOption = None,
     record: RecordOption = None,
+    overwrite: OverwriteOption = False,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
     """Play one episode and print how it ended."""
-    from mirr.env.record import RolloutWriter
+    from mirr.env.record import RolloutWriter, refuse_existing
 
     player, wanted = _player(world, policy), _requested(scenario, seed, fault)
     if record is not None and not record.absolute().parent.is_dir():
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
+    if record is not None and not overwrite:
+        refuse_existing(record, "the record", "--record FILE")  # before the lab is opened
     with (
         open_world(player.world, lab, what="mirr episode") as opened,
-        nullcontext() if record is None else RolloutWriter(record) as writer,
+        nullcontext() if record is None else RolloutWriter(record, overwrite=overwrite) as writer,
     ):
         result = player.play_in(opened, wanted, record=writer, on_step=_step_printer(player.world))
     if as_json:
@@ -195,14 +149,33 @@ def evaluate(
 
     player = _player(world, policy)
     scenarios = _many(seed, episodes, None if scenario is None else _pack(scenario))
-    results = player.play_many(lab, scenarios, "mirr evaluate")
+    played = player.play_many(lab, scenarios, "mirr evaluate")
+    results = played.results
     answer = evaluation(player.world, player.policy, results)
     if as_json:
-        print(json.dumps(answer, indent=2))
-    else:
-        print(f"{policy} in {world}: {episodes} episodes from seed {seed}, {answer['void']} void")
+        print(json.dumps(answer | _partial(played, episodes), indent=2))
+    elif results:
+        count = f"{len(results)} of {episodes}" if played.interrupted else str(episodes)
+        print(f"{policy} in {world}: {count} episodes from seed {seed}, {answer['void']} void{_mark(played)}")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
+    if played.interrupted:
+        _exit_interrupted(len(results), episodes, on_a_lab=player.world is WorldName.DOCKER)
     _exit_if_void(results)
+
+
+def _partial(played: Played, episodes: int) -> dict[str, object]:
+    """The fields that mark an answer as partial; none if everything was played."""
+    return {"partial": True, "asked": episodes} if played.interrupted else {}
+
+
+def _mark(played: Played) -> str:
+    return " (partial: interrupted)" if played.interrupted else ""
+
+
+def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
+    more = "; the next mirr command reverts what was left half done" if on_a_lab else ""
+    print(f"mirr: interrupted after {played} of {episodes} episodes{more}", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED)
 
 
 def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
@@ -225,20 +198,31 @@ def compare(
 
     scenarios = _many(seed, episodes)
     players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
-    answers, played = {}, []
+    answers: dict[str, Statistics] = {}
+    finished: list[EpisodeResult] = []
+    headings: dict[str, str] = {}
     for name, (in_sim, in_docker) in players.items():
         print(f"{name}: {episodes} episodes in each world", file=sys.stderr)
         docker = in_docker.play_many(lab, scenarios, "mirr compare")
-        sim = in_sim.play_many(lab, scenarios, "mirr compare")
-        answers[name] = comparison(name, sim, docker)
-        played += docker
+        # What an interrupted lab has not played is not compared.
+        sim = in_sim.play_many(lab, scenarios[: len(docker.results)], "mirr compare")
+        cut = docker if docker.interrupted else sim
+        finished += docker.results
+        if docker.results:
+            answers[name] = comparison(name, sim.results, docker.results) | _partial(cut, episodes)
+            last = seed + len(docker.results) - 1
+            headings[name] = f"{name}: seeds {seed} to {last} in both worlds{_mark(cut)}"
+        if cut.interrupted:
+            break
     if as_json:
         print(json.dumps({"policies": answers}, indent=2))
     else:
         for name, answer in answers.items():
-            print(f"{name}: seeds {seed} to {seed + episodes - 1} in both worlds")
+            print(headings[name])
             print(_table({side: _rows(answer[side])["overall"] for side in ("sim", "docker", "gap")}))
-    _exit_if_void(played)
+    if cut.interrupted:
+        _exit_interrupted(len(finished), episodes * len(players), on_a_lab=True)
+    _exit_if_void(finished)
 
 
 def demo(
@@ -272,18 +256,6 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
     if results and not valid(results):
         print(f"mirr: void: {results[0].report.reason}", file=sys.stderr)
         raise typer.Exit(WORLD_FAILED)
-
-
-def _print_progress(result: EpisodeResult, number: int, of: int) -> None:
-    from mirr.cli.watching import faults_text
-
-    report = result.report
-    print(
-        f"[{number}/{of}] {result.world} {result.policy} seed {result.seed}: {faults_text(report.scenario)} "
-        f"{report.outcome} after {report.steps} steps, reward {report.total_reward:.1f}",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def _step_printer(world: WorldName) -> OnStep | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
@@ -194,14 +196,27 @@ def logs(
     container = LabContainers(connect(), parse_lab(lab)).service(parse_service(service))
     try:
         if follow:
-            for chunk in container.logs(tail=lines, stream=True, follow=True):
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
+            _show(container.logs(tail=lines, stream=True, follow=True))
         else:
-            sys.stdout.buffer.write(container.logs(tail=lines))
+            _show([container.logs(tail=lines)])
     except BrokenPipeError:
         # The reader has closed the pipe, as `| head` does. Without this, Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show(chunks: Iterable[bytes]) -> None:
+    """Write log lines to stdout: to a pipe as they are, to a terminal without control characters."""
+    from mirr.env.rendering import printable
+
+    if not sys.stdout.isatty():
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")  # a chunk may end inside a character
+    for chunk in chunks:
+        sys.stdout.write("\n".join(map(printable, decoder.decode(chunk).split("\n"))))
+        sys.stdout.flush()
 
 
 def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:

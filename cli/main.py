@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -31,6 +33,8 @@ from mirr.lab.errors import BadLabName, LabError
 from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
 
 app = typer.Typer(
     name="mirr",
@@ -91,7 +95,10 @@ def _first_line(error: TyperException) -> str:
 
 def _failed(message: str, code: int) -> int:
     if message:
-        print(f"mirr: {message}", file=sys.stderr)
+        from mirr.env.rendering import printable
+
+        # A message may quote what a user or a container wrote.
+        print(f"mirr: {chr(10).join(map(printable, message.split(chr(10))))}", file=sys.stderr)
     return code
 
 
@@ -99,4 +106,15 @@ def main() -> None:
     """The entry point."""
     # SIGTERM is treated as Ctrl-C is: everything is reverted before the process ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run())
+    code = 0
+    try:
+        code = run()
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        # Python would try again at exit, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # the reader of a pipe has seen enough, as `| head` has
+            code = _failed(f"cannot write {error.filename or 'the answer'}: {error.strerror}", WORLD_FAILED)
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 SYMPTOM = "Users complain, and the dashboards show that something is wrong."
 WHAT = "mirr mcp"
+
+_PREFIX = re.compile("[A-Za-z0-9_-]{0,32}")  # clients want names of at most 64 of these characters
 
 
 class Transport(StrEnum):
@@ -48,6 +51,12 @@ ListOption = Annotated[
         "--list/--no-list", help="Whether a tool lists the ids. Default: yes with stdio, where there is one client."
     ),
 ]
+PrefixOption = Annotated[
+    str,
+    typer.Option(
+        "--tool-prefix", help="Begins every tool's name, as in lab_: for clients with tools of other servers."
+    ),
+]
 IdleOption = Annotated[
     float,
     typer.Option("--idle-limit", min=1.0, help="Seconds without a call after which an episode on the lab is ended."),
@@ -68,6 +77,7 @@ def mcp(
     scenario: ScenarioOption = None,
     record: RecordOption = None,
     lists: ListOption = None,
+    tool_prefix: PrefixOption = "",
     idle_limit: IdleOption = 600.0,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
@@ -77,6 +87,10 @@ def mcp(
     from mirr.interfaces.mcp_server.exam import Exam
 
     where = parse_world(world)
+    if not _PREFIX.fullmatch(tool_prefix):
+        raise typer.BadParameter(
+            f"--tool-prefix {tool_prefix!r}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
+        )
     questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
     if where is WorldName.DOCKER:
         # Problems of the lab are shown to the person who starts the exam, not to the player.
@@ -90,7 +104,7 @@ def mcp(
         say=_say,
     )
     listed = transport is Transport.STDIO if lists is None else lists
-    _serve(exam, transport, port, listed=listed, as_json=as_json)
+    _serve(exam, transport, port, listed=listed, prefix=tool_prefix, as_json=as_json)
 
 
 def _need_fastmcp() -> None:
@@ -133,14 +147,14 @@ def _set_exam(
     return questions, config
 
 
-def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, as_json: bool) -> None:
+def _serve(exam: Exam, transport: Transport, port: int, *, listed: bool, prefix: str, as_json: bool) -> None:
     """Serve until the client leaves or a signal comes. Then revert what is broken."""
     from mirr.interfaces.mcp_server.desk import Desk
     from mirr.interfaces.mcp_server.server import build_server
     from mirr.interfaces.mcp_server.transports import AddressTaken, listen, run_http, run_stdio, url
 
     desk = Desk()
-    server = build_server(exam, desk, lists_episodes=listed)
+    server = build_server(exam, desk, lists_episodes=listed, prefix=prefix)
     try:
         match transport:
             case Transport.STDIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -45,6 +46,12 @@ def openenv(
     source = partial(open_world, name, lab, what="mirr openenv")
     most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)
     config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web)
+    if name is WorldName.DOCKER:
+        config = replace(
+            config,
+            when_full=f"try again when that session has ended, or was silent for {idle:g} s (--idle); "
+            "a lab plays one episode at a time, so --sessions cannot make room",
+        )
 
     def announce(address: str) -> None:
         print(f"OpenEnv server on {address} (world {name}, at most {most} sessions)", flush=True)

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 BAD_NEWS = 1
 DIFFERENCES_SHOWN = 10
 
-FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Records that --record wrote.")]
+RECORD_FILES = "*.jsonl"
+
+FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Records that --record wrote, or folders: all files in them as *.jsonl."),
+]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A record that --record wrote.")]
 ToOption = Annotated[Path, typer.Option("--to", help="The table to write. Its name must end in .parquet.")]
+
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists already.")]
 
 records = typer.Typer(
     name="records",
@@ -41,7 +48,7 @@ def check(files: FilesArgument, as_json: JsonOption = False) -> None:
     from mirr.env.recorded import play_back
 
     answers: list[dict[str, object]] = []
-    for path in files:
+    for path in _records_in(files):
         try:
             playback = play_back(read_rollout(path))
         except RecordError as error:
@@ -55,8 +62,31 @@ def check(files: FilesArgument, as_json: JsonOption = False) -> None:
             print(_checked(answer))
     if as_json:
         print(json.dumps({"records": answers}, indent=2))
+    else:
+        print(_summary(answers))
     if not all(answer["same"] for answer in answers):
         raise typer.Exit(BAD_NEWS)
+
+
+def _records_in(paths: list[Path]) -> list[Path]:
+    """The files to read, in order. A folder stands for all the records in it. Raises RecordError for one without."""
+    from mirr.env.record import RecordError
+
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob(RECORD_FILES)) if path.is_dir() else [path]
+        if not inside:
+            raise RecordError(f"the folder {path} holds no records: no file in it ends in .jsonl")
+        found += inside
+    return found
+
+
+def _summary(answers: list[dict[str, object]]) -> str:
+    same = sum(bool(answer["same"]) for answer in answers)
+    counted = f"{len(answers)} {'record' if len(answers) == 1 else 'records'} checked"
+    if same == len(answers):
+        return f"{counted}: all the same"
+    return f"{counted}: {same} the same, {len(answers) - same} not"
 
 
 def _checked(answer: dict[str, object]) -> str:
@@ -70,15 +100,18 @@ def _checked(answer: dict[str, object]) -> str:
 
 
 @records.command()
-def export(files: FilesArgument, to: ToOption, as_json: JsonOption = False) -> None:
+def export(files: FilesArgument, to: ToOption, overwrite: OverwriteOption = False, as_json: JsonOption = False) -> None:
     """Turn records into a Parquet table with one row a step. This needs the extra `records`."""
+    from mirr.env.record import refuse_existing
     from mirr.interfaces.parquet import export as export_table
 
     if to.suffix != ".parquet":
         raise typer.BadParameter(f"--to {to}: the name of the table has to end in .parquet.")
     if not to.absolute().parent.is_dir():
         raise typer.BadParameter(f"--to {to}: there is no directory {to.parent}.")
-    done = export_table(files, to, lambda text: print(f"mirr: {text}", file=sys.stderr))
+    if not overwrite:
+        refuse_existing(to, "the table", "--to FILE")
+    done = export_table(_records_in(files), to, lambda text: print(f"mirr: {text}", file=sys.stderr))
     if as_json:
         print(json.dumps({"table": str(to), "episodes": done.episodes, "rows": done.rows}))
     else:
@@ -90,6 +123,9 @@ def show(file: FileArgument) -> None:
     """Print a record: every observation, every action, and how it ended."""
     from mirr.env.record import read_rollout
 
+    if file.is_dir():
+        first = _records_in([file])[0]
+        raise typer.BadParameter(f"{file} is a folder; next: mirr records show {first}")
     rollout = read_rollout(file)
     print(_heading(rollout))
     for step in rollout.steps:
@@ -99,11 +135,12 @@ def show(file: FileArgument) -> None:
 
 def _heading(rollout: Rollout) -> str:
     from mirr.cli.watching import faults_text
+    from mirr.env.rendering import printable
 
     header = rollout.header
-    named = f", scenario {rollout.scenario.name}" if rollout.scenario.name else ""
+    named = f", scenario {printable(rollout.scenario.name)}" if rollout.scenario.name else ""
     return (
-        f"{header['policy']} in {header['world']}, seed {rollout.scenario.seed}{named}\n"
+        f"{printable(header['policy'])} in {printable(header['world'])}, seed {rollout.scenario.seed}{named}\n"
         f"what happened: {faults_text(rollout.scenario)}"
     )
 
@@ -118,10 +155,12 @@ def _step_text(step: RecordedStep, max_steps: int) -> str:
 def _ending(rollout: Rollout) -> str:
     if rollout.end is None:
         return "cut off: the record has no end"
+    from mirr.env.rendering import printable
+
     report = rollout.end["report"]
     facts = [
-        f"  {name:<20} {value if isinstance(value, str) else json.dumps(value)}"
+        f"  {printable(name):<20} {printable(value) if isinstance(value, str) else json.dumps(value)}"
         for name, value in report.items()
         if name not in ("world", "policy", "seed", "scenario", "outcome", "reason", "trajectory")
     ]
-    return "\n".join([f"{report['outcome']}: {report['reason']}", *facts])
+    return "\n".join([f"{report['outcome']}: {printable(report['reason'])}", *facts])

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mirr.env.environment import Observation
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES
-from mirr.env.rendering import COLUMNS, cell, log_text
+from mirr.env.rendering import COLUMNS, cell, log_text, printable
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, Move
 from mirr.env.scenario import Scenario
@@ -69,7 +69,7 @@ class Watcher:
         else:
             colour = "green" if move.reward > 0 else "red" if move.reward < 0 else "dim"
             self._console.print(
-                f"\n[bold cyan]step {observation.step}: {action_text(move.action)}[/]  {escape(move.result)}"
+                f"\n[bold cyan]step {observation.step}: {action_text(move.action)}[/]  {escape(printable(move.result))}"
                 f"  [{colour}]reward {move.reward:+.1f}[/]",
                 soft_wrap=True,
             )
@@ -89,7 +89,9 @@ class Watcher:
     def ending(self, result: EpisodeResult) -> None:
         """Print the outcome and what really happened."""
         report = result.report
-        self._console.print(f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(report.reason)}")
+        self._console.print(
+            f"\n[{OUTCOME_COLOURS[report.outcome]}]{report.outcome}[/]: {escape(printable(report.reason))}"
+        )
         self._console.print(escape(report_text(result)))
 
 
@@ -99,15 +101,25 @@ def report_text(result: EpisodeResult) -> str:
     diagnosis = report.diagnosis
     diagnosed = _diagnosis_text(diagnosis)
     verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
-    mitigated = "never" if report.time_to_mitigate_s is None else f"after {report.time_to_mitigate_s:g} s"
+    when = _after(report.time_to_diagnose_s, report.steps_to_diagnose)
+    diagnosed_at = f"  diagnosed   {when}\n" if when else ""
+    mitigated = _after(report.time_to_mitigate_s, report.steps_to_mitigate) or "never"
     return (
         f"  fault       {faults_text(report.scenario)}\n"
         f"  diagnosis   {diagnosed}{verdict}\n"
+        f"{diagnosed_at}"
         f"  mitigated   {mitigated}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
         f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
     )
+
+
+def _after(seconds: float | None, steps: int | None) -> str:
+    """When it happened, in real seconds and in steps; empty if it never did."""
+    if seconds is None or steps is None:
+        return ""
+    return f"after {seconds:.0f} s, {steps} {'step' if steps == 1 else 'steps'}"
 
 
 def _diagnosis_text(diagnosis: Diagnosis | None) -> str:
@@ -139,9 +151,9 @@ def trajectory_text(result: EpisodeResult) -> str:
     """A finished episode as text: every action, then the facts."""
     lines = [f"{result.policy} in {result.world}, seed {result.seed}"]
     for number, move in enumerate(result.trajectory, start=1):
-        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {move.result}")
+        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {printable(move.result)}")
     report = result.report
-    return "\n".join([*lines, f"{report.outcome}: {report.reason}", report_text(result)])
+    return "\n".join([*lines, f"{report.outcome}: {printable(report.reason)}", report_text(result)])
 
 
 def _table(observation: Observation) -> Table:

@@ -96,8 +96,10 @@ class EpisodeReport:
     total_reward: float
     diagnosis: Diagnosis | None  # the first commitment
     diagnosis_correct: bool  # every fault was diagnosed correctly before its fix
-    time_to_diagnose_s: float | None  # from step 0 to the last correct commitment
+    time_to_diagnose_s: float | None  # from step 0 to the last correct commitment, with the time to think before it
     time_to_mitigate_s: float | None  # from step 0 to the start of the recovery window
+    steps_to_diagnose: int | None  # the same two in steps: on a world in real time, a step of a slow agent is longer
+    steps_to_mitigate: int | None
     harm: Harm
 
 
@@ -184,7 +186,9 @@ class Environment:
         self._failed_requests = 0
         self._objective_lost_s = 0.0
         self._needless_actions = 0
+        self._overruns_s = [0.0]  # by how much the episode is longer than its steps, after each step
         self._diagnosed_at_s: float | None = None
+        self._diagnosed_at_step: int | None = None
 
     def step(self, action: Action | int) -> tuple[Observation, float, bool, bool, Info]:
         """Take an action and let one step pass. Returns observation, reward, terminated, truncated, info. Raises
@@ -205,6 +209,7 @@ class Environment:
             raise
         self.last_reason = result.reason
         reward, merit = judge.judge_action(taken, result.accepted)
+        self._overruns_s.append(self._overruns_s[-1] + snapshot.overrun_s)
         self._account(merit, judge)
         for event in events:
             _pass_on(judge, event)
@@ -248,9 +253,11 @@ class Environment:
             raise EpisodeError(str(error)) from error
 
     def _account(self, merit: Merit, judge: Judge) -> None:
-        """Enter an action into the ledger. It was taken at the start of the step, so the step is not counted yet."""
+        """Enter an action into the ledger. It was taken at the start of the step, so the step is not counted yet. But
+        its overrun is, because that is the time for which the agent thought before the action."""
         if merit is Merit.CORRECT_DIAGNOSIS and judge.diagnosed:
-            self._diagnosed_at_s = self._step * self.config.step_s
+            self._diagnosed_at_step = self._step
+            self._diagnosed_at_s = self._step * self.config.step_s + self._overruns_s[-1]
         elif merit in NEEDLESS:
             self._needless_actions += 1
 
@@ -274,9 +281,9 @@ class Environment:
     def _end(self, outcome: Outcome, reason: str) -> EpisodeReport:
         judge, scenario = self._judge, self._scenario
         assert scenario is not None
-        mitigated_at_s = None
+        mitigated_at_step = None
         if judge is not None and outcome is Outcome.RESOLVED:
-            mitigated_at_s = (self._step - judge.healthy_steps) * self.config.step_s
+            mitigated_at_step = self._step - judge.healthy_steps
         self.report = EpisodeReport(
             scenario=scenario,
             outcome=outcome,
@@ -286,7 +293,9 @@ class Environment:
             diagnosis=judge.diagnosis if judge else None,
             diagnosis_correct=judge.diagnosed if judge else False,
             time_to_diagnose_s=self._diagnosed_at_s,
-            time_to_mitigate_s=mitigated_at_s,
+            time_to_mitigate_s=None if mitigated_at_step is None else self._elapsed_s(mitigated_at_step),
+            steps_to_diagnose=self._diagnosed_at_step,
+            steps_to_mitigate=mitigated_at_step,
             harm=Harm(
                 failed_requests=self._failed_requests,
                 objective_lost_s=self._objective_lost_s,
@@ -295,6 +304,15 @@ class Environment:
         )
         self._judge = None
         return self.report
+
+    def _elapsed_s(self, step: int) -> float:
+        """The real seconds from step 0 to the end of `step`."""
+        return step * self.config.step_s + self._overruns_s[step]
+
+    @property
+    def elapsed_s(self) -> float:
+        """The real seconds since step 0, as an agent may see them: rounded as `overrun_s` is."""
+        return round(self._elapsed_s(self._step), 1)
 
 
 def _shown_overrun_s(snapshot: Snapshot) -> float:

@@ -46,6 +46,7 @@ def statistics(results: Sequence[EpisodeResult]) -> Statistics:
         "mean_reward": _mean(report.total_reward for report in reports),
         "mean_steps": _mean(report.steps for report in reports),
         "mean_time_to_mitigate_s": _mean(report.time_to_mitigate_s for report in reports),
+        "mean_steps_to_mitigate": _mean(report.steps_to_mitigate for report in reports),
         "mean_failed_requests": _mean(report.harm.failed_requests for report in reports),
     }
 

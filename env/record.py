@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -35,6 +36,17 @@ class RecordError(ValueError):
     """A record that cannot be written, read or played back. The message says which file, which line, and why."""
 
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def refuse_existing(path: Path, what: str, option: str) -> None:
+    """Raises RecordError if there is something in the file `path`. A device or a pipe has nothing to lose."""
+    if path.is_file() and path.stat().st_size > 0:
+        raise RecordError(
+            f"{what} {path} exists already, and is not overwritten; next: another {option}, or --overwrite"
+        )
+
+
 def finite(values: list[list[float]]) -> list[list[float | None]]:
     """`values` with None for NaN, because JSON has no NaN. Nothing is rounded, so a playback gives the same numbers."""
     return [[None if math.isnan(value) else value for value in row] for row in values]
@@ -43,12 +55,21 @@ def finite(values: list[list[float]]) -> list[list[float | None]]:
 class RolloutWriter:
     """Writes one rollout. Each line is on disk as soon as its step is over."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = path
+        self._failed = False
+        if not overwrite:
+            refuse_existing(path, "the record", "--record FILE")
         try:
             self._file: IO[str] = path.open("w", encoding="utf-8")
         except OSError as error:
-            raise RecordError(f"cannot write the record {path}: {error.strerror}") from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> RecordError:
+        advice = ""
+        if error.errno in _NO_ROOM:
+            advice = "; next: make room there, or choose another place with --record"
+        return RecordError(f"cannot write the record {self._path}: {error.strerror}{advice}")
 
     def header(
         self,
@@ -121,13 +142,20 @@ class RolloutWriter:
             self._file.write(json.dumps(line, allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
-            raise RecordError(f"cannot write the record {self._path}: {error.strerror}") from error
+            self._failed = True
+            raise self._refusal(error) from error
         except ValueError as error:
             raise RecordError(f"cannot write the record {self._path}: a number is infinite, or no number") from error
 
     def close(self) -> None:
-        """Close the file. Safe to call twice."""
-        self._file.close()
+        """Close the file. Safe to call twice. Raises RecordError if the last line did not get to the disk."""
+        try:
+            self._file.close()
+        except OSError as error:
+            # Closing writes once more what could not be written before. That error has been raised already.
+            if not self._failed:
+                self._failed = True
+                raise self._refusal(error) from error
 
     def __enter__(self) -> RolloutWriter:
         return self
@@ -191,6 +219,8 @@ def read_rollout(path: Path) -> Rollout:
         texts = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise RecordError(f"cannot read the record {path}: it is not UTF-8 text") from error
+    except IsADirectoryError as error:
+        raise RecordError(f"cannot read the record {path}: it is a folder; next: name a file in it") from error
     except OSError as error:
         raise RecordError(f"cannot read the record {path}: {error.strerror}") from error
     return _rollout(path, _lines(path, texts))

@@ -31,8 +31,8 @@ from mirr.env.vocabulary import (
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
 
 SCHEMA = "mirr-rollout"
-SCHEMA_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
+SCHEMA_VERSION = 4
+READABLE_VERSIONS = (1, 2, 3, 4)
 
 _MOST_STEPS = 100_000  # an Environment draws the noise of all steps at once
 

@@ -20,6 +20,9 @@ from mirr.env.world import ActionResult, Snapshot, WorldError
 
 _PLAYABLE_SINCE = 3  # before version 3, a seed meant another episode; version 1 also rounds the measurements
 
+_REAL_SECONDS_SINCE = 4  # in version 3, the times of a report did not count how long an agent thought
+_TIMES = frozenset({"time_to_diagnose_s", "time_to_mitigate_s", "steps_to_diagnose", "steps_to_mitigate"})
+
 
 class NotRecorded(RecordError):
     """The recording does not have what the caller asked for. The message says what, where, and what it has."""
@@ -159,6 +162,8 @@ class _Comparison:
         """Compare each field of the report."""
         played = json.loads(json.dumps(played))  # as it would have been written
         for name in {**played, **recorded}:
+            if name in _TIMES and self._rollout.version < _REAL_SECONDS_SINCE:
+                continue
             if played.get(name) != recorded.get(name):
                 difference = (
                     f"{played.get(name)!r}, recorded {recorded.get(name)!r}" if name != "trajectory" else "differs"

@@ -26,9 +26,19 @@ def cell(feature: Feature, value: float) -> str:
     return "-" if math.isnan(value) else COLUMNS[feature][2].format(value)
 
 
+def printable(text: str) -> str:
+    """`text` without control characters: each is written as in `\\x1b`.
+
+    Logs hold what clients of the services sent. Shown as it is, it could clear a terminal, or look like another line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def log_text(line: LogLine) -> str:
     """One log line, as in `  3.2 s ago  error    request_failed  POST /charges 500`."""
-    return f"{line.age_s:6.1f} s ago  {line.level:<8} {line.event:<16} {line.text}"
+    return f"{line.age_s:6.1f} s ago  {line.level:<8} {printable(line.event):<16} {printable(line.text)}"
 
 
 def render(observation: Observation) -> str:
@@ -38,7 +48,7 @@ def render(observation: Observation) -> str:
         cells = (cell(feature, row[FEATURE_COLUMN[feature]]).rjust(width) for feature, (_, width, _) in COLUMNS.items())
         lines.append(service.ljust(10) + "".join(cells))
     if observation.last_action is not None:
-        result = f": {observation.last_result}" if observation.last_result else ""
+        result = f": {printable(observation.last_result)}" if observation.last_result else ""
         lines.append(f"last action: {action_text(observation.last_action)}{result}")
     if observation.logs_of is not None:
         lines.append(f"log of {observation.logs_of}:")

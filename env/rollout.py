@@ -66,14 +66,20 @@ class EpisodeResult:
             "steps": report.steps,
             "total_reward": round(report.total_reward, 6),
             "diagnosis": _diagnosis_json(report.diagnosis, report.diagnosis_correct),
-            "time_to_diagnose_s": report.time_to_diagnose_s,
-            "time_to_mitigate_s": report.time_to_mitigate_s,
+            "time_to_diagnose_s": _rounded(report.time_to_diagnose_s),
+            "time_to_mitigate_s": _rounded(report.time_to_mitigate_s),
+            "steps_to_diagnose": report.steps_to_diagnose,
+            "steps_to_mitigate": report.steps_to_mitigate,
             "harm": report.harm.to_json(),
             "trajectory": [
                 {"action": action_text(move.action), "reward": round(move.reward, 6), "result": move.result}
                 for move in self.trajectory
             ],
         }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _diagnosis_json(diagnosis: Diagnosis | None, correct: bool) -> dict[str, object] | None:

@@ -199,7 +199,9 @@ class BatchedSimulator:
         if outcome is Outcome.EXHAUSTED:
             missing = breaches_left(snapshot_of(self._lanes.ended[e]), self.config, self.objectives)
         unsettled = () if fixed else (fault,)
-        mitigated_at_s = (b[k.STEP] - b[k.HEALTHY]) * self.config.step_s if outcome is Outcome.RESOLVED else None
+        # Nobody can think for too long here, so a step always lasts `step_s`.
+        diagnosed_at_s = float(b[k.DIAGNOSED_AT_S]) if b[k.DIAGNOSED_AT_S] >= 0.0 else None
+        mitigated_at = int(b[k.STEP] - b[k.HEALTHY]) if outcome is Outcome.RESOLVED else None
         diagnosis = ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
         assert diagnosis is None or isinstance(diagnosis, Diagnose)
         return EpisodeReport(
@@ -212,8 +214,10 @@ class BatchedSimulator:
             total_reward=float(b[k.REWARD]),
             diagnosis=diagnosis,
             diagnosis_correct=bool(b[k.DIAGNOSED] == 1.0),
-            time_to_diagnose_s=float(b[k.DIAGNOSED_AT_S]) if b[k.DIAGNOSED_AT_S] >= 0.0 else None,
-            time_to_mitigate_s=None if mitigated_at_s is None else float(mitigated_at_s),
+            time_to_diagnose_s=diagnosed_at_s,
+            time_to_mitigate_s=None if mitigated_at is None else mitigated_at * self.config.step_s,
+            steps_to_diagnose=None if diagnosed_at_s is None else round(diagnosed_at_s / self.config.step_s),
+            steps_to_mitigate=mitigated_at,
             harm=Harm(
                 failed_requests=int(b[k.FAILED_REQUESTS]),
                 objective_lost_s=float(b[k.LOST_S]),

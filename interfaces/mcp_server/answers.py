@@ -58,8 +58,10 @@ class Ending(_Answer):
     total_reward: float | None = None
     diagnosis: str | None = Field(default=None, description="the first commitment")
     diagnosis_correct: bool | None = Field(default=None, description="correct, and made before the right fix")
-    time_to_diagnose_s: float | None = None
-    time_to_mitigate_s: float | None = None
+    time_to_diagnose_s: float | None = Field(default=None, description="in real seconds, with the time to think")
+    time_to_mitigate_s: float | None = Field(default=None, description="in real seconds, with the time to think")
+    steps_to_diagnose: int | None = None
+    steps_to_mitigate: int | None = None
     failed_requests: int | None = Field(default=None, description="users' requests that failed")
     objective_lost_s: float | None = Field(default=None, description="seconds outside the objectives")
     needless_actions: int | None = None
@@ -73,7 +75,7 @@ class Answer(_Answer):
     symptom: str = Field(description="what the person on call knows at the beginning")
     step: int = Field(description="steps taken so far")
     steps_left: int
-    time_s: float = Field(description="seconds since the first observation, in the time of the services")
+    time_s: float = Field(description="seconds since the first observation, with the time to think on a real lab")
     last_action: str | None = None
     last_result: str | None = Field(default=None, description="what the world answered to the last action")
     last_reason: Reason | None = Field(default=None, description="the same for programs; done if it was accepted")
@@ -140,7 +142,7 @@ def answer(view: EpisodeView) -> Answer:
         symptom=view.symptom,
         step=seen.step,
         steps_left=seen.steps_left,
-        time_s=seen.step * view.config.step_s,
+        time_s=view.time_s,
         last_action=None if seen.last_action is None else action_text(seen.last_action),
         last_result=seen.last_result or None,
         last_reason=seen.last_reason,
@@ -192,12 +194,18 @@ def _scored(report: EpisodeReport) -> Ending:
         total_reward=round(report.total_reward, 6),
         diagnosis=None if report.diagnosis is None else action_text(report.diagnosis),
         diagnosis_correct=report.diagnosis_correct,
-        time_to_diagnose_s=report.time_to_diagnose_s,
-        time_to_mitigate_s=report.time_to_mitigate_s,
+        time_to_diagnose_s=_seconds(report.time_to_diagnose_s),
+        time_to_mitigate_s=_seconds(report.time_to_mitigate_s),
+        steps_to_diagnose=report.steps_to_diagnose,
+        steps_to_mitigate=report.steps_to_mitigate,
         failed_requests=report.harm.failed_requests,
-        objective_lost_s=report.harm.objective_lost_s,
+        objective_lost_s=_seconds(report.harm.objective_lost_s),
         needless_actions=report.harm.needless_actions,
     )
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def as_text(view: EpisodeView) -> str:

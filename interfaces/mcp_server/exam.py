@@ -18,7 +18,7 @@ from mirr.env.record import RecordError, RolloutWriter
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, Sitting
 from mirr.env.scenario import EpisodeConfig, Scenario
-from mirr.env.vocabulary import Action
+from mirr.env.vocabulary import Action, action_text
 from mirr.env.world import World, WorldError
 from mirr.lab.errors import LabError
 
@@ -66,7 +66,16 @@ class EpisodeView:
     symptom: str
     config: EpisodeConfig
     observation: Observation | None = None  # None before it begins
+    time_s: float = 0.0  # real seconds from the first observation to the last one
     report: EpisodeReport | None = None  # once it is over; None if it was given up
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An action that was taken, and what was answered: a view, or why there is none."""
+
+    action: Action
+    answer: EpisodeView | ExamError
 
 
 @dataclass(kw_only=True)
@@ -78,9 +87,15 @@ class Paper:
     environment: Environment | None = None
     sitting: Sitting | None = None
     observation: Observation | None = None
+    time_s: float = 0.0
     result: EpisodeResult | None = None
+    answered: dict[str, Answered] = field(default_factory=dict)  # by the client's own id of the request
     called_at: float = 0.0
     holds: ExitStack = field(default_factory=ExitStack)  # the world and the record, while it runs
+
+
+class Voided(ExamError):
+    """The world failed during the request."""
 
 
 VOID_MESSAGE = "the world failed: this episode is void and does not count; next: tell the person who runs the exam"
@@ -131,19 +146,37 @@ class Exam:
         paper.called_at = self._now()
         return self._view(episode_id, paper)
 
-    def act(self, episode_id: str, action: Action) -> EpisodeView:
-        """Take an action and let its step pass. Begins the episode if it is waiting."""
+    def act(self, episode_id: str, action: Action, request_id: str | None = None) -> EpisodeView:
+        """Take an action and let its step pass. Begins the episode if it is waiting.
+
+        A client whose call timed out does not know whether it was done. If it calls again with the same `request_id`,
+        it gets the first answer, and nothing happens.
+        """
         paper = self._paper(episode_id)
+        if request_id is None:
+            return self._take(episode_id, paper, action)
+        if request_id not in paper.answered:
+            try:
+                view = self._take(episode_id, paper, action)
+            except Voided as error:
+                paper.answered[request_id] = Answered(action, error)
+                raise
+            paper.answered[request_id] = Answered(action, view)
+        return _again(paper.answered[request_id], action, request_id)
+
+    def _take(self, episode_id: str, paper: Paper, action: Action) -> EpisodeView:
         if paper.state is State.WAITING:
             self._begin(episode_id, paper)
         if paper.state is State.OVER:
             raise ExamError(f"episode {episode_id} is over, nothing can be done in it; next: status tells how it went")
         assert paper.sitting is not None
+        assert paper.environment is not None
         paper.called_at = self._now()
         try:
             paper.observation, over = paper.sitting.act(action)
         except (WorldError, RecordError) as error:
             raise self._void(episode_id, paper, error) from error
+        paper.time_s = paper.environment.elapsed_s
         if over:
             self._end(episode_id, paper)
         return self._view(episode_id, paper)
@@ -170,6 +203,7 @@ class Exam:
             symptom=paper.question.symptom,
             config=self.config.episode,
             observation=paper.observation,
+            time_s=paper.time_s,
             report=paper.result.report if paper.result is not None else None,
         )
 
@@ -228,14 +262,14 @@ class Exam:
             f"diagnosis {'correct' if report.diagnosis_correct else 'not correct'}: {report.reason}"
         )
 
-    def _void(self, episode_id: str, paper: Paper, error: Exception) -> ExamError:
+    def _void(self, episode_id: str, paper: Paper, error: Exception) -> Voided:
         """End an episode whose world failed. The player does not see why, as the error may name what is broken."""
         if paper.environment is not None and paper.environment.report is not None:
             assert paper.sitting is not None
             paper.result = paper.sitting.result()
         self._let_go(paper)
         self._say(f"episode {episode_id} {Outcome.VOID}: {error}")
-        return ExamError(VOID_MESSAGE)
+        return Voided(VOID_MESSAGE)
 
     def _give_up(self, episode_id: str, paper: Paper, why: str) -> None:
         self._let_go(paper)
@@ -246,3 +280,15 @@ class Exam:
         paper.state = State.OVER
         paper.environment = paper.sitting = None
         paper.holds.close()
+
+
+def _again(answered: Answered, action: Action, request_id: str) -> EpisodeView:
+    """The answer that was given to this request. Raises ExamError if it was another one."""
+    if answered.action != action:
+        raise ExamError(
+            f"request_id {request_id!r} was already used for {action_text(answered.action)}, so nothing was done; "
+            "next: a new request_id for each new action"
+        )
+    if isinstance(answered.answer, ExamError):
+        raise answered.answer
+    return answered.answer

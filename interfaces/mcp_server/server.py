@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from fastmcp import FastMCP
@@ -37,7 +38,19 @@ NAME = "mirr-lab"
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Adds = Callable[..., str]
+"""Adds a tool to a server and returns its name."""
+
 EpisodeId = Annotated[str, Field(max_length=64, description="the episode, by the id that you were given")]
+RequestId = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="optional: any text of yours, new for each action. If a call got no answer, call again with the "
+        "same request_id: the action is then taken only once",
+    ),
+]
 ServiceName = Annotated[Service, Field(description="which service")]
 ModeName = Annotated[
     FaultMode,
@@ -73,8 +86,8 @@ _ACTION_TEXTS: dict[str, tuple[str, str, ToolAnnotations]] = {
 """Title, description and hints of each tool that is an action, by its name."""
 
 
-def instructions(config: EpisodeConfig) -> str:
-    """The text about the server that a client gives to its model."""
+def instructions(config: EpisodeConfig, prefix: str = "") -> str:
+    """The text about the server that a client gives to its model. `prefix` begins the name of every tool."""
     what = (
         "Something may be broken: one service or two, from the beginning or later on; or nothing is, and the alarm is "
         "false. Faults may also end by themselves."
@@ -85,14 +98,14 @@ def instructions(config: EpisodeConfig) -> str:
         "You are on call for five services under real traffic: gateway, auth, inventory, orders, payments. gateway "
         f"calls auth, inventory and orders; orders calls inventory and payments. {what} Find out what, commit to a "
         f"diagnosis, and fix it, within {config.max_steps} steps. Every tool takes the episode_id you were given; the "
-        "first call begins the episode, and it can be played once. read_metrics and status cost nothing. Every other "
-        f"tool is one step: it acts, lets {config.step_s:g} s of the services' time pass, and answers with what is "
-        "seen then. A diagnosis counts only before the fix, and the first commitment counts. Restarting, rolling back "
-        "or scaling what is healthy does harm and costs. The episode ends when every service and the users are inside "
-        "their objectives for 2 steps running, when almost nothing works for the users for 3, or when no steps are "
-        f"left. Objectives: {OBJECTIVES.user_sli:.0%} of the users' requests go well; each service's error ratio is "
-        f"at most {OBJECTIVES.error_ratio:g}, its latency p95 at most {OBJECTIVES.latency_p95_s:g} s, its memory "
-        f"share at most {OBJECTIVES.memory_share:g}."
+        f"first call begins the episode, and it can be played once. {prefix}read_metrics and {prefix}status "
+        f"cost nothing. Every other tool is one step: it acts, lets {config.step_s:g} s of the services' time pass, "
+        "and answers with what is seen then. A diagnosis counts only before the fix, and the first commitment counts. "
+        "Restarting, rolling back or scaling what is healthy does harm and costs. The episode ends when every service "
+        "and the users are inside their objectives for 2 steps running, when almost nothing works for the users for 3, "
+        f"or when no steps are left. Objectives: {OBJECTIVES.user_sli:.0%} of the users' requests go well; each "
+        f"service's error ratio is at most {OBJECTIVES.error_ratio:g}, its latency p95 at most "
+        f"{OBJECTIVES.latency_p95_s:g} s, its memory share at most {OBJECTIVES.memory_share:g}."
     )
 
 
@@ -127,16 +140,20 @@ def _message(error: ValidationError) -> str:
     )
 
 
-def build_server(exam: Exam, desk: Desk, *, lists_episodes: bool) -> FastMCP:
-    """The server of an exam. No tool creates, resets or reveals an episode: only the examiner does."""
+def build_server(exam: Exam, desk: Desk, *, lists_episodes: bool, prefix: str = "") -> FastMCP:
+    """The server of an exam. No tool creates, resets or reveals an episode: only the examiner does.
+
+    `prefix` begins the name of every tool, for a client that has other servers with tools such as `status` or `wait`.
+    """
     config = exam.config.episode
     # The library does not check arguments against their schemas. The tools do, with better messages.
     server: FastMCP = FastMCP(
-        NAME, instructions=instructions(config), mask_error_details=True, strict_input_validation=False
+        NAME, instructions=instructions(config, prefix), mask_error_details=True, strict_input_validation=False
     )
-    names = [*_add_free_tools(server, exam, desk), *_add_actions(server, exam, desk, config)]
+    add = partial(_tool, server, prefix)
+    names = [*_add_free_tools(add, exam, desk), *_add_actions(add, exam, desk, config)]
     if lists_episodes:
-        names.append(_add_listing(server, exam, desk))
+        names.append(_add_listing(add, exam, desk))
     server.add_middleware(PlainErrors(tuple(names)))
     return server
 
@@ -160,6 +177,7 @@ def _answered(text: str, structured: Answer | Episodes) -> ToolResult:
 
 def _tool(
     server: FastMCP,
+    prefix: str,
     function: Callable[..., Any],
     *,
     title: str,
@@ -167,17 +185,19 @@ def _tool(
     annotations: ToolAnnotations,
     answers: type[Answer] | type[Episodes] = Answer,
 ) -> str:
+    name = prefix + function.__name__
     server.tool(
         function,
+        name=name,
         title=title,
         description=says,
         annotations=annotations,
         output_schema=schema(answers),
     )
-    return function.__name__
+    return name
 
 
-def _add_free_tools(server: FastMCP, exam: Exam, desk: Desk) -> list[str]:
+def _add_free_tools(add: Adds, exam: Exam, desk: Desk) -> list[str]:
     async def read_metrics(episode_id: EpisodeId) -> ToolResult:
         return _result(await _asked(desk, exam.look, episode_id))
 
@@ -185,16 +205,14 @@ def _add_free_tools(server: FastMCP, exam: Exam, desk: Desk) -> list[str]:
         return _result(await _asked(desk, exam.status, episode_id))
 
     return [
-        _tool(
-            server,
+        add(
             read_metrics,
             title="Read the metrics",
             annotations=_FREE,
             says="The metrics of all five services over the last step. Costs no step and lets no time pass: it is the "
             "dashboard as it was last drawn; to see what happens next, wait. The first call begins the episode.",
         ),
-        _tool(
-            server,
+        add(
             status,
             title="Status of the episode",
             annotations=_FREE,
@@ -204,15 +222,14 @@ def _add_free_tools(server: FastMCP, exam: Exam, desk: Desk) -> list[str]:
     ]
 
 
-def _add_listing(server: FastMCP, exam: Exam, desk: Desk) -> str:
+def _add_listing(add: Adds, exam: Exam, desk: Desk) -> str:
     async def list_episodes() -> ToolResult:
         states = await _asked(desk, exam.states)
         listed = Episodes(episodes=[Episode(episode_id=name, state=state) for name, state in states.items()])
         text = "\n".join(f"{name}: {state}" for name, state in states.items())
         return _answered(text, listed)
 
-    return _tool(
-        server,
+    return add(
         list_episodes,
         title="The episodes of this exam",
         annotations=_FREE,
@@ -221,36 +238,38 @@ def _add_listing(server: FastMCP, exam: Exam, desk: Desk) -> str:
     )
 
 
-def _add_actions(server: FastMCP, exam: Exam, desk: Desk, config: EpisodeConfig) -> list[str]:
-    async def take(episode_id: str, action: Action) -> ToolResult:
-        return _result(await _asked(desk, exam.act, episode_id, action))
+def _add_actions(add: Adds, exam: Exam, desk: Desk, config: EpisodeConfig) -> list[str]:
+    async def take(episode_id: str, action: Action, request_id: str | None) -> ToolResult:
+        return _result(await _asked(desk, exam.act, episode_id, action, request_id))
 
-    async def wait(episode_id: EpisodeId) -> ToolResult:
-        return await take(episode_id, Wait())
+    async def wait(episode_id: EpisodeId, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, Wait(), request_id)
 
-    async def check_logs(episode_id: EpisodeId, service: ServiceName) -> ToolResult:
-        return await take(episode_id, CheckLogs(service))
+    async def check_logs(episode_id: EpisodeId, service: ServiceName, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, CheckLogs(service), request_id)
 
-    async def diagnose(episode_id: EpisodeId, service: ServiceName, mode: ModeName) -> ToolResult:
-        return await take(episode_id, Diagnose(service, mode))
+    async def diagnose(
+        episode_id: EpisodeId, service: ServiceName, mode: ModeName, request_id: RequestId = None
+    ) -> ToolResult:
+        return await take(episode_id, Diagnose(service, mode), request_id)
 
-    async def diagnose_none(episode_id: EpisodeId) -> ToolResult:
-        return await take(episode_id, DiagnoseNone())
+    async def diagnose_none(episode_id: EpisodeId, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, DiagnoseNone(), request_id)
 
-    async def restart(episode_id: EpisodeId, service: ServiceName) -> ToolResult:
-        return await take(episode_id, Restart(service))
+    async def restart(episode_id: EpisodeId, service: ServiceName, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, Restart(service), request_id)
 
-    async def rollback(episode_id: EpisodeId, service: ServiceName) -> ToolResult:
-        return await take(episode_id, Rollback(service))
+    async def rollback(episode_id: EpisodeId, service: ServiceName, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, Rollback(service), request_id)
 
-    async def scale_up(episode_id: EpisodeId, service: ServiceName) -> ToolResult:
-        return await take(episode_id, ScaleUp(service))
+    async def scale_up(episode_id: EpisodeId, service: ServiceName, request_id: RequestId = None) -> ToolResult:
+        return await take(episode_id, ScaleUp(service), request_id)
 
     functions: list[Callable[..., Any]] = [wait, check_logs, diagnose, restart, rollback, scale_up]
     if config.none_diagnosis:
         functions.append(diagnose_none)
     named = [(function, _ACTION_TEXTS[function.__name__]) for function in functions]
     return [
-        _tool(server, function, title=title, says=f"{says} One step of {config.step_s:g} s.", annotations=annotations)
+        add(function, title=title, says=f"{says} One step of {config.step_s:g} s.", annotations=annotations)
         for function, (title, says, annotations) in named
     ]

@@ -10,6 +10,7 @@ from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.logs import parse_line
 from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
+from mirr.env.environment import Environment
 from mirr.env.objectives import breaches
 from mirr.env.vocabulary import (
     Breaks,
@@ -194,6 +195,22 @@ def test_every_step_begins_two_seconds_after_the_step_before(world: DockerWorld,
         world.advance(2.0)
         assert world.observe().overrun_s == 0.0
     assert clock.now() == pytest.approx(began + 10.0)
+
+
+def test_an_agent_that_thinks_for_90_s_mitigates_after_all_of_them(
+    lab: FakeLab, clock: FakeClock, journal: Journal
+) -> None:
+    environment = Environment(fake_docker_world(lab, journal))
+    environment.reset(seed=1, fault=Fault(FaultMode.CRASHED, Service.PAYMENTS))
+    clock.sleep(90.0)
+    environment.step(Diagnose(Service.PAYMENTS, FaultMode.CRASHED))
+    environment.step(Restart(Service.PAYMENTS))
+    while environment.report is None:
+        environment.step(Wait())
+    report = environment.report
+    assert report.time_to_diagnose_s == pytest.approx(90.0)
+    assert report.time_to_mitigate_s == pytest.approx(report.harm.objective_lost_s)
+    assert report.time_to_mitigate_s == pytest.approx(90.0 + 2.0 * (report.steps_to_mitigate or 0))
 
 
 def test_a_slow_caller_gets_a_full_step_and_the_observation_has_the_overrun(

@@ -12,6 +12,8 @@ EPISODE_FIELDS = [
     "diagnosis",
     "time_to_diagnose_s",
     "time_to_mitigate_s",
+    "steps_to_diagnose",
+    "steps_to_mitigate",
     "harm",
     "trajectory",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirr.agents.registry import PolicyName
-from mirr.cli import episode_commands
+from mirr.cli import episode_commands, playing
 from mirr.cli.main import run
 from mirr.cli.worlds import COMPILING, WorldName, open_world
 from mirr.env.record import read_rollout
@@ -105,6 +105,26 @@ def test_a_record_needs_a_directory(capsys: Printed, tmp_path: Path) -> None:
     assert f"there is no directory {tmp_path / 'missing'}." in capsys.readouterr().err
 
 
+def test_a_record_is_overwritten_only_on_request(capsys: Printed, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("precious")
+    assert run(["episode", "--record", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: the record {path} exists already, and is not overwritten; next: another --record FILE, or --overwrite\n"
+    )
+    assert path.read_text() == "precious"
+    assert run(["episode", "--record", str(path), "--overwrite"]) == 0
+    assert read_rollout(path).end is not None
+
+
+def test_a_record_on_a_full_disk_is_one_sentence(capsys: Printed) -> None:
+    assert run(["episode", "--record", "/dev/full"]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: cannot write the record /dev/full: No space left on device; "
+        "next: make room there, or choose another place with --record\n"
+    )
+
+
 def test_a_recorded_episode_can_be_read_back(capsys: Printed, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     assert run(["episode", "--record", str(path), "--json"]) == 0
@@ -147,7 +167,7 @@ def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyP
     def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:
         yield FakeWorld(recovers_after=1 if name == "sim" else 2)
 
-    monkeypatch.setattr(episode_commands, "open_world", worlds)
+    monkeypatch.setattr(playing, "open_world", worlds)
     assert run(["compare", "--policy", "oracle", "--policy", "wait", "--episodes", "4", "--json"]) == 0
     policies = json.loads(capsys.readouterr().out)["policies"]
     assert list(policies) == ["oracle", "wait"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +18,13 @@ import pytest
 from mirr.bridge import assembly
 from mirr.chaos import leases
 from mirr.chaos.errors import FleetError
+from mirr.cli import lab_commands
 from mirr.cli.main import run
 from mirr.env.vocabulary import Service
 from mirr.lab import engine, lock, up_and_down
 from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
+from tests.paths import ROOT
 from traffic import control
 
 ABSENT = engine.EngineProblem(trouble=engine.Trouble.NOT_RUNNING, text="no engine", remedy="start it")
@@ -137,6 +142,45 @@ def test_ctrl_c_in_up_without_an_engine_says_how_to_go_on(monkeypatch: pytest.Mo
         130,
         "mirr: interrupted; the engine does not say what is left of lab v2; go on with: make up LAB=v2\n",
     )
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it shows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+LOG_CHUNKS = [b'{"path": "/\x1b]0;', b'owned\x07"}\nGr\xc3', b"\xb6\xc3\x9fe \xff\x9b2J\n"]
+
+
+def test_a_terminal_shows_control_characters_of_a_log_as_text() -> None:
+    with contextlib.redirect_stdout(Terminal()) as out:
+        lab_commands._show(LOG_CHUNKS)
+    assert out.getvalue() == '{"path": "/\\x1b]0;owned\\x07"}\nGröße \\xff\\x9b2J\n'
+
+
+def test_a_pipe_gets_a_log_byte_by_byte_as_it_is() -> None:
+    kept = io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(kept)) as out:
+        lab_commands._show(LOG_CHUNKS)
+        out.flush()
+    assert kept.getvalue() == b"".join(LOG_CHUNKS)
+
+
+def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from mirr.cli.main import main; main()", "records", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (3, "mirr: cannot write the answer: No space left on device\n")
 
 
 def test_down_of_a_missing_lab_says_so_and_succeeds(fake_engine: FakeEngine) -> None:

@@ -19,6 +19,11 @@ Printed = pytest.CaptureFixture[str]
         (["--world", "mars"], "unknown world 'mars'; one of: sim, docker"),
         (["--seed", "-1"], "a seed is a whole number from 0 up; got -1"),
         (["--scenario", "nowhere.yaml"], "cannot read the scenario nowhere.yaml: No such file or directory"),
+        (
+            ["--tool-prefix", "the lab/"],
+            "Invalid value: --tool-prefix 'the lab/': a prefix has at most 32 letters, digits, _ and -, as in lab_. "
+            "See: mirr --help",
+        ),
         (["--record", "nowhere"], "Invalid value: --record nowhere: there is no such directory. See: mirr --help"),
     ],
 )

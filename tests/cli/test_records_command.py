@@ -38,7 +38,7 @@ def cut_after(record: Path, lines: int) -> Path:
 def test_check_accepts_an_unchanged_record(record: Path, capsys: Printed) -> None:
     assert run(["records", "check", str(record)]) == 0
     steps = len(read_rollout(record).steps) - 1
-    assert capsys.readouterr().out == f"{record}: {steps} steps, all the same\n"
+    assert capsys.readouterr().out == f"{record}: {steps} steps, all the same\n1 record checked: all the same\n"
 
 
 def test_check_goes_on_after_a_bad_record_and_exits_1(record: Path, capsys: Printed) -> None:
@@ -51,7 +51,58 @@ def test_check_goes_on_after_a_bad_record_and_exits_1(record: Path, capsys: Prin
         f"{broken}: not the same\n"
         "  the recording is cut off after step 1: it has no report\n"
         f"{record}: {len(read_rollout(record).steps) - 1} steps, all the same\n"
+        "3 records checked: 1 the same, 2 not\n"
     )
+
+
+def test_a_folder_stands_for_the_records_in_it(record: Path, capsys: Printed) -> None:
+    folder, table = record.parent, record.parent / "t.parquet"
+    (folder / "notes.txt").write_text("not a record")
+    copy = folder / "another.jsonl"
+    assert run(["episode", "--seed", "8", "--record", str(copy)]) == 0
+    capsys.readouterr()
+    assert run(["records", "check", str(folder)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in printed[:2]] == [str(copy), str(record)]
+    assert printed[2:] == ["2 records checked: all the same"]
+    assert run(["records", "export", str(folder), "--to", str(table)]) == 0
+    assert capsys.readouterr().out.startswith(f"{table}: 2 episodes, ")
+    assert run(["records", "show", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: Invalid value: {folder} is a folder; next: mirr records show {copy} See: mirr --help\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "show", "export"])
+def test_a_folder_without_records_is_wrong_usage(tmp_path: Path, capsys: Printed, command: str) -> None:
+    more = ["--to", str(tmp_path / "t.parquet")] if command == "export" else []
+    assert run(["records", command, str(tmp_path), *more]) == 2
+    assert capsys.readouterr().err == (f"mirr: the folder {tmp_path} holds no records: no file in it ends in .jsonl\n")
+
+
+def test_a_table_is_overwritten_only_on_request(record: Path, capsys: Printed) -> None:
+    to = record.with_name("t.parquet")
+    to.write_text("precious")
+    assert run(["records", "export", str(record), "--to", str(to)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: the table {to} exists already, and is not overwritten; next: another --to FILE, or --overwrite\n"
+    )
+    assert to.read_text() == "precious"
+    assert run(["records", "export", str(record), "--to", str(to), "--overwrite"]) == 0
+    assert parquet.read_schema(to).names
+
+
+def test_show_writes_control_characters_of_a_record_as_text(record: Path, capsys: Printed) -> None:
+    lines = [json.loads(text) for text in record.read_text().splitlines()]
+    hostile = "\x1b[2J\x07\r\u202eevil\nstep 9, 21 left"
+    lines[0]["policy"] = lines[-1]["report"]["reason"] = lines[1]["result"] = hostile
+    lines[2]["action"] = "check_logs(auth)"
+    lines[2]["logs"] = [{"age_s": 1.0, "level": "error", "event": hostile, "text": hostile}]
+    record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run(["records", "show", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert all(each.isprintable() for each in shown.split("\n"))
+    assert shown.count(r"\x1b[2J\x07\r\u202eevil\nstep 9, 21 left") >= 4
 
 
 def test_check_can_print_json(record: Path, capsys: Printed) -> None:
@@ -71,8 +122,8 @@ def test_check_prints_at_most_ten_differences(record: Path, capsys: Printed) -> 
     record.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:2], *waits, lines[-1]]))
     assert run(["records", "check", str(record)]) == 1
     printed_lines = capsys.readouterr().out.splitlines()
-    assert len(printed_lines) == 12
-    assert printed_lines[-1].startswith("  and ")
+    assert len(printed_lines) == 13
+    assert printed_lines[-2].startswith("  and ")
 
 
 def test_show_prints_a_record_from_beginning_to_end(record: Path, capsys: Printed) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ from mirr.env.vocabulary import (
     Service,
     Wait,
 )
-from mirr.env.world import World, WorldError
+from mirr.env.world import Snapshot, World, WorldError
 from tests.env.fakes import FakeWorld
 
 CRASHED_PAYMENTS = Fault(FaultMode.CRASHED, Service.PAYMENTS)
@@ -123,6 +125,39 @@ def test_the_ledger_counts_seconds_and_requests_from_step_0() -> None:
     assert report.harm.failed_requests == 3 * 30
     assert report.harm.objective_lost_s == 6.0
     assert report.harm.needless_actions == 0
+
+
+class SlowCaller(FakeWorld):
+    """A world in real time. Before each of these actions, the agent thinks for so many seconds."""
+
+    def __init__(self, thinks_s: dict[Action, float]) -> None:
+        super().__init__(recovers_after=1)
+        self.thinks_s = thinks_s
+
+    def observe(self) -> Snapshot:
+        thought_s = self.thinks_s.get(self.applied[-1], 0.0) if self.applied else 0.0
+        return replace(super().observe(), overrun_s=thought_s)
+
+
+def test_the_times_count_how_long_an_agent_thinks_and_the_steps_stand_beside_them() -> None:
+    report = played(
+        SlowCaller({CORRECT_DIAGNOSIS: 90.0, RIGHT_FIX: 5.0}), CRASHED_PAYMENTS, [CORRECT_DIAGNOSIS, RIGHT_FIX]
+    )
+    assert (report.time_to_diagnose_s, report.steps_to_diagnose) == (90.0, 0)
+    assert (report.time_to_mitigate_s, report.steps_to_mitigate) == (90.0 + 2.0 + 5.0 + 2.0, 2)
+    assert report.harm.objective_lost_s == report.time_to_mitigate_s
+
+
+def test_the_times_of_an_agent_that_does_not_think_are_its_steps() -> None:
+    report = played(SlowCaller({}), CRASHED_PAYMENTS, [Wait(), CORRECT_DIAGNOSIS, RIGHT_FIX])
+    assert (report.time_to_diagnose_s, report.steps_to_diagnose) == (2.0, 1)
+    assert (report.time_to_mitigate_s, report.steps_to_mitigate) == (6.0, 3)
+
+
+def test_an_episode_without_diagnosis_and_recovery_has_no_times() -> None:
+    report = played(FakeWorld(), CRASHED_PAYMENTS, [], max_steps=3)
+    assert (report.time_to_diagnose_s, report.steps_to_diagnose) == (None, None)
+    assert (report.time_to_mitigate_s, report.steps_to_mitigate) == (None, None)
 
 
 def test_a_failing_world_makes_the_episode_void() -> None:

@@ -19,6 +19,7 @@ FIELDS = {
     "mean_reward",
     "mean_steps",
     "mean_time_to_mitigate_s",
+    "mean_steps_to_mitigate",
     "mean_failed_requests",
 }
 

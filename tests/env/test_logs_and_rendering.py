@@ -6,7 +6,7 @@ import numpy as np
 
 from mirr.env.environment import Observation
 from mirr.env.logs import digest
-from mirr.env.rendering import render
+from mirr.env.rendering import log_text, printable, render
 from mirr.env.vocabulary import CheckLogs, Service
 from mirr.env.world import Level, LogLine
 from tests.env.fakes import snapshot, with_down
@@ -34,6 +34,15 @@ def test_a_digest_keeps_the_latest_line_of_each_kind_of_problem() -> None:
 
 def test_a_digest_of_nothing_is_empty() -> None:
     assert digest([]) == ()
+
+
+def test_control_characters_are_written_as_text_and_others_are_not_changed() -> None:
+    assert printable("\x1b[31mred\x1b[0m\x07\x9b\r\n\t\u2028\u202e\ud800") == (
+        r"\x1b[31mred\x1b[0m\x07\x9b\r\n\t\u2028\u202e\ud800"
+    )
+    assert printable("Größe 5 µs, 日本, 🙂") == "Größe 5 µs, 日本, 🙂"
+    hostile = line(3.2, event="a\x1b", text="b\nstep 9, 21 left")
+    assert log_text(hostile) == r"   3.2 s ago  info     a\x1b            b\nstep 9, 21 left"
 
 
 def test_an_observation_is_rendered_as_a_table() -> None:

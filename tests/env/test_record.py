@@ -103,7 +103,7 @@ def test_a_cut_recording_is_read_up_to_its_last_complete_line(whole: Path, left:
         ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is not a JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
-            "{path} has schema version 9; this reads 1, 2 and 3",
+            "{path} has schema version 9; this reads 1, 2, 3 and 4",
         ),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 1}\n',
@@ -225,6 +225,50 @@ def test_version_1_is_read_and_its_missing_fields_are_none(tmp_path: Path) -> No
     )
     assert (rollout.objectives, rollout.attempted) == (None, None)
     assert [(step.accepted, step.degraded) for step in rollout.steps] == [(None, None), (None, None)]
+
+
+FULL = (
+    "cannot write the record /dev/full: No space left on device; "
+    "next: make room there, or choose another place with --record"
+)
+
+
+def test_a_full_disk_is_named_once_and_closing_adds_nothing() -> None:
+    writer = RolloutWriter(Path("/dev/full"))
+    with pytest.raises(RecordError) as caught, writer:
+        writer.end({"outcome": "resolved"})
+    assert str(caught.value) == FULL
+    writer.close()
+
+
+def test_a_line_that_gets_lost_only_when_the_file_is_closed_is_an_error_too() -> None:
+    writer = RolloutWriter(Path("/dev/full"))
+    writer._file.write("a line that a network disk took and then lost")
+    with pytest.raises(RecordError) as caught:
+        writer.close()
+    assert str(caught.value) == FULL
+
+
+def test_a_record_does_not_overwrite_another_file_but_an_empty_one_or_a_device(tmp_path: Path, whole: Path) -> None:
+    before = whole.read_bytes()
+    with pytest.raises(RecordError) as caught:
+        RolloutWriter(whole)
+    assert str(caught.value) == (
+        f"the record {whole} exists already, and is not overwritten; next: another --record FILE, or --overwrite"
+    )
+    assert whole.read_bytes() == before
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    for path in (empty, Path("/dev/null")):
+        RolloutWriter(path).close()
+    RolloutWriter(whole, overwrite=True).close()
+    assert whole.read_bytes() == b""
+
+
+def test_a_folder_is_not_a_record(tmp_path: Path) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_rollout(tmp_path)
+    assert str(caught.value) == f"cannot read the record {tmp_path}: it is a folder; next: name a file in it"
 
 
 def test_the_error_for_a_record_that_cannot_be_written_names_the_file(tmp_path: Path) -> None:

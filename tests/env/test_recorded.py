@@ -280,6 +280,19 @@ def test_version_1_is_refused_with_the_reason(tmp_path: Path) -> None:
     )
 
 
+def test_the_times_of_version_3_are_not_compared_as_they_did_not_count_the_time_to_think(rollout: Rollout) -> None:
+    def as_version_3(line: dict[str, object]) -> None:
+        if line["kind"] == "header":
+            line["version"] = 3
+        report = line.get("report")
+        if isinstance(report, dict):
+            report["time_to_mitigate_s"] = 1.0
+            del report["steps_to_diagnose"], report["steps_to_mitigate"]
+
+    _edit(rollout.path, 0, as_version_3)
+    assert play_back(_edit(rollout.path, -1, as_version_3)).differences == ()
+
+
 def _edit(path: Path, line: int, change: Callable[[dict[str, object]], None]) -> Rollout:
     lines = [json.loads(text) for text in path.read_text().splitlines()]
     change(lines[line])

@@ -39,6 +39,7 @@ from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES, Guard
 from mirr.lab.errors import LabError
 
 MAX_SESSIONS = 64
+_PING_EVERY_S = 20.0
 _GRACE_S = 90  # how long a lab needs to be reverted when somebody asks the server to end
 
 _STATUS: dict[type[Exception], int] = {
@@ -64,6 +65,7 @@ class ServerConfig:
     port: int = 8000  # 0: any free port
     max_sessions: int = MAX_SESSIONS
     idle_s: float = 1800.0  # a session that is silent for longer ends
+    when_full: str = "end a session, or start the server with more of them: --sessions N"
     web: bool = False  # whether there is a page at /web to play by hand
 
 
@@ -79,7 +81,7 @@ def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
         app.add_exception_handler(kind, functools.partial(_refused, status=status))
     app.add_exception_handler(ValidationError, _invalid_input)
     app.add_exception_handler(RequestValidationError, _invalid_input)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, when_full=config.when_full)
     return app
 
 
@@ -111,18 +113,27 @@ def serve(open_world: WorldSource, config: ServerConfig, announce: Callable[[str
     """Serve until a signal comes. `announce` gets the address once the server answers there."""
     with _listening(config) as listener:
         app = build_app(open_world, config)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                ws_max_size=MAX_MESSAGE_BYTES,
-                timeout_graceful_shutdown=_GRACE_S,
-            )
-        )
+        server = uvicorn.Server(uvicorn_config(app, config))
         announce(f"http://{config.host}:{listener.getsockname()[1]}")
         # This is the normal end of a server. By now, uvicorn has closed every session, and so every world.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def uvicorn_config(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
+    """How the application is served.
+
+    A client that generates text may not answer a ping for minutes. So a ping waits for as long as a session may be
+    silent: `idle_s` is the only limit. The pings still keep the connection alive on its way.
+    """
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=_PING_EVERY_S,
+        ws_ping_timeout=max(config.idle_s, _PING_EVERY_S),
+        timeout_graceful_shutdown=_GRACE_S,
+    )
 
 
 @contextmanager

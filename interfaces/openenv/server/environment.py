@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import secrets
+import threading
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +62,19 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         self._episode: Environment | None = None
         self._state = MirrState()
         self._closed = False
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuses a call that comes while another is under way, before anything happens."""
+        if not self._turn.acquire(blocking=False):
+            raise EpisodeError(
+                "another call of this session is under way, so this one was not taken; next: wait for its answer"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def reset(
         self,
@@ -75,6 +89,10 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
             raise EpisodeError(f"reset takes seed, episode_id, split and index; got {', '.join(sorted(unknown))}")
         incident = self._incident(seed, split, index)
         name = _checked_id(episode_id)
+        with self._alone():
+            return self._begun(incident, name)
+
+    def _begun(self, incident: _Incident, name: str) -> MirrObservation:
         episode = Environment(self._opened(), incident.config)
         self.rubric.reset()
         self._episode = episode
@@ -113,6 +131,10 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
 
     def step(self, action: MirrAction, timeout_s: float | None = None, **unknown: Any) -> MirrObservation:
         """Take an action and let one step pass. OpenEnv's `timeout_s` is ignored: it cannot shorten a step."""
+        with self._alone():
+            return self._stepped(action)
+
+    def _stepped(self, action: MirrAction) -> MirrObservation:
         self._refuse_where_closed()
         episode = self._episode
         if episode is None:
@@ -188,11 +210,12 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         return f"<pre>{html.escape(chr(10).join(parts))}</pre>"
 
     def close(self) -> None:
-        """Close the world. Safe to call twice."""
-        self._closed = True
-        self._episode = None
-        self._world = None
-        self._held.close()
+        """Close the world, after the step that is under way. Safe to call twice."""
+        with self._turn:
+            self._closed = True
+            self._episode = None
+            self._world = None
+            self._held.close()
 
 
 def _choices(config: EpisodeConfig) -> int:

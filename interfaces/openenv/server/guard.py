@@ -2,7 +2,8 @@
 
 OpenEnv's own handlers have three weaknesses. They end the session if a frame is JSON but not an object. They fail to
 write an answer that quotes half a surrogate pair. They answer clients that have gone. So this guard answers such
-messages before OpenEnv gets them.
+messages before OpenEnv gets them. It also ends a session whose client sends a message before it has the last answer,
+and says what makes room on a full server.
 """
 
 from __future__ import annotations
@@ -14,9 +15,19 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirr.interfaces.openenv.server.turns import Turns
+
 MAX_MESSAGE_BYTES = 64 * 1024
 """The size limit of a frame or a request. An action takes a hundred bytes."""
 
+TOO_EARLY = (
+    "this message came before the answer to the last one, so it was not taken, and this session ends: otherwise every "
+    "later answer would be taken for that of another message; next: connect again, and wait for each answer"
+)
+_TOO_EARLY_CODE = 1008  # policy violation
+_TOO_EARLY_REASON = "a message came before the answer to the last one"
+
+_SESSIONS = "/ws"  # here, an answer does not say which message it answers
 _WEB = "/web"  # the web interface's pages have messages of their own
 
 
@@ -58,7 +69,11 @@ def _jsonrpc_error(problem: str) -> dict[str, object]:
     return {"jsonrpc": "2.0", "error": {"code": -32700, "message": problem}, "id": None}
 
 
-_ERROR_SHAPES: dict[str, Callable[[str], dict[str, object]]] = {"/ws": _openenv_error, "/mcp": _jsonrpc_error}
+def _too_early() -> str:
+    return json.dumps({"type": "error", "data": {"message": TOO_EARLY, "code": "SESSION_ERROR"}})
+
+
+_ERROR_SHAPES: dict[str, Callable[[str], dict[str, object]]] = {_SESSIONS: _openenv_error, "/mcp": _jsonrpc_error}
 """The form of an error on each WebSocket."""
 
 
@@ -78,8 +93,9 @@ def _from_elsewhere(scope: Scope) -> bool:
 class Guard:
     """ASGI middleware around the whole server."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, when_full: str = "") -> None:
         self.app = app
+        self._when_full = when_full  # what makes room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on well-formed messages and answer the rest with an error."""
@@ -97,21 +113,52 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         shape = _ERROR_SHAPES.get(scope["path"])
+        turns = Turns(receive)
+        ended = False
 
         async def checked_receive() -> Message:
+            nonlocal ended
             while True:
-                message = await receive()
+                message, early = await turns.next()
+                if early and scope["path"] == _SESSIONS:
+                    await patient_send({"type": "websocket.send", "text": _too_early()})
+                    await patient_send(
+                        {"type": "websocket.close", "code": _TOO_EARLY_CODE, "reason": _TOO_EARLY_REASON}
+                    )
+                    ended = True
+                    return {"type": "websocket.disconnect", "code": _TOO_EARLY_CODE}
                 problem = _frame_problem(message) if shape and message["type"] == "websocket.receive" else None
                 if problem is None or shape is None:
                     return message
                 await patient_send({"type": "websocket.send", "text": json.dumps(shape(problem))})
 
         async def patient_send(message: Message) -> None:
+            if ended:
+                return
+            if message["type"] == "websocket.send":
+                turns.answered()
+                message = self._with_advice(message)
             # The client has gone. The next receive reports it, and the session ends normally.
             with suppress(OSError):
                 await send(message)
 
-        await self.app(scope, checked_receive, patient_send)
+        try:
+            await self.app(scope, checked_receive, patient_send)
+        finally:
+            await turns.end()
+
+    def _with_advice(self, message: Message) -> Message:
+        """OpenEnv says that a server is full, but not what makes room."""
+        text = message.get("text") or ""
+        if '"CAPACITY_REACHED"' not in text:
+            return message
+        content = json.loads(text)
+        data = content["data"]
+        data["message"] = (
+            f"this server is full: {data['active_sessions']} of {data['max_sessions']} sessions are taken; "
+            f"next: {self._when_full}"
+        )
+        return {**message, "text": json.dumps(content)}
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _from_elsewhere(scope):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mirr.env.reward import Outcome
 from mirr.env.scenario import draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Diagnose, Fault, FaultMode, Restart, Service, Wait
-from mirr.env.world import World, WorldError
+from mirr.env.world import Snapshot, World, WorldError
 from mirr.interfaces.mcp_server.answers import answer, as_text
 from mirr.interfaces.mcp_server.exam import VOID_MESSAGE, Exam, ExamConfig, ExamError, Question, State
 from mirr.lab.errors import LabInUse
@@ -173,6 +174,79 @@ def test_only_one_episode_at_a_time_runs_on_one_lab() -> None:
         "or try again when nobody has played it for 60 s"
     )
     assert exam.status("b").state is State.WAITING
+
+
+def test_a_repeated_request_acts_once_and_gets_the_first_answer() -> None:
+    world = FakeWorld()
+    exam = Setup(world).exam()
+    first = exam.act("a", DIAGNOSE, "r1")
+    assert exam.act("a", DIAGNOSE, "r1") == first
+    assert world.applied == [DIAGNOSE]
+    exam.act("a", RESTART, "r2")
+    assert exam.act("a", DIAGNOSE, "r1") == first  # late, and still the first answer
+    assert exam.act("a", Wait(), "r3").observation is not first.observation
+    assert world.applied == [DIAGNOSE, RESTART, Wait()]
+
+
+def test_a_request_id_belongs_to_one_action_and_to_one_episode() -> None:
+    world = FakeWorld()
+    exam = Setup(world).exam(questions=2)
+    exam.act("a", Wait(), "r1")
+    with pytest.raises(ExamError) as refusal:
+        exam.act("a", RESTART, "r1")
+    assert text_of_error(refusal) == (
+        "request_id 'r1' was already used for wait, so nothing was done; next: a new request_id for each new action"
+    )
+    assert world.applied == [Wait()]
+    assert answer(exam.act("b", RESTART, "r1")).step == 1
+
+
+def test_without_a_request_id_every_call_acts() -> None:
+    exam = Setup().exam()
+    assert [answer(exam.act("a", Wait())).step for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_repeated_last_request_gets_the_score() -> None:
+    exam = Setup(FakeWorld(failed=60)).exam()
+    exam.act("a", Wait())
+    exam.act("a", Wait())
+    last = exam.act("a", Wait(), "last")
+    assert last.state is State.OVER
+    assert answer(exam.act("a", Wait(), "last")).ending == answer(last).ending
+
+
+def test_a_repeated_request_is_told_again_that_the_world_failed() -> None:
+    world = FakeWorld()
+    exam = Setup(world).exam()
+    exam.look("a")
+    world.fails_with = "crashed:payments did not hold"
+    for _ in range(2):
+        with pytest.raises(ExamError) as refusal:
+            exam.act("a", Wait(), "r1")
+        assert text_of_error(refusal) == VOID_MESSAGE
+
+
+def test_a_request_that_could_not_be_done_can_be_repeated() -> None:
+    setup = Setup()
+    exam = setup.exam()
+    setup.refuses = LabInUse("lab mirr is in use by `mirr demo`")
+    with pytest.raises(ExamError):
+        exam.act("a", Wait(), "r1")
+    setup.refuses = None
+    assert answer(exam.act("a", Wait(), "r1")).step == 1
+
+
+class SlowToThink(FakeWorld):
+    """Its agent thinks for 7 s before every action."""
+
+    def observe(self) -> Snapshot:
+        return replace(super().observe(), overrun_s=7.0 if self.applied else 0.0)
+
+
+def test_the_time_of_an_answer_counts_how_long_the_player_thinks() -> None:
+    exam = Setup(SlowToThink()).exam()
+    assert answer(exam.look("a")).time_s == 0.0
+    assert [answer(exam.act("a", Wait())).time_s for _ in range(2)] == [9.0, 18.0]
 
 
 def test_an_idle_episode_ends_so_that_the_next_can_start() -> None:

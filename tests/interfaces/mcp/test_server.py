@@ -38,7 +38,12 @@ def simulated() -> Iterator[World]:
 
 
 def visit(
-    body: Visit, scenarios: Sequence[Scenario] = (), config: ExamConfig | None = None, *, lists: bool = False
+    body: Visit,
+    scenarios: Sequence[Scenario] = (),
+    config: ExamConfig | None = None,
+    *,
+    lists: bool = False,
+    prefix: str = "",
 ) -> Exam:
     """Runs `body` with a client of a new server. The episode ids are `0`, `1` and so on."""
     numbers = iter(range(10**6))
@@ -52,7 +57,7 @@ def visit(
 
     async def talk() -> None:
         desk = Desk()
-        async with Client(build_server(exam, desk, lists_episodes=lists)) as client:
+        async with Client(build_server(exam, desk, lists_episodes=lists, prefix=prefix)) as client:
             await body(client)
         desk.close(exam.close)
 
@@ -199,6 +204,63 @@ def test_a_wrong_call_gets_a_one_sentence_error_and_costs_no_step(
         assert (await call(client, "status", {"episode_id": "0"}))["state"] == "waiting"
 
     visit(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("wait", {}),
+        ("check_logs", {"service": "auth"}),
+        ("diagnose", {"service": "auth", "mode": "crashed"}),
+        ("diagnose_none", {}),
+        ("restart", {"service": "auth"}),
+        ("rollback", {"service": "auth"}),
+        ("scale_up", {"service": "auth"}),
+    ],
+)
+def test_a_call_that_is_repeated_with_its_request_id_acts_once(name: str, more: dict[str, Any]) -> None:
+    async def body(client: Client[Any]) -> None:
+        arguments = {"episode_id": "0", "request_id": "mine", **more}
+        first, second = await asyncio.gather(call(client, name, arguments), call(client, name, arguments))
+        assert first == second
+        assert (await call(client, "status", {"episode_id": "0"}))["step"] == 1
+
+    visit(body, config=ExamConfig(episode=PACK_CONFIG))
+
+
+def test_a_call_that_timed_out_and_is_repeated_with_its_request_id_acts_once() -> None:
+    async def body(client: Client[Any]) -> None:
+        arguments = {"episode_id": "0", "service": "auth", "request_id": "mine"}
+        given_up = asyncio.create_task(call(client, "restart", arguments))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert (await call(client, "restart", arguments))["step"] == 1
+        assert (await call(client, "wait", {"episode_id": "0"}))["step"] == 2
+
+    visit(body)
+
+
+def test_a_prefix_begins_the_name_of_every_tool() -> None:
+    async def body(client: Client[Any]) -> None:
+        assert [tool.name for tool in await client.list_tools()] == [
+            "lab_read_metrics",
+            "lab_status",
+            "lab_wait",
+            "lab_check_logs",
+            "lab_diagnose",
+            "lab_restart",
+            "lab_rollback",
+            "lab_scale_up",
+            "lab_list_episodes",
+        ]
+        assert (await call(client, "lab_wait", {"episode_id": "0"}))["step"] == 1
+        assert (await refused(client, "wait", {"episode_id": "0"})).startswith(
+            "there is no tool 'wait'; the tools are lab_read_metrics, lab_status, lab_wait, "
+        )
+        assert client.initialize_result is not None
+        assert "lab_read_metrics and lab_status cost nothing" in (client.initialize_result.instructions or "")
+
+    visit(body, lists=True, prefix="lab_")
 
 
 def test_every_action_is_refused_after_the_end() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +17,8 @@ from mirr.env.rendering import render
 from mirr.env.rollout import play
 from mirr.env.scenario import BadScenario, draw, policy_rng
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import parse_action
-from mirr.env.world import World, WorldError
+from mirr.env.vocabulary import Action, parse_action
+from mirr.env.world import ActionResult, World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, from_wire
 from mirr.interfaces.openenv.server.app import simulated
 from mirr.interfaces.openenv.server.environment import IncidentEnvironment
@@ -219,6 +220,41 @@ def test_a_closed_session_says_that_it_has_ended() -> None:
         environment.step(WAIT)
     with pytest.raises(EpisodeError, match=ended):
         environment.reset(seed=1)
+
+
+class Held(SimulatedWorld):
+    """A world whose steps last until the test lets them end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+        self.under_way, self.goes_on = threading.Event(), threading.Event()
+
+    def apply(self, action: Action) -> ActionResult:
+        self.steps += 1
+        self.under_way.set()
+        assert self.goes_on.wait(timeout=30)
+        return super().apply(action)
+
+
+def test_a_call_during_a_step_is_refused_before_anything_happens() -> None:
+    world = Held()
+    environment = IncidentEnvironment(lambda: nullcontext(world))
+    environment.reset(seed=1)
+    answers: list[MirrObservation] = []
+    first = threading.Thread(target=lambda: answers.append(environment.step(MirrAction(action="check_logs(auth)"))))
+    first.start()
+    assert world.under_way.wait(timeout=30)
+    busy = "^another call of this session is under way, so this one was not taken; next: wait for its answer$"
+    with pytest.raises(EpisodeError, match=busy):
+        environment.step(MirrAction(action="restart(auth)"))
+    with pytest.raises(EpisodeError, match=busy):
+        environment.reset(seed=2)
+    world.goes_on.set()
+    first.join()
+    assert (world.steps, answers[0].last_action, answers[0].step) == (1, "check_logs(auth)", 1)
+    seen = environment.step(WAIT)
+    assert (seen.last_action, seen.step) == ("wait", 2)
 
 
 def test_the_web_page_shows_the_text_and_runs_no_code_from_a_log_line() -> None:

@@ -31,6 +31,8 @@ from mirr.env.rollout import play as play_directly
 from mirr.env.scenario import Scenario, draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.interfaces.openenv import MirrAction, MirrEnv
+from mirr.interfaces.openenv.server.app import ServerConfig, build_app, simulated, uvicorn_config
+from mirr.interfaces.openenv.server.guard import TOO_EARLY
 from mirr.interfaces.openenv.tasks import task_at
 from tests.distributions import build_distributions, copy_of_checkout, unpack_source
 from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served
@@ -90,6 +92,53 @@ def test_the_client_works_without_async_too(server: Served) -> None:
         with pytest.raises(RuntimeError, match=r"diagnose\(none\) is not an action of this episode"):
             client.step(MirrAction(action="diagnose(none)"))
         assert client.state().step_count == 1
+
+
+def test_calls_at_once_from_one_client_run_one_after_the_other_and_each_gets_its_own_answer(server: Served) -> None:
+    texts = ["check_logs(auth)", "wait", "check_logs(orders)", "restart(payments)"]
+
+    async def body() -> None:
+        async with MirrEnv(server.url) as client:
+            await client.reset(seed=2)
+            *answers, state = await asyncio.gather(
+                *(client.step(MirrAction(action=text)) for text in texts), client.state()
+            )
+            assert [seen.observation.last_action for seen in answers] == texts
+            assert [seen.observation.step for seen in answers] == [1, 2, 3, 4]
+            assert state.step_count == 4
+            waiting = asyncio.create_task(client.step(MirrAction(action="wait")))
+            given_up = asyncio.create_task(client.step(MirrAction(action="restart(auth)")))
+            await asyncio.sleep(0)  # both are asked now, and the second waits for the first
+            given_up.cancel()
+            assert (await waiting).observation.step == 5
+            assert (await client.step(MirrAction(action="check_logs(auth)"))).observation.step == 6
+
+    asyncio.run(body())
+
+
+def test_a_client_that_does_not_wait_for_its_answer_loses_the_session_and_never_gets_a_wrong_answer(
+    server: Served,
+) -> None:
+    with connect(server.ws_url) as session:
+        exchange(session, "reset", {"seed": 2})
+        for action in ("check_logs(auth)", "restart(auth)"):
+            session.send(json.dumps({"type": "step", "data": {"action": action}}))
+        assert json.loads(session.recv())["data"]["observation"]["last_action"] == "check_logs(auth)"
+        assert json.loads(session.recv())["data"] == {"message": TOO_EARLY, "code": "SESSION_ERROR"}
+        with pytest.raises(ConnectionClosed) as closed:
+            session.recv()
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        1008,
+        "a message came before the answer to the last one",
+    )
+
+
+def test_a_ping_waits_for_as_long_as_a_session_may_be_silent() -> None:
+    config = ServerConfig(idle_s=900.0)
+    served_as = uvicorn_config(build_app(simulated, config), config)
+    assert (served_as.ws_ping_interval, served_as.ws_ping_timeout) == (20.0, 900.0)
+    assert MirrEnv("http://127.0.0.1:1")._websocket_ping_timeout_s is None
 
 
 def test_tasks_are_listed_over_http(server: Served) -> None:
@@ -207,6 +256,10 @@ def test_a_session_over_the_limit_is_refused_and_an_ended_session_makes_room() -
         with connect(two.ws_url) as third:
             refused = json.loads(third.recv())["data"]
         assert (refused["code"], refused["active_sessions"], refused["max_sessions"]) == ("CAPACITY_REACHED", 2, 2)
+        assert refused["message"] == (
+            "this server is full: 2 of 2 sessions are taken; "
+            "next: end a session, or start the server with more of them: --sessions N"
+        )
         first.close()
         wait_for_room(two)
         # This client disappears: its socket closes without a message.
