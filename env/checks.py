@@ -86,6 +86,16 @@ def flag_field(name: str, value: object) -> bool:
     return bool(value)
 
 
+def each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object as JSON has it. Raises ValueError if a name is there twice: the first value would silently lose."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name} is there a second time in the same object")
+        found[name] = value
+    return found
+
+
 def _number(value: object) -> float | None:
     if isinstance(value, bool):
         return None

@@ -167,7 +167,7 @@ def policy_rng(seed: int) -> np.random.Generator:
 
 
 def draw(seed: int, fault: Fault | None = None) -> Scenario:
-    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadSeed and BadScenario."""
+    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadScenario."""
     number = checked_seed(seed)
     if fault is None:
         fault = ALL_FAULTS[below(streams(number).scenario, DRAW_OF_THE_FAULT, len(ALL_FAULTS))]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, assert_never, get_type_hints
 
+from mirr.env.checks import each_name_once
 from mirr.env.vocabulary import Journey, Service
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
@@ -102,22 +103,12 @@ class Parameters:
 def load_parameters(path: Path = PARAMETERS_FILE) -> Parameters:
     """The parameters in `path`. Raises ParameterError."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_name_once)
+        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_name_once)
     except RecursionError:
         raise ParameterError(f"cannot read the simulator's parameters {path}: nested too deeply") from None
     except (OSError, ValueError) as error:  # not JSON, a name twice, or a number with thousands of digits
         raise ParameterError(f"cannot read the simulator's parameters {path}: {error}") from error
     return parse_parameters(raw)
-
-
-def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as JSON has it. Raises ValueError if a name is there twice: the first value would silently lose."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name} is there a second time in the same object")
-        found[name] = value
-    return found
 
 
 def parse_parameters(raw: dict[str, Any]) -> Parameters:
