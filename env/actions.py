@@ -36,6 +36,6 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
     mixed = isinstance(values, list | tuple) and any(isinstance(value, bool | np.bool_) for value in values)
     if array.dtype.kind not in WHOLE_NUMBERS or mixed:
         raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
-    if array.dtype.kind == "u" and np.any(array > np.iinfo(np.int64).max):
+    if array.dtype.kind == "u" and array.astype(np.uint64).max(initial=0) > np.iinfo(np.int64).max:
         raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {values!r}")
     return np.ascontiguousarray(array, dtype=np.int64)

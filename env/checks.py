@@ -51,7 +51,7 @@ def whole_number(value: object) -> int:
     array = as_array(value)
     if array is None or array.ndim != 0 or array.dtype.kind not in WHOLE_NUMBERS:
         raise NotWhole(f"{value!r} is not a whole number")
-    return operator.index(array[()])  # type: ignore[call-overload, no-any-return]  # its kind was checked
+    return operator.index(array[()])
 
 
 def whole_field(name: str, value: object, *, least: int, most: int | None = None) -> int:
@@ -107,4 +107,4 @@ def _number(value: object) -> float | None:
     array = as_array(value)
     if array is None or array.ndim != 0 or array.dtype.kind not in _NUMBERS:
         return None
-    return float(array[()])  # type: ignore[arg-type]  # its kind was checked
+    return float(array[()])

@@ -13,6 +13,7 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.env.checks import each_name_once
 from mirr.env.environment import Observation
 from mirr.env.objectives import OBJECTIVES, Objectives
 from mirr.env.record_fields import (

@@ -92,7 +92,8 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
 
     def action_masks(self) -> NDArray[np.bool_]:  # (actions,)
         """The same as `info["action_mask"]`, where sb3-contrib's MaskablePPO looks for it."""
-        return self._mask[0].astype(np.bool_)
+        mask: NDArray[np.bool_] = self._mask[0].astype(np.bool_)
+        return mask
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The last observation, as a text table or as a picture."""

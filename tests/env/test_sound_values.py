@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mirr.env.actions import WHOLE_NUMBERS
+from mirr.env.checks import WHOLE_NUMBERS
 from mirr.env.environment import Environment
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.scenario import EpisodeConfig, Scenario, draw, policy_rng

@@ -47,13 +47,14 @@ def test_a_vector_takes_a_seed_for_each_environment(seeds: Any) -> None:
 
 @pytest.mark.parametrize("seed", NOT_WHOLE, ids=repr)
 def test_anything_else_is_refused_and_the_episode_goes_on(seed: Any) -> None:
+    env: Any
     for env, action in ((sim_env(), 0), (SimVectorEnv(2), [0, 0])):
         env.reset(seed=3)
         for given in (seed, [seed, seed]):
             with pytest.raises(BadSeed) as refusal:
                 env.reset(seed=given)
             assert str(refusal.value).startswith("a seed is a whole number from 0 up; got ")
-        untouched = sim_env() if isinstance(env, EpisodeEnv) else SimVectorEnv(2)
+        untouched: Any = sim_env() if isinstance(env, EpisodeEnv) else SimVectorEnv(2)
         untouched.reset(seed=3)
         assert same(env.step(action)[0], untouched.step(action)[0])
 
@@ -64,9 +65,8 @@ def test_a_fault_may_be_any_kind_of_text(fault: Any) -> None:
     vector = SimVectorEnv(2)
     vector.reset(seed=1, options={"fault": fault})
     assert [vector.batch.scenario(e).faults for e in range(2)] == [(expected,)] * 2
-    assert same(
-        sim_env().reset(seed=1, options={"fault": fault})[0], sim_env().reset(seed=1, options={"fault": expected})[0]
-    )
+    found, wanted = (sim_env().reset(seed=1, options={"fault": each})[0] for each in (fault, expected))
+    assert same(found, wanted)
 
 
 def test_a_vector_takes_an_array_of_faults() -> None:
@@ -95,9 +95,9 @@ def test_options_are_a_dict(options: Any) -> None:
 
 def test_a_mask_may_be_a_tensor() -> None:
     vector, expected = SimVectorEnv(2), SimVectorEnv(2)
-    for env, mask in ((vector, torch.tensor([True, False])), (expected, np.array([True, False]))):
+    for env in (vector, expected):
         env.reset(seed=1)
-        env.step([0, 0])
+        env.step(np.zeros(2, dtype=np.int64))
     found = vector.reset(options={"reset_mask": torch.tensor([True, False])})
     assert same(found[0], expected.reset(options={"reset_mask": np.array([True, False])})[0])
     assert same(found[1], {"action_mask": found[1]["action_mask"]})
@@ -108,16 +108,16 @@ def test_the_advice_to_reset_names_what_there_is() -> None:
     advice = "call reset(options={'reset_mask': ...}) or reset() first"
     vector.reset(seed=1, options={"reset_mask": np.array([True, False])})
     with pytest.raises(gymnasium.error.ResetNeeded) as refusal:
-        vector.step([0, 0])
+        vector.step(np.zeros(2, dtype=np.int64))
     assert str(refusal.value) == f"the episode of environment 1 has not begun; {advice}"
     vector.reset(seed=1)
-    vector.step([0, 0])
+    vector.step(np.zeros(2, dtype=np.int64))
     vector.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(gymnasium.error.ResetNeeded) as refusal:
-        vector.step([0, 0])
+        vector.step(np.zeros(2, dtype=np.int64))
     assert str(refusal.value) == f"the episode of environment 1 is over; {advice}"
     vector.reset(options={"reset_mask": np.array([False, True])})
-    vector.step([0, 0])
+    vector.step(np.zeros(2, dtype=np.int64))
 
 
 @pytest.mark.parametrize("make", [sim_env, lab_env, SimVectorEnv])
@@ -162,11 +162,14 @@ def test_a_vector_refuses_the_diagnosis_none_when_it_is_made() -> None:
         SimVectorEnv(2, config=EpisodeConfig(none_diagnosis=True))
 
 
-@pytest.mark.parametrize(
-    "copied", [lambda env: pickle.loads(pickle.dumps(env)), copy.deepcopy], ids=["pickle", "deepcopy"]
-)
+def pickled(env: Any) -> Any:
+    return pickle.loads(pickle.dumps(env))
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.deepcopy])
 def test_a_copy_goes_on_as_the_original_does(copied: Any) -> None:
     many = 2 * LEAST_FOR_A_THREAD
+    env: Any
     for env, actions in (
         (gymnasium.make(SIM_ID), [3, 12, 27]),
         (SimVectorEnv(many, threads=2), [np.full(many, action) for action in (3, 12, 27)]),
@@ -193,7 +196,7 @@ def test_a_lab_is_not_copied() -> None:
     with pytest.raises(TypeError) as refusal:
         pickle.dumps(lab_env())
     assert str(refusal.value) == (
-        "mirr/Lab-v0 cannot be copied or pickled, as only one can hold a lab; make it where it plays"
+        "mirr/Lab-v0 cannot be copied or pickled, because only one can hold a lab; make it where it plays"
     )
 
 
@@ -203,7 +206,8 @@ def test_masks_are_where_maskable_ppo_looks_for_them() -> None:
     envs.reset()
     envs.step(np.array([ACTION_INDEX[Diagnose(Service.AUTH, FaultMode.CRASHED)], 0, 0]))
     masks = np.stack(envs.env_method("action_masks"))
-    assert (masks.shape, masks.dtype) == ((3, 41), np.bool_)
+    assert masks.shape == (3, 41)
+    assert masks.dtype == np.bool_
     assert masks.sum(axis=1).tolist() == [21, 41, 41]
 
 
