@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-WHOLE_NUMBERS = "iu"  # numpy's kinds of dtypes: signed and unsigned
+from mirr.env.checks import WHOLE_NUMBERS, NotWhole, as_array, whole_number
 
 
 class NotAnAction(ValueError):
@@ -16,29 +14,28 @@ class NotAnAction(ValueError):
 
 def action_number(value: object, count: int) -> int:
     """The number of one of `count` actions, from a whole number or a 0-d array or tensor of one. Raises NotAnAction."""
-    if type(value) is int:  # by far the most frequent, and `bool` is another type
-        number = value
-    else:
-        array = np.asarray(value)
-        if array.ndim != 0 or array.dtype.kind not in WHOLE_NUMBERS:
-            raise NotAnAction(f"an action is an Action or its number; got {value!r}")
-        number = operator.index(array[()])
+    try:
+        number = whole_number(value)
+    except NotWhole as error:
+        raise NotAnAction(f"an action is an Action or its number; got {value!r}") from error
     if not 0 <= number < count:
         raise NotAnAction(f"action numbers go from 0 to {count - 1}; got {number}")
     return number
 
 
-def action_numbers(values: ArrayLike, size: int) -> NDArray[np.int64]:  # (size,)
+def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
     """One action number for each of `size` environments; whether such actions exist is not checked here.
 
     Raises NotAnAction for another shape, and for anything but whole numbers: 3.7, '3' and True are refused.
     """
-    array = np.asarray(values)
+    array = as_array(values)
+    if array is None:
+        raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
     if array.shape != (size,):
         raise NotAnAction(f"a batch of {size} takes {size} action numbers; got shape {array.shape}")
     mixed = isinstance(values, list | tuple) and any(isinstance(value, bool | np.bool_) for value in values)
     if array.dtype.kind not in WHOLE_NUMBERS or mixed:
         raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
-    if array.dtype.kind == "u" and np.any(array > np.iinfo(np.int64).max):
+    if array.dtype.kind == "u" and array.astype(np.uint64).max(initial=0) > np.iinfo(np.int64).max:
         raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {values!r}")
     return np.ascontiguousarray(array, dtype=np.int64)

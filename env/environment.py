@@ -13,7 +13,7 @@ from mirr.env.dice import noise_factors
 from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
-from mirr.env.scenario import EpisodeConfig, Scenario, draw, streams
+from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, draw, streams
 from mirr.env.vocabulary import (
     ACTIONS,
     PACK_ACTIONS,
@@ -114,7 +114,7 @@ class Environment:
         rewards: RewardTable = REWARDS,
     ) -> None:
         self.world = world
-        self.config = config or EpisodeConfig()
+        self.config = checked_config(config)
         self.objectives = objectives
         self.rewards = rewards
         self.report: EpisodeReport | None = None
@@ -135,6 +135,8 @@ class Environment:
             scenario = draw(seed, fault)  # type: ignore[arg-type]  # `draw` refuses None with a message
         elif seed is not None or fault is not None:
             raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
+        elif not isinstance(scenario, Scenario):
+            raise EpisodeError(f"reset(scenario=...) takes a Scenario, as a pack's scenario() gives; got {scenario!r}")
         keys = streams(scenario.seed)
         self._scenario = scenario
         self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from mirr.env.checks import number_field
 from mirr.env.vocabulary import Feature, Service
 from mirr.env.world import Snapshot
 
@@ -27,6 +28,12 @@ class Objectives:
     latency_p95_s: float = 0.5  # at most, per service
     memory_share: float = 0.6  # at most, per service: above it the kernel's OOM killer is near
     collapse_sli: float = 0.02  # at or below this, nothing works for the users
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig for anything but finite numbers. Limits that nothing can meet are allowed."""
+        for each in fields(self):
+            given = vars(self)[each.name]
+            object.__setattr__(self, each.name, number_field(f"Objectives({each.name}=...)", given))
 
 
 OBJECTIVES = Objectives()

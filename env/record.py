@@ -14,6 +14,7 @@ from typing import IO, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.env.checks import each_name_once
 from mirr.env.environment import Observation
 from mirr.env.objectives import OBJECTIVES, Objectives
 from mirr.env.record_fields import (
@@ -245,12 +246,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _parsed(path: Path, number: int, text: str) -> Line:
     try:
-        line = json.loads(text, parse_constant=_refuse_constant)
+        line = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=each_name_once)
     except json.JSONDecodeError as error:
         raise RecordError(f"{path}, line {number}: not JSON ({error.msg})") from error
     except RecursionError as error:
         raise RecordError(f"{path}, line {number}: not JSON that can be read (nested too deeply)") from error
-    except ValueError as error:  # NaN or Infinity, or a number with thousands of digits
+    except ValueError as error:  # NaN or Infinity, a name twice, or a number with thousands of digits
         raise RecordError(f"{path}, line {number}: not JSON that can be read ({error})") from error
     if not isinstance(line, dict) or "kind" not in line:
         raise RecordError(f"{path}, line {number}: not a line of a rollout (no kind)")

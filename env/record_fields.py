@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mirr.env.checks import BadConfig
 from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
@@ -34,7 +35,6 @@ SCHEMA = "mirr-rollout"
 SCHEMA_VERSION = 4
 READABLE_VERSIONS = (1, 2, 3, 4)
 
-_MOST_STEPS = 100_000  # an Environment draws the noise of all steps at once
 
 Json = Any  # what json.loads returns
 Line = dict[str, Any]
@@ -257,14 +257,11 @@ def _config(value: Json) -> object:
     max_steps = _whole(known.get("max_steps", EpisodeConfig.max_steps))
     step_s = _number(known.get("step_s", EpisodeConfig.step_s))
     noise = _number(known.get("noise", EpisodeConfig.noise))
-    if not (1 <= max_steps <= _MOST_STEPS and step_s > 0.0 and 0.0 <= noise <= 1.0):
-        raise Misfit(f"max_steps is from 1 to {_MOST_STEPS}, step_s above 0, noise from 0 to 1")
-    return EpisodeConfig(
-        step_s=step_s,
-        max_steps=max_steps,
-        noise=noise,
-        none_diagnosis=_flag(known.get("none_diagnosis", EpisodeConfig.none_diagnosis)),
-    )
+    none_diagnosis = _flag(known.get("none_diagnosis", EpisodeConfig.none_diagnosis))
+    try:
+        return EpisodeConfig(step_s=step_s, max_steps=max_steps, noise=noise, none_diagnosis=none_diagnosis)
+    except BadConfig as error:
+        raise Misfit(str(error)) from error
 
 
 def _objectives(value: Json) -> object:

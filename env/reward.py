@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from mirr.env.checks import number_field, whole_field
 from mirr.env.vocabulary import REMEDY, Action, Diagnose, DiagnoseNone, Diagnosis, Fault, Restart, Rollback, ScaleUp
 
 
@@ -23,6 +24,14 @@ class RewardTable:
     collapse: float = -15.0
     recovery_steps: int = 2  # steps in a row inside every objective
     collapse_steps: int = 3  # steps in a row in which nothing works for the users
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig for rewards that are not finite, and for recoveries or collapses of no step."""
+        for each in fields(self):
+            name, given = f"RewardTable({each.name}=...)", vars(self)[each.name]
+            counts_steps = each.name in ("recovery_steps", "collapse_steps")
+            value = whole_field(name, given, least=1) if counts_steps else number_field(name, given)
+            object.__setattr__(self, each.name, value)
 
 
 REWARDS = RewardTable()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 
 import numpy as np
 
+from mirr.env.checks import BadConfig, NotWhole, flag_field, number_field, whole_field, whole_number
 from mirr.env.dice import Stream, below, root_of, stream_key
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault
+
+MOST_STEPS = 100_000  # the noise of all steps is drawn at once
+MOST_STEP_S = 3_600.0  # the simulator computes every moment of a step, and the lab waits for it
 
 DRAW_OF_THE_FAULT = 0
 """The draw of the scenario's key that chooses the fault."""
@@ -31,6 +34,26 @@ class EpisodeConfig:
     noise: float = 0.15  # half-width of the multiplicative observation noise
     none_diagnosis: bool = False  # whether an agent may also commit to "nothing is broken": 42 actions instead of 41
 
+    def __post_init__(self) -> None:
+        """Raises BadConfig unless such an episode can be played."""
+        checked = {
+            "step_s": number_field("EpisodeConfig(step_s=...)", self.step_s, above=0.0, most=MOST_STEP_S),
+            "max_steps": whole_field("EpisodeConfig(max_steps=...)", self.max_steps, least=1, most=MOST_STEPS),
+            "noise": number_field("EpisodeConfig(noise=...)", self.noise, least=0.0, most=1.0),
+            "none_diagnosis": flag_field("EpisodeConfig(none_diagnosis=...)", self.none_diagnosis),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # a plain number, whatever it was given as
+
+
+def checked_config(config: object) -> EpisodeConfig:
+    """`config`, or the default configuration in place of None. Raises BadConfig for anything else."""
+    if config is None:
+        return EpisodeConfig()
+    if not isinstance(config, EpisodeConfig):
+        raise BadConfig(f"config is an EpisodeConfig, as in EpisodeConfig(max_steps=20); got {config!r}")
+    return config
+
 
 @dataclass(frozen=True)
 class Scheduled:
@@ -38,6 +61,18 @@ class Scheduled:
 
     step: int
     event: Event
+
+    def __post_init__(self) -> None:
+        """Raises BadScenario unless this can happen at some step."""
+        try:
+            step = whole_number(self.step)
+        except NotWhole:
+            step = -1
+        if step < 0:
+            raise BadScenario(f"Scheduled(step=...) is a whole number from 0 up; got {self.step!r}")
+        if not isinstance(self.event, Event):
+            raise BadScenario(f"Scheduled(event=...) is Breaks, Ends or Deploys; got {self.event!r}")
+        object.__setattr__(self, "step", step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +82,10 @@ class Scenario:
     seed: int
     timeline: tuple[Scheduled, ...]
     name: str = ""  # of its pack; empty if the seed drew the scenario
+
+    def __post_init__(self) -> None:
+        """Raises BadScenario for a seed that is none."""
+        object.__setattr__(self, "seed", checked_seed(self.seed))
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -87,14 +126,25 @@ class Streams:
 
 
 def checked_seed(seed: object) -> int:
-    """`seed` as a plain int, or BadSeed."""
+    """`seed` as a plain int, or BadSeed. It may be a number of numpy or torch; booleans and floats are refused."""
     try:
-        number = operator.index(seed)  # type: ignore[arg-type]
-    except TypeError as error:
+        number = whole_number(seed)
+    except NotWhole as error:
         raise BadSeed(f"a seed is a whole number from 0 up; got {seed!r}") from error
     if number < 0:
         raise BadSeed(f"a seed is a whole number from 0 up; got {number}")
     return number
+
+
+def checked_fault(fault: object) -> Fault:
+    """`fault`, if it is one that can be played. Raises BadScenario or UnknownName."""
+    from mirr.env.forms import form_number  # only here: the forms import the vocabulary, as this module does
+
+    if not isinstance(fault, Fault):
+        raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {fault!r}")
+    if fault.form:
+        form_number(fault)
+    return fault
 
 
 def streams(seed: int) -> Streams:
@@ -117,8 +167,8 @@ def policy_rng(seed: int) -> np.random.Generator:
 
 
 def draw(seed: int, fault: Fault | None = None) -> Scenario:
-    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadSeed."""
+    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadScenario."""
     number = checked_seed(seed)
     if fault is None:
         fault = ALL_FAULTS[below(streams(number).scenario, DRAW_OF_THE_FAULT, len(ALL_FAULTS))]
-    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(fault)),))
+    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(checked_fault(fault))),))

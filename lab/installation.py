@@ -82,7 +82,8 @@ class Installation:
         # pip writes this if the package did not come from an index.
         source = found.read_text("direct_url.json")
         if source is None:
-            return f"{pip} {DISTRIBUTION}=={found.version}"
+            # An index has it, or a folder that was given with --find-links. The user may have to give that again.
+            return f"{pip} {DISTRIBUTION}=={found.version}, with the options that it was installed with, or its wheel"
         url = urlsplit(str(json.loads(source)["url"]))
         return f"{pip} {unquote(url.path) if url.scheme == 'file' else url.geturl()}"
 

@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
@@ -20,6 +19,8 @@ PACK_CONFIG = EpisodeConfig(none_diagnosis=True)
 
 MAX_FAULTS = 2
 LAST_STEP = 24  # if a fault begins later, there is not enough time to find and fix it
+LARGEST_SEED = 2**64 - 1
+LARGEST_BYTES = 16 * 1024  # a pack is a few hundred bytes; more may take long to read
 _HOW = "see scenarios/README.md"
 
 
@@ -36,11 +37,18 @@ class Difficulty(StrEnum):
 
 
 def _fault(value: object) -> Fault:
-    return value if isinstance(value, Fault) else Fault.parse(str(value))
+    if isinstance(value, Fault):
+        return value
+    # Other values are not turned into text, because a few anchors and aliases can make one that never ends.
+    if not isinstance(value, str):
+        raise ValueError("a fault is text, written MODE:SERVICE, as in bad_deploy:payments")  # noqa: TRY004 - pydantic's
+    return Fault.parse(value)
 
 
 def _service(value: object) -> Service:
-    return parse_service(str(value))
+    if not isinstance(value, str):
+        raise ValueError(f"a service is text, one of: {', '.join(Service)}")  # noqa: TRY004 - pydantic expects it
+    return parse_service(value)
 
 
 _Step = Annotated[int, Field(ge=0, le=LAST_STEP, strict=True)]
@@ -79,7 +87,7 @@ class Pack(_Strict):
     title: _Text
     symptom: _Text  # what the person on call knows; it must not reveal the answer
     difficulty: Annotated[Difficulty, Field(strict=False)]
-    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)] = 0
     faults: tuple[PackFault, ...]  # an empty list: the alarm is false
     deploys: tuple[PackDeploy, ...] = ()
 
@@ -113,13 +121,12 @@ class Pack(_Strict):
 
 def load_pack(path: Path) -> Pack:
     """The pack in `path`, or PackError."""
+    from mirr.scenarios.yaml_reader import NotYaml, read_yaml  # only here, because its library is slow to import
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PackError(f"cannot read the scenario {path}: {why}") from error
-    except yaml.YAMLError as error:
-        raise PackError(f"{path} is not YAML: {_where(error)}; {_HOW}") from error
+        content = read_yaml(_text_of(path))
+    except NotYaml as error:
+        raise PackError(f"{path} is not YAML: {error}; {_HOW}") from error
     if not isinstance(content, dict):
         raise PackError(f"{path} is not a scenario: it must be a mapping that begins with id and title; {_HOW}")
     try:
@@ -136,11 +143,17 @@ def all_packs() -> list[Pack]:
     return [load_pack(path) for path in sorted(PACKS.glob("*.yaml"))]
 
 
-def _where(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return str(error)
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PackError(f"cannot read the scenario {path}: {why}") from error
+    if len(content) > LARGEST_BYTES:
+        raise PackError(f"{path} is not a scenario: it is larger than {LARGEST_BYTES // 1024} KiB; {_HOW}")
+    return text
 
 
 def _message(error: Any) -> str:  # pydantic_core.ErrorDetails

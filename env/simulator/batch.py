@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mirr.env.actions import NotAnAction, action_numbers
+from mirr.env.checks import NotWhole, as_array, whole_number
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
 from mirr.env.forms import fault_of, form_number
 from mirr.env.logs import digest
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW, Objectives
 from mirr.env.results import result_text
 from mirr.env.reward import REWARDS, Outcome, RewardTable
-from mirr.env.scenario import EpisodeConfig, Scenario, checked_seed, draw
+from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, checked_fault, checked_seed, draw
 from mirr.env.simulator.chronicle import lines, log_state
 from mirr.env.simulator.fast import lanes, team
 from mirr.env.simulator.fast import rows as k
@@ -62,10 +63,11 @@ class BatchedSimulator:
         autoreset: Autoreset = Autoreset.NEXT_STEP,
         threads: int = 1,
     ) -> None:
-        if size < 1 or threads < 1:
-            raise ValueError(f"a batch has at least one environment and one thread; got {size} and {threads}")
-        self.size = size
-        self.config = config or EpisodeConfig()
+        if not _at_least_one(size) or not _at_least_one(threads):
+            raise ValueError(f"a batch has at least one environment and one thread; got {size!r} and {threads!r}")
+        self.size = size = whole_number(size)
+        threads = whole_number(threads)
+        self.config = checked_config(config)
         self.objectives = objectives
         self.rewards = rewards
         self.autoreset = autoreset
@@ -115,6 +117,11 @@ class BatchedSimulator:
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
 
     @property
+    def begun(self) -> NDArray[np.bool_]:  # (size,)
+        """Whether an environment has been reset at least once."""
+        return self._begun
+
+    @property
     def over(self) -> NDArray[np.bool_]:  # (size,)
         """Whether an episode has ended and the next has not begun."""
         return self._lanes.over
@@ -131,14 +138,13 @@ class BatchedSimulator:
         Without seeds, each environment plays the seed that follows its last. `faults` replace the drawn ones until the
         next reset. Raises EpisodeError, BadSeed, or WorldError if a fault does not land.
         """
-        chosen = np.ones(self.size, dtype=np.bool_) if mask is None else np.array(mask, dtype=np.bool_)
-        if chosen.shape != (self.size,):
-            raise EpisodeError(f"a mask has one bool for each of the {self.size} environments; got {chosen.shape}")
+        chosen = np.ones(self.size, dtype=np.bool_) if mask is None else self._checked_mask(mask)
         if seeds is None:
             if not np.all(self._begun[chosen]):
                 raise EpisodeError("the first reset takes a seed for each environment: reset(range(size))")
-        elif len(seeds) != self.size:
-            raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {len(seeds)}")
+        elif (count := _length(seeds)) != self.size:
+            shown = repr(seeds) if count is None else str(count)
+            raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {shown}")
         forced = self._forced_faults(faults)
         # Every seed is checked before anything changes.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
@@ -250,12 +256,21 @@ class BatchedSimulator:
         )
 
     def _forced_faults(self, faults: Fault | Sequence[Fault | None] | None) -> NDArray[np.int64]:
-        if faults is None or isinstance(faults, Fault):
+        if faults is None or isinstance(faults, Fault | str):
             return np.full(self.size, _number(faults), dtype=np.int64)
         each = list(faults)
         if len(each) != self.size:
             raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(each)}")
         return np.array([_number(fault) for fault in each], dtype=np.int64)
+
+    def _checked_mask(self, mask: object) -> NDArray[np.bool_]:
+        found = as_array(mask)
+        if found is None or found.shape != (self.size,):
+            shown = repr(mask) if found is None else str(found.shape)
+            raise EpisodeError(f"a mask has one bool for each of the {self.size} environments; got {shown}")
+        if found.dtype != np.bool_:
+            raise EpisodeError(f"a mask has bools; got {mask!r}")
+        return found.astype(np.bool_)
 
     def _why_refused(self, e: int, action: int) -> str:
         if not 0 <= action < k.ACTIONS:
@@ -277,7 +292,22 @@ def _fault(b: Any) -> Fault:
 
 def _number(fault: Fault | None) -> int:
     """As `lanes.Lanes.forced` has it."""
-    return -1 if fault is None else form_number(fault) * k.SERVICES + SERVICE_ROW[fault.service]
+    return -1 if fault is None else form_number(checked_fault(fault)) * k.SERVICES + SERVICE_ROW[fault.service]
+
+
+def _at_least_one(value: object) -> bool:
+    try:
+        return whole_number(value) >= 1
+    except NotWhole:
+        return False
+
+
+def _length(value: object) -> int | None:
+    """How many there are; None for a single value. A 0-d array has the method, but the method raises."""
+    try:
+        return len(value)  # type: ignore[arg-type]  # that is what is found out
+    except TypeError:
+        return None
 
 
 def _seed_of_64_bits(seed: object) -> int:

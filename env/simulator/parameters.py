@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, assert_never, get_type_hints
 
+from mirr.env.checks import each_name_once
 from mirr.env.vocabulary import Journey, Service
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
@@ -27,6 +28,11 @@ class ServiceParameters:
     latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
     base_memory_mb: float  # resident after boot
     surge_request_cpu_s: float  # CPU time of a request of the flash crowd
+
+    def __post_init__(self) -> None:
+        """Raises ParameterError unless every number is positive."""
+        for each in fields(self):
+            _positive(each.name, vars(self)[each.name])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +61,22 @@ class Parameters:
     journeys_per_s: dict[Journey, float]
     services: dict[Service, ServiceParameters]
 
+    def __post_init__(self) -> None:
+        """Raises ParameterError unless the simulator can run with these numbers."""
+        for name, kind in get_type_hints(Parameters).items():
+            if kind is float:
+                _positive(name, vars(self)[name])
+        _same_names("journeys_per_s", self.journeys_per_s, list(Journey))
+        _same_names("services", self.services, list(Service))
+        for journey, rate in self.journeys_per_s.items():
+            if _positive(f"journeys_per_s.{journey}", rate) * self.tick_s > MOST_USERS_A_TICK:
+                raise ParameterError(
+                    f"journeys_per_s.{journey}: at most {MOST_USERS_A_TICK:g} users a tick can be drawn"
+                )
+        for service in Service:
+            if self.surge_rate(service) <= 0:
+                raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")
+
     def request_rate(self, service: Service) -> float:
         """Ordinary requests per second that reach `service` in steady state."""
         rates = self.journeys_per_s
@@ -81,8 +103,10 @@ class Parameters:
 def load_parameters(path: Path = PARAMETERS_FILE) -> Parameters:
     """The parameters in `path`. Raises ParameterError."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_name_once)
+    except RecursionError:
+        raise ParameterError(f"cannot read the simulator's parameters {path}: nested too deeply") from None
+    except (OSError, ValueError) as error:  # not JSON, a name twice, or a number with thousands of digits
         raise ParameterError(f"cannot read the simulator's parameters {path}: {error}") from error
     return parse_parameters(raw)
 
@@ -94,18 +118,11 @@ def parse_parameters(raw: dict[str, Any]) -> Parameters:
     _same_names("journeys_per_s", raw["journeys_per_s"], list(Journey))
     _same_names("services", raw["services"], list(Service))
     journeys = {name: _positive(f"journeys_per_s.{name}", raw["journeys_per_s"][name]) for name in Journey}
-    parameters = Parameters(
+    return Parameters(
         **scalars,
         journeys_per_s=journeys,
         services={name: _service(f"services.{name}", raw["services"][name]) for name in Service},
     )
-    for journey, rate in parameters.journeys_per_s.items():
-        if rate * parameters.tick_s > MOST_USERS_A_TICK:
-            raise ParameterError(f"journeys_per_s.{journey}: at most {MOST_USERS_A_TICK:g} users a tick can be drawn")
-    for service in Service:
-        if parameters.surge_rate(service) <= 0:
-            raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")
-    return parameters
 
 
 def _service(where: str, raw: dict[str, Any]) -> ServiceParameters:

@@ -8,6 +8,7 @@ noise.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -43,6 +44,14 @@ class Range:
     high: float
     relative: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises ParameterError for ends that are not numbers, or not in order."""
+        for end in (self.low, self.high):
+            if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end):
+                raise ParameterError(f"a Range has two finite numbers; got {self.low!r} and {self.high!r}")
+        if self.low > self.high:
+            raise ParameterError(f"a Range has the lower number first; got {self.low!r} and {self.high!r}")
+
     def drawn(self, base: float, rng: np.random.Generator) -> float:
         """One value."""
         value = self.low + (self.high - self.low) * float(rng.random())
@@ -60,6 +69,11 @@ class Randomisation:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     sets: int = 256
     seed: int = 0  # of the sets, not of an episode
+
+    def __post_init__(self) -> None:
+        """Raises ParameterError unless there is a set to draw, and a seed to draw it from."""
+        _whole("randomisation.sets", self.sets, least=1)
+        _whole("randomisation.seed", self.seed, least=0)
 
     @classmethod
     def everything(cls, share: float, *, sets: int = 256, seed: int = 0) -> Randomisation:
@@ -141,10 +155,11 @@ class ParameterSets:
 
     def ticks(self, seconds: float) -> int:
         """Seconds as a number of ticks. Raises ValueError if it is not a whole one."""
-        ticks = seconds / self.tick_s
-        if ticks != int(ticks) or ticks < 1:
+        ticks = round(seconds / self.tick_s)
+        # 1.2 s are three ticks of 0.4 s, but in floats the quotient is a little below 3.
+        if ticks < 1 or not math.isclose(ticks * self.tick_s, seconds, rel_tol=1e-9):
             raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")
-        return int(ticks)
+        return ticks
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -14,9 +15,9 @@ from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.rendering import render
 from mirr.env.reward import Outcome
-from mirr.env.scenario import EpisodeConfig
+from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.randomisation import ParameterSets, Randomisation
+from mirr.env.simulator.randomisation import ParameterSets, Randomisation, fixed_parameters
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import ACTION_INDEX, Fault
 from mirr.env.world import World
@@ -42,12 +43,13 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         self.render_mode = render_mode
         self._open_world = open_world
         self._environment: Environment | None = None
-        self._config = config or EpisodeConfig()
-        self.action_space = spaces.action_space()
-        self.observation_space = spaces.observation_space(self._config.max_steps)
+        self._config = checked_config(config)
+        self._choices = spaces.choices_of(self._config)
+        self.action_space = spaces.action_space(self._choices)
+        self.observation_space = spaces.observation_space(self._config.max_steps, self._choices)
         self._start_seed: int | None = None
         self._number = 0
-        self._mask = spaces.fresh_mask(1)
+        self._mask = spaces.fresh_mask(1, self._choices)
         self.last_observation: Observation | None = None
         """What an agent can read besides the arrays: results as text and log lines."""
 
@@ -55,7 +57,9 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[spaces.Seen, dict[str, Any]]:
         """Begin an episode. With real containers this takes some seconds."""
-        fault = chosen_fault(options)  # checked first, so that a refused reset changes nothing
+        # Both are checked first, so that a refused reset changes nothing.
+        fault = chosen_fault(options)
+        seed = None if seed is None else checked_seed(seed)
         super().reset(seed=seed)
         if seed is not None:
             self._start_seed, self._number = seed, 0
@@ -66,9 +70,9 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         if self._environment is None:
             self._environment = Environment(self._open_world(), self._config)
         observation, info = self._environment.reset(seed=following_seed(self._start_seed, self._number), fault=fault)
-        self._mask = spaces.fresh_mask(1)
+        self._mask = spaces.fresh_mask(1, self._choices)
         self.last_observation = observation
-        return seen(observation), dict(info, action_mask=self._mask[0].copy())
+        return seen(observation, self._choices), dict(info, action_mask=self._mask[0].copy())
 
     def step(self, action: int) -> tuple[spaces.Seen, float, bool, bool, dict[str, Any]]:
         """Take the action with that number and let one step pass."""
@@ -84,7 +88,12 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         if terminated or truncated:
             assert environment.report is not None
             info.update(end_info(environment.report))
-        return seen(observation), reward, terminated, truncated, info
+        return seen(observation, self._choices), reward, terminated, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:  # (actions,)
+        """The same as `info["action_mask"]`, where sb3-contrib's MaskablePPO looks for it."""
+        mask: NDArray[np.bool_] = self._mask[0].astype(np.bool_)
+        return mask
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The last observation, as a text table or as a picture."""
@@ -99,7 +108,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
             self._environment = None
 
 
-def seen(observation: Observation) -> spaces.Seen:
+def seen(observation: Observation, choices: int = spaces.CHOICES) -> spaces.Seen:
     """An observation in the form of the space."""
     features, known = spaces.seen_features(observation.features)
     action = observation.last_action
@@ -107,7 +116,7 @@ def seen(observation: Observation) -> spaces.Seen:
         "features": features,
         "seen": known,
         "step": np.int64(observation.step),
-        "last_action": np.int64(spaces.NO_ACTION if action is None else ACTION_INDEX[action]),
+        "last_action": np.int64(choices if action is None else ACTION_INDEX[action]),
         "last_accepted": np.int64(observation.last_accepted),
     }
 
@@ -125,17 +134,41 @@ def end_info(report: EpisodeReport) -> dict[str, Any]:
 
 
 def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
-    """The options of a reset. Raises ValueError if one is unknown."""
-    options = options or {}
+    """The options of a reset. Raises TypeError if they are no dict, and ValueError if one is unknown."""
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"reset takes its options as a dict; got {options!r}")
     if unknown := sorted(map(str, options.keys() - set(known))):
         raise ValueError(f"reset has no option {', '.join(unknown)}; it has: {', '.join(known)}")
-    return options
+    return dict(options)
 
 
 def chosen_fault(options: dict[str, Any] | None) -> Fault | None:
     """`options["fault"]`, as text (MODE:SERVICE) or as a Fault; None if it is not given."""
     given = checked_options(options, ("fault",)).get("fault")
-    return Fault.parse(given) if isinstance(given, str) else given
+    return named_fault(given, "a fault, MODE:SERVICE")
+
+
+def named_fault(given: object, wanted: str) -> Fault | None:
+    """A fault given as text, as a 0-d array of text, or as a Fault; None for None. Raises TypeError, or UnknownName."""
+    if isinstance(given, np.ndarray) and given.ndim == 0:
+        given = given.item()
+    if given is None or isinstance(given, Fault):
+        return given
+    if isinstance(given, str):
+        return Fault.parse(given)
+    raise TypeError(f"options['fault'] is {wanted}; got {given!r}")
+
+
+def named_faults(given: object) -> Fault | list[Fault | None] | None:
+    """One fault for all, or one (or None) for each of several environments; each as `named_fault` takes it."""
+    wanted = "a fault, MODE:SERVICE, or a sequence of them"
+    if isinstance(given, np.ndarray) and given.ndim > 0:
+        given = given.tolist()
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return [named_fault(each, wanted) for each in given]
+    return named_fault(given, wanted)
 
 
 def sim_env(
@@ -145,8 +178,11 @@ def sim_env(
     render_mode: str | None = None,
 ) -> EpisodeEnv:
     """`mirr/Sim-v0`."""
-    sets = parameter_sets(parameters, randomisation)
-    return EpisodeEnv(lambda: SimulatedWorld(sets), config, render_mode)
+    sets = parameter_sets(parameters, randomisation) or fixed_parameters()
+    if not isinstance(sets, ParameterSets):
+        sets = fixed_parameters(sets)
+    sets.ticks(checked_config(config).step_s)  # refused here, and not in the middle of the first reset
+    return EpisodeEnv(functools.partial(SimulatedWorld, sets), config, render_mode)
 
 
 def parameter_sets(
@@ -157,11 +193,21 @@ def parameter_sets(
         return parameters
     if isinstance(randomisation, dict):
         randomisation = Randomisation.from_json(randomisation)
+    if not isinstance(randomisation, Randomisation):
+        raise TypeError(f"randomisation is a Randomisation, or a dict as from_json reads it; got {randomisation!r}")
     return randomisation.draw(parameters)
 
 
 _HOLDERS: WeakValueDictionary[str, EpisodeEnv] = WeakValueDictionary()
 """For each lab, the environment of this process that holds it: the last one that began an episode there."""
+
+
+class _LabEnv(EpisodeEnv):
+    def __getstate__(self) -> object:
+        """Refuse to be copied or pickled, in words."""
+        raise TypeError(
+            "mirr/Lab-v0 cannot be copied or pickled, because only one can hold a lab; make it where it plays"
+        )
 
 
 def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> EpisodeEnv:
@@ -178,5 +224,5 @@ def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode:
         _HOLDERS[lab] = env
         return world
 
-    env = EpisodeEnv(opened, config, render_mode)
+    env = _LabEnv(opened, config, render_mode)
     return env

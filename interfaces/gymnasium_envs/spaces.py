@@ -8,10 +8,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mirr.env.vocabulary import ACTIONS, Action, Diagnose, Feature, Rollback, ScaleUp
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Action, Diagnose, DiagnoseNone, Feature, Rollback, ScaleUp
 from mirr.env.world import FEATURES_SHAPE
 
-NO_ACTION: Final = len(ACTIONS)  # the last action, before the first
+CHOICES: Final = len(ACTIONS)  # of the base task
+NO_ACTION: Final = CHOICES  # the last action, before the first; with more choices it is their number
 
 MOST: Final[dict[Feature, float]] = {
     Feature.UP: 1.0,
@@ -37,18 +39,26 @@ USUAL: Final[dict[Feature, float]] = {
 
 _MOST = np.array([MOST[feature] for feature in Feature], dtype=np.float32)
 _USUAL = np.array([USUAL[feature] for feature in Feature], dtype=np.float32)
-_KINDS = len(ACTIONS) + 1
-FLAT_SIZE: Final = 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + _KINDS + 2
 
 Seen = dict[str, Any]
 
 
-def action_space() -> spaces.Discrete:
-    """The 41 actions, by number."""
-    return spaces.Discrete(len(ACTIONS))
+def choices_of(config: EpisodeConfig) -> int:
+    """How many actions an episode has: 41, or 42 with `diagnose(none)`."""
+    return len(PACK_ACTIONS if config.none_diagnosis else ACTIONS)
 
 
-def observation_space(max_steps: int) -> spaces.Dict:
+def flat_size(choices: int = CHOICES) -> int:
+    """The length of a flat observation."""
+    return 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + choices + 3
+
+
+def action_space(choices: int = CHOICES) -> spaces.Discrete:
+    """The actions, by number."""
+    return spaces.Discrete(choices)
+
+
+def observation_space(max_steps: int, choices: int = CHOICES) -> spaces.Dict:
     """What an agent sees. There is no NaN: a value that could not be scraped is 0 in `features` and in `seen`."""
     high = np.broadcast_to(_MOST, FEATURES_SHAPE)
     return spaces.Dict(
@@ -56,7 +66,7 @@ def observation_space(max_steps: int) -> spaces.Dict:
             "features": spaces.Box(np.zeros(FEATURES_SHAPE, np.float32), high, dtype=np.float32),
             "seen": spaces.Box(0, 1, FEATURES_SHAPE, dtype=np.int8),
             "step": spaces.Discrete(max_steps + 1),
-            "last_action": spaces.Discrete(NO_ACTION + 1),
+            "last_action": spaces.Discrete(choices + 1),
             "last_accepted": spaces.Discrete(2),
         }
     )
@@ -71,8 +81,8 @@ def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
 def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
     """Whether `other` may still be useful after `taken`, as far as the agent can know."""
     match taken:
-        case Diagnose():
-            return not isinstance(other, Diagnose)  # the first one counts
+        case Diagnose() | DiagnoseNone():
+            return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
         case Rollback():
             return other != taken  # there is no earlier release left
         case ScaleUp():
@@ -82,42 +92,44 @@ def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
 
 
 _LEFT = np.array(  # (accepted, taken, other)
-    [[[_still_of_use(taken, accepted, other) for other in ACTIONS] for taken in ACTIONS] for accepted in (False, True)],
+    [
+        [[_still_of_use(taken, accepted, other) for other in PACK_ACTIONS] for taken in PACK_ACTIONS]
+        for accepted in (False, True)
+    ],
     dtype=np.int8,
 )
 
 
-def flat(observation: Seen, max_steps: int) -> NDArray[np.float32]:  # (..., FLAT_SIZE)
+def flat(observation: Seen, max_steps: int, choices: int = CHOICES) -> NDArray[np.float32]:  # (..., flat_size)
     """One row of numbers around 0 to 1: scaled features, which of them are there, the last action (one-hot), whether it
     was accepted, and the share of steps taken."""
     features = observation["features"]
     batch = features.shape[:-2]
-    row = np.zeros((*batch, FLAT_SIZE), dtype=np.float32)
+    row = np.zeros((*batch, flat_size(choices)), dtype=np.float32)
     cells = FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
     row[..., :cells] = (features / _USUAL).reshape(*batch, cells)
     row[..., cells : 2 * cells] = observation["seen"].reshape(*batch, cells)
-    actions = row[..., 2 * cells : 2 * cells + _KINDS]
+    actions = row[..., 2 * cells : 2 * cells + choices + 1]
     np.put_along_axis(actions, np.asarray(observation["last_action"], dtype=np.int64)[..., None], 1.0, axis=-1)
     row[..., -2] = observation["last_accepted"]
     row[..., -1] = np.asarray(observation["step"], dtype=np.float32) / np.float32(max_steps)
     return row
 
 
-def flat_space() -> spaces.Box:
+def flat_space(choices: int = CHOICES) -> spaces.Box:
     """The space of `flat`."""
-    high = np.concatenate(
-        [np.tile(_MOST / _USUAL, FEATURES_SHAPE[0]), np.ones(FLAT_SIZE - FEATURES_SHAPE[0] * FEATURES_SHAPE[1])]
-    ).astype(np.float32)
-    return spaces.Box(np.zeros(FLAT_SIZE, np.float32), high, dtype=np.float32)
+    size, cells = flat_size(choices), FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
+    high = np.concatenate([np.tile(_MOST / _USUAL, FEATURES_SHAPE[0]), np.ones(size - cells)]).astype(np.float32)
+    return spaces.Box(np.zeros(size, np.float32), high, dtype=np.float32)
 
 
-def fresh_mask(size: int) -> NDArray[np.int8]:  # (size, actions)
+def fresh_mask(size: int, choices: int = CHOICES) -> NDArray[np.int8]:  # (size, actions)
     """The mask before the first action: everything is allowed."""
-    return np.ones((size, len(ACTIONS)), dtype=np.int8)
+    return np.ones((size, choices), dtype=np.int8)
 
 
 def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
     """Remove the actions that each agent's last action has made pointless: a second diagnosis, a rollback without an
     earlier release, a second scale-up. The agent may still take them. The mask depends only on what the agent did and
     read, so it reveals nothing of the truth."""
-    mask &= _LEFT[accepted.astype(np.int64), actions]
+    mask &= _LEFT[accepted.astype(np.int64), actions, : mask.shape[-1]]

@@ -11,17 +11,18 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from mirr.env.actions import action_numbers
+from mirr.env.checks import as_array
 from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.rendering import render
-from mirr.env.scenario import EpisodeConfig
+from mirr.env.scenario import EpisodeConfig, checked_seed
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation
-from mirr.env.vocabulary import Fault
 from mirr.interfaces.gymnasium_envs import spaces
 from mirr.interfaces.gymnasium_envs.picture import picture
-from mirr.interfaces.gymnasium_envs.single import SEEDS, checked_options, parameter_sets
+from mirr.interfaces.gymnasium_envs.single import SEEDS, checked_options, named_faults, parameter_sets
 
 _AUTORESET = {
     AutoresetMode.NEXT_STEP: Autoreset.NEXT_STEP,
@@ -76,19 +77,18 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     ) -> tuple[spaces.Seen, dict[str, Any]]:
         """Begin episodes in all environments, or in those of `options["reset_mask"]`. With seed n, environment i gets
         seed n + i. `options["fault"]` replaces the drawn faults until the next reset: one for all, or a sequence."""
-        super().reset(seed=seed if isinstance(seed, int) else None)
+        # All is checked first, so that a refused reset changes nothing.
         options = checked_options(options, ("fault", "reset_mask"))
-        mask = options.get("reset_mask")
-        if mask is not None:
-            _check_mask(mask, self.num_envs)
-        seeds: Sequence[int] | None
-        if isinstance(seed, int):
-            seeds = range(seed, seed + self.num_envs)
+        mask = _checked_mask(options.get("reset_mask"), self.num_envs)
+        faults = named_faults(options.get("fault"))
+        first = None if seed is None or _are_several(seed) else checked_seed(seed)
+        super().reset(seed=first)
+        seeds: Any = seed
+        if first is not None:
+            seeds = range(first, first + self.num_envs)
         elif seed is None and not self._started:
             seeds = self.np_random.integers(SEEDS, size=self.num_envs).tolist()
-        else:
-            seeds = seed
-        self.batch.reset(seeds, faults=_faults(options.get("fault")), mask=mask)
+        self.batch.reset(seeds, faults=faults, mask=mask)
         self._started = True
         chosen = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
         self._mask[chosen] = 1
@@ -98,9 +98,10 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         """Play one step in every environment."""
         if not self._started:
             raise ResetNeeded("no episode is running; call reset() first")
+        self._refuse_where_a_reset_is_due()
         resetting = self.batch.over.copy()  # their action is ignored
         _, rewards, terminated, truncated = self.batch.step(actions)
-        taken = np.asarray(actions, dtype=np.int64)  # checked by the batch: whole numbers of any size
+        taken = action_numbers(actions, self.num_envs)
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
@@ -111,6 +112,22 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         self._mask[begun] = 1
         infos.update(self._infos(np.ones(self.num_envs, dtype=np.bool_)))
         return self._observations(), rewards.copy(), terminated.copy(), truncated.copy(), infos
+
+    def _refuse_where_a_reset_is_due(self) -> None:
+        """The batch refuses this too, but its advice is for callers of the batch."""
+        due = ~self.batch.begun
+        if self._mode is AutoresetMode.DISABLED:
+            due |= self.batch.over
+        if due.any():
+            e = int(np.flatnonzero(due)[0])
+            state = "is over" if self.batch.begun[e] else "has not begun"
+            raise ResetNeeded(
+                f"the episode of environment {e} {state}; call reset(options={{'reset_mask': ...}}) or reset() first"
+            )
+
+    def action_masks(self) -> NDArray[np.bool_]:  # (num_envs, actions)
+        """The same as `info["action_mask"]`, where sb3-contrib's MaskablePPO looks for it."""
+        return self._mask.astype(np.bool_)
 
     def observation(self, e: int) -> Observation:
         """All that the agent of environment `e` can read now, with log lines and result texts."""
@@ -187,17 +204,17 @@ def _masked(found: dict[str, Any], present: NDArray[np.bool_]) -> dict[str, Any]
     return found | {f"_{name}": present.copy() for name in found}
 
 
-def _check_mask(mask: object, size: int) -> None:
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
+def _are_several(seed: object) -> bool:
+    """Whether `seed` is a sequence of seeds, and not a single one in whatever form."""
+    array = as_array(seed)
+    return array is None or array.ndim > 0
+
+
+def _checked_mask(mask: object, size: int) -> NDArray[np.bool_] | None:
+    """`options["reset_mask"]` as an array; a tensor is welcome."""
+    if mask is None:
+        return None
+    array = None if isinstance(mask, list | tuple) else as_array(mask)
+    if array is None or array.dtype != np.bool_ or array.shape != (size,) or not array.any():
         raise ValueError(f"options['reset_mask'] is an array of {size} bools, at least one of them true; got {mask!r}")
-
-
-def _faults(given: object) -> Fault | list[Fault | None] | None:
-    """`options["fault"]`: one fault for all, or one (or None) for each environment; as text or Fault."""
-    if given is None or isinstance(given, Fault):
-        return given
-    if isinstance(given, str):
-        return Fault.parse(given)
-    if isinstance(given, Sequence):
-        return [Fault.parse(each) if isinstance(each, str) else each for each in given]
-    raise TypeError(f"options['fault'] is a fault, MODE:SERVICE, or a sequence of them; got {given!r}")
+    return array.astype(np.bool_)

@@ -26,12 +26,12 @@ class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
 
     def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
-        self.observation_space = spaces.flat_space()
-        self._max_steps = _max_steps(env.observation_space)
+        self._max_steps, self._choices = _sizes(env.observation_space)
+        self.observation_space = spaces.flat_space(self._choices)
 
     def observation(self, observation: spaces.Seen) -> NDArray[np.float32]:
         """The observation as one row."""
-        return spaces.flat(observation, self._max_steps)
+        return spaces.flat(observation, self._max_steps, self._choices)
 
 
 class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDArray[Any]]):
@@ -39,13 +39,13 @@ class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDAr
 
     def __init__(self, env: VectorEnv[spaces.Seen, Any, NDArray[Any]]) -> None:
         super().__init__(env)
-        self.single_observation_space = spaces.flat_space()
+        self._max_steps, self._choices = _sizes(env.single_observation_space)
+        self.single_observation_space = spaces.flat_space(self._choices)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self._max_steps = _max_steps(env.single_observation_space)
 
     def observations(self, observations: spaces.Seen) -> NDArray[np.float32]:
         """The observation as one row."""
-        return spaces.flat(observations, self._max_steps)
+        return spaces.flat(observations, self._max_steps, self._choices)
 
 
 class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
@@ -73,8 +73,10 @@ def texts(env: SimVectorEnv) -> list[str]:
     return [render(env.observation(e)) for e in range(env.num_envs)]
 
 
-def _max_steps(space: gymnasium.Space[Any]) -> int:
+def _sizes(space: gymnasium.Space[Any]) -> tuple[int, int]:
+    """The most steps and the number of actions of an environment with that observation space."""
     assert isinstance(space, gym_spaces.Dict)
-    steps = space["step"]
+    steps, last_action = space["step"], space["last_action"]
     assert isinstance(steps, gym_spaces.Discrete)
-    return int(steps.n) - 1
+    assert isinstance(last_action, gym_spaces.Discrete)
+    return int(steps.n) - 1, int(last_action.n) - 1

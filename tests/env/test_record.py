@@ -143,7 +143,7 @@ def _swap(lines: list[Line]) -> None:
         ),
         (
             _set(0, config={"max_steps": 10**9}),
-            "line 1: config: max_steps is from 1 to 100000, step_s above 0, noise from 0 to 1",
+            "line 1: config: EpisodeConfig(max_steps=...) is a whole number from 1 to 100000; got 1000000000",
         ),
         (
             _set(0, timeline=[{"step": 2, "event": "heals", "fault": "crashed:auth"}]),

@@ -121,7 +121,10 @@ def test_the_error_names_a_missing_file_and_the_command_that_installs_it_again(i
 
 def test_a_package_from_an_index_is_installed_again_from_the_index(installed: Installation) -> None:
     (installed.package.parent / "mirr_lab-0.1.0.dist-info" / "direct_url.json").unlink()
-    assert installed.repair() == f"{sys.executable} -m pip install --force-reinstall --no-deps mirr-lab==0.1.0"
+    assert installed.repair() == (
+        f"{sys.executable} -m pip install --force-reinstall --no-deps mirr-lab==0.1.0, "
+        "with the options that it was installed with, or its wheel"
+    )
 
 
 def test_the_error_for_a_damaged_checkout_names_git_status(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from statistics import mean
 
@@ -11,6 +13,7 @@ from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
 from mirr.env.rollout import EpisodeResult, play
 from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Service
 from mirr.scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
 
 SEEDS = range(20)
@@ -80,6 +83,49 @@ SEE = "see scenarios/README.md"
     ("text", "message"),
     [
         ("a: [", f" is not YAML: line 1, column 5: expected the node content, but found '<stream end>'; {SEE}"),
+        (
+            HEAD + "faults: [{fault: crashed:auth}]\nfaults: []\n",
+            f' is not YAML: line 6, column 1: "faults" is there a second time in the same mapping; {SEE}',
+        ),
+        (
+            HEAD + "faults:\n  - fault: crashed:auth\n    at_step: 0\n    at_step: 3\n",
+            f' is not YAML: line 8, column 5: "at_step" is there a second time in the same mapping; {SEE}',
+        ),
+        (
+            HEAD + "faults: []\nseed: 1:30\n",
+            f": seed: Input should be a valid integer; {SEE}",
+        ),
+        (
+            HEAD + "faults: []\nseed: 18446744073709551616\n",
+            f": seed: Input should be less than or equal to 18446744073709551615; {SEE}",
+        ),
+        (
+            HEAD + "faults: []\nseed: " + "9" * 5_000,
+            f" is not YAML: line 6, column 7: '{'9' * 30}... (5000 characters)' cannot be read as int; {SEE}",
+        ),
+        (HEAD + "faults: []\nseed: 1e999", f": seed: Input should be a valid integer; {SEE}"),
+        (
+            HEAD + "faults: []\nseed: 2001-13-45",
+            f" is not YAML: line 6, column 7: '2001-13-45' cannot be read as timestamp; {SEE}",
+        ),
+        (HEAD + "faults: " + "[" * 5_000, f" is not YAML: it is nested too deeply; {SEE}"),
+        (HEAD + "faults: " + "{a: " * 3_000, f" is not YAML: it is nested too deeply; {SEE}"),
+        ("#" * 20_000, f" is not a scenario: it is larger than 16 KiB; {SEE}"),
+        ("%YAML 1.1\n---\n" + HEAD, f" is not YAML: it says %YAML 1.1, and only YAML 1.2 is read; {SEE}"),
+        (
+            HEAD + "faults: []\n---\n",
+            " is not YAML: line 6, column 1: expected a single document in the stream, but found another document; "
+            + SEE,
+        ),
+        ("a: \x1b", f" is not YAML: unacceptable character #x001b: special characters are not allowed; {SEE}"),
+        (
+            HEAD + "faults: [{fault: 3}]",
+            ": faults[0].fault: a fault is text, written MODE:SERVICE, as in bad_deploy:payments; " + SEE,
+        ),
+        (
+            HEAD + "faults: []\ndeploys: [{service: [auth]}]",
+            f": deploys[0].service: a service is text, one of: {', '.join(Service)}; {SEE}",
+        ),
         ("5", f" is not a scenario: it must be a mapping that begins with id and title; {SEE}"),
         (HEAD, f": faults: is missing; {SEE}"),
         (HEAD + "faults: []\nhint: x\n", f": hint: is not a field of a scenario; {SEE}"),
@@ -124,6 +170,27 @@ def test_the_error_for_a_wrong_pack_names_the_wrong_place(text: str, message: st
     with pytest.raises(PackError) as caught:
         load_pack(path)
     assert str(caught.value) == f"{path}{message}"
+
+
+@pytest.mark.parametrize(("written", "seed"), [("010", 10), ("0o10", 8), ("0x10", 16), ("12", 12)])
+def test_numbers_are_those_of_yaml_1_2(written: str, seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: []\nseed: {written}\n")
+    assert load_pack(path).seed == seed
+
+
+def test_anchors_that_repeat_each_other_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    laughs = "".join(f"  - &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 40))
+    path.write_text(f"{HEAD}faults:\n  - &l0 [x]\n{laughs}  - fault: *l39\n")
+    with pytest.raises(PackError, match=r"a fault is text, written MODE:SERVICE, as in bad_deploy:payments"):
+        load_pack(path)
+
+
+def test_packs_can_be_imported_without_their_yaml_library() -> None:
+    code = "import sys, mirr.scenarios.packs; print(sorted({'ruamel', 'ruamel.yaml', 'yaml'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_error_for_a_missing_pack_names_the_file() -> None:

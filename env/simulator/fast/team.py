@@ -136,6 +136,14 @@ class Team:
         self._begun = False
         self._playing = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without its threads. A copy starts threads of its own at its first job."""
+        return {"size": self._size, "parts": self._parts, "lanes": self._lanes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As made anew, for the same lanes."""
+        Team.__init__(self, **state)
+
     @staticmethod
     def parts(size: int, threads: int) -> int:
         """How many of the threads are worth it for a batch of that size. Plain Python gains nothing from several."""
