@@ -12,13 +12,12 @@ from filelock import FileLock, Timeout
 
 from mirr.lab.errors import LabInUse
 from mirr.lab.names import parse_lab
-from mirr.lab.state import state_root
+from mirr.lab.state import made, state_root, unwritable
 
 
 def _paths(lab: str) -> tuple[Path, Path]:
     # Outside the lab's own folder, so that `down` can remove that folder while it holds the lock.
-    base = state_root() / "locks"
-    base.mkdir(exist_ok=True)
+    base = made(state_root() / "locks")
     return base / f"{parse_lab(lab)}.lock", base / f"{lab}.holder.json"
 
 
@@ -33,7 +32,10 @@ def _holder(path: Path) -> str:
 
 @contextmanager
 def hold(lab: str, what: str) -> Iterator[None]:
-    """Hold the lab for the command `what`, as in `mirr episode`. Raises LabInUse, which names the holder."""
+    """Hold the lab for the command `what`, as in `mirr episode`.
+
+    Raises LabInUse, which names the holder, or StateError if the lock cannot be written.
+    """
     lock_path, holder_path = _paths(lab)
     # The process holds the lock, not the thread: a server may open a world in one thread and close it in another.
     lock = FileLock(lock_path, thread_local=False)
@@ -41,8 +43,12 @@ def hold(lab: str, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise LabInUse(f"lab {lab} is in use by {_holder(holder_path)}; wait for it or end it") from error
+    except OSError as error:
+        raise unwritable(lock_path, error) from error
     try:
-        holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
+        # Without room on the disk, the lock still holds. Only its holder has no name.
+        with suppress(OSError):
+            holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
         yield
     finally:
         with suppress(FileNotFoundError):

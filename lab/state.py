@@ -8,22 +8,50 @@ from pathlib import Path
 
 import platformdirs
 
+from mirr.lab.errors import StateError
 from mirr.lab.names import parse_lab
+
+_NEXT = "next: give rights there, or set MIRR_STATE_DIR to another folder"
 
 
 def state_root() -> Path:
-    """The folder that holds the folders of all labs. `MIRR_STATE_DIR` overrides it. It is created if missing."""
+    """The folder that holds the folders of all labs. `MIRR_STATE_DIR` overrides it. It is created if missing.
+
+    Raises StateError if it cannot be created. There is no other place to fall back to: a command that keeps its
+    journal elsewhere would not see what an earlier one left broken.
+    """
     chosen = os.environ.get("MIRR_STATE_DIR")
-    root = Path(chosen) if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
-    root.mkdir(parents=True, exist_ok=True)
-    return root
+    try:
+        root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
+    except RuntimeError as error:  # `~name` of a user whom the system does not know
+        raise StateError(f"MIRR_STATE_DIR={chosen} names no folder: {error}; {_NEXT}") from error
+    if not chosen and not root.is_absolute():
+        raise StateError(
+            "this user has no home, so there is no folder for journals and locks; "
+            "next: set MIRR_STATE_DIR to a folder, the same one for every command"
+        )
+    return made(root.absolute())  # for processes with another working directory
 
 
 def state_dir(lab: str) -> Path:
-    """The lab's own folder. It is created if missing, and `down` removes it."""
-    path = state_root() / "labs" / parse_lab(lab)
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """The lab's own folder. It is created if missing, and `down` removes it. Raises StateError."""
+    return made(state_root() / "labs" / parse_lab(lab))
+
+
+def made(folder: Path) -> Path:
+    """The folder, which is created if missing. Raises StateError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; {_NEXT}"
+        ) from error
+    return folder
+
+
+def unwritable(path: Path, error: OSError) -> StateError:
+    """The error for a file of the state that cannot be written."""
+    return StateError(f"{path} cannot be written: {error.strerror}; {_NEXT}")
 
 
 def remove_state(lab: str) -> None:
