@@ -23,14 +23,20 @@ def state_root() -> Path:
     chosen = os.environ.get("MIRR_STATE_DIR")
     try:
         root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
-    except RuntimeError as error:  # `~name` of a user whom the system does not know
-        raise StateError(f"MIRR_STATE_DIR={chosen} names no folder: {error}; {_NEXT}") from error
-    if not chosen and not root.is_absolute():
-        raise StateError(
-            "this user has no home, so there is no folder for journals and locks; "
-            "next: set MIRR_STATE_DIR to a folder, the same one for every command"
-        )
+    except RuntimeError as error:
+        raise _no_folder(chosen) from error
+    if not chosen and not root.is_absolute():  # older versions of platformdirs return `~/...` if there is no home
+        raise _no_folder(chosen)
     return made(root.absolute())  # for processes with another working directory
+
+
+def _no_folder(chosen: str | None) -> StateError:
+    why = (
+        f"MIRR_STATE_DIR={chosen} names the home of a user whom this system does not know"
+        if chosen
+        else "this user has no home, so there is no folder for journals and locks"
+    )
+    return StateError(f"{why}; next: set MIRR_STATE_DIR to a folder, the same one for every command")
 
 
 def state_dir(lab: str) -> Path:

@@ -1,5 +1,7 @@
-"""`make` and `lab/venv.sh` with strange settings of git and pip, and in a checkout that was moved. Nothing is installed:
-a small shell script plays Python and pip."""
+"""`make` and `lab/venv.sh` with strange settings of git and pip, and in a checkout that was moved.
+
+Nothing is installed: a small shell script plays Python and pip.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -56,12 +57,12 @@ def _version() -> str:
     numba would look only at the file of the function itself, and not at the files of the functions that it calls.
     """
     here = Path(__file__).parent.parent  # env/simulator
-    version = hashlib.sha256()
+    sources = hashlib.sha256()
     values = [here.parent / f"{name}.py" for name in ("dice", "scenario", "vocabulary", "world")]
     forms = [source for folder in _forms.__path__ for source in sorted(Path(folder).glob("*.py"))]
     for source in (*sorted(here.rglob("*.py")), *values, *forms):
-        version.update(source.read_bytes())
-    return f"compiled-{version.hexdigest()[:16]}"
+        sources.update(source.read_bytes())
+    return f"compiled-{sources.hexdigest()[:16]}"
 
 
 if COMPILED:
@@ -70,7 +71,7 @@ if COMPILED:
     _results: Any = import_module("numba.core.compiler").CompileResult
     _dumps: Any = import_module("numba.core.serialize").dumps
     _CACHE = kept.choose_folder(_version(), Path(__file__).parent.parent / "__pycache__")
-    _TOOLS = f"{sys.implementation.cache_tag}-numba-{_numba.__version__}-{import_module('llvmlite').__version__}"
+    _TOOLS = f"{sys.implementation.cache_tag}-numba-{_numba.__version__}-{version('llvmlite')}"
 
     class _Cache:
         """The compiled code of one function on disk, in the place of numba's own cache.
@@ -83,7 +84,7 @@ if COMPILED:
         def __init__(self, function: Callable[..., Any]) -> None:
             code = function.__code__
             self._code = hashlib.sha256(code.co_code).hexdigest()
-            name = f"{Path(code.co_filename).stem}.{function.__qualname__}-{code.co_firstlineno}.{_TOOLS}"
+            name = f"{function.__module__}.{function.__qualname__}-{code.co_firstlineno}.{_TOOLS}"
             self.cache_path = _CACHE
             self._file = kept.SealedFile((_CACHE or Path()) / f"{name}{kept.SUFFIX}")
 
