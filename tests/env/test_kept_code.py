@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_without_any_place_code_is_compiled_in_each_process(monkeypatch: pytest.
     assert compiled.to_be_compiled()
 
 
-@pytest.mark.skipif(not compiled.find_spec("numba"), reason="numba is not installed")
+@pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError, SystemError])
 def test_a_numba_that_does_not_start_leaves_the_simulator_uncompiled(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
