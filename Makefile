@@ -22,11 +22,16 @@ READY_DEV := $(VENV)/.ready-dev
 ROOMS := agents bridge chaos cli env interfaces lab scenarios
 CODE := mirr/*.py $(ROOMS) services tests traffic
 
-$(READY): pyproject.toml lab/venv.sh
+# A virtual environment stops working if the checkout is moved or copied, or if its Python is removed.
+STALE := $(shell [ -x $(BIN)/python ] && grep -qsF "$$(pwd -P)/$(BIN)/" $(BIN)/mirr || echo stale)
+.PHONY: stale
+stale:
+
+$(READY): pyproject.toml lab/venv.sh $(STALE)
 	@lab/venv.sh $(PYTHON) $(VENV)
 	@touch $@
 
-$(READY_DEV): pyproject.toml lab/venv.sh
+$(READY_DEV): pyproject.toml lab/venv.sh $(STALE)
 	@lab/venv.sh $(PYTHON) $(VENV) dev
 	@touch $@ $(READY)
 
@@ -87,7 +92,7 @@ check: $(READY_DEV) ## check format, lint, types, and Prometheus' rules
 
 .PHONY: hooks
 hooks: $(READY_DEV) ## run `make check` before each commit
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pre-commit>=4.3'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user 'pre-commit>=4.3'
 	@$(BIN)/pre-commit install
 
 .PHONY: package

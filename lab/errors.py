@@ -9,6 +9,7 @@ LabError
 ├── ForeignProject      Compose would take somebody else's containers for the lab's
 ├── PortTaken           somebody else holds a port that the lab publishes
 ├── LabInUse            another command works on this lab
+├── StateError          the files that must outlive a process cannot be kept
 ├── LabNotUp            the lab, or a part of it, is not there
 └── NotSteady           the lab is there but does not reach steady state
 """
@@ -50,6 +51,10 @@ class PortTaken(LabError):
 
 class LabInUse(LabError):
     """Another command works on this lab."""
+
+
+class StateError(LabError):
+    """The files that must outlive a process cannot be kept: no home, no rights, or no room."""
 
 
 class LabNotUp(LabError):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mirr.lab.errors import LabError, LabInUse
+from mirr.lab.errors import LabInUse
 from mirr.lab.names import parse_lab
-from mirr.lab.state import made, state_root
+from mirr.lab.state import made, state_root, unwritable
 
 
 def _paths(lab: str) -> tuple[Path, Path]:
@@ -32,7 +32,10 @@ def _holder(path: Path) -> str:
 
 @contextmanager
 def hold(lab: str, what: str) -> Iterator[None]:
-    """Hold the lab for the command `what`, as in `mirr episode`. Raises LabInUse, which names the holder."""
+    """Hold the lab for the command `what`, as in `mirr episode`.
+
+    Raises LabInUse, which names the holder, or StateError if the lock cannot be written.
+    """
     lock_path, holder_path = _paths(lab)
     # The process holds the lock, not the thread: a server may open a world in one thread and close it in another.
     lock = FileLock(lock_path, thread_local=False)
@@ -41,12 +44,10 @@ def hold(lab: str, what: str) -> Iterator[None]:
     except Timeout as error:
         raise LabInUse(f"lab {lab} is in use by {_holder(holder_path)}; wait for it or end it") from error
     except OSError as error:
-        raise LabError(
-            f"the lock of lab {lab} at {lock_path} cannot be taken: {error.strerror}; work as the user that owns it, "
-            "or set MIRR_STATE_DIR to a folder that can be written"
-        ) from error
+        raise unwritable(lock_path, error) from error
     try:
-        with suppress(OSError):  # it only tells others who works on the lab
+        # Without room on the disk, the lock still holds. Only its holder has no name.
+        with suppress(OSError):
             holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
         yield
     finally:

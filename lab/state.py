@@ -8,46 +8,69 @@ from pathlib import Path
 
 import platformdirs
 
-from mirr.lab.errors import LabError
+from mirr.lab.errors import StateError
 from mirr.lab.names import parse_lab
+
+_NEXT = "next: give rights there, or set MIRR_STATE_DIR to another folder"
 
 
 def _root() -> Path:
-    """An absolute path: the reaper looks there from another working directory."""
+    """An absolute path: the reaper looks there from another working directory. Raises StateError.
+
+    There is no other place to fall back to: a command that keeps its journal elsewhere would not see what an earlier
+    one left broken."""
     chosen = os.environ.get("MIRR_STATE_DIR")
-    # A `~` is left to us where no shell reads the variable, as in a unit of systemd or in a file of settings.
-    return Path(os.path.abspath(os.path.expanduser(chosen or platformdirs.user_state_dir("mirr-lab"))))
-
-
-def made(folder: Path) -> Path:
-    """The folder. It is created if missing. Raises LabError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LabError(
-            f"the folder {folder} cannot be made: {error.strerror}; labs keep their locks and journals there; "
-            "give rights there, or set MIRR_STATE_DIR to a folder that can be written"
-        ) from error
-    return folder
+        root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_state_dir("mirr-lab"))
+    except RuntimeError as error:
+        raise _no_folder(chosen) from error
+    if not chosen and not root.is_absolute():  # older versions of platformdirs return `~/...` if there is no home
+        raise _no_folder(chosen)
+    return root.absolute()
 
 
 def state_root() -> Path:
     """The folder that holds the folders of all labs. `MIRR_STATE_DIR` overrides it. It is created if missing.
 
-    Raises LabError."""
+    Raises StateError."""
     return made(_root())
 
 
 def state_path(lab: str) -> Path:
-    """Where the lab's own folder is, or would be. Nothing is created."""
+    """Where the lab's own folder is, or would be. Nothing is created. Raises StateError."""
     return _root() / "labs" / parse_lab(lab)
 
 
+def _no_folder(chosen: str | None) -> StateError:
+    why = (
+        f"MIRR_STATE_DIR={chosen} names the home of a user whom this system does not know"
+        if chosen
+        else "this user has no home, so there is no folder for journals and locks"
+    )
+    return StateError(f"{why}; next: set MIRR_STATE_DIR to a folder, the same one for every command")
+
+
 def state_dir(lab: str) -> Path:
-    """The lab's own folder. It is created if missing, and `down` removes it. Raises LabError."""
+    """The lab's own folder. It is created if missing, and `down` removes it. Raises StateError."""
     return made(state_path(lab))
+
+
+def made(folder: Path) -> Path:
+    """The folder, which is created if missing. Raises StateError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; {_NEXT}"
+        ) from error
+    return folder
+
+
+def unwritable(path: Path, error: OSError) -> StateError:
+    """The error for a file of the state that cannot be written."""
+    return StateError(f"{path} cannot be written: {error.strerror}; {_NEXT}")
 
 
 def remove_state(lab: str) -> None:
     """Remove everything that this lab kept."""
-    shutil.rmtree(state_path(lab), ignore_errors=True)
+    shutil.rmtree(state_root() / "labs" / parse_lab(lab), ignore_errors=True)

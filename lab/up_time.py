@@ -14,13 +14,12 @@ _FILE = "up.json"
 def keep_up(lab: str, seconds: float) -> None:
     """Note how long this lab took from the command to steady state.
 
-    Nothing is noted if the lab was up already. `down` removes the note.
+    Nothing is noted if the lab was up already, or if the disk is full. `down` removes the note.
     """
     path = state_dir(lab) / _FILE
-    with suppress(OSError):  # only the benchmark reads it
-        if path.exists():
-            return
-        path.write_text(json.dumps({"up_s": round(seconds, 1)}))
+    with suppress(OSError):
+        if not path.exists():
+            path.write_text(json.dumps({"up_s": round(seconds, 1)}))
 
 
 def last_up(lab: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # It needs only a Python. As root on a Debian-family system it installs what venv needs there.
 set -eu
 python=$1 venv=$2 extra=${3:-}
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/.." && pwd -P)
 
 say() { echo "$*" >&2; }
 
@@ -28,7 +28,15 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
-if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+# The programs of a virtual environment have its path in them, and the package has the path of the checkout. In a copy,
+# they would run the code of the original.
+moved=no
+if [ -e "$venv/bin/mirr" ] && ! grep -qF "$root/$venv/bin/" "$venv/bin/mirr"; then
+    say "the checkout was moved or copied here, so $venv is made anew"
+    moved=yes
+fi
+
+if [ $moved = yes ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     # Debian's Python has venv without ensurepip, and reports that only when venv fails.
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         package=python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
@@ -45,6 +53,21 @@ fi
 
 say "installing Python packages into $venv (about half a minute) ..."
 began=$(date +%s)
+log=$venv/pip.log
+# A user's settings of pip may say which index to ask. They must not say that packages go somewhere else.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_NO_DEPS
 # Without --no-compile, pip compiles every module of every package. Python compiles those that are imported, when they are.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --editable "$root${extra:+[$extra]}" >&2
+# pip's warnings about indexes are only worth reading if it fails.
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-user --no-compile --progress-bar off \
+    --editable "$root${extra:+[$extra]}" >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    say "pip failed: its last lines are above, and all of them in $log; next: try again, or see what pip is told by its"
+    say "settings: $venv/bin/python -m pip config list"
+    exit 1
+fi
+if [ ! -x "$venv/bin/mirr" ]; then
+    say "pip has put the packages somewhere else than into $venv; look for target, prefix, root or dry-run in its"
+    say "settings: $venv/bin/python -m pip config list"
+    exit 1
+fi
 say "installing Python packages: $(($(date +%s) - began)) s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -100,9 +101,15 @@ class Episodes(_Answer):
 
 def schema(of: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of an answer, without the titles that pydantic adds: clients check the schema at every call."""
-    plain = _plain(of.model_json_schema(mode="serialization"))
+    plain = _plain(_generated(of))
     assert isinstance(plain, dict)
     return plain
+
+
+@cache
+def _generated(of: type[BaseModel]) -> dict[str, Any]:
+    # Most tools have the same answer, and pydantic takes longer for its schema than for everything else of a tool.
+    return of.model_json_schema(mode="serialization")
 
 
 def _plain(part: object) -> object:

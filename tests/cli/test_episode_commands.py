@@ -15,6 +15,7 @@ from mirr.cli.main import run
 from mirr.cli.worlds import COMPILING, WorldName, open_world
 from mirr.env.record import read_rollout
 from mirr.env.simulator.fast import compiled
+from mirr.env.simulator.fast.kept import SUFFIX, SealedFile
 from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
@@ -188,9 +189,9 @@ def test_the_demo_prints_plain_text_to_a_pipe(capsys: Printed) -> None:
 def test_the_first_episode_after_an_update_says_why_it_takes_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compiled, "_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiled, "_CACHE", tmp_path)
     with open_world(WorldName.SIM, "mirr"):
         assert capsys.readouterr().err == f"{COMPILING}\n"
-    (tmp_path / "kernel.advance-1.py311.nbi").touch()
+    SealedFile(tmp_path / f"kernel.advance{SUFFIX}").write(b"code")
     with open_world(WorldName.SIM, "mirr"):
         assert capsys.readouterr().err == ""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,57 +21,108 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.env.simulator.fast import kept
 from mirr.env.simulator.physics import forms as _forms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Numbers = list[float] | NDArray[np.float64]
 
-COMPILED: Final = (
-    os.environ.get("MIRR_COMPILED", "1") != "0"
-    and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
-    and find_spec("numba") is not None
-)
+
+def _can_compile() -> bool:
+    """Whether numba is there, works, and is not switched off."""
+    if os.environ.get("MIRR_COMPILED", "1") == "0" or os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return False
+    if find_spec("numba") is None:
+        return False
+    try:
+        import_module("numba")
+    except (ImportError, AttributeError, OSError, SystemError) as error:
+        # It does not fit numpy, or a library that it needs does not load.
+        reason = " ".join(str(error).split())
+        kept.say(
+            f"numba is installed but does not start ({reason}), so the simulator runs uncompiled: slowly, with the "
+            "same results; next: install numba again, or set MIRR_COMPILED=0"
+        )
+        return False
+    return True
+
+
+COMPILED: Final = _can_compile()
 """Whether functions are compiled in this process."""
 
 
-def _cache_directory() -> Path:
-    """Where compiled code is kept: each version of the sources has a folder of its own.
+def _version() -> str:
+    """The name of these sources: compiled code of other sources must not be used.
 
-    numba looks only at the file of the function itself. It would go on using code that contains an older version of a
-    function from another file.
+    numba would look only at the file of the function itself, and not at the files of the functions that it calls.
     """
     here = Path(__file__).parent.parent  # env/simulator
-    version = hashlib.sha256()
+    sources = hashlib.sha256()
     values = [here.parent / f"{name}.py" for name in ("dice", "scenario", "vocabulary", "world")]
     forms = [source for folder in _forms.__path__ for source in sorted(Path(folder).glob("*.py"))]
     for source in (*sorted(here.rglob("*.py")), *values, *forms):
-        version.update(source.read_bytes())
-    name = f"compiled-{version.hexdigest()[:16]}"
-    beside = here / "__pycache__"
-    if os.access(beside if beside.exists() else here, os.W_OK):
-        return beside / name
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mirr-lab" / name
+        sources.update(source.read_bytes())
+    return f"compiled-{sources.hexdigest()[:16]}"
 
 
 if COMPILED:
     # These are imported by name, so that mypy finds the same types with and without numba.
     _numba: Any = import_module("numba")
-    _config: Any = import_module("numba.core.config")
-    _CACHE = os.environ.get("NUMBA_CACHE_DIR") or str(_cache_directory())
+    _results: Any = import_module("numba.core.compiler").CompileResult
+    _dumps: Any = import_module("numba.core.serialize").dumps
+    _CACHE = kept.choose_folder(_version(), Path(__file__).parent.parent / "__pycache__")
+    _TOOLS = f"{sys.implementation.cache_tag}-numba-{_numba.__version__}-{version('llvmlite')}"
+
+    class _Cache:
+        """The compiled code of one function on disk, in the place of numba's own cache.
+
+        numba's cache ends the process if its folder cannot be written or a file of it is damaged.
+        """
+
+        off = _CACHE is None  # for all functions, once one could not be written
+
+        def __init__(self, function: Callable[..., Any]) -> None:
+            code = function.__code__
+            self._code = hashlib.sha256(code.co_code).hexdigest()
+            name = f"{function.__module__}.{function.__qualname__}-{code.co_firstlineno}.{_TOOLS}"
+            self.cache_path = _CACHE
+            self._file = kept.SealedFile((_CACHE or Path()) / f"{name}{kept.SUFFIX}")
+
+        def load_overload(self, signature: Any, target: Any) -> Any:
+            target.refresh()
+            result = self._all().get(self._key(signature, target.codegen()))
+            return None if result is None else _results._rebuild(target, *result)
+
+        def save_overload(self, signature: Any, result: Any) -> None:
+            if _Cache.off or result.lifted or result.library.has_dynamic_globals:
+                return
+            every = self._all() | {self._key(signature, result.codegen): result._reduce()}
+            try:
+                self._file.write(_dumps(every))
+            except OSError as error:
+                _Cache.off = True
+                kept.say(f"compiled code cannot be kept in {_CACHE}: {error.strerror}; {kept.REMEDY}")
+
+        def flush(self) -> None:
+            self._file.path.unlink(missing_ok=True)
+
+        def _key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
+            return (signature, codegen.magic_tuple(), self._code)
+
+        def _all(self) -> dict[Any, Any]:
+            body = None if _CACHE is None else self._file.read()
+            found: dict[Any, Any] = {} if body is None else pickle.loads(body)
+            return found
 
     def _compiled(function: Function, *, cache: bool = True, **options: Any) -> Function:
         # Without `_nrt`, references to arrays are not counted. The caller holds all arrays, and no function makes one.
         # Counting took half of a step's time, and threads waited for each other's counts.
-        # numba reads the place of its cache from its own configuration when a function is decorated.
-        before, _config.CACHE_DIR = _config.CACHE_DIR, _CACHE
-        try:
-            compiler = _numba.njit(
-                cache=cache, nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options
-            )
-            compiled: Function = compiler(function)
-        finally:
-            _config.CACHE_DIR = before
-        return compiled
+        compiler = _numba.njit(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options)
+        compiled: Any = compiler(function)
+        if cache and function.__closure__ is None:  # the file is named after the code alone
+            compiled._cache = _Cache(function)
+        returned: Function = compiled
+        return returned
 
     def jit(function: Function) -> Function:
         """Compile at the first call, or load what an earlier process compiled. Other threads may run meanwhile."""
@@ -91,7 +145,7 @@ if COMPILED:
 
     def to_be_compiled() -> bool:
         """Whether nothing is kept on disk for these sources yet. Then the first episode takes long."""
-        return not any(Path(_CACHE).rglob("*.nbi"))
+        return _CACHE is None or not kept.holds_code(_CACHE)
 
 else:
 

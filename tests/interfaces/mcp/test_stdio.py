@@ -8,6 +8,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from tests.paths import ROOT
 Printed = pytest.CaptureFixture[str]
 Process = subprocess.Popen[str]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
+
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -55,12 +58,11 @@ def test_a_client_resolves_episodes_over_stdio(tmp_path: Path) -> None:
         assert play_back(rollout).differences == ()
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
+@contextmanager
+def started(errors: Path) -> Iterator[Process]:
     """A server that gets any line as input. Its stderr must hold only messages of mirr."""
-    errors = tmp_path / "stderr"
     with errors.open("w") as stderr:
-        started = subprocess.Popen(
+        server = subprocess.Popen(
             [*MIRR, "mcp", "--seed", "7"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -69,19 +71,43 @@ def process(tmp_path: Path) -> Iterator[Process]:
             cwd=ROOT,
             env=ENVIRONMENT,
         )
-    deadline = threading.Timer(DEADLINE_S, started.kill)  # then a test that waits for a line fails
+    deadline = threading.Timer(DEADLINE_S, server.kill)  # then a test that waits for a line fails
     deadline.start()
     try:
-        yield started
+        yield server
     finally:
         deadline.cancel()
-        started.kill()
-        started.wait()
-        for pipe in (started.stdin, started.stdout):
+        server.kill()
+        server.wait()
+        for pipe in (server.stdin, server.stdout):
             assert pipe is not None
             pipe.close()
     lines = errors.read_text().splitlines()
     assert [line for line in lines if not line.startswith("mirr: ")] == []
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    """A server for one test, which may end it."""
+    with started(tmp_path / "stderr") as server:
+        yield server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """A server that goes on whatever it gets. Tests share it, because it takes seconds to start."""
+
+    process: Process
+    before_initialize: dict[str, Any]  # the answer to a call that came too early
+
+
+@pytest.fixture(scope="module")
+def conversation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conversation]:
+    with started(tmp_path_factory.mktemp("mcp") / "stderr") as server:
+        send(server, '{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_episodes"}}')
+        early = answer_to(server, 7)
+        initialize(server)
+        yield Conversation(process=server, before_initialize=early)
 
 
 def send(process: Process, line: str) -> None:
@@ -154,8 +180,8 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-def test_a_malformed_message_gets_a_complaint_and_the_server_goes_on(process: Process) -> None:
-    initialize(process)
+def test_a_malformed_message_gets_a_complaint_and_the_server_goes_on(conversation: Conversation) -> None:
+    process = conversation.process
     for number, malformed in enumerate(MALFORMED, start=100):
         send(process, malformed)
         complaint = next_line(process)
@@ -166,8 +192,8 @@ def test_a_malformed_message_gets_a_complaint_and_the_server_goes_on(process: Pr
         assert ping(process, number)["result"] == {}
 
 
-def test_a_bad_request_gets_an_error(process: Process) -> None:
-    initialize(process)
+def test_a_bad_request_gets_an_error(conversation: Conversation) -> None:
+    process = conversation.process
     for number, request in enumerate(REFUSED, start=300):
         send(process, json.dumps({"jsonrpc": "2.0", "id": number, **request}))
         answer = answer_to(process, number)
@@ -175,10 +201,9 @@ def test_a_bad_request_gets_an_error(process: Process) -> None:
         assert "Traceback" not in json.dumps(answer)
 
 
-def test_a_call_before_initialize_is_an_error_and_the_server_goes_on(process: Process) -> None:
-    send(process, '{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_episodes"}}')
-    assert "error" in answer_to(process, 7)
-    initialize(process)
+def test_a_call_before_initialize_is_an_error_and_the_server_goes_on(conversation: Conversation) -> None:
+    assert "error" in conversation.before_initialize
+    assert ping(conversation.process, 400)["result"] == {}
 
 
 def test_the_server_exits_when_its_client_closes_stdin(process: Process) -> None:

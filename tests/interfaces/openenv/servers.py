@@ -1,21 +1,31 @@
-"""Starts servers, each in its own process on a free local port, and plays episodes on them."""
+"""Starts servers on free local ports, and plays episodes on them.
+
+A server in its own process takes ten seconds to import OpenEnv. Where the process is not the point, use `served_here`.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
+from unittest.mock import patch
 
 import httpx
+import uvicorn
 
+from mirr.cli.main import run
 from mirr.env.rollout import Policy
 from mirr.env.scenario import policy_rng
 from mirr.interfaces.openenv import MirrAction, MirrEnv, MirrObservation
@@ -69,16 +79,54 @@ def served(*arguments: str, command: tuple[str, ...] = MODULE) -> Iterator[Serve
         assert (code, complaints) == (0, ""), f"ended with {code}: {complaints}"
 
 
+@contextmanager
+def served_here(*arguments: str) -> Iterator[Served]:
+    """Runs `mirr openenv` on a thread of this process. It must exit with code 0 and write nothing to stderr."""
+    running: Queue[tuple[uvicorn.Server, str]] = Queue()
+    codes: list[int] = []
+
+    class Announced(uvicorn.Server):
+        """A server that the test can stop. A process is stopped by a signal."""
+
+        def run(self, sockets: list[socket.socket] | None = None) -> None:
+            assert sockets
+            running.put((self, f"http://127.0.0.1:{sockets[0].getsockname()[1]}"))
+            super().run(sockets)
+
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        redirect_stderr(io.StringIO()) as stderr,
+        patch.object(uvicorn, "Server", Announced),
+    ):
+        thread = threading.Thread(target=lambda: codes.append(run(["openenv", "--port", "0", *arguments])))
+        thread.start()
+        errors = Path(directory) / "errors"
+        server, url = running.get(timeout=STARTS_WITHIN_S)
+        try:
+            errors.touch()
+            _wait_until_healthy(url, errors)
+            yield Served(url=url, errors=errors)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=ENDS_WITHIN_S)
+    assert (codes, stderr.getvalue()) == ([0], ""), f"ended with {codes}: {stderr.getvalue()}"
+
+
 def _address(process: subprocess.Popen[str], errors: Path) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert "http://" in line, line + errors.read_text()
     url = line[line.index("http://") :].split()[0]
+    _wait_until_healthy(url, errors)
+    return url
+
+
+def _wait_until_healthy(url: str, errors: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while True:
         try:
             if httpx.get(f"{url}/health", timeout=5.0).json() == {"status": "healthy"}:
-                return url
+                return
         except httpx.TransportError:
             assert time.monotonic() < deadline, errors.read_text()
 

@@ -19,12 +19,15 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from openenv.cli.__main__ import app as openenv_command  # type: ignore[import-untyped]
 from openenv.validation import Level, run_validation  # type: ignore[import-untyped]  # openenv ships no types
 from openenv.validation.types import CheckStatus, ProviderCapability  # type: ignore[import-untyped]
+from typer.testing import CliRunner, Result
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mirr.agents.registry import PolicyName, make_policy
+from mirr.cli.main import run
 from mirr.env.environment import Environment
 from mirr.env.rollout import EpisodeResult
 from mirr.env.rollout import play as play_directly
@@ -35,7 +38,7 @@ from mirr.interfaces.openenv.server.app import ServerConfig, build_app, simulate
 from mirr.interfaces.openenv.server.guard import TOO_EARLY
 from mirr.interfaces.openenv.tasks import task_at
 from tests.distributions import build_distributions, copy_of_checkout, unpack_source
-from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served
+from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served, served_here
 from tests.paths import ROOT
 
 
@@ -163,21 +166,22 @@ def test_the_schema_lists_the_fields_of_the_state(server: Served) -> None:
     assert not [field for field in schema["state"]["properties"] if "seed" in field]
 
 
-def openenv(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-B", "-m", "openenv.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+def openenv(*arguments: str) -> Result:
+    """Runs OpenEnv's own command in this process."""
+    return CliRunner().invoke(openenv_command, arguments)
 
 
-def test_openenv_validates_the_source_distribution(tmp_path: Path) -> None:
+def test_openenv_validates_the_source_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The checkout has symbolic links, and the validator refuses them.
     build_distributions(copy_of_checkout(tmp_path / "checkout"), tmp_path / "dist", "--sdist")
-    answer = openenv("validate", ".", "--level", "static", cwd=unpack_source(tmp_path / "dist", tmp_path / "source"))
-    assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
+    monkeypatch.chdir(unpack_source(tmp_path / "dist", tmp_path / "source"))
+    answer = openenv("validate", ".", "--level", "static")
+    assert answer.output.splitlines()[-1] == "Verdict: PASS", answer.output
 
 
 def test_openenv_validates_the_running_server(server: Served) -> None:
     answer = openenv("validate", server.url)
-    assert answer.stdout.splitlines()[-1] == "Verdict: PASS", answer.stdout + answer.stderr
+    assert answer.output.splitlines()[-1] == "Verdict: PASS", answer.output
 
 
 class LocalProcess:
@@ -206,7 +210,11 @@ class RunningProcess:
             command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, pass_fds=[listener.fileno()]
         )
         listener.close()
-        self._wait(time.monotonic() + timeout_s)
+        try:
+            self._wait(time.monotonic() + timeout_s)
+        except BaseException:
+            self.stop()  # nobody else knows of it yet
+            raise
 
     def _wait(self, deadline: float) -> None:
         while True:
@@ -250,7 +258,7 @@ def test_the_running_package_passes_the_checks_of_startup_reward_observation_and
 
 
 def test_a_session_over_the_limit_is_refused_and_an_ended_session_makes_room() -> None:
-    with served("--sessions", "2") as two, connect(two.ws_url) as first, connect(two.ws_url) as second:
+    with served_here("--sessions", "2") as two, connect(two.ws_url) as first, connect(two.ws_url) as second:
         for session in (first, second):
             assert exchange(session, "reset", {"seed": 1})["type"] == "observation"
         with connect(two.ws_url) as third:
@@ -288,7 +296,7 @@ def test_hundreds_of_sessions_over_the_limit_are_all_refused() -> None:
     answers: list[str] = []
     everyone = threading.Barrier(300)
 
-    with served("--sessions", "8") as few:
+    with served_here("--sessions", "8") as few:
 
         def open_one() -> None:
             with connect(few.ws_url, open_timeout=60) as session:
@@ -317,7 +325,7 @@ def test_a_silent_session_ends_and_the_client_is_informed() -> None:
 
 
 def test_the_option_web_serves_a_page_to_play_by_hand() -> None:
-    with served("--web", command=COMMAND) as running:
+    with served_here("--web") as running:
         assert httpx.get(f"{running.url}/web/", timeout=STARTS_WITHIN_S).status_code == 200
         seen = httpx.post(f"{running.url}/web/reset", json={"seed": 3}, timeout=60).json()
         assert seen["observation"]["step"] == 0
@@ -333,27 +341,21 @@ def test_without_the_option_web_there_is_no_page(server: Served) -> None:
     assert httpx.get(f"{server.url}/web/").status_code == 404
 
 
-def mirr_openenv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def test_more_than_one_session_on_a_lab_is_wrong_usage() -> None:
-    answer = mirr_openenv("--world", "docker", "--sessions", "2")
-    assert answer.returncode == 2
-    assert answer.stderr == (
+def test_more_than_one_session_on_a_lab_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["openenv", "--world", "docker", "--sessions", "2"]) == 2
+    assert capsys.readouterr().err == (
         "mirr: Invalid value: a lab plays one episode at a time; got --sessions 2. See: mirr --help\n"
     )
 
 
-def test_the_error_for_a_used_port_names_the_port_and_the_next_step(server: Served) -> None:
+def test_the_error_for_a_used_port_names_the_port_and_the_next_step(
+    server: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
     port = server.url.rsplit(":", 1)[1]
-    answer = mirr_openenv("--port", port)
-    assert answer.returncode == 2
-    assert answer.stderr.startswith(f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: ")
-    assert answer.stderr.endswith("; next: another --port, or --port 0 for a free one. See: mirr --help\n")
+    assert run(["openenv", "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: ")
+    assert error.endswith("; next: another --port, or --port 0 for a free one. See: mirr --help\n")
 
 
 def test_openenv_is_imported_only_when_it_is_needed() -> None:
