@@ -109,7 +109,8 @@ def main() -> None:
     code = 0
     try:
         code = run()
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # an MCP server closes it when its client is gone
+            sys.stdout.flush()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

@@ -117,7 +117,7 @@ def test_any_list_of_actions_plays_back_the_same(tmp_path: Path, seed: int, acti
     path = tmp_path / "any.jsonl"
     seen: list[Observation] = []
     environment = Environment(SimulatedWorld(), EpisodeConfig(none_diagnosis=True, max_steps=max(1, len(actions))))
-    with RolloutWriter(path) as writer:
+    with RolloutWriter(path, overwrite=True) as writer:
         sitting = Sitting(environment, draw(seed), record=writer, on_step=lambda each, move: seen.append(each))
         sitting.begin()
         for action in actions or [Wait()]:

@@ -69,8 +69,8 @@ def test_a_state_folder_that_cannot_be_made_is_a_sentence(
         what()
     assert str(raised.value).startswith(f"the folder {tmp_path}/file/state")
     assert str(raised.value).endswith(
-        " cannot be made: Not a directory; labs keep their locks and journals there; give rights there, or set "
-        "MIRR_STATE_DIR to a folder that can be written"
+        ", which keeps journals and locks, cannot be made: Not a directory; next: give rights there, or set "
+        "MIRR_STATE_DIR to another folder"
     )
 
 
@@ -79,8 +79,8 @@ def test_a_lock_that_cannot_be_opened_is_a_sentence(state_root: Path) -> None:
     with pytest.raises(LabError) as raised, hold("mirr", "mirr up"):
         pass
     assert str(raised.value) == (
-        f"the lock of lab mirr at {state_root}/locks/mirr.lock cannot be taken: Is a directory; work as the user that "
-        "owns it, or set MIRR_STATE_DIR to a folder that can be written"
+        f"{state_root}/locks/mirr.lock cannot be written: Is a directory; next: give rights there, or set "
+        "MIRR_STATE_DIR to another folder"
     )
 
 
