@@ -70,7 +70,7 @@ class Registry:
 
     def pull(self, reference: str) -> bool:
         """Pull an image. Returns False, after one line that says why, if no registry serves it."""
-        from docker.errors import APIError
+        from docker.errors import DockerException  # also for a credential helper that does not work
         from requests.exceptions import RequestException
 
         if not self._reachable:
@@ -86,7 +86,7 @@ class Registry:
             api.timeout = PULL_TIMEOUT_S
             with timed(self._report, f"pulling {reference}"):
                 self._client.images.pull(repository, tag=tag)
-        except (APIError, RequestException) as error:
+        except (DockerException, RequestException) as error:
             self._reachable = False
             why = getattr(error, "explanation", None) or error
             self._report.say(f"the image registry does not serve {reference} ({why}); using Debian packages instead")

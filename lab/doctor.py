@@ -19,6 +19,7 @@ from mirr.lab.errors import BrokenInstallation, LabError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
 from mirr.lab.ownership import holdings, own_networks
+from mirr.lab.suitable import lacking_limits
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -141,13 +142,11 @@ def _compose() -> Check:
 
 
 def _limits(client: DockerClient) -> Check:
-    info = client.info()
-    wanted = {"MemoryLimit": "memory", "CpuCfsQuota": "CPU quota", "PidsLimit": "processes"}
-    lacking = [name for key, name in wanted.items() if not info.get(key)]
+    lacking, remedy = lacking_limits(client)
     text = (
-        f"the kernel cannot limit: {', '.join(lacking)}" if lacking else "the kernel can limit CPU, memory, processes"
+        f"the engine cannot limit: {', '.join(lacking)}" if lacking else "the engine can limit CPU, memory, processes"
     )
-    return _judge("limits", not lacking, text, "boot with: cgroup_enable=memory swapaccount=1")
+    return _judge("limits", not lacking, text, remedy)
 
 
 def _clock(clock: EngineClock) -> Check:

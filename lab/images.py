@@ -163,6 +163,7 @@ def _build_all(client: DockerClient, todo: list[Build], report: Progress) -> Non
 
 
 def _build(client: DockerClient, build: Build, more_files: dict[str, bytes] | None = None) -> str:
+    from docker.credentials.errors import StoreError
     from docker.errors import APIError, BuildError
 
     from mirr.lab.sources import tar
@@ -185,6 +186,11 @@ def _build(client: DockerClient, build: Build, more_files: dict[str, bytes] | No
         raise ImageError(f"{build.tag} could not be built: {error}\n{output[-1500:]}") from error
     except APIError as error:
         raise ImageError(f"{build.tag} could not be built: {error.explanation or error}") from error
+    except StoreError as error:
+        raise ImageError(
+            f"{build.tag} could not be built: the credential helper of Docker's config.json does not work ({error}); "
+            "next: install it, or remove credsStore and credHelpers from that file"
+        ) from error
     for old in replaced - {str(image.id)}:
         _forget(client, old)
     return build.tag

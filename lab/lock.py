@@ -1,9 +1,17 @@
-"""One command at a time on a lab. The lock is freed when its holder dies, even by SIGKILL."""
+"""One command at a time on a lab. The lock is freed when its holder dies, even by SIGKILL.
+
+There are two locks. A file in the state folder names its holder. A socket of this machine also keeps out users who have
+another state folder: the lab belongs to the engine, and not to a user's home.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,11 +54,54 @@ def hold(lab: str, what: str) -> Iterator[None]:
     except OSError as error:
         raise unwritable(lock_path, error) from error
     try:
-        # Without room on the disk, the lock still holds. Only its holder has no name.
-        with suppress(OSError):
-            holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
-        yield
+        with _alone_on_this_machine(lab):
+            # Without room on the disk, the lock still holds. Only its holder has no name.
+            with suppress(OSError):
+                holder_path.write_text(json.dumps({"what": what, "process": os.getpid()}))
+            yield
     finally:
         with suppress(OSError):
             holder_path.unlink()
         lock.release()
+
+
+def machine_wide_name(lab: str) -> bytes:
+    """The abstract address of the lab's socket: one for each engine and lab on this machine."""
+    from mirr.lab.engine import configured_host
+
+    key = f"{configured_host() or 'default'} {parse_lab(lab)}"
+    return b"\0mirr-lab-" + hashlib.sha256(key.encode()).hexdigest()[:32].encode()
+
+
+@contextmanager
+def _alone_on_this_machine(lab: str) -> Iterator[None]:
+    """Hold the lab's socket. Raises LabInUse. Only Linux has such sockets; they end with their process."""
+    if sys.platform != "linux":
+        yield
+        return
+    name = machine_wide_name(lab)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mine:
+        try:
+            mine.bind(name)
+        except OSError as error:
+            raise LabInUse(
+                f"lab {lab} is in use by {_owner(name)}, with another state folder (MIRR_STATE_DIR); "
+                "wait for it or end it"
+            ) from error
+        mine.listen()
+        yield
+
+
+def _owner(name: bytes) -> str:
+    """The process that holds the socket, in words."""
+    import pwd  # not on every system
+
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.setblocking(False)
+            asking.connect(name)
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        process, user, _ = struct.unpack("3i", credentials)
+        return f"process {process} of user {pwd.getpwuid(user).pw_name}"
+    except (OSError, KeyError):
+        return "another process"

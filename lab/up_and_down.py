@@ -16,6 +16,7 @@ from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
 from mirr.lab.ownership import holdings, own_networks, refuse_foreign_project
 from mirr.lab.progress import Progress, timed
 from mirr.lab.state import remove_state
+from mirr.lab.suitable import refuse_unsuitable
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -89,6 +90,7 @@ def bring_up(
     HERE.refuse_if_damaged()
     engine.refuse_elsewhere()
     client = engine.ensure(report)
+    refuse_unsuitable(client)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
     images.ensure(client, report)

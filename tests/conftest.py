@@ -45,6 +45,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return LabBeside(config, log)
 
 
+@pytest.fixture(autouse=True)
+def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Unmarked tests hold labs of the same name at the same time, so each worker counts as a machine of its own."""
+    if request.node.get_closest_marker("docker"):
+        yield
+        return
+    from mirr.lab import lock
+
+    with pytest.MonkeyPatch.context() as patch:
+        own = str(tmp_path_factory.getbasetemp())
+        patch.setattr(lock, "machine_wide_name", lambda lab: f"\0{own} {lab}".encode()[:100])
+        yield
+
+
 @pytest.fixture
 def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new directory for all files that labs keep on disk."""

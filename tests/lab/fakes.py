@@ -10,6 +10,7 @@ from docker import DockerClient
 from mirr.env.vocabulary import Service
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 from mirr.lab.ownership import COMPOSE_PROJECT, COMPOSE_SERVICE, compose_name
+from mirr.lab.suitable import LIMITS
 
 
 @dataclass
@@ -55,6 +56,9 @@ class FakeApi:
 
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
+
+    def version(self) -> dict[str, Any]:
+        return {"Version": "20.10", "Components": [{"Name": name} for name in self._engine.components]}
 
     def containers(self, *, filters: dict[str, str], all: bool = False) -> list[dict[str, Any]]:
         return [
@@ -130,8 +134,13 @@ class FakeEngine:
         self.volumes: dict[str, dict[str, str]] = {}
         self.images_by_tag: dict[str, str] = {}
         self.moved_tags = False
+        self.components = ["Engine", "containerd"]
+        self.facts: dict[str, Any] = dict.fromkeys(LIMITS, True)
         self.api = FakeApi(self)
         self.containers = FakeCollection(self)
+
+    def info(self) -> dict[str, Any]:
+        return self.facts
 
     def matching(self, labels: list[str]) -> list[FakeContainer]:
         return [one for one in self.held if all(_has(one.labels, label) for label in labels)]

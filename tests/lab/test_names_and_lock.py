@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from mirr.lab import lock
 from mirr.lab.errors import BadLabName, LabError, LabInUse
-from mirr.lab.lock import hold
+from mirr.lab.lock import hold, machine_wide_name
 from mirr.lab.names import parse_lab
 from mirr.lab.state import state_dir
 
@@ -119,4 +121,42 @@ def test_the_lab_is_free_when_its_command_is_killed() -> None:
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     with hold("mirr", "mirr up"):
+        pass
+
+
+HOLDER = """
+import sys
+from mirr.lab import lock
+from mirr.lab.lock import hold, machine_wide_name
+with hold("mirr-lock-test", "mirr episode"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+def test_a_lab_is_held_against_users_with_another_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "machine_wide_name", machine_wide_name)  # that of this machine, not of this worker
+    monkeypatch.setenv("MIRR_STATE_DIR", str(tmp_path / "mine"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER],
+        env=os.environ | {"MIRR_STATE_DIR": str(tmp_path / "theirs")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(LabInUse) as raised, hold("mirr-lock-test", "mirr up"):
+            pass
+        user = pwd.getpwuid(os.getuid()).pw_name
+        assert str(raised.value) == (
+            f"lab mirr-lock-test is in use by process {process.pid} of user {user}, with another state folder "
+            "(MIRR_STATE_DIR); wait for it or end it"
+        )
+    finally:
+        process.kill()
+        process.communicate()
+    with hold("mirr-lock-test", "mirr up"):
         pass
