@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from mirr.lab import bases, compose, debian, engine, hardening, images, ports, wiring
 from mirr.lab.clock import NOTED_S, EngineClock, in_words
 from mirr.lab.containers import LabContainers
-from mirr.lab.errors import BrokenInstallation, LabError
+from mirr.lab.errors import BrokenInstallation, LabError, StateError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
 from mirr.lab.ownership import holdings, own_networks
+from mirr.lab.state import state_root
 from mirr.lab.suitable import lacking_limits
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = V
 def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check]:
     """All checks of this machine and this lab. `steady_problems` lists why a running lab is not in steady state."""
     parse_lab(lab)
-    checks = [_python(), *_installation(), _cores(), _memory(), _disk()]
+    checks = [_python(), *_installation(), _cores(), _memory(), _disk(), _state()]
     found = engine.try_connect()
     if isinstance(found, engine.EngineProblem):
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
@@ -126,6 +127,17 @@ def _disk() -> Check:
     free = shutil.disk_usage(where).free
     text = f"{free / GIB:.1f} GiB of disk free at {where}; images take about 1"
     return _judge("disk", free >= NEEDED_DISK_BYTES, text, "docker image prune", Verdict.WARN)
+
+
+def _state() -> Check:
+    try:
+        folder = state_root()
+    except StateError as error:
+        text, _, remedy = str(error).partition("; next: ")
+        return Check(code="state", status=Verdict.FAIL, text=text, remedy=remedy)
+    text = f"journals and locks are kept in {folder}"
+    remedy = "give rights there, or set MIRR_STATE_DIR to another folder"
+    return _judge("state", os.access(folder, os.W_OK | os.X_OK), text, remedy)
 
 
 def _engine(client: DockerClient) -> Check:

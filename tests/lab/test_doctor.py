@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mirr.lab import compose, engine
@@ -54,6 +56,16 @@ def test_too_few_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
     found = next(check for check in examine("mirr", lambda lab: []) if check.code == "cores")
     assert (found.status, found.text) == (Verdict.WARN, "1 core; the lab is sized for 2")
+
+
+def test_state_that_cannot_be_kept_fails_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    (tmp_path / "file").write_text("")
+    for chosen, verdict in ((tmp_path / "folder", Verdict.PASS), (tmp_path / "file" / "folder", Verdict.FAIL)):
+        monkeypatch.setenv("MIRR_STATE_DIR", str(chosen))
+        found = next(check for check in examine("mirr", lambda lab: []) if check.code == "state")
+        assert found.status is verdict
+    assert found.remedy == "give rights there, or set MIRR_STATE_DIR to another folder"
 
 
 def test_a_warning_names_a_stranger_that_has_our_label() -> None:
