@@ -32,6 +32,9 @@ GENERATOR_STARTS_WITHIN_S = 4.0
 """How long a load generator that cannot be reached may still be starting. Then it is restarted: it may run, with its
 campaigns, where this process cannot reach it."""
 
+ENGINE_SETTLES_S = 1.0
+"""From a mend that failed to its second try."""
+
 _POLL_S = 0.2
 
 
@@ -167,6 +170,18 @@ class Reverter:
         )
 
     def _mend(
+        self, service: Service, parts: Sequence[Part], mended: Sequence[Part], acts: Collection[OpenAct] | None
+    ) -> tuple[list[str], list[str]]:
+        """Mend one service. Returns what was done and what failed, as texts."""
+        done, problems = self._mend_once(service, parts, mended, acts)
+        if not problems:
+            return done, []
+        # The engine may still do what an interrupted command asked of it, such as removing a container.
+        self._sleep(ENGINE_SETTLES_S)
+        more, problems = self._mend_once(service, parts, mended, acts)
+        return done + more, problems
+
+    def _mend_once(
         self, service: Service, parts: Sequence[Part], mended: Sequence[Part], acts: Collection[OpenAct] | None
     ) -> tuple[list[str], list[str]]:
         try:

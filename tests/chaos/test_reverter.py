@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from mirr.chaos.campaigns import HttpCampaigns
-from mirr.chaos.errors import CampaignError, GeneratorAway, NotReverted
+from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway, NotReverted
 from mirr.chaos.journal import Journal
-from mirr.chaos.reverter import Reverter
+from mirr.chaos.reverter import ENGINE_SETTLES_S, Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.loopback import direct_session
 from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
@@ -50,6 +50,23 @@ def test_revert_mends_prometheus_in_any_state(
     change_part(lab, PROMETHEUS, **changes)
     assert reverter.revert() == [done]
     assert reverter.revert() == []
+
+
+def test_a_mend_that_the_engine_refuses_for_a_moment_is_tried_again(
+    reverter: Reverter, lab: FakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.services[Service.AUTH].running = False
+    restart, refusals = lab.restart, [FleetError("removal of container auth is already in progress")]
+
+    def busy(service: Service) -> None:
+        if refusals:
+            raise refusals.pop()
+        restart(service)
+
+    monkeypatch.setattr(lab, "restart", busy)
+    before = lab.clock.now()
+    assert reverter.revert() == ["restarted auth"]
+    assert lab.clock.now() - before == ENGINE_SETTLES_S
 
 
 def hang_auth(lab: FakeLab) -> None:
