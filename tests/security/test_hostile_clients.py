@@ -25,7 +25,7 @@ from tests.security.wire import Address, close_all, open_many, post, send, statu
 pytestmark = pytest.mark.docker
 
 STEADY_TIMEOUT_S = 20.0
-HOSTILE_FOR_S = 8.0
+HOSTILE_FOR_S = 4.0
 CONNECTIONS = 250
 LEAST_SLI = 0.95
 GROWTH_BYTES = 40 << 20  # the limit is 192 MB; many connections and some bodies may use this much more memory

@@ -15,7 +15,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mirr.bridge import assembly
 from mirr.bridge.docker_world import Patience
-from mirr.env.scenario import EpisodeConfig
+from mirr.env import environment
+from mirr.env.scenario import EpisodeConfig, draw
 from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
 from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID
 from mirr.interfaces.gymnasium_envs.single import EpisodeEnv, sim_env
@@ -71,6 +72,9 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
     # The check resets more than ten times. It does not need the long opening of an episode.
     open_at_once = functools.partial(assembly.open_docker_world, patience=Patience(opening_s=0.0))
     monkeypatch.setattr(assembly, "open_docker_world", open_at_once)
+    # Nor does it need a crowd, which takes seconds to come. tests/contract plays every fault on the lab.
+    crash = Fault(FaultMode.CRASHED, Service.PAYMENTS)
+    monkeypatch.setattr(environment, "draw", lambda seed, _: draw(seed, crash))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with closing(gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))) as env:
