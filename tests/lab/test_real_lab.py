@@ -15,11 +15,13 @@ import pytest
 import requests
 from docker import DockerClient
 
+from mirr.cli.lab_commands import wait_until_steady
 from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
 from mirr.lab.ownership import COMPOSE_PROJECT
+from mirr.lab.progress import SilentProgress
 from mirr.lab.up_and_down import take_down
 from tests.conftest import REAL_LAB
 
@@ -51,14 +53,10 @@ def json_of(*arguments: str) -> dict[str, Any]:
 
 
 def steady_status(lab: str) -> dict[str, Any]:
-    """The status of the lab in steady state. It asks again for a while: two labs and the tests share the cores."""
-    deadline_s = time.monotonic() + STEADY_TIMEOUT_S
-    while True:
-        done = mirr("status", "--lab", lab, "--json")
-        if done.returncode == 0 or time.monotonic() > deadline_s:
-            assert done.returncode == 0, done.stdout + done.stderr
-            found: dict[str, Any] = json.loads(done.stdout)
-            return found
+    """The status of the lab in steady state. Two labs and the tests share the cores, so it may take a while. This process
+    waits for it, because a new command for each look would use a whole core."""
+    wait_until_steady(lab, STEADY_TIMEOUT_S, SilentProgress())
+    return json_of("status", "--lab", lab)
 
 
 def labelled(client: DockerClient, lab: str) -> list[str]:

@@ -53,9 +53,9 @@ def test_one_client_at_a_time_plays_an_episode_on_real_containers(real_lab: str)
             first.send(json.dumps({"type": "state"}))
             assert json.loads(first.recv(timeout=30))["type"] == "state"
             first.send(json.dumps({"type": "reset", "data": {"seed": CRASH.seed}}))
-            assert (
-                refusal_of_a_second_client(server)
-                == "Server at capacity: 1/1 sessions active. Cannot accept new connections."
+            assert refusal_of_a_second_client(server) == (
+                "this server is full: 1 of 1 sessions are taken; next: try again when that session has ended, or was "
+                "silent for 1800 s (--idle); a lab plays one episode at a time, so --sessions cannot make room"
             )
             assert json.loads(first.recv(timeout=120))["type"] == "observation"
         # The first client left during its episode. The next client waits until the lab is reverted.
