@@ -53,8 +53,8 @@ def json_of(*arguments: str) -> dict[str, Any]:
 
 
 def steady_status(lab: str) -> dict[str, Any]:
-    """The status of the lab in steady state. Two labs and the tests share the cores, so it may take a while. This process
-    waits for it, because a new command for each look would use a whole core."""
+    """The status of the lab in steady state. Two labs and the tests share the cores, so it may take a while. This
+    process waits for it, because a new command for each look would use a whole core."""
     wait_until_steady(lab, STEADY_TIMEOUT_S, SilentProgress())
     return json_of("status", "--lab", lab)
 
