@@ -28,6 +28,8 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
 
     Raises NotAnAction for another shape, and for anything but whole numbers: 3.7, '3' and True are refused.
     """
+    if type(values) is np.ndarray and values.dtype == np.int64 and values.shape == (size,):
+        return np.ascontiguousarray(values)  # what a trainer passes in each step, and nothing is wrong with it
     array = as_array(values)
     if array is None:
         raise NotAnAction(f"action numbers are whole numbers; got {values!r}")

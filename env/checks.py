@@ -35,6 +35,8 @@ class _Tensor(Protocol):
 
 def as_array(value: object) -> NDArray[np.generic] | None:
     """`value` as an array, also from an accelerator; None if it cannot be one."""
+    if isinstance(value, np.ndarray):
+        return value
     try:
         array: NDArray[np.generic] = np.asarray(value.cpu() if isinstance(value, _Tensor) else value)
     except (ValueError, TypeError, RuntimeError):  # ragged lists; tensors with gradients or of types that numpy lacks
