@@ -25,17 +25,13 @@ class CrowdPlan:
     enough: tuple[float, float]  # a load between these is not corrected
     vanguard: float = 0.75  # the load that the vanguard aims at
     vanguard_s: float = 2.5  # how long the vanguard is measured
-    # What users cost is measured over a short time and may be wrong, so a vanguard can be too small to be seen. Then
-    # a larger one comes.
-    vanguards: int = 3
-    growth: float = 2.0  # a factor, from one vanguard to the next
-    seen: float = 0.1  # the vanguard is seen if it brings at least this load
+    seen: float = 0.1  # a crowd is seen if it brings at least this load
     # If others use the machine too, a later request may cost more or less than an early one. So the crowd is measured
     # again after it was sized, and corrected.
-    corrections: int = 2
+    corrections: int = 3
     settles_s: float = 3.0  # from a sizing to the next measurement
     look_s: float = 2.7  # how much time that measurement covers
-    largest_correction: float = 1.6  # a factor
+    largest_correction: float = 2.5  # a factor
 
 
 def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
@@ -49,7 +45,7 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     crowd = sized(plan, service, steady, plan.overload, cost_s=cost_s)
     tools.run_campaign(crowd)
     least, most = plan.enough
-    for _ in range(plan.corrections):
+    for left in reversed(range(plan.corrections)):
         yield plan.settles_s
         now = tools.meter.glance(service, plan.look_s)
         if now is None or now.quota_cores != steady.quota_cores or not now.served_rate > 0:
@@ -57,6 +53,8 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
         load = offered(crowd, steady, now)
         if least <= load <= most:
             return
+        if not left and not _seen(plan, steady, now):
+            raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
         crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
         tools.run_campaign(crowd)
 
@@ -64,18 +62,19 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
 def request_cost_s(tools: Tools, service: Service, plan: CrowdPlan, steady: Load) -> Generator[float, None, float]:
     """Send the vanguard and measure it, in stages. Returns the CPU time of one request of the crowd.
 
-    Raises FleetError if no vanguard is seen."""
-    # A first guess: one request of the crowd costs as much as the average request.
-    vanguard = sized(plan, service, steady, plan.vanguard, cost_s=steady.cost_s)
-    for _ in range(plan.vanguards):
-        tools.run_campaign(vanguard)
-        yield plan.vanguard_s
-        now = tools.meter.last(service, plan.vanguard_s)
-        more_served, more_cores = now.served_rate - steady.served_rate, now.cpu_cores - steady.cpu_cores
-        if more_served > 0 and more_cores >= plan.seen * steady.quota_cores:
-            return more_cores / more_served
-        vanguard = replace(vanguard, rate_per_s=round(vanguard.rate_per_s * plan.growth, 2))
-    raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
+    What users cost is measured over a short time and may be wrong, so the vanguard can be too small to be seen. Then
+    a request is taken to cost what an ordinary one does, and the corrections find its real cost."""
+    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=steady.cost_s))
+    yield plan.vanguard_s
+    now = tools.meter.last(service, plan.vanguard_s)
+    more_served = now.served_rate - steady.served_rate
+    if not more_served > 0 or not _seen(plan, steady, now):
+        return steady.cost_s
+    return (now.cpu_cores - steady.cpu_cores) / more_served
+
+
+def _seen(plan: CrowdPlan, steady: Load, now: Load) -> bool:
+    return now.cpu_cores - steady.cpu_cores >= plan.seen * steady.quota_cores
 
 
 def sized(plan: CrowdPlan, service: Service, steady: Load, load: float, *, cost_s: float) -> CampaignRequest:

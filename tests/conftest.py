@@ -27,22 +27,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """In a worker of xdist, write a list of the tests that need the real lab. The scheduler knows only test names."""
     if not hasattr(config, "workerinput"):
         return
-    from tests.lab_beside import LAB_WORKER, list_of_lab_tests, make_way_for_the_lab
+    from tests.lab_last import list_of_lab_tests
 
     marked = [item for item in items if item.get_closest_marker("docker") or item.get_closest_marker("browser")]
     list_of_lab_tests(config.workerinput).write_text(json.dumps([item.nodeid for item in marked]))
-    if marked and config.workerinput["workerid"] != LAB_WORKER:
-        make_way_for_the_lab()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    """With `-n N --dist loadgroup`, one worker runs the tests of the lab, and the others run the unmarked tests."""
+    """With `-n N --dist loadgroup`, all workers run the unmarked tests. Then one worker runs the tests of the lab."""
     if config.getoption("dist") != "loadgroup":
         return None
-    from tests.lab_beside import LabBeside
+    from tests.lab_last import LabLast
 
-    return LabBeside(config, log)
+    return LabLast(config, log)
 
 
 @pytest.fixture(autouse=True)

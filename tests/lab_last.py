@@ -1,13 +1,11 @@
-"""The scheduler of `make test`. The first worker runs the tests of the real lab, the others run the unmarked tests.
+"""The scheduler of `make test`. All workers run the unmarked tests. Then one worker runs the tests of the real lab.
 
-The tests of the lab mostly wait, and they need the machine at once when they do not. So the other workers run with the
-lowest priority. A worker that has nothing left takes over unmarked tests of another one.
+The lab needs most of the machine. So no other test runs during the tests of the real lab.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +17,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScheduling
 from xdist.workermanage import WorkerController
 
-LAB_WORKER = "gw0"  # the name that xdist gives to its first worker
-
 TESTS_PER_WORKER = 2
 """The number of tests that a worker has at a time. It starts a test only when it knows the next one."""
-
-LOWEST_PRIORITY = 19
-AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
@@ -33,20 +26,8 @@ def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
     return Path(tempfile.gettempdir()) / f"mirr-tests-{workerinput['testrunuid']}-{workerinput['workerid']}.json"
 
 
-def make_way_for_the_lab() -> None:
-    """Give this process the lowest priority.
-
-    Linux shares the CPU among sessions first (autogroups), so the worker becomes a session of its own, and the session
-    gets the lowest priority too."""
-    os.nice(LOWEST_PRIORITY)
-    if AUTOGROUP.exists():
-        os.setsid()
-        AUTOGROUP.write_text(str(LOWEST_PRIORITY))
-
-
-class LabBeside(LoadScheduling):
-    """Gives the tests of the lab to one worker. Each other worker gets a run of consecutive tests, which share
-    fixtures. An idle worker takes half of another run."""
+class LabLast(LoadScheduling):
+    """Gives each worker a run of consecutive tests, which share fixtures. An idle worker takes half of another run."""
 
     collection: list[str] | None  # the names of all tests, when every worker has found the same tests
     node2pending: dict[WorkerController, list[int]]  # for each worker: the tests that it got and that have not ended
@@ -55,8 +36,7 @@ class LabBeside(LoadScheduling):
         super().__init__(config, log)
         self._runs: dict[WorkerController, deque[int]] = {}  # for each worker: unmarked tests that it will get
         self._lab_names: frozenset[str] = frozenset()
-        self._lab: deque[int] = deque()  # tests of the real lab that no worker has yet
-        self._lab_worker: WorkerController | None = None
+        self._lab: list[int] = []  # tests of the real lab that no worker has yet
 
     @property
     def tests_finished(self) -> bool:
@@ -75,12 +55,9 @@ class LabBeside(LoadScheduling):
             self.collection = next(iter(self.node2collection.values()))
             self._lab_names = frozenset(_read_and_remove([worker.workerinput for worker in self.node2collection]))
             everything = range(len(self.collection))
-            self._lab = deque(index for index in everything if self._is_of_the_lab(index))
+            self._lab = [index for index in everything if self._is_of_the_lab(index)]
             unmarked = [index for index in everything if not self._is_of_the_lab(index)]
-            workers = sorted(self.nodes, key=lambda worker: worker.gateway.id != LAB_WORKER)
-            if self._lab:
-                self._lab_worker = workers[0]
-                workers = workers[1:] or workers
+            workers = self.nodes
             for place, worker in enumerate(workers):
                 first, end = (len(unmarked) * edge // len(workers) for edge in (place, place + 1))
                 self._runs[worker] = deque(unmarked[first:end])
@@ -88,25 +65,23 @@ class LabBeside(LoadScheduling):
             self.check_schedule(worker)
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:
-        """Give the worker its next tests. If there are none left, end the worker when it has run what it has."""
+        """Give the worker its next tests. If only tests of the lab are left, choose the worker that runs them."""
         if node.shutting_down:
             return
         given = self.node2pending[node]
         self._give(node, list(islice(self._next_tests(node), TESTS_PER_WORKER - len(given))))
         if len(given) < TESTS_PER_WORKER:
-            node.shutdown()
+            self._go_on_to_the_lab()
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Remove a worker that has ended. If it crashed, other workers run its tests. Returns the test that crashed."""
         given = self.node2pending.pop(node)
         left = self._runs.pop(node, deque())
         crashed = given.pop(0) if given else None
-        self._lab.extendleft(index for index in reversed(given) if self._is_of_the_lab(index))
+        self._lab = [index for index in given if self._is_of_the_lab(index)] + self._lab
         left.extendleft(index for index in reversed(given) if not self._is_of_the_lab(index))
         if left:
             self._runs[node] = left  # any worker takes these tests, also a new one
-        if node is self._lab_worker:
-            self._lab_worker = None  # the next worker that asks for tests takes its place
         for worker in self.nodes:
             self.check_schedule(worker)
         return None if crashed is None or self.collection is None else self.collection[crashed]
@@ -116,12 +91,7 @@ class LabBeside(LoadScheduling):
         return self.collection[index] in self._lab_names
 
     def _next_tests(self, node: WorkerController) -> Iterator[int]:
-        """The tests for the worker: those of the lab if it is the lab's worker, then its own run, then half of the
-        longest remaining run, and so on."""
-        if self._lab and self._lab_worker is None:
-            self._lab_worker = node
-        while self._lab and node is self._lab_worker:
-            yield self._lab.popleft()
+        """The tests for the worker: its own run, then half of the longest remaining run, and so on."""
         while any(self._runs.values()):
             own = self._runs.setdefault(node, deque())
             if not own:
@@ -129,6 +99,17 @@ class LabBeside(LoadScheduling):
                 taken = [longest.pop() for _ in range((len(longest) + 1) // 2)]
                 own.extend(reversed(taken))
             yield own.popleft()
+
+    def _go_on_to_the_lab(self) -> None:
+        """End all workers but one. When they have ended, the last worker gets the tests of the lab."""
+        keeper, *others = self.nodes
+        for worker in others:
+            if not worker.shutting_down:
+                worker.shutdown()
+        if not others and not keeper.shutting_down:
+            self._give(keeper, self._lab)
+            self._lab = []
+            keeper.shutdown()
 
     def _give(self, node: WorkerController, indices: list[int]) -> None:
         if indices:
