@@ -6,6 +6,7 @@ Heavy modules are imported inside the functions that need them, so that `mirr --
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from contextlib import nullcontext
@@ -114,7 +115,7 @@ def episode(
     from mirr.env.record import RolloutWriter, refuse_existing
 
     player, wanted = _player(world, policy), _requested(scenario, seed, fault)
-    if record is not None and not record.absolute().parent.is_dir():
+    if record is not None and not os.path.isdir(record.absolute().parent):
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     if record is not None and not overwrite:
         refuse_existing(record, "the record", "--record FILE")  # before the lab is opened

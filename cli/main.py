@@ -6,10 +6,12 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from mirr import __version__
@@ -36,8 +38,37 @@ WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
 
+
+class ReaderGone(Exception):
+    """The reader of a pipe has seen enough, as `| head` has."""
+
+
+@contextmanager
+def _not_ended_by_typer() -> Iterator[None]:
+    # Newer versions of typer end without a word after Ctrl-C, and with 1 if a pipe has no reader.
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise typer.Abort from error
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
+
+class _Commands(TyperGroup):
+    """Leaves it to `run` to say how a command ended."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _not_ended_by_typer():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _not_ended_by_typer():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="mirr",
+    cls=_Commands,
     help="Break one of five services, and let an agent fix it: on a simulator, or on real containers.",
     no_args_is_help=True,
     add_completion=False,
@@ -83,6 +114,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)
+    except ReaderGone as error:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted; the next mirr command reverts what was left half done", INTERRUPTED)
     return code if isinstance(code, int) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import sys
@@ -127,7 +128,7 @@ def _set_exam(
     from mirr.interfaces.mcp_server.exam import ExamConfig, Question
     from mirr.scenarios.packs import PACK_CONFIG, load_pack
 
-    if record is not None and not record.is_dir():
+    if record is not None and not os.path.isdir(record):
         raise typer.BadParameter(f"--record {record}: there is no such directory.")
     pack = None if scenario is None else load_pack(scenario)
     first = checked_seed(seed if seed is not None else pack.seed if pack is not None else 0)

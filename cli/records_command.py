@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +75,7 @@ def _records_in(paths: list[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in paths:
-        inside = sorted(path.glob(RECORD_FILES)) if path.is_dir() else [path]
+        inside = sorted(path.glob(RECORD_FILES)) if os.path.isdir(path) else [path]  # raises nothing
         if not inside:
             raise RecordError(f"the folder {path} holds no records: no file in it ends in .jsonl")
         found += inside
@@ -107,7 +108,7 @@ def export(files: FilesArgument, to: ToOption, overwrite: OverwriteOption = Fals
 
     if to.suffix != ".parquet":
         raise typer.BadParameter(f"--to {to}: the name of the table has to end in .parquet.")
-    if not to.absolute().parent.is_dir():
+    if not os.path.isdir(to.absolute().parent):
         raise typer.BadParameter(f"--to {to}: there is no directory {to.parent}.")
     if not overwrite:
         refuse_existing(to, "the table", "--to FILE")
@@ -123,7 +124,7 @@ def show(file: FileArgument) -> None:
     """Print a record: every observation, every action, and how it ended."""
     from mirr.env.record import read_rollout
 
-    if file.is_dir():
+    if os.path.isdir(file):
         first = _records_in([file])[0]
         raise typer.BadParameter(f"{file} is a folder; next: mirr records show {first}")
     rollout = read_rollout(file)

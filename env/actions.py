@@ -35,9 +35,19 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
         raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
     if array.shape != (size,):
         raise NotAnAction(f"a batch of {size} takes {size} action numbers; got shape {array.shape}")
-    mixed = isinstance(values, list | tuple) and any(isinstance(value, bool | np.bool_) for value in values)
+    mixed = isinstance(values, list | tuple) and any(_is_flag(value) for value in values)
     if array.dtype.kind not in WHOLE_NUMBERS or mixed:
         raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
     if array.dtype.kind == "u" and array.astype(np.uint64).max(initial=0) > np.iinfo(np.int64).max:
         raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {values!r}")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _is_flag(value: object) -> bool:
+    """Whether one of several values is True or False. Beside numbers, numpy would silently make it 1 or 0."""
+    if isinstance(value, bool | np.bool_):
+        return True
+    if isinstance(value, int | np.integer):
+        return False
+    array = as_array(value)
+    return array is not None and array.dtype.kind == "b"

@@ -34,7 +34,9 @@ class _Tensor(Protocol):
 
 
 def as_array(value: object) -> NDArray[np.generic] | None:
-    """`value` as an array, also from an accelerator; None if it cannot be one."""
+    """`value` as an array, also from an accelerator; None if it cannot be one, or if some of it is masked."""
+    if isinstance(value, np.ma.MaskedArray):
+        return None if np.ma.is_masked(value) else value.data
     if isinstance(value, np.ndarray):
         return value
     try:

@@ -15,6 +15,7 @@ from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objecti
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, draw, streams
 from mirr.env.vocabulary import (
+    ACTION_INDEX,
     ACTIONS,
     PACK_ACTIONS,
     Action,
@@ -244,7 +245,7 @@ class Environment:
     def _checked(self, action: Action | int) -> Action:
         actions, types = (PACK_ACTIONS, _PACK_TYPES) if self.config.none_diagnosis else (ACTIONS, _BASE_TYPES)
         if isinstance(action, types):
-            return action
+            return _as_listed(action)
         if isinstance(action, _PACK_TYPES):
             raise EpisodeError(
                 f"{action_text(action)} is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
@@ -315,6 +316,16 @@ class Environment:
     def elapsed_s(self) -> float:
         """The real seconds since step 0, as an agent may see them: rounded as `overrun_s` is."""
         return round(self._elapsed_s(self._step), 1)
+
+
+def _as_listed(action: Action) -> Action:
+    """The same action from the list of all. Raises EpisodeError if its service or mode does not exist."""
+    try:
+        return PACK_ACTIONS[ACTION_INDEX[action]]
+    except (KeyError, TypeError) as error:  # TypeError: what cannot be a key
+        raise EpisodeError(
+            f"{action!r} is not an action; next: parse_action('restart(auth)'), or Service and FaultMode for its parts"
+        ) from error
 
 
 def _shown_overrun_s(snapshot: Snapshot) -> float:

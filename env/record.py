@@ -42,7 +42,11 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def refuse_existing(path: Path, what: str, option: str) -> None:
     """Raises RecordError if there is something in the file `path`. A device or a pipe has nothing to lose."""
-    if path.is_file() and path.stat().st_size > 0:
+    try:
+        exists = path.is_file() and path.stat().st_size > 0
+    except OSError as error:  # a name that is too long, or a folder without rights
+        raise RecordError(f"cannot write {what} {path}: {error.strerror}; next: another {option}") from error
+    if exists:
         raise RecordError(
             f"{what} {path} exists already, and is not overwritten; next: another {option}, or --overwrite"
         )
@@ -216,14 +220,26 @@ class Rollout:
 
 def read_rollout(path: Path) -> Rollout:
     """The rollout in `path`, or RecordError."""
+    return parse_rollout(path, read_record(path))
+
+
+def read_record(path: Path) -> bytes:
+    """The content of the record in `path`, or RecordError. A pipe can be read only once."""
     try:
-        texts = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise RecordError(f"cannot read the record {path}: it is not UTF-8 text") from error
+        return path.read_bytes()
     except IsADirectoryError as error:
         raise RecordError(f"cannot read the record {path}: it is a folder; next: name a file in it") from error
     except OSError as error:
         raise RecordError(f"cannot read the record {path}: {error.strerror}") from error
+
+
+def parse_rollout(path: Path, content: bytes) -> Rollout:
+    """The rollout that `content` says, or RecordError. `path` is only for the messages."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecordError(f"cannot read the record {path}: it is not UTF-8 text") from error
+    texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return _rollout(path, _lines(path, texts))
 
 

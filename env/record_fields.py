@@ -35,6 +35,7 @@ SCHEMA = "mirr-rollout"
 SCHEMA_VERSION = 4
 READABLE_VERSIONS = (1, 2, 3, 4)
 
+_MOST_REQUESTS = 2**53  # in one step; larger numbers are not exact as floats
 
 Json = Any  # what json.loads returns
 Line = dict[str, Any]
@@ -72,6 +73,12 @@ def _whole(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Misfit(f"{_short(value)} is not a whole number from 0 up")
     return value
+
+
+def _count(value: Json) -> int:
+    if _whole(value) > _MOST_REQUESTS:
+        raise Misfit("the number is too large")
+    return _whole(value)
 
 
 def _number(value: Json) -> float:
@@ -158,7 +165,7 @@ def _journeys(value: Json) -> object:
         raise Misfit(f"not one count each of {', '.join(Journey)}")
     return {
         journey: JourneyCount(
-            requests=_whole(_part(counts[journey], "requests")), failed=_whole(_part(counts[journey], "failed"))
+            requests=_count(_part(counts[journey], "requests")), failed=_count(_part(counts[journey], "failed"))
         )
         for journey in Journey
     }

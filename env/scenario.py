@@ -8,7 +8,7 @@ import numpy as np
 
 from mirr.env.checks import BadConfig, NotWhole, flag_field, number_field, whole_field, whole_number
 from mirr.env.dice import Stream, below, root_of, stream_key
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault, parse_mode, parse_service
 
 MOST_STEPS = 100_000  # the noise of all steps is drawn at once
 MOST_STEP_S = 3_600.0  # the simulator computes every moment of a step, and the lab waits for it
@@ -63,7 +63,7 @@ class Scheduled:
     event: Event
 
     def __post_init__(self) -> None:
-        """Raises BadScenario unless this can happen at some step."""
+        """Raises BadScenario or UnknownName unless this can happen at some step."""
         try:
             step = whole_number(self.step)
         except NotWhole:
@@ -72,6 +72,10 @@ class Scheduled:
             raise BadScenario(f"Scheduled(step=...) is a whole number from 0 up; got {self.step!r}")
         if not isinstance(self.event, Event):
             raise BadScenario(f"Scheduled(event=...) is Breaks, Ends or Deploys; got {self.event!r}")
+        if isinstance(self.event, Deploys):
+            parse_service(self.event.service)
+        else:
+            checked_fault(self.event.fault)
         object.__setattr__(self, "step", step)
 
 
@@ -142,6 +146,8 @@ def checked_fault(fault: object) -> Fault:
 
     if not isinstance(fault, Fault):
         raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {fault!r}")
+    parse_mode(fault.mode)
+    parse_service(fault.service)
     if fault.form:
         form_number(fault)
     return fault

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirr.env.record import RecordedStep, RecordError, Rollout, read_rollout
+from mirr.env.record import RecordedStep, RecordError, Rollout, parse_rollout, read_record
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
 from mirr.lab.installation import HERE
@@ -118,9 +118,9 @@ def _metadata(column: Column) -> dict[str, str]:
     return {"says": column.says} | ({"unit": column.unit} if column.unit else {})
 
 
-def episode_id(path: Path) -> str:
-    """A name for the episode in `path`, made from its content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def episode_id(content: bytes) -> str:
+    """A name for an episode, made from the content of its record."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def rows(rollout: Rollout, episode: str) -> Iterator[Row]:
@@ -208,7 +208,7 @@ def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Expor
                     waiting.clear()
             writer.write_table(arrow.Table.from_pylist(waiting, schema=schema))
         begun.replace(to)
-    except (OSError, OverflowError, arrow.ArrowInvalid) as error:
+    except (OSError, OverflowError, UnicodeEncodeError, arrow.ArrowInvalid) as error:
         raise RecordError(f"cannot write the table {to}: {error}") from error
     finally:
         begun.unlink(missing_ok=True)
@@ -216,8 +216,8 @@ def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Expor
 
 
 def _new_rows(path: Path, seen: dict[str, Path], say: Callable[[str], None]) -> Iterator[Row]:
-    rollout = read_rollout(path)
-    name = episode_id(path)
+    content = read_record(path)  # only once: a pipe is empty after that
+    rollout, name = parse_rollout(path, content), episode_id(content)
     if name in seen:
         say(f"{path} is the same episode as {seen[name]}; it is written once")
         return

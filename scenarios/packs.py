@@ -145,6 +145,8 @@ def all_packs() -> list[Pack]:
 
 def _text_of(path: Path) -> str:
     try:
+        if path.is_fifo():  # it may be silent for ever
+            raise PackError(f"cannot read the scenario {path}: it is a pipe; next: name a file")
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
         text = content.decode("utf-8")

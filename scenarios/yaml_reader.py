@@ -13,9 +13,10 @@ from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, SafeCon
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 VERSION = "1.2"
-_OTHER_VERSION = re.compile(r"^%YAML\s+(?!1\.2\s*$)(?P<version>\S+)", re.MULTILINE)
+_OTHER_VERSION = re.compile(r"^%YAML\s+(?!1\.2\s*(?:\s#.*)?$)(?P<version>\S+)", re.MULTILINE)
 _KEY = re.compile(r"duplicate key (?P<key>\".*?\")", re.DOTALL)
 _LONGEST_QUOTE = 30
+_MOST_KEYS = 1000  # of one mapping: a few merges of merges can make one that never ends
 
 
 class NotYaml(ValueError):
@@ -28,11 +29,19 @@ class _Constructor(SafeConstructor):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, KeyError, OverflowError) as error:
+        except (ValueError, LookupError, OverflowError) as error:
             kind = str(node.tag).rpartition(":")[2]
             raise ConstructorError(
                 problem=f"{_quoted(str(node.value))} cannot be read as {kind}", problem_mark=node.start_mark
             ) from error
+
+    def flatten_mapping(self, node: Any) -> Any:
+        merged = super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:
+            raise ConstructorError(
+                problem=f"merged mappings have more than {_MOST_KEYS} keys", problem_mark=node.start_mark
+            )
+        return merged
 
 
 def read_yaml(text: str) -> object:
@@ -46,6 +55,10 @@ def read_yaml(text: str) -> object:
         return reader.load(text)
     except YAMLError as error:
         raise NotYaml(_where(error)) from error
+    except (ValueError, AssertionError) as error:
+        # What the library does not expect itself, such as a character above the last one.
+        why = str(error) or "a value does not fit its tag"
+        raise NotYaml(f"it has something that cannot be read ({why})") from error
     except RecursionError:
         # Without the cause: its traceback has a thousand lines.
         raise NotYaml("it is nested too deeply") from None

@@ -38,9 +38,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
     def __init__(
         self, open_world: OpenWorld, config: EpisodeConfig | None = None, render_mode: str | None = None
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode is ansi, rgb_array or None; got {render_mode!r}")
-        self.render_mode = render_mode
+        self.render_mode = checked_render_mode(render_mode)
         self._open_world = open_world
         self._environment: Environment | None = None
         self._config = checked_config(config)
@@ -133,6 +131,13 @@ def end_info(report: EpisodeReport) -> dict[str, Any]:
     }
 
 
+def checked_render_mode(render_mode: str | None) -> str | None:
+    """How to render, or None. Raises ValueError for a way that there is not."""
+    if render_mode not in (None, *EpisodeEnv.metadata["render_modes"]):
+        raise ValueError(f"render_mode is ansi, rgb_array or None; got {render_mode!r}")
+    return render_mode
+
+
 def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
     """The options of a reset. Raises TypeError if they are no dict, and ValueError if one is unknown."""
     if options is None:
@@ -189,6 +194,8 @@ def parameter_sets(
     parameters: Parameters | None, randomisation: Randomisation | dict[str, Any] | None
 ) -> Parameters | ParameterSets | None:
     """The simulator's parameters, varied if `randomisation` is given. It may be in its JSON form."""
+    if not isinstance(parameters, Parameters | ParameterSets | None):
+        raise TypeError(f"parameters is a Parameters, as load_parameters reads one; got {parameters!r}")
     if randomisation is None:
         return parameters
     if isinstance(randomisation, dict):

@@ -22,7 +22,13 @@ from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation
 from mirr.interfaces.gymnasium_envs import spaces
 from mirr.interfaces.gymnasium_envs.picture import picture
-from mirr.interfaces.gymnasium_envs.single import SEEDS, checked_options, named_faults, parameter_sets
+from mirr.interfaces.gymnasium_envs.single import (
+    SEEDS,
+    checked_options,
+    checked_render_mode,
+    named_faults,
+    parameter_sets,
+)
 
 _AUTORESET = {
     AutoresetMode.NEXT_STEP: Autoreset.NEXT_STEP,
@@ -54,6 +60,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         render_mode: str | None = None,
     ) -> None:
         mode = AutoresetMode(autoreset_mode)
+        checked_render_mode(render_mode)
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         self.num_envs = num_envs
         self.render_mode = render_mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -242,3 +243,61 @@ def test_the_documentation_lists_every_column() -> None:
     table = page[page.index("| column | type | unit | what it is |") + 2 :]
     assert table == [f"| `{each.name}` | {each.type} | {each.unit or '-'} | {each.says} |" for each in COLUMNS]
     assert table_schema().names == [column.name for column in COLUMNS]
+
+
+def test_export_reads_a_pipe_only_once(record: Path, tmp_path: Path, capsys: Printed) -> None:
+    other = tmp_path / "eight.jsonl"
+    assert run(["episode", "--seed", "8", "--record", str(other)]) == 0
+    capsys.readouterr()
+    ends = [os.pipe() for _ in range(2)]
+    for (_, writing), path in zip(ends, (record, other), strict=True):
+        os.write(writing, path.read_bytes())
+        os.close(writing)
+    to = tmp_path / "t.parquet"
+    assert run(["records", "export", *(f"/dev/fd/{reading}" for reading, _ in ends), "--to", str(to)]) == 0
+    for reading, _ in ends:
+        os.close(reading)
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{to}: 2 episodes, ")
+    assert printed.err == ""
+
+
+def test_a_count_that_no_float_can_hold_is_refused(record: Path, capsys: Printed) -> None:
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    lines[2]["journeys"]["browse"]["failed"] = 10**30
+    record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run(["records", "check", str(record)]) == 1
+    assert f"{record}, line 3: journeys: the number is too large" in capsys.readouterr().out
+
+
+def test_text_that_cannot_be_encoded_is_refused_by_export(record: Path, capsys: Printed) -> None:
+    lines = record.read_text().splitlines()
+    header = json.loads(lines[0]) | {"world": "\ud800"}
+    record.write_text("\n".join([json.dumps(header), *lines[1:], ""]))
+    to = record.with_name("t.parquet")
+    assert run(["records", "export", str(record), "--to", str(to)]) == 2
+    assert capsys.readouterr().err.startswith(f"mirr: cannot write the table {to}: ")
+    assert not to.exists()
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["records", "check", LONG], 1, "File name too long"),
+        (["records", "show", LONG], 2, "File name too long"),
+        (["records", "export", "x.jsonl", "--to", f"{LONG}.parquet"], 2, "File name too long; next: another --to FILE"),
+        (["records", "export", "x.jsonl", "--to", f"{LONG}/x.parquet"], 2, "there is no directory"),
+        (["episode", "--record", LONG], 2, "File name too long; next: another --record FILE"),
+        (["episode", "--record", f"{LONG}/x"], 2, "there is no directory"),
+        (["mcp", "--record", LONG], 2, "there is no such directory"),
+    ],
+)
+def test_a_name_that_is_too_long_is_refused_in_words(
+    arguments: list[str], code: int, message: str, capsys: Printed
+) -> None:
+    assert run(arguments) == code
+    printed = capsys.readouterr()
+    assert message in printed.out + printed.err

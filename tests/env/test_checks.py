@@ -22,7 +22,7 @@ from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, load_parameters
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, Range
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Breaks, Fault, FaultMode, Service, UnknownName
+from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Fault, FaultMode, Restart, Service, UnknownName
 
 WHOLE = [7, np.int64(7), np.uint8(7), np.array(7), torch.tensor(7), torch.tensor(7, dtype=torch.uint8)]
 NOT_WHOLE: list[Any] = [
@@ -290,3 +290,47 @@ def test_a_step_of_three_ticks_is_whole_though_floats_say_otherwise() -> None:
     assert [sets.ticks(seconds) for seconds in (0.4, 1.2, 2.0, 3600.0)] == [1, 3, 5, 9000]
     with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.4 s; got 1\.3$"):
         sets.ticks(1.3)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Diagnose("cart", "crashed"),  # type: ignore[arg-type]  # as a caller without a type checker writes it
+        Diagnose(FaultMode.CRASHED, Service.AUTH),  # type: ignore[arg-type]  # the other way round
+        Restart(None),  # type: ignore[arg-type]
+        Restart([]),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_an_action_on_what_does_not_exist_is_refused_before_it_is_played(action: Any) -> None:
+    environment = Environment(SimulatedWorld())
+    environment.reset(seed=7)
+    with pytest.raises(EpisodeError, match=f"^{re.escape(repr(action))} is not an action; next: "):
+        environment.step(action)
+    observation, *_ = environment.step(Restart("auth"))  # type: ignore[arg-type]  # its name is as good
+    assert (observation.step, observation.last_action) == (1, Restart(Service.AUTH))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("slow", Service.AUTH), r"^unknown fault mode 'slow'; one of: crashed, "),  # type: ignore[arg-type]
+        (Fault(FaultMode.CRASHED, "cart"), r"^unknown service 'cart'; one of: gateway, "),  # type: ignore[arg-type]
+    ],
+)
+def test_a_fault_of_what_does_not_exist_is_refused_before_it_is_played(fault: Any, message: str) -> None:
+    environment = Environment(SimulatedWorld())
+    environment.reset(seed=7)
+    attempts = [
+        lambda: environment.reset(seed=8, fault=fault),
+        lambda: BatchedSimulator(1).reset([8], faults=fault),
+        lambda: Scheduled(0, Breaks(fault)),
+        lambda: Scheduled(3, Ends(fault)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(UnknownName, match=message):
+            attempt()
+    with pytest.raises(UnknownName, match=r"^unknown service 'cart'"):
+        Scheduled(0, Deploys("cart"))  # type: ignore[arg-type]
+    observation, *_ = environment.step(0)
+    assert observation.step == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -184,6 +185,43 @@ def test_anchors_that_repeat_each_other_without_end_are_refused_at_once(tmp_path
     laughs = "".join(f"  - &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 40))
     path.write_text(f"{HEAD}faults:\n  - &l0 [x]\n{laughs}  - fault: *l39\n")
     with pytest.raises(PackError, match=r"a fault is text, written MODE:SERVICE, as in bad_deploy:payments"):
+        load_pack(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("seed: !!int ''", r"line 6, column 7: '' cannot be read as int"),
+        ("seed: !!omap [a: 1, a: 2]", r"it has something that cannot be read \(a value does not fit its tag\)"),
+        (r'note: "\U00110000"', r"it has something that cannot be read \(chr\(\) arg not in range\(0x110000\)\)"),
+    ],
+)
+def test_what_the_yaml_library_does_not_expect_is_refused_in_words(line: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: []\n{line}\n")
+    with pytest.raises(PackError, match=rf"mine\.yaml is not YAML: {problem}; see "):
+        load_pack(path)
+
+
+@pytest.mark.parametrize("directive", ["%YAML 1.2", "%YAML 1.2 # as in the standard"])
+def test_a_directive_may_say_yaml_1_2(directive: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{directive}\n---\n{HEAD}faults: []\n")
+    assert load_pack(path).faults == ()
+
+
+def test_merges_of_merges_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    laughs = "".join(f"a{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}\n" for n in range(1, 40))
+    path.write_text(f"{HEAD}faults: []\na0: &l0 {{x: 1}}\n{laughs}")
+    with pytest.raises(PackError, match=r"line 10, column 5: merged mappings have more than 1000 keys; see "):
+        load_pack(path)
+
+
+def test_a_silent_pipe_is_no_pack(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    os.mkfifo(path)
+    with pytest.raises(PackError, match=r"mine\.yaml: it is a pipe; next: name a file$"):
         load_pack(path)
 
 

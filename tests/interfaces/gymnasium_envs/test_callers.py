@@ -225,3 +225,43 @@ def test_an_action_that_is_none_is_refused_by_the_widened_space_too() -> None:
     env.reset(seed=1)
     with pytest.raises(EpisodeError, match=r"^action numbers go from 0 to 41; got 42$"):
         env.step(42)
+
+
+@pytest.mark.parametrize("make", [sim_env, lambda **how: SimVectorEnv(2, **how)])
+def test_a_way_to_render_that_there_is_not_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^render_mode is ansi, rgb_array or None; got 'human'$"):
+        make(render_mode="human")
+
+
+@pytest.mark.parametrize("make", [sim_env, lambda **how: SimVectorEnv(2, **how)])
+@pytest.mark.parametrize("parameters", ["parameters.json", {}], ids=repr)
+def test_what_are_no_parameters_is_refused_in_words(make: Any, parameters: Any) -> None:
+    with pytest.raises(TypeError, match=r"^parameters is a Parameters, as load_parameters reads one; got "):
+        make(parameters=parameters)
+
+
+@pytest.mark.parametrize("flag", [np.array(True), torch.tensor(True)], ids=repr)
+def test_a_flag_among_the_actions_of_a_vector_is_refused(flag: Any) -> None:
+    vector = SimVectorEnv(2)
+    vector.reset(seed=7)
+    with pytest.raises(EpisodeError, match=r"^action numbers are whole numbers; got \["):
+        vector.step([flag, 3])  # type: ignore[arg-type]
+    seen, *_ = vector.step([np.array(4), 3])  # type: ignore[arg-type]
+    assert seen["last_action"].tolist() == [4, 3]
+
+
+def test_what_is_masked_is_no_action_no_seed_and_no_mask() -> None:
+    hidden = np.ma.array(3, mask=True)
+    vector, single = SimVectorEnv(2), sim_env()
+    vector.reset(seed=7)
+    single.reset(seed=7)
+    with pytest.raises(EpisodeError, match=r"^an action is an Action or its number"):
+        single.step(hidden)
+    with pytest.raises(BadSeed):
+        single.reset(seed=hidden)
+    with pytest.raises(EpisodeError, match=r"^action numbers are whole numbers"):
+        vector.step(np.ma.array([3, 3], mask=[False, True]))
+    with pytest.raises(ValueError, match=r"^options\['reset_mask'\] is an array of 2 bools"):
+        vector.reset(options={"reset_mask": np.ma.array([True, True], mask=[False, True])})
+    seen, *_ = vector.step(np.ma.array([3, 4]))  # nothing of it is masked
+    assert seen["last_action"].tolist() == [3, 4]
