@@ -59,7 +59,9 @@ RecordOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a record that exists already.")]
 PaceOption = Annotated[
     float | None,
-    typer.Option("--pace", min=0.0, help="Seconds between steps on the simulator (default: 1 to a terminal)."),
+    typer.Option(
+        "--pace", min=0.0, max=3600.0, help="Seconds between steps on the simulator (default: 1 to a terminal)."
+    ),
 ]
 
 

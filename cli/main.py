@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -131,14 +131,24 @@ def _failed(message: str, code: int) -> int:
         from mirr.env.rendering import printable
 
         # A message may quote what a user or a container wrote.
-        print(f"mirr: {chr(10).join(map(printable, message.split(chr(10))))}", file=sys.stderr)
+        with suppress(OSError):  # the exit code still tells
+            print(f"mirr: {chr(10).join(map(printable, message.split(chr(10))))}", file=sys.stderr)
     return code
+
+
+def _open_closed_streams() -> None:
+    """A command may be started without stdout or stderr. What it says there goes nowhere."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
 
 
 def main() -> None:
     """The entry point."""
     # SIGTERM is treated as Ctrl-C is: everything is reverted before the process ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_closed_streams()
     code = 0
     try:
         code = run()

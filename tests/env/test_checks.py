@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -321,7 +322,7 @@ def test_an_action_on_what_does_not_exist_is_refused_before_it_is_played(action:
 def test_a_fault_of_what_does_not_exist_is_refused_before_it_is_played(fault: Any, message: str) -> None:
     environment = Environment(SimulatedWorld())
     environment.reset(seed=7)
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         lambda: environment.reset(seed=8, fault=fault),
         lambda: BatchedSimulator(1).reset([8], faults=fault),
         lambda: Scheduled(0, Breaks(fault)),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirr.env.checks import each_name_once
 from mirr.interfaces.openenv.server.turns import Turns
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -38,7 +39,7 @@ class BadMessage(ValueError):
 def checked_json(text: str | bytes) -> object:
     """The JSON content of `text`, which can be written as JSON again. Raises BadMessage."""
     try:
-        content: object = json.loads(text)
+        content: object = json.loads(text, object_pairs_hook=each_name_once)
         # NaN and half a surrogate pair can be read as JSON but not written into an answer.
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except RecursionError as error:

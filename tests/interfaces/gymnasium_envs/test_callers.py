@@ -251,7 +251,7 @@ def test_a_flag_among_the_actions_of_a_vector_is_refused(flag: Any) -> None:
 
 
 def test_what_is_masked_is_no_action_no_seed_and_no_mask() -> None:
-    hidden = np.ma.array(3, mask=True)
+    hidden: Any = np.ma.array(3, mask=True)
     vector, single = SimVectorEnv(2), sim_env()
     vector.reset(seed=7)
     single.reset(seed=7)

@@ -26,6 +26,10 @@ MALFORMED: list[tuple[str | bytes, str]] = [
     ("[" * 20_000, "Invalid JSON: nested too deeply"),
     ('{"type": "step", "data": {"action": NaN}}', "Invalid JSON: Out of range float values are not JSON compliant"),
     ('{"type": "reset", "data": {"episode_id": "\\ud800"}}', "Invalid JSON: 'utf-8' codec can't encode character"),
+    (
+        '{"type": "step", "data": {"action": "wait", "action": "restart(auth)"}}',
+        "Invalid JSON: action is there a second time in the same object",
+    ),
     ('{"type": "reset", "data": {"seed": 1' + "0" * 5000 + "}}", "Invalid JSON: Exceeds the limit"),
 ]
 
