@@ -17,7 +17,7 @@ OVERLOAD = 1.45
 """Offered load as a multiple of the steady quota. It is well above the quota, and 0.72 of a doubled one."""
 
 # Between these limits a load is too much for the quota, but well below twice the quota.
-PLAN = CrowdPlan(kind=SENDS, overload=OVERLOAD, enough=(1.3, 1.65))
+PLAN = CrowdPlan(kind=SENDS, overload=OVERLOAD, enough=(1.25, 1.55))
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
