@@ -75,8 +75,7 @@ def resources(containers: LabContainers, *, seconds: float = 10.0) -> tuple[floa
 
     with ThreadPoolExecutor(max_workers=len(running)) as pool:
         first = list(pool.map(stats, running))
-        # This is not a wait for a condition: the interval itself is measured.
-        time.sleep(seconds)
+        time.sleep(seconds)  # not a wait for a condition: the interval itself is measured
         last = list(pool.map(stats, running))
     memory_b = sum(_memory_bytes(row["memory_stats"]) for row in last)
     cores = 0.0

@@ -1,7 +1,8 @@
 """Sizes a crowd of requests to a service, so that the crowd asks for a given multiple of its CPU quota.
 
 A fixed rate would do nothing on a fast machine, and would cause a collapse on a slow one. So a small crowd, the
-vanguard, comes first. The cost of one of its requests shows how many requests the whole crowd needs.
+vanguard, comes first. The cost of one of its requests shows how many requests the whole crowd needs. Then the crowd is
+measured and corrected.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     crowd = sized(plan, service, steady, plan.overload, cost_s=cost_s)
     tools.run_campaign(crowd)
     least, most = plan.enough
-    for left in reversed(range(plan.corrections)):
+    for looks_left in reversed(range(plan.corrections)):
         yield plan.settles_s
         now = tools.meter.glance(service, plan.look_s)
         if now is None or now.quota_cores != steady.quota_cores or not now.served_rate > 0:
@@ -53,7 +54,7 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
         load = offered(crowd, steady, now)
         if least <= load <= most:
             return
-        if not left and not _seen(plan, steady, now):
+        if looks_left == 0 and not _seen(plan, steady, now):
             raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
         crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
         tools.run_campaign(crowd)

@@ -19,7 +19,7 @@ from mirr.lab.errors import BrokenInstallation, LabError, StateError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
 from mirr.lab.ownership import holdings, own_networks
-from mirr.lab.state import state_root
+from mirr.lab.state import REMEDY, state_root
 from mirr.lab.suitable import lacking_limits
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ def _state() -> Check:
         text, _, remedy = str(error).partition("; next: ")
         return Check(code="state", status=Verdict.FAIL, text=text, remedy=remedy)
     text = f"journals and locks are kept in {folder}"
-    remedy = "give rights there, or set MIRR_STATE_DIR to another folder"
-    return _judge("state", os.access(folder, os.W_OK | os.X_OK), text, remedy)
+    return _judge("state", os.access(folder, os.W_OK | os.X_OK), text, REMEDY)
 
 
 def _engine(client: DockerClient) -> Check:

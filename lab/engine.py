@@ -350,7 +350,7 @@ def _wait_for_answer(ended: Callable[[], int | None], look_at: str) -> DockerCli
             return found
         if (code := ended()) is not None:
             raise EngineError(f"dockerd ended with {code} as soon as it was started; see: {look_at}")
-        time.sleep(0.2)
+        time.sleep(0.2)  # an engine that starts tells nobody when it is ready
     raise EngineError(
         f"the Docker engine was started but did not answer within {START_TIMEOUT_S:.0f} s; see: {look_at}"
     )

@@ -11,7 +11,7 @@ import platformdirs
 from mirr.lab.errors import StateError
 from mirr.lab.names import parse_lab
 
-_NEXT = "next: give rights there, or set MIRR_STATE_DIR to another folder"
+REMEDY = "give rights there, or set MIRR_STATE_DIR to another folder"
 
 
 def _root() -> Path:
@@ -61,14 +61,14 @@ def made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
-            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; {_NEXT}"
+            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; next: {REMEDY}"
         ) from error
     return folder
 
 
 def unwritable(path: Path, error: OSError) -> StateError:
     """The error for a file of the state that cannot be written."""
-    return StateError(f"{path} cannot be written: {error.strerror}; {_NEXT}")
+    return StateError(f"{path} cannot be written: {error.strerror}; next: {REMEDY}")
 
 
 def remove_state(lab: str) -> None:

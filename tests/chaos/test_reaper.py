@@ -101,7 +101,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"did not come true within {timeout_s:g} s"
-        time.sleep(0.02)
+        time.sleep(0.02)  # the reaper is another process, and looking is the only way to know
 
 
 def is_watched(folder: Path) -> bool:

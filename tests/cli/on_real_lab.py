@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = STEA
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s:g} s"
-        time.sleep(0.1)
+        time.sleep(0.1)  # real containers change by themselves, and looking is the only way to know
 
 
 def made_of(lab: str) -> Footprint:

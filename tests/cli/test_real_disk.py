@@ -76,7 +76,7 @@ def test_a_service_with_a_full_disk_answers_with_errors_and_keeps_running_until_
     full_until = time.monotonic() + FULL_FOR_S
     while time.monotonic() < full_until:
         assert payments()[Feature.UP] == 1.0
-        time.sleep(0.5)
+        time.sleep(0.5)  # Prometheus scrapes twice a second
     container = parts.containers.service(Service.PAYMENTS)
     assert (container.status, container.attrs["State"]["StartedAt"]) == ("running", began)
     revert(real_lab)

@@ -2,8 +2,8 @@
 
 OpenEnv's own handlers have three weaknesses. They end the session if a frame is JSON but not an object. They fail to
 write an answer that quotes half a surrogate pair. They answer clients that have gone. So this guard answers such
-messages before OpenEnv gets them. It also ends a session whose client sends a message before it has the last answer,
-and says what makes room on a full server.
+messages before OpenEnv gets them. It also ends a session whose client does not wait for its last answer. On a full
+server it says what makes room.
 """
 
 from __future__ import annotations
