@@ -18,6 +18,7 @@ from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.tools import Tools, deploy_over
 from mirr.chaos.turns import turn
+from mirr.env.forms import severity_of
 from mirr.env.vocabulary import Fault, Service
 from mirr.lab.names import SOUND_RELEASE
 
@@ -99,7 +100,7 @@ class Chaos:
             self._mine.add(fault)
             self._watched()
             with self._unless_nothing_was_done(lambda: self._ended(fault)):
-                rest = iter(inject(self._tools(lease_s), fault.service))
+                rest = iter(inject(self._tools(fault, lease_s), fault.service))
                 wait_s = next(rest, None)
         while wait_s is not None:
             yield wait_s
@@ -128,7 +129,7 @@ class Chaos:
 
         Raises FleetError or CampaignError; the fault then stays in the journal."""
         with self._turn():
-            form_of(fault).end(self._tools(None), fault.service)
+            form_of(fault).end(self._tools(fault, None), fault.service)
             self._ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
@@ -214,12 +215,13 @@ class Chaos:
             ) from error
         return {"lease_s": self._heartbeat.lease_s, "holder": self._heartbeat.holder}
 
-    def _tools(self, lease_s: float | None) -> Tools:
+    def _tools(self, fault: Fault, lease_s: float | None) -> Tools:
         return Tools(
             fleet=self._fleet,
             meter=self._meter,
             run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
             end_campaign=self._end_campaign,
+            severity=severity_of(fault),
         )
 
     def _end_campaign(self, campaign_id: str) -> None:

@@ -14,12 +14,13 @@ from mirr.env.vocabulary import Service
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The containers of one lab, the load of its services, and campaigns of traffic."""
+    """The containers of one lab, the load of its services, campaigns of traffic, and how severe the fault is."""
 
     fleet: Fleet
     meter: Meter
     run_campaign: Callable[[CampaignRequest], None]  # starts it and keeps its lease alive
     end_campaign: Callable[[str], None]  # by its id
+    severity: float  # in the unit of the fault's form; 0 if the form has no severity
 
 
 def deploy_over(fleet: Fleet, service: Service, release: str) -> None:

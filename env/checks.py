@@ -21,6 +21,10 @@ class NotWhole(ValueError):
     """The value is not a whole number. The caller's message says what it has to be."""
 
 
+class NotReal(ValueError):
+    """The value is not a number. The caller's message says what it has to be."""
+
+
 class BadConfig(ValueError):
     """A configuration that cannot be played. The message names the field and says what belongs there."""
 
@@ -56,6 +60,14 @@ def whole_number(value: object) -> int:
     if array is None or array.ndim != 0 or array.dtype.kind not in WHOLE_NUMBERS:
         raise NotWhole(f"{value!r} is not a whole number")
     return operator.index(array[()])
+
+
+def real_number(value: object) -> float:
+    """`value` as a plain float, which may be infinite or NaN. Booleans and texts are no numbers. Raises NotReal."""
+    number = _number(value)
+    if number is None:
+        raise NotReal(f"{value!r} is not a number")
+    return number
 
 
 def whole_field(name: str, value: object, *, least: int, most: int | None = None) -> int:

@@ -9,9 +9,10 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
+from mirr.env.checks import NotReal, real_number
 from mirr.env.simulator.physics import forms
 from mirr.env.simulator.physics.forms.form import Form
-from mirr.env.vocabulary import Fault, FaultMode, Service, UnknownName
+from mirr.env.vocabulary import BadSeverity, Fault, FaultMode, Service, UnknownName
 
 
 @cache
@@ -35,6 +36,40 @@ def parse_form(mode: FaultMode, name: str) -> str:
     if name not in known:
         raise UnknownName(f"unknown form {name!r} of {mode}; one of: {', '.join(known)}")
     return "" if name == known[0] else name
+
+
+def parse_severity(mode: FaultMode, form: str, text: str) -> float:
+    """The severity that `text` writes. `form` is as in `Fault.form`. Raises BadSeverity."""
+    try:
+        severity = float(text)
+    except ValueError:
+        return checked_severity(mode, form, text)
+    return checked_severity(mode, form, severity)
+
+
+def checked_severity(mode: FaultMode, form: str, severity: object) -> float:
+    """`severity`, if a fault of that form can be so severe. `form` is as in `Fault.form`. Raises BadSeverity."""
+    name = form_name(mode, form)
+    can = all_forms()[mode][name].severity
+    if can is None:
+        raise BadSeverity(f"{mode}/{name} has no severity; got {severity!r}")
+    try:
+        number = real_number(severity)
+    except NotReal:
+        number = float("nan")
+    if not can.least <= number <= can.most:
+        raise BadSeverity(
+            f"the severity of {mode}/{name} is {can.least:g} to {can.most:g} {can.unit}; got {severity!r}"
+        )
+    return number
+
+
+def severity_of(fault: Fault) -> float:
+    """How severe a fault is, in the unit of its form. It is 0 if the form has no severity."""
+    if fault.severity is not None:
+        return fault.severity
+    form = all_forms()[fault.mode][form_name(fault.mode, fault.form)]
+    return 0.0 if form.severity is None else form.severity.usual
 
 
 def form_name(mode: FaultMode, form: str) -> str:

@@ -17,6 +17,7 @@ from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
 from mirr.env.vocabulary import (
     Action,
+    BadSeverity,
     Breaks,
     Deploys,
     Ends,
@@ -203,7 +204,7 @@ def _degraded(value: Json) -> object:
 def _fault(value: Json) -> Fault:
     try:
         return Fault.parse(_text(value))
-    except UnknownName as error:
+    except (UnknownName, BadSeverity) as error:
         raise Misfit(str(error)) from error
 
 

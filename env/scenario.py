@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Scheduled:
         if isinstance(self.event, Deploys):
             parse_service(self.event.service)
         else:
-            checked_fault(self.event.fault)
+            object.__setattr__(self, "event", replace(self.event, fault=checked_fault(self.event.fault)))
         object.__setattr__(self, "step", step)
 
 
@@ -141,8 +141,11 @@ def checked_seed(seed: object) -> int:
 
 
 def checked_fault(fault: object) -> Fault:
-    """`fault`, if it is one that can be played. Raises BadScenario or UnknownName."""
-    from mirr.env.forms import form_number  # only here: the forms import the vocabulary, as this module does
+    """`fault`, if it is one that can be played. Raises BadScenario, UnknownName or BadSeverity."""
+    from mirr.env.forms import (
+        checked_severity,
+        form_number,
+    )  # only here: the forms import the vocabulary, as this module does
 
     if not isinstance(fault, Fault):
         raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {fault!r}")
@@ -150,7 +153,9 @@ def checked_fault(fault: object) -> Fault:
     parse_service(fault.service)
     if fault.form:
         form_number(fault)
-    return fault
+    if fault.severity is None:
+        return fault
+    return replace(fault, severity=checked_severity(fault.mode, fault.form, fault.severity))
 
 
 def streams(seed: int) -> Streams:

@@ -77,6 +77,10 @@ class UnknownName(ValueError):
     """A name that is not in its closed set. The message lists the names that are."""
 
 
+class BadSeverity(ValueError):
+    """A severity that the form of a fault cannot have. The message says which ones it can have."""
+
+
 def _member(kind: str, name: str, of: type[StrEnum]) -> str:
     try:
         return of(name)
@@ -96,29 +100,36 @@ def parse_mode(name: str) -> FaultMode:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is broken: a mode on a service, in one of the mode's forms.
+    """One thing that is broken: a mode on a service, in one of the mode's forms, as severe as it is.
 
-    Written `MODE:SERVICE`, or `MODE/FORM:SERVICE` if the form is not the mode's first.
+    Written `MODE:SERVICE`. The form and the severity are added if they are not the usual ones:
+    `MODE/FORM:SERVICE`, `MODE@SEVERITY:SERVICE`, `MODE/FORM@SEVERITY:SERVICE`.
     """
 
     mode: FaultMode
     service: Service
     form: str = ""  # empty: the mode's first form, which is the base task's; see env/forms.py
+    severity: float | None = None  # in the unit of its form; None: as severe as the form usually is
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """`bad_deploy:payments` or `bad_deploy/errors:payments` as a Fault. Raises UnknownName."""
-        from mirr.env.forms import parse_form  # imported here, because the modules of the forms import this module
+        """`bad_deploy:payments` or `overloaded/crowd@1.3:payments` as a Fault. Raises UnknownName or BadSeverity."""
+        # Imported here, because the modules of the forms import this module.
+        from mirr.env.forms import parse_form, parse_severity
 
         kind, colon, service_name = text.partition(":")
-        mode_name, slash, form = kind.partition("/")
+        kind, at, severity = kind.partition("@")
+        mode_name, slash, form_name = kind.partition("/")
         if not colon:
             raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {text!r}")
         mode, service = parse_mode(mode_name), parse_service(service_name)
-        return cls(mode, service, parse_form(mode, form) if slash else "")
+        form = parse_form(mode, form_name) if slash else ""
+        return cls(mode, service, form, parse_severity(mode, form, severity) if at else None)
 
     def __str__(self) -> str:
-        return f"{self.mode}/{self.form}:{self.service}" if self.form else f"{self.mode}:{self.service}"
+        form = f"/{self.form}" if self.form else ""
+        severity = "" if self.severity is None else f"@{self.severity!r}"
+        return f"{self.mode}{form}{severity}:{self.service}"
 
 
 ALL_FAULTS: tuple[Fault, ...] = tuple(Fault(mode, service) for mode in FaultMode for service in Service)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mirr.env.simulator.batch import BatchedSimulator as BatchedSimulator
     from mirr.env.simulator.parameters import ParameterError as ParameterError
     from mirr.env.simulator.world import SimulatedWorld as SimulatedWorld
+    from mirr.env.vocabulary import BadSeverity as BadSeverity
     from mirr.env.vocabulary import Fault as Fault
     from mirr.env.vocabulary import UnknownName as UnknownName
     from mirr.env.vocabulary import parse_action as parse_action
@@ -49,6 +50,7 @@ _HOME = {
     "parse_action": "mirr.env.vocabulary",
     # The errors: one error for each decision that a caller can make.
     "BadScenario": "mirr.env.scenario",
+    "BadSeverity": "mirr.env.vocabulary",
     "ChaosError": "mirr.chaos.errors",
     "EpisodeError": "mirr.env.environment",
     "LabError": "mirr.lab.errors",
@@ -61,6 +63,7 @@ _HOME = {
 
 __all__ = [
     "BadScenario",
+    "BadSeverity",
     "BatchedSimulator",
     "ChaosError",
     "Environment",

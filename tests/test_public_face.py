@@ -34,6 +34,7 @@ def _names_for_type_checkers() -> dict[str, str]:
 def test_the_public_names_are_these() -> None:
     assert mirr.__all__ == [
         "BadScenario",
+        "BadSeverity",
         "BatchedSimulator",
         "ChaosError",
         "Environment",

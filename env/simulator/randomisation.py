@@ -28,7 +28,7 @@ from mirr.env.simulator.parameters import (
     parse_parameters,
 )
 from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import inject
+from mirr.env.simulator.physics.faults import USUAL_SEVERITY, inject
 from mirr.env.simulator.physics.profile import rules
 from mirr.env.vocabulary import ALL_FAULTS, Journey, Service
 
@@ -222,7 +222,8 @@ def _unsound(p: Any, ticks: int) -> str:
                 return f"{service} is outside its objectives in steady state"
     for number, fault in enumerate(ALL_FAULTS):
         ops.steady(s, p)
-        if not inject(s, p, key, number // k.SERVICES, number % k.SERVICES):
+        form, i = number // k.SERVICES, number % k.SERVICES
+        if not inject(s, p, key, form, i, USUAL_SEVERITY[form]):
             return f"{fault} does not show"
     return ""
 

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from mirr.env.forms import form_number
+from mirr.env.forms import form_number, severity_of
 from mirr.env.logs import digest
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.results import result_of
@@ -67,7 +67,8 @@ class SimulatedWorld:
 
     def inject(self, fault: Fault) -> None:
         self._play_by_ticks()
-        if not faults.inject(self._s, self._p, self._key, form_number(fault), SERVICE_ROW[fault.service]):
+        form, i, severity = form_number(fault), SERVICE_ROW[fault.service], severity_of(fault)
+        if not faults.inject(self._s, self._p, self._key, form, i, severity):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
@@ -75,7 +76,7 @@ class SimulatedWorld:
         self._play_by_ticks()
         match event:
             case Breaks(fault):
-                faults.begin(form_number(fault), s, p, SERVICE_ROW[fault.service])
+                faults.begin(s, p, form_number(fault), SERVICE_ROW[fault.service], severity_of(fault))
             case Ends(fault):
                 faults.end(form_number(fault), s, p, SERVICE_ROW[fault.service])
             case Deploys(service):

@@ -14,7 +14,7 @@ from chaoslib.types import Configuration  # type: ignore[import-untyped]
 from mirr.bridge.assembly import Parts, assemble
 from mirr.bridge.docker_world import DockerWorld
 from mirr.chaos.errors import ChaosError
-from mirr.env.vocabulary import UnknownName
+from mirr.env.vocabulary import BadSeverity, UnknownName
 from mirr.env.world import WorldError
 from mirr.lab.errors import LabError
 from mirr.lab.lock import hold
@@ -42,7 +42,7 @@ def as_activity_failures() -> Iterator[None]:
     """Turn our errors into ActivityFailed, which is the error that the toolkit expects."""
     try:
         yield
-    except (LabError, ChaosError, WorldError, UnknownName) as error:
+    except (LabError, ChaosError, WorldError, UnknownName, BadSeverity) as error:
         raise ActivityFailed(str(error)) from error
 
 

@@ -156,7 +156,9 @@ def chosen_fault(options: dict[str, Any] | None) -> Fault | None:
 
 
 def named_fault(given: object, wanted: str) -> Fault | None:
-    """A fault given as text, as a 0-d array of text, or as a Fault; None for None. Raises TypeError, or UnknownName."""
+    """A fault given as text, as a 0-d array of text, or as a Fault; None for None.
+
+    Raises TypeError, UnknownName or BadSeverity."""
     if isinstance(given, np.ndarray) and given.ndim == 0:
         given = given.item()
     if given is None or isinstance(given, Fault):

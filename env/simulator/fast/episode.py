@@ -14,7 +14,7 @@ from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, j
 from mirr.env.simulator.fast.paces import advance
 from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
+from mirr.env.simulator.physics.faults import MODE_OF_FORM, USUAL_SEVERITY, inject
 from mirr.env.simulator.physics.gauges import noisy
 from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
 
@@ -31,6 +31,7 @@ def open_ledger(s: Numbers, form: int, i: int) -> None:
     for place in range(k.LEDGER_SIZE):
         s[place] = 0.0
     s[k.FORM] = form
+    s[k.SEVERITY] = USUAL_SEVERITY[form]
     s[k.MODE] = MODE_OF_FORM[form]
     s[k.SERVICE] = i
     s[k.DIAGNOSED_AT_S] = -1.0
@@ -44,7 +45,7 @@ def begin_episode(
 ) -> bool:
     """Set the steady state, inject the ledger's fault, let a window pass. False if the fault does not land."""
     ops.steady(s, p)
-    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE])):
+    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE]), s[k.SEVERITY]):
         return False
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)

@@ -59,6 +59,7 @@ LANE = Table("lane", services=SERVICES, journeys=JOURNEYS)
 MODE: Final = LANE.one("MODE", "number of the fault's mode")
 SERVICE: Final = LANE.one("SERVICE", "number of the fault's service")
 FORM: Final = LANE.one("FORM", "number of the fault's form")
+SEVERITY: Final = LANE.one("SEVERITY", "severity of the fault, in its form's unit")
 STEP: Final = LANE.one("STEP", "steps taken")
 COMMITTED: Final = LANE.one("COMMITTED", "1 once a diagnosis counts")
 DIAGNOSED: Final = LANE.one("DIAGNOSED", "1 if it was right")
@@ -134,6 +135,9 @@ STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last p
 NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
 ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
 BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
+FAULT_SEVERITY: Final = LANE.per_service(
+    "FAULT_SEVERITY", "severity of the last fault that began here, in its form's unit"
+)
 MEMORY_BEFORE: Final = LANE.one("MEMORY_BEFORE", "resident MB of the service when its fault began")
 PENDING: Final = LANE.per_journey("PENDING", "users who have begun, but were not yet followed through the call graph")
 BEGUN: Final = LANE.per_journey("BEGUN", "users who have begun in this window")

@@ -16,11 +16,13 @@ from mirr.env.vocabulary import FaultMode
 
 FORMS = numbered_forms()
 
+USUAL_SEVERITY = constants(0.0 if form.severity is None else form.severity.usual for form in FORMS)
+"""How severe a fault of each form is if nothing is said. 0 if the form has no severity."""
+
 MODE_OF_FORM = constants(list(FaultMode).index(form.mode) for form in FORMS)
 """The number of each form's mode."""
 
-begin = chosen([form.begin for form in FORMS])
-"""`begin(form, s, p, i)`: a fault begins on service `i`; it may take a while to show."""
+_begin = chosen([form.begin for form in FORMS])
 
 _landed = chosen([form.landed for form in FORMS])
 
@@ -29,13 +31,20 @@ end = chosen([form.end for form in FORMS])
 
 
 @jit
-def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int) -> bool:
+def begin(s: Numbers, p: Numbers, form: int, i: int, severity: float) -> None:
+    """A fault of that form begins on service `i`. It may take a while to show."""
+    s[k.FAULT_SEVERITY + i] = severity
+    _begin(form, s, p, i)
+
+
+@jit
+def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int, severity: float) -> bool:
     """Begin a fault on service `i`, and let time pass until it has landed. Then the next window begins.
 
     Returns False if the fault does not land in time. `key` is the key of the world's draws.
     """
     s[k.MEMORY_BEFORE] = s[k.MEMORY + i]
-    begin(form, s, p, i)
+    begin(s, p, form, i, severity)
     while not _landed(form, s, p, i):
         if s[k.NOW] > p[k.PATIENCE]:
             return False

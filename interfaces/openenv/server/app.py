@@ -31,7 +31,7 @@ from mirr.chaos.errors import ChaosError
 from mirr.env.environment import EpisodeError
 from mirr.env.scenario import BadScenario
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import UnknownName
+from mirr.env.vocabulary import BadSeverity, UnknownName
 from mirr.env.world import World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
 from mirr.interfaces.openenv.server.environment import NAME, README, IncidentEnvironment, WorldSource
@@ -46,6 +46,7 @@ _STATUS: dict[type[Exception], int] = {
     EpisodeError: 409,
     BadScenario: 422,
     UnknownName: 422,
+    BadSeverity: 422,
     WorldError: 503,
     LabError: 503,
     ChaosError: 503,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import CROWD_CPU, CROWD_RATE, SHED, SLOW_S, WAIT
-from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.simulator.fast.rows import BASE_QUOTA, CROWD_CPU, CROWD_RATE, FAULT_SEVERITY, SHED, SLOW_S, WAIT
+from mirr.env.simulator.physics.forms.form import Form, Severity
 from mirr.env.simulator.physics.operations import end_campaign, start_campaign
 from mirr.env.vocabulary import FaultMode
+
+USUAL = 1.45
+"""The `overload_factor` of parameters.json."""
 
 
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The crowd arrives."""
-    start_campaign(s, i, p[CROWD_RATE + i], p[CROWD_CPU + i], 0.0)
+    more = (s[FAULT_SEVERITY + i] - USUAL) * p[BASE_QUOTA] / p[CROWD_CPU + i]
+    start_campaign(s, i, p[CROWD_RATE + i] + more, p[CROWD_CPU + i], 0.0)
 
 
 @jit
@@ -28,4 +32,12 @@ def end(s: Numbers, p: Numbers, i: int) -> None:
 
 
 # A crowd goes first: its size is set by what services do in steady state, and every other fault changes that.
-FORM = Form(mode=FaultMode.OVERLOADED, place=0, order=10, begin=begin, landed=landed, end=end)
+FORM = Form(
+    mode=FaultMode.OVERLOADED,
+    place=0,
+    order=10,
+    begin=begin,
+    landed=landed,
+    end=end,
+    severity=Severity(least=1.15, usual=USUAL, most=1.9, unit="times the CPU quota"),
+)

@@ -10,10 +10,21 @@ from mirr.env.vocabulary import FaultMode
 
 
 @dataclass(frozen=True, kw_only=True)
+class Severity:
+    """How severe a form of a fault can be, as numbers in a unit that people can read."""
+
+    least: float
+    usual: float  # what the base task plays, and what a fault has if nothing is said
+    most: float
+    unit: str  # as in "times the CPU quota"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """One form of a fault mode. The module's name is the form's name.
 
-    The three functions are compiled (`jit`). They take a state, its parameters and a service's number.
+    The three functions are compiled (`jit`). They take a state `s`, its parameters and the number `i` of a service.
+    `s[FAULT_SEVERITY + i]` is how severe the fault is; 0 if the form has no severity.
     """
 
     mode: FaultMode
@@ -22,3 +33,4 @@ class Form:
     begin: Callable[[Any, Any, int], None]  # the fault begins; it may take a while to show
     landed: Callable[[Any, Any, int], bool]  # whether it shows
     end: Callable[[Any, Any, int], None]  # the fault ends by itself
+    severity: Severity | None = None  # None: every fault of this form is equally severe

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import LEAK_CPU, LEAK_LANDED_MB, LEAK_MB, LEAK_RATE, MEMORY, MEMORY_BEFORE
-from mirr.env.simulator.physics.forms.form import Form
+from mirr.env.simulator.fast.rows import (
+    FAULT_SEVERITY,
+    LEAK_CPU,
+    LEAK_LANDED_MB,
+    LEAK_MB,
+    LEAK_RATE,
+    MEMORY,
+    MEMORY_BEFORE,
+)
+from mirr.env.simulator.physics.forms.form import Form, Severity
 from mirr.env.simulator.physics.operations import boot, end_campaign, start_campaign
 from mirr.env.vocabulary import FaultMode
+
+USUAL = 0.04
+"""The `leak_rate` of parameters.json brings about this much."""
 
 
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The client begins to send a new key with each request."""
-    start_campaign(s, i, p[LEAK_RATE], p[LEAK_CPU], p[LEAK_MB])
+    start_campaign(s, i, p[LEAK_RATE] * (s[FAULT_SEVERITY + i] / USUAL), p[LEAK_CPU], p[LEAK_MB])
 
 
 @jit
@@ -28,4 +39,12 @@ def end(s: Numbers, p: Numbers, i: int) -> None:
     boot(s, p, i)
 
 
-FORM = Form(mode=FaultMode.MEMORY_LEAK, place=0, order=20, begin=begin, landed=landed, end=end)
+FORM = Form(
+    mode=FaultMode.MEMORY_LEAK,
+    place=0,
+    order=20,
+    begin=begin,
+    landed=landed,
+    end=end,
+    severity=Severity(least=0.015, usual=USUAL, most=0.05, unit="of the memory limit a second"),
+)
