@@ -30,12 +30,14 @@ WORLD_FAILED, INTERRUPTED = 3, 130
 DEMO_SEEDS = 1000
 HEADINGS = {
     "success_rate": "success",
+    "clean_rate": "clean",
     "diagnosis_accuracy": "diagnosed",
     "mean_reward": "reward",
     "mean_steps": "steps",
     "mean_time_to_mitigate_s": "mitigated s",
     "mean_failed_requests": "failed req",
 }
+RATES = ("success_rate", "clean_rate", "diagnosis_accuracy")
 
 WorldOption = Annotated[str, typer.Option("--world", help="Where to play: sim or docker.")]
 PolicyOption = Annotated[
@@ -296,4 +298,4 @@ def _figure(field: str, figures: dict[str, object]) -> str:
     value = figures.get(field)
     if not isinstance(value, int | float):
         return "-"
-    return f"{value:.1%}" if field in ("success_rate", "diagnosis_accuracy") else f"{value:.1f}"
+    return f"{value:.1%}" if field in RATES else f"{value:.1f}"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mirr.env.environment import Observation
+from mirr.env.environment import EpisodeReport, Observation
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES
 from mirr.env.rendering import COLUMNS, cell, log_text, printable
 from mirr.env.reward import Outcome
@@ -109,10 +109,22 @@ def report_text(result: EpisodeResult) -> str:
         f"  diagnosis   {diagnosed}{verdict}\n"
         f"{diagnosed_at}"
         f"  mitigated   {mitigated}\n"
+        f"  clean       {_clean_text(report)}\n"
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
         f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
     )
+
+
+def _clean_text(report: EpisodeReport) -> str:
+    """Whether the episode was clean, or else the first reason why not."""
+    if report.clean:
+        return "yes"
+    if report.outcome is not Outcome.RESOLVED:
+        return "no: it was not resolved"
+    if not report.diagnosis_correct:
+        return "no: it was not diagnosed before the fix"
+    return f"no: {report.wrong_fixes} wrong {'fix' if report.wrong_fixes == 1 else 'fixes'}"
 
 
 def _after(seconds: float | None, steps: int | None) -> str:

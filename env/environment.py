@@ -12,7 +12,7 @@ from mirr.env.actions import NotAnAction, action_number
 from mirr.env.dice import noise_factors
 from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
-from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
+from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable, is_clean
 from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, draw, streams
 from mirr.env.vocabulary import (
     ACTION_INDEX,
@@ -101,7 +101,13 @@ class EpisodeReport:
     time_to_mitigate_s: float | None  # from step 0 to the start of the recovery window
     steps_to_diagnose: int | None  # the same two in steps: on a world in real time, a step of a slow agent is longer
     steps_to_mitigate: int | None
+    wrong_fixes: int  # of the wrong kind, or on the wrong service
     harm: Harm
+
+    @property
+    def clean(self) -> bool:
+        """Whether it was resolved by knowing: see `is_clean`."""
+        return is_clean(self.outcome, diagnosed=self.diagnosis_correct, wrong_fixes=self.wrong_fixes)
 
 
 class Environment:
@@ -299,6 +305,7 @@ class Environment:
             time_to_mitigate_s=None if mitigated_at_step is None else self._elapsed_s(mitigated_at_step),
             steps_to_diagnose=self._diagnosed_at_step,
             steps_to_mitigate=mitigated_at_step,
+            wrong_fixes=judge.wrong_fixes if judge else 0,
             harm=Harm(
                 failed_requests=self._failed_requests,
                 objective_lost_s=self._objective_lost_s,

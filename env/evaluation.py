@@ -33,15 +33,23 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return round(math.fsum(defined) / len(defined), 6) if defined else None
 
 
+def _interval(each: Sequence[bool]) -> list[float] | None:
+    """Wilson's interval of the share of those that are true, as it is printed."""
+    interval = wilson_interval(sum(each), len(each))
+    return None if interval is None else [round(bound, 6) for bound in interval]
+
+
 def statistics(results: Sequence[EpisodeResult]) -> Statistics:
     """The statistics of `results`. None of them may be void."""
     reports = [result.report for result in results]
-    successes = sum(report.outcome is Outcome.RESOLVED for report in reports)
-    interval = wilson_interval(successes, len(reports))
+    resolved = [report.outcome is Outcome.RESOLVED for report in reports]
+    clean = [report.clean for report in reports]
     return {
         "episodes": len(reports),
-        "success_rate": _mean(float(report.outcome is Outcome.RESOLVED) for report in reports),
-        "success_interval": None if interval is None else [round(bound, 6) for bound in interval],
+        "success_rate": _mean(resolved),
+        "success_interval": _interval(resolved),
+        "clean_rate": _mean(clean),
+        "clean_interval": _interval(clean),
         "diagnosis_accuracy": _mean(float(report.diagnosis_correct) for report in reports),
         "mean_reward": _mean(report.total_reward for report in reports),
         "mean_steps": _mean(report.steps for report in reports),
@@ -102,7 +110,7 @@ def _gap(sim: object, docker: object) -> object:
     """docker - sim for each number that both have."""
     if isinstance(sim, dict) and isinstance(docker, dict):
         pairs = {name: _gap(sim[name], docker[name]) for name in sim if name in docker and name != "episodes"}
-        return {name: value for name, value in pairs.items() if name != "success_interval"}
+        return {name: value for name, value in pairs.items() if name not in ("success_interval", "clean_interval")}
     if isinstance(sim, int | float) and isinstance(docker, int | float):
         return round(docker - sim, 6)
     return None

@@ -33,8 +33,8 @@ from mirr.env.vocabulary import (
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
 
 SCHEMA = "mirr-rollout"
-SCHEMA_VERSION = 4
-READABLE_VERSIONS = (1, 2, 3, 4)
+SCHEMA_VERSION = 5
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
 
 _MOST_REQUESTS = 2**53  # in one step; larger numbers are not exact as floats
 

@@ -20,8 +20,12 @@ from mirr.env.world import ActionResult, Snapshot, WorldError
 
 _PLAYABLE_SINCE = 3  # before version 3, a seed meant another episode; version 1 also rounds the measurements
 
-_REAL_SECONDS_SINCE = 4  # in version 3, the times of a report did not count how long an agent thought
-_TIMES = frozenset({"time_to_diagnose_s", "time_to_mitigate_s", "steps_to_diagnose", "steps_to_mitigate"})
+_SAME_SINCE: dict[str, int] = {
+    # In version 3, the times did not count how long an agent thought.
+    **dict.fromkeys(("time_to_diagnose_s", "time_to_mitigate_s", "steps_to_diagnose", "steps_to_mitigate"), 4),
+    **dict.fromkeys(("clean", "wrong_fixes"), 5),
+}
+"""The first schema version in which a field of the report is there and means what it means now, if not the first."""
 
 
 class NotRecorded(RecordError):
@@ -162,7 +166,7 @@ class _Comparison:
         """Compare each field of the report."""
         played = json.loads(json.dumps(played))  # as it would have been written
         for name in {**played, **recorded}:
-            if name in _TIMES and self._rollout.version < _REAL_SECONDS_SINCE:
+            if self._rollout.version < _SAME_SINCE.get(name, 1):
                 continue
             if played.get(name) != recorded.get(name):
                 difference = (

@@ -61,6 +61,12 @@ class Merit(StrEnum):
 NEEDLESS = frozenset({Merit.LATE_DIAGNOSIS, Merit.REPEATED_FIX, Merit.WRONG_FIX})
 
 
+def is_clean(outcome: Outcome, *, diagnosed: bool, wrong_fixes: int) -> bool:
+    """Whether an episode was resolved by knowing: every fault was diagnosed correctly before its fix, and no fix was
+    wrong. Luck also resolves episodes, but it is not clean."""
+    return outcome is Outcome.RESOLVED and diagnosed and wrong_fixes == 0
+
+
 @dataclass(slots=True)
 class Case:
     """How far one fault of an episode has come."""
@@ -83,7 +89,17 @@ class Judge:
     many commitments count as there are faults. With none, the only correct commitment is "nothing is broken".
     """
 
-    __slots__ = ("_cases", "_collapsing", "_commitments", "_rewards", "_right", "diagnosis", "healthy_steps", "outcome")
+    __slots__ = (
+        "_cases",
+        "_collapsing",
+        "_commitments",
+        "_rewards",
+        "_right",
+        "diagnosis",
+        "healthy_steps",
+        "outcome",
+        "wrong_fixes",
+    )
 
     def __init__(self, faults: Sequence[Fault], rewards: RewardTable = REWARDS) -> None:
         self._cases = {fault: Case() for fault in faults}
@@ -94,6 +110,7 @@ class Judge:
         self.diagnosis: Diagnosis | None = None  # the first commitment
         self.healthy_steps = 0  # in a row, since every fault was over
         self.outcome: Outcome | None = None
+        self.wrong_fixes = 0
 
     @property
     def diagnosed(self) -> bool:
@@ -157,6 +174,7 @@ class Judge:
     def _judge_fix(self, action: Restart | Rollback | ScaleUp, accepted: bool) -> tuple[float, Merit]:
         case = self._fixed_by(action)
         if case is None:
+            self.wrong_fixes += 1
             return self._rewards.wrong_fix, Merit.WRONG_FIX
         if case.over or not accepted:
             return 0.0, Merit.REPEATED_FIX

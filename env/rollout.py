@@ -62,6 +62,7 @@ class EpisodeResult:
             "seed": self.seed,
             "scenario": report.scenario.to_json(),
             "outcome": str(report.outcome),
+            "clean": report.clean,
             "reason": report.reason,
             "steps": report.steps,
             "total_reward": round(report.total_reward, 6),
@@ -70,6 +71,7 @@ class EpisodeResult:
             "time_to_mitigate_s": _rounded(report.time_to_mitigate_s),
             "steps_to_diagnose": report.steps_to_diagnose,
             "steps_to_mitigate": report.steps_to_mitigate,
+            "wrong_fixes": report.wrong_fixes,
             "harm": report.harm.to_json(),
             "trajectory": [
                 {"action": action_text(move.action), "reward": round(move.reward, 6), "result": move.result}

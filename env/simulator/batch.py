@@ -117,6 +117,12 @@ class BatchedSimulator:
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
 
     @property
+    def clean(self) -> NDArray[np.bool_]:  # (size,)
+        """Whether the last episode of every environment that is over was clean, as its report says."""
+        ended = [self.column(place, ended=True) for place in (k.OUTCOME, k.DIAGNOSED, k.WRONG_FIXES)]
+        return np.asarray(clean_lanes(*ended))
+
+    @property
     def begun(self) -> NDArray[np.bool_]:  # (size,)
         """Whether an environment has been reset at least once."""
         return self._begun
@@ -224,6 +230,7 @@ class BatchedSimulator:
             time_to_mitigate_s=None if mitigated_at is None else mitigated_at * self.config.step_s,
             steps_to_diagnose=None if diagnosed_at_s is None else round(diagnosed_at_s / self.config.step_s),
             steps_to_mitigate=mitigated_at,
+            wrong_fixes=int(b[k.WRONG_FIXES]),
             harm=Harm(
                 failed_requests=int(b[k.FAILED_REQUESTS]),
                 objective_lost_s=float(b[k.LOST_S]),
@@ -284,6 +291,11 @@ class BatchedSimulator:
                 f"{_fault(self._lanes.rows[stuck])} did not land in environment {stuck}, seed "
                 f"{int(self._lanes.wholes[stuck][lanes.SEED])}; see its parameters"
             )
+
+
+def clean_lanes(outcome: Any, diagnosed: Any, wrong_fixes: Any) -> Any:
+    """`is_clean` of the judge, for numbers of ledgers or for arrays of them."""
+    return (outcome == k.RESOLVED) & (diagnosed == 1.0) & (wrong_fixes == 0.0)
 
 
 def _fault(b: Any) -> Fault:

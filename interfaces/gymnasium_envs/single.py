@@ -124,6 +124,7 @@ def end_info(report: EpisodeReport) -> dict[str, Any]:
     return {
         "resolved": report.outcome is Outcome.RESOLVED,
         "collapsed": report.outcome is Outcome.COLLAPSED,
+        "clean": report.clean,
         "diagnosis_correct": report.diagnosis_correct,
         "total_reward": report.total_reward,
         "steps": report.steps,

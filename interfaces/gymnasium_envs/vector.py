@@ -184,6 +184,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         found = {
             "resolved": outcome == k.RESOLVED,
             "collapsed": outcome == k.COLLAPSED,
+            "clean": self.batch.clean & done,
             "diagnosis_correct": of(k.DIAGNOSED) == 1.0,
             "total_reward": of(k.REWARD),
             "steps": of(k.STEP).astype(np.int64),

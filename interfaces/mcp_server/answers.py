@@ -63,6 +63,10 @@ class Ending(_Answer):
     time_to_mitigate_s: float | None = Field(default=None, description="in real seconds, with the time to think")
     steps_to_diagnose: int | None = None
     steps_to_mitigate: int | None = None
+    clean: bool | None = Field(
+        default=None, description="resolved, with the correct diagnosis before the right fix, and no wrong fix"
+    )
+    wrong_fixes: int | None = Field(default=None, description="of the wrong kind, or on the wrong service")
     failed_requests: int | None = Field(default=None, description="users' requests that failed")
     objective_lost_s: float | None = Field(default=None, description="seconds outside the objectives")
     needless_actions: int | None = None
@@ -205,6 +209,8 @@ def _scored(report: EpisodeReport) -> Ending:
         time_to_mitigate_s=_seconds(report.time_to_mitigate_s),
         steps_to_diagnose=report.steps_to_diagnose,
         steps_to_mitigate=report.steps_to_mitigate,
+        clean=report.clean,
+        wrong_fixes=report.wrong_fixes,
         failed_requests=report.harm.failed_requests,
         objective_lost_s=_seconds(report.harm.objective_lost_s),
         needless_actions=report.harm.needless_actions,

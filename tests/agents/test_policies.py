@@ -134,7 +134,7 @@ def test_the_heuristic_also_works_with_changed_parameters(parameters: Parameters
 def test_the_oracle_resolves_every_fault(fault: Fault) -> None:
     result = play(Environment(SimulatedWorld()), make_policy(PolicyName.ORACLE, draw(0, fault)), seed=1, fault=fault)
     assert str(result.report.outcome) == "resolved"
-    assert result.report.diagnosis_correct
+    assert result.report.clean
     assert result.report.harm.needless_actions == 0
 
 

@@ -6,6 +6,7 @@ EPISODE_FIELDS = [
     "seed",
     "scenario",
     "outcome",
+    "clean",
     "reason",
     "steps",
     "total_reward",
@@ -14,6 +15,7 @@ EPISODE_FIELDS = [
     "time_to_mitigate_s",
     "steps_to_diagnose",
     "steps_to_mitigate",
+    "wrong_fixes",
     "harm",
     "trajectory",
 ]

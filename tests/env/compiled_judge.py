@@ -9,6 +9,7 @@ from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig
 from mirr.env.simulator.batch import _game as game
+from mirr.env.simulator.batch import clean_lanes
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.episode import judge_action, judge_window, open_ledger
@@ -38,6 +39,8 @@ class Ledger:
     failed_requests: int
     objective_lost_s: float
     needless_actions: int
+    wrong_fixes: int
+    clean: bool
 
 
 class CompiledJudge:
@@ -85,4 +88,6 @@ class CompiledJudge:
             failed_requests=int(row[k.FAILED_REQUESTS]),
             objective_lost_s=float(row[k.LOST_S]),
             needless_actions=int(row[k.NEEDLESS]),
+            wrong_fixes=int(row[k.WRONG_FIXES]),
+            clean=bool(clean_lanes(row[k.OUTCOME], row[k.DIAGNOSED], row[k.WRONG_FIXES])),
         )

@@ -96,6 +96,32 @@ def test_a_wrong_fix_costs_two_every_time_and_the_right_one_pays_once() -> None:
     report = played(FakeWorld(recovers_after=4), CRASHED_PAYMENTS, [wrong, wrong, RIGHT_FIX, RIGHT_FIX])
     assert report.total_reward == -2.0 - 2.0 + 6.0
     assert report.harm.needless_actions == 3
+    assert report.wrong_fixes == 2
+
+
+def test_an_episode_is_clean_if_it_was_diagnosed_then_fixed_then_resolved_without_a_wrong_fix() -> None:
+    clean = played(FakeWorld(), CRASHED_PAYMENTS, [CORRECT_DIAGNOSIS, RIGHT_FIX])
+    assert (clean.outcome, clean.wrong_fixes, clean.clean) == (Outcome.RESOLVED, 0, True)
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [RIGHT_FIX],
+        [RIGHT_FIX, CORRECT_DIAGNOSIS],
+        [Diagnose(Service.AUTH, FaultMode.CRASHED), CORRECT_DIAGNOSIS, RIGHT_FIX],
+        [CORRECT_DIAGNOSIS, ScaleUp(Service.AUTH), RIGHT_FIX],
+        [CORRECT_DIAGNOSIS],
+    ],
+    ids=["undiagnosed", "diagnosed after the fix", "a wrong diagnosis first", "a wrong fix", "never fixed"],
+)
+def test_an_episode_is_not_clean_otherwise(actions: list[Action]) -> None:
+    assert not played(FakeWorld(), CRASHED_PAYMENTS, actions).clean
+
+
+def test_the_right_fix_again_does_not_make_an_episode_less_clean() -> None:
+    report = played(FakeWorld(recovers_after=4), CRASHED_PAYMENTS, [CORRECT_DIAGNOSIS, RIGHT_FIX, RIGHT_FIX])
+    assert (report.harm.needless_actions, report.clean) == (1, True)
 
 
 def test_a_right_fix_that_the_world_refuses_earns_nothing_and_costs_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mirr.agents.registry import PolicyName, make_policy
@@ -15,6 +17,8 @@ FIELDS = {
     "episodes",
     "success_rate",
     "success_interval",
+    "clean_rate",
+    "clean_interval",
     "diagnosis_accuracy",
     "mean_reward",
     "mean_steps",
@@ -59,6 +63,18 @@ def test_void_episodes_are_counted_separately() -> None:
     assert isinstance(overall, dict)
     assert set(overall) == FIELDS
     assert (overall["episodes"], overall["success_rate"], overall["diagnosis_accuracy"]) == (6, 1.0, 1.0)
+
+
+def test_the_clean_rate_counts_resolved_episodes_whose_fault_was_named_before_its_fix() -> None:
+    named = results(FakeWorld(), PolicyName.ORACLE, range(3))
+    lucky = [
+        replace(result, report=replace(result.report, diagnosis_correct=False))
+        for result in results(FakeWorld(), PolicyName.ORACLE, range(3, 6))
+    ]
+    overall = evaluation("sim", "both", named + lucky)["overall"]
+    assert isinstance(overall, dict)
+    assert (overall["success_rate"], overall["clean_rate"]) == (1.0, 0.5)
+    assert overall["clean_interval"] == pytest.approx(wilson_interval(3, 6), abs=1e-6)
 
 
 def test_an_undefined_value_is_null_and_not_zero() -> None:

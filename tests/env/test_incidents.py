@@ -91,6 +91,7 @@ def test_the_none_diagnosis_at_a_false_alarm_earns_the_full_reward() -> None:
     assert report.diagnosis == DiagnoseNone()
     assert report.diagnosis_correct
     assert report.time_to_diagnose_s == 2.0
+    assert report.clean
 
 
 def test_no_diagnosis_at_a_false_alarm_earns_nothing_and_the_report_says_why() -> None:

@@ -147,6 +147,8 @@ def plain_ledger(environment: Environment, judge: Judge) -> Ledger:
         failed_requests=report.harm.failed_requests,
         objective_lost_s=report.harm.objective_lost_s,
         needless_actions=report.harm.needless_actions,
+        wrong_fixes=report.wrong_fixes,
+        clean=report.clean,
     )
 
 

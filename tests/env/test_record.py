@@ -103,7 +103,7 @@ def test_a_cut_recording_is_read_up_to_its_last_complete_line(whole: Path, left:
         ('{"kind": NaN}\n', "{path}, line 1: not JSON that can be read (NaN is not a JSON number)"),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 9}\n',
-            "{path} has schema version 9; this reads 1, 2, 3 and 4",
+            "{path} has schema version 9; this reads 1, 2, 3, 4 and 5",
         ),
         (
             '{"kind": "header", "schema": "mirr-rollout", "version": 1}\n',

@@ -280,6 +280,19 @@ def test_version_1_is_refused_with_the_reason(tmp_path: Path) -> None:
     )
 
 
+def test_what_version_4_did_not_report_is_not_compared(rollout: Rollout) -> None:
+    def as_version_4(line: dict[str, object]) -> None:
+        if line["kind"] == "header":
+            line["version"] = 4
+        else:
+            report = line["report"]
+            assert isinstance(report, dict)
+            del report["clean"], report["wrong_fixes"]
+
+    _edit(rollout.path, 0, as_version_4)
+    assert play_back(_edit(rollout.path, -1, as_version_4)).differences == ()
+
+
 def test_the_times_of_version_3_are_not_compared_as_they_did_not_count_the_time_to_think(rollout: Rollout) -> None:
     def as_version_3(line: dict[str, object]) -> None:
         if line["kind"] == "header":

@@ -99,6 +99,7 @@ def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
         return float(_judge_diagnosis(s, g, action))
     if action != i64(_REMEDY_BEGINS[i64(s[k.MODE])]) + i64(s[k.SERVICE]):
         s[k.NEEDLESS] += 1.0
+        s[k.WRONG_FIXES] += 1.0
         return float(g[k.PAY_WRONG_FIX])
     if s[k.FIXED] == 1.0 or not accepted:
         s[k.NEEDLESS] += 1.0
