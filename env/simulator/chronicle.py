@@ -11,6 +11,10 @@ from mirr.env.world import Level, LogLine
 
 WELL = 0.99  # share of calls; below it, some calls in a step have failed
 
+# How old these lines are. `fast.logged` counts the lines without making them: change both together.
+SPOILED_SEEN_S = 0.2
+CALL_SEEN_S = 0.3
+
 ROUTES: dict[Service, str] = {
     Service.GATEWAY: "method=GET route=/browse",
     Service.AUTH: "method=POST route=/sessions",
@@ -30,7 +34,7 @@ EXCEPTIONS: dict[Service, str] = {
 }
 """The error that a spoiled row raises in each service's faulty release."""
 
-_CALL_PLACES: dict[tuple[Service, Service], int] = {
+CALL_PLACES: dict[tuple[Service, Service], int] = {
     (Service.GATEWAY, Service.AUTH): k.AUTH_OK,
     (Service.GATEWAY, Service.INVENTORY): k.BROWSE_OK,
     (Service.GATEWAY, Service.ORDERS): k.ORDERS_OK,
@@ -80,10 +84,14 @@ def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
         found.append(_line(age_s + alive_s, Level.INFO, "started", f"release={state.release}"))
     if state.spoiled > 0.0:
         text = f"{route} code=500 error={EXCEPTIONS[state.service]}"
-        found += [_line(age_s + after, Level.ERROR, "request_failed", text) for after in (0.2, 0.9) if after <= alive_s]
+        found += [
+            _line(age_s + after, Level.ERROR, "request_failed", text)
+            for after in (SPOILED_SEEN_S, 0.9)
+            if after <= alive_s
+        ]
     for upstream in CALLS[state.service]:
-        if state.flow[_CALL_PLACES[state.service, upstream] - k.FLOW] < WELL and alive_s >= 0.3:
-            found.append(_line(age_s + 0.3, Level.WARNING, "upstream_failed", f"upstream={upstream}"))
+        if state.flow[CALL_PLACES[state.service, upstream] - k.FLOW] < WELL and alive_s >= CALL_SEEN_S:
+            found.append(_line(age_s + CALL_SEEN_S, Level.WARNING, "upstream_failed", f"upstream={upstream}"))
     if state.shedding:
         found.append(_line(age_s + 0.4, Level.WARNING, "shed", "too many requests in flight"))
     ordinary = (0.1 + 0.15 * number for number in range(12))

@@ -11,6 +11,7 @@ from typing import Any
 
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
+from mirr.env.simulator.fast.logged import count_log, forget_logs
 from mirr.env.simulator.fast.paces import advance
 from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.physics import operations as ops
@@ -45,6 +46,7 @@ def begin_episode(
 ) -> bool:
     """Set the steady state, inject the ledger's fault, let a window pass. False if the fault does not land."""
     ops.steady(s, p)
+    forget_logs(s)
     if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE]), s[k.SEVERITY]):
         return False
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
@@ -78,6 +80,7 @@ def apply(s: Numbers, p: Numbers, action: int) -> int:
         return k.ACCEPTED
     if action < k.DIAGNOSE:
         ops.read_log(s, action - k.CHECK_LOGS, s, k.READ_LOG)
+        count_log(s, action - k.CHECK_LOGS, p[k.TICK_S], s[k.STEP] + 1.0)
         s[k.READ_AT] = s[k.NOW]
         return k.ACCEPTED
     if action < k.RESTART:

@@ -54,6 +54,16 @@ FLOWS: Final = 8
 LOG_FLOW: Final = LOG.block("LOG_FLOW", FLOWS, "the shares from FLOW on")
 LOG_SIZE: Final = LOG.size
 
+# What the last reading of a service's log told. The counts are those of `mirr.env.logs`, in its order.
+LOGGED_TABLE = Table("logged", services=SERVICES, journeys=JOURNEYS)
+LOGGED_STEP: Final = LOGGED_TABLE.one("LOGGED_STEP", "step of the reading; 0 if there was none")
+LOGGED_STARTS: Final = LOGGED_TABLE.one("LOGGED_STARTS", "starts of a process")
+LOGGED_ERRORS: Final = LOGGED_TABLE.one("LOGGED_ERRORS", "errors")
+LOGGED_WARNINGS: Final = LOGGED_TABLE.one("LOGGED_WARNINGS", "warnings, without those of requests turned away")
+LOGGED_TURNED_AWAY: Final = LOGGED_TABLE.one("LOGGED_TURNED_AWAY", "warnings of requests turned away")
+LOGGED_OTHER_RELEASE: Final = LOGGED_TABLE.one("LOGGED_OTHER_RELEASE", "1 if the last start was of another release")
+LOGGED_SIZE: Final = LOGGED_TABLE.size
+
 # A lane's row. First the ledger: what the judge of the episode knows.
 LANE = Table("lane", services=SERVICES, journeys=JOURNEYS)
 MODE: Final = LANE.one("MODE", "number of the fault's mode")
@@ -149,6 +159,9 @@ LAST_LOG: Final = LANE.block("LAST_LOG", SERVICES * LOG_SIZE, "for each service,
 STATE_END: Final = LANE.size
 READ_LOG: Final = LANE.block("READ_LOG", LOG_SIZE, "the numbers that the log depends on that was read last")
 READ_AT: Final = LANE.one("READ_AT", "tick at which that log was read")
+LOGGED: Final = LANE.block(
+    "LOGGED", SERVICES * LOGGED_SIZE, "for each service, what the last reading of its log told; see logged"
+)
 ROW: Final = -(-LANE.size // LINE) * LINE  # whole lines of the cache
 
 # What a window shows.
@@ -272,4 +285,4 @@ ROLLBACK: Final = RESTART + SERVICES
 SCALE_UP: Final = ROLLBACK + SERVICES
 ACTIONS: Final = SCALE_UP + SERVICES
 
-TABLES: Final = (LANE, LOG, SHOWN, PARAMETERS, GAME)
+TABLES: Final = (LANE, LOG, LOGGED_TABLE, SHOWN, PARAMETERS, GAME)
