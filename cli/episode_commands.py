@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.options import JsonOption, LabOption, TierOption
 from mirr.cli.playing import Played, Player
 from mirr.cli.worlds import WorldName, open_world, parse_world
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mirr.env.evaluation import Statistics
     from mirr.env.rollout import EpisodeResult, Move, OnStep
     from mirr.env.scenario import Scenario
+    from mirr.env.vocabulary import Tier
     from mirr.scenarios.packs import Pack
 
 WORLD_FAILED, INTERRUPTED = 3, 130
@@ -79,12 +80,19 @@ def _player(world: str, policy: str) -> Player:
     return Player(parse_world(world), parse_policy(policy))
 
 
-def _scenario(seed: int, fault: str | None) -> Scenario:
-    """The seed's scenario, with this fault if one is given. Raises before anything is opened if either is invalid."""
+def _scenario(seed: int, fault: str | None, tier: str | None) -> Scenario:
+    """The seed's scenario in a tier, with this fault if one is given. Raises before anything is opened if one of them
+    is invalid."""
     from mirr.env.scenario import draw
     from mirr.env.vocabulary import Fault
 
-    return draw(seed, None if fault is None else Fault.parse(fault))
+    return draw(seed, None if fault is None else Fault.parse(fault), _tier(tier))
+
+
+def _tier(name: str | None) -> Tier:
+    from mirr.env.vocabulary import Tier, parse_tier
+
+    return Tier.EASY if name is None else parse_tier(name)
 
 
 def _pack(path: Path) -> Pack:
@@ -93,15 +101,22 @@ def _pack(path: Path) -> Pack:
     return load_pack(path)
 
 
-def _requested(path: Path | None, seed: int | None, fault: str | None) -> Scenario:
-    """The scenario of a pack, or the scenario of a seed and a fault."""
+def _requested(path: Path | None, seed: int | None, fault: str | None, tier: str | None) -> Scenario:
+    """The scenario of a pack, or the scenario of a seed, a fault and a tier."""
     from mirr.env.scenario import checked_seed
 
     if path is None:
-        return _scenario(0 if seed is None else seed, fault)
+        return _scenario(0 if seed is None else seed, fault, tier)
+    _refuse_tier(tier)
     if fault is not None:
         raise typer.BadParameter("--scenario says what breaks; --fault cannot be given with it.")
     return _pack(path).scenario(None if seed is None else checked_seed(seed))
+
+
+def _refuse_tier(tier: str | None) -> None:
+    """A pack is of no tier."""
+    if tier is not None:
+        raise typer.BadParameter("--scenario says what happens; --tier cannot be given with it.")
 
 
 def episode(
@@ -109,6 +124,7 @@ def episode(
     policy: PolicyOption = "heuristic",
     fault: FaultOption = None,
     seed: PackSeedOption = None,
+    tier: TierOption = None,
     scenario: ScenarioOption = None,
     record: RecordOption = None,
     overwrite: OverwriteOption = False,
@@ -118,7 +134,7 @@ def episode(
     """Play one episode and print how it ended."""
     from mirr.env.record import RolloutWriter, refuse_existing
 
-    player, wanted = _player(world, policy), _requested(scenario, seed, fault)
+    player, wanted = _player(world, policy), _requested(scenario, seed, fault, tier)
     if record is not None and not os.path.isdir(record.absolute().parent):
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     if record is not None and not overwrite:
@@ -142,6 +158,7 @@ def evaluate(
     policy: PolicyOption = "heuristic",
     episodes: EpisodesOption = 20,
     seed: SeedOption = 0,
+    tier: TierOption = None,
     scenario: ScenarioOption = None,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
@@ -153,15 +170,18 @@ def evaluate(
     from mirr.env.evaluation import evaluation
 
     player = _player(world, policy)
-    scenarios = _many(seed, episodes, None if scenario is None else _pack(scenario))
+    if scenario is not None:
+        _refuse_tier(tier)
+    scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
     played = player.play_many(lab, scenarios, "mirr evaluate")
     results = played.results
     answer = evaluation(player.world, player.policy, results)
     if as_json:
         print(json.dumps(answer | _partial(played, episodes), indent=2))
     elif results:
+        of = "" if scenario is not None else f" ({answer['tier']})"
         count = f"{len(results)} of {episodes}" if played.interrupted else str(episodes)
-        print(f"{policy} in {world}: {count} episodes from seed {seed}, {answer['void']} void{_mark(played)}")
+        print(f"{policy} in {world}: {count} episodes from seed {seed}{of}, {answer['void']} void{_mark(played)}")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
     if played.interrupted:
         _exit_interrupted(len(results), episodes, on_a_lab=player.world is WorldName.DOCKER)
@@ -183,25 +203,26 @@ def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
     raise typer.Exit(INTERRUPTED)
 
 
-def _many(seed: int, episodes: int, pack: Pack | None = None) -> list[Scenario]:
+def _many(seed: int, episodes: int, tier: str | None, pack: Pack | None = None) -> list[Scenario]:
     """The scenarios of `episodes` seeds. The first seed is `seed`."""
     from mirr.env.scenario import checked_seed
 
     seeds = range(checked_seed(seed), seed + episodes)
-    return [_scenario(each, None) if pack is None else pack.scenario(each) for each in seeds]
+    return [_scenario(each, None, tier) if pack is None else pack.scenario(each) for each in seeds]
 
 
 def compare(
     policy: PoliciesOption,
     episodes: EpisodesOption = 10,
     seed: SeedOption = 0,
+    tier: TierOption = None,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
     """Play the same episodes in both worlds, and print how far apart the results are."""
     from mirr.env.evaluation import comparison
 
-    scenarios = _many(seed, episodes)
+    scenarios = _many(seed, episodes, tier)
     players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
     answers: dict[str, Statistics] = {}
     finished: list[EpisodeResult] = []
@@ -235,6 +256,7 @@ def demo(
     policy: PolicyOption = "heuristic",
     fault: FaultOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Which scenario. Default: a random one.")] = None,
+    tier: TierOption = None,
     pace: PaceOption = None,
     lab: LabOption = "mirr",
 ) -> None:
@@ -243,7 +265,7 @@ def demo(
 
     player = _player(world, policy)
     chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
-    wanted = _scenario(chosen, fault)
+    wanted = _scenario(chosen, fault, tier)
     if pace is None:
         pace = 1.0 if sys.stdout.isatty() and player.world is WorldName.SIM else 0.0
     watcher = Watcher(pace_s=pace)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
-from mirr.cli.options import JsonOption, LabOption
+from mirr.cli.options import JsonOption, LabOption, TierOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.lab.installation import HERE
 
@@ -75,6 +75,7 @@ def mcp(
     port: PortOption = 8765,
     seed: SeedOption = None,
     episodes: EpisodesOption = 1,
+    tier: TierOption = None,
     scenario: ScenarioOption = None,
     record: RecordOption = None,
     lists: ListOption = None,
@@ -92,7 +93,7 @@ def mcp(
         raise typer.BadParameter(
             f"--tool-prefix {tool_prefix!r}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
         )
-    questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
+    questions, config = _set_exam(where, seed, episodes, tier, scenario, record, idle_limit)
     if where is WorldName.DOCKER:
         # Problems of the lab are shown to the person who starts the exam, not to the player.
         with open_world(where, lab, what=WHAT):
@@ -121,26 +122,37 @@ def _say(text: str) -> None:
 
 
 def _set_exam(
-    where: WorldName, seed: int | None, episodes: int, scenario: Path | None, record: Path | None, idle_limit_s: float
+    where: WorldName,
+    seed: int | None,
+    episodes: int,
+    tier: str | None,
+    scenario: Path | None,
+    record: Path | None,
+    idle_limit_s: float,
 ) -> tuple[list[Question], ExamConfig]:
     """The questions in order, and the settings of the exam."""
-    from mirr.env.scenario import EpisodeConfig, checked_seed, draw
+    from mirr.env.scenario import checked_seed, draw
+    from mirr.env.tiers import TIERS
+    from mirr.env.vocabulary import Tier, parse_tier
     from mirr.interfaces.mcp_server.exam import ExamConfig, Question
     from mirr.scenarios.packs import PACK_CONFIG, load_pack
 
     if record is not None and not os.path.isdir(record):
         raise typer.BadParameter(f"--record {record}: there is no such directory.")
+    if scenario is not None and tier is not None:
+        raise typer.BadParameter("--scenario says what happens; --tier cannot be given with it.")
+    named = Tier.EASY if tier is None else parse_tier(tier)
     pack = None if scenario is None else load_pack(scenario)
     first = checked_seed(seed if seed is not None else pack.seed if pack is not None else 0)
     questions = [
-        Question(scenario=draw(number), symptom=SYMPTOM)
+        Question(scenario=draw(number, tier=named), symptom=SYMPTOM)
         if pack is None
         else Question(scenario=pack.scenario(number), symptom=pack.symptom)
         for number in range(first, first + episodes)
     ]
     config = ExamConfig(
         world_name=where,
-        episode=EpisodeConfig() if pack is None else PACK_CONFIG,
+        episode=TIERS[named].config if pack is None else PACK_CONFIG,
         at_once=1 if where is WorldName.DOCKER else None,
         idle_limit_s=idle_limit_s,
         record_dir=record,

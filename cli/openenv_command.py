@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from mirr.cli.options import LabOption
+from mirr.cli.options import LabOption, TierOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.env.vocabulary import Tier, parse_tier
 from mirr.lab.installation import HERE
 
 _PORT_OF_OPENENV = 8000
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def openenv(
     world: Annotated[str, typer.Option(help="Where the episodes are played: sim or docker.")] = "sim",
+    tier: TierOption = None,
     lab: LabOption = "mirr",
     host: Annotated[
         str, typer.Option(help="The address to listen on. The default can be reached from this machine only.")
@@ -35,7 +37,7 @@ def openenv(
     web: Annotated[bool, typer.Option("--web", help="Serve a page at /web on which a person can play.")] = False,
 ) -> None:
     """Serve episodes over OpenEnv's HTTP and WebSocket API until interrupted."""
-    name = parse_world(world)
+    name, drawn_from = parse_world(world), Tier.EASY if tier is None else parse_tier(tier)
     if name is WorldName.DOCKER and sessions not in (None, 1):
         raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
     if importlib.util.find_spec("openenv") is None:
@@ -45,7 +47,7 @@ def openenv(
 
     source = partial(open_world, name, lab, what="mirr openenv")
     most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)
-    config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web)
+    config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web, tier=drawn_from)
     if name is WorldName.DOCKER:
         config = replace(
             config,

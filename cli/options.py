@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mirr.env.vocabulary import FaultMode, Service
+from mirr.env.vocabulary import FaultMode, Service, Tier
 from mirr.lab.names import DEFAULT_LAB
 
 
@@ -27,6 +27,10 @@ def _note_lab(context: typer.Context, lab: str) -> str:
 LabOption = Annotated[
     str,
     typer.Option("--lab", envvar="LAB", help="Which lab. Each has its own network and ports.", callback=_note_lab),
+]
+TierOption = Annotated[
+    str | None,
+    typer.Option("--tier", help=f"How hard the drawn incidents are: {', '.join(Tier)}. Default: {Tier.EASY}."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on stdout.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mirr.agents.registry import PolicyName
     from mirr.env.record import RolloutWriter
     from mirr.env.rollout import EpisodeResult, OnStep
-    from mirr.env.scenario import Scenario
+    from mirr.env.scenario import EpisodeConfig, Scenario
     from mirr.env.world import World
 
 SLICE = 100  # episodes that a process plays before it reports: Ctrl-C waits for them, about 0.05 s
@@ -48,18 +48,13 @@ class Player:
         record: RolloutWriter | None = None,
         on_step: OnStep | None = None,
     ) -> EpisodeResult:
-        """Play one episode in an open world. An episode of a pack has the actions of packs."""
+        """Play one episode in an open world, as its tier or its pack says."""
         from mirr.agents.registry import make_policy
         from mirr.env.environment import Environment
         from mirr.env.rollout import play
 
-        config = None
-        if scenario.name:
-            from mirr.scenarios.packs import PACK_CONFIG
-
-            config = PACK_CONFIG
         return play(
-            Environment(world, config),
+            Environment(world, _config(scenario)),
             make_policy(self.policy, scenario),
             scenario=scenario,
             world_name=self.world,
@@ -125,6 +120,17 @@ class Player:
             ]
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _config(scenario: Scenario) -> EpisodeConfig | None:
+    """How a scenario is played: its tier says so, or else it is a pack's."""
+    if scenario.name:
+        from mirr.scenarios.packs import PACK_CONFIG
+
+        return PACK_CONFIG
+    from mirr.env.tiers import TIERS
+
+    return None if scenario.tier is None else TIERS[scenario.tier].config
 
 
 def play_slice(player: Player, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:

@@ -139,7 +139,10 @@ def _heading(rollout: Rollout) -> str:
     from mirr.env.rendering import printable
 
     header = rollout.header
-    named = f", scenario {printable(rollout.scenario.name)}" if rollout.scenario.name else ""
+    scenario = rollout.scenario
+    named = (
+        f", scenario {printable(scenario.name)}" if scenario.name else f" ({scenario.tier})" if scenario.tier else ""
+    )
     return (
         f"{printable(header['policy'])} in {printable(header['world'])}, seed {rollout.scenario.seed}{named}\n"
         f"what happened: {faults_text(rollout.scenario)}"

@@ -29,6 +29,7 @@ from mirr.env.vocabulary import (
     Feature,
     Reason,
     Service,
+    Tier,
     action_text,
 )
 from mirr.env.world import LogLine, Snapshot, World, WorldError
@@ -134,14 +135,20 @@ class Environment:
         self._scenario: Scenario | None = None
 
     def reset(
-        self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
+        self,
+        *,
+        seed: int | None = None,
+        fault: Fault | None = None,
+        scenario: Scenario | None = None,
+        tier: Tier | None = None,
     ) -> tuple[Observation, Info]:
-        """Restore steady state, begin the incident and measure one window. The incident is that of `seed`, or `fault`
-        with the seed's noise, or a whole `scenario`, which has its own seed. Raises WorldError and EpisodeError."""
+        """Restore steady state, begin the incident and measure one window. The incident is that of `seed` in `tier`
+        (easy unless given), or `fault` with the seed's noise, or a whole `scenario`, which has its own seed. Raises
+        WorldError, EpisodeError and, for a tier that there is not, UnknownName."""
         if scenario is None:
-            scenario = draw(seed, fault)  # type: ignore[arg-type]  # `draw` refuses None with a message
-        elif seed is not None or fault is not None:
-            raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
+            scenario = draw(seed, fault, tier or Tier.EASY)  # type: ignore[arg-type]  # `draw` refuses a None seed
+        elif seed is not None or fault is not None or tier is not None:
+            raise EpisodeError("reset takes a scenario, or else a seed, a fault and a tier; a scenario has them")
         elif not isinstance(scenario, Scenario):
             raise EpisodeError(f"reset(scenario=...) takes a Scenario, as a pack's scenario() gives; got {scenario!r}")
         keys = streams(scenario.seed)

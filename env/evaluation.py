@@ -70,6 +70,12 @@ def _kind(result: EpisodeResult) -> str:
     return str(faults[0].mode) if faults else NO_FAULT
 
 
+def _tier(results: Sequence[EpisodeResult]) -> str | None:
+    """The tier of all results; None if they have none, or not the same one."""
+    tiers = {result.report.scenario.tier for result in results}
+    return tiers.pop() if len(tiers) == 1 else None
+
+
 def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dict[str, object]:
     """The fields of `mirr evaluate --json`."""
     counted = valid(results)
@@ -81,6 +87,7 @@ def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dic
     return {
         "world": world,
         "policy": policy,
+        "tier": _tier(results),
         "episodes": len(results),
         "void": len(results) - len(counted),
         "overall": statistics(counted),

@@ -100,6 +100,12 @@ def form_number(fault: Fault) -> int:
     return _numbered().index(named)
 
 
+def form_numbers(mode: FaultMode, service: Service) -> tuple[int, ...]:
+    """The numbers of the forms in which that mode can come on that service, in the order of their places."""
+    # Every form there is so far can come on every service.
+    return tuple(_numbered().index((mode, name)) for name in all_forms()[mode])
+
+
 def fault_of(number: int, service: Service) -> Fault:
     """The fault on a service whose form has that number."""
     mode, name = _numbered()[number]

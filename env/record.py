@@ -29,7 +29,7 @@ from mirr.env.record_fields import (
 )
 from mirr.env.reward import REWARDS, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
-from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text
+from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, Tier, action_text
 from mirr.env.world import JourneyCount, LogLine, Snapshot
 
 
@@ -95,6 +95,7 @@ class RolloutWriter:
                 "world": world,
                 "policy": policy,
                 "seed": scenario.seed,
+                "tier": scenario.tier,
                 "scenario": scenario.to_json(),
                 "config": asdict(config),
                 "timeline": [event_json(entry) for entry in scenario.timeline],
@@ -294,7 +295,8 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         else:
             raise RecordError(f"{path}, line {number}: {line['kind']!r} is not a kind of line here; one of: step, end")
     name, timeline = head["scenario"]
-    scenario = Scenario(seed=head["seed"], timeline=head.get("timeline", timeline), name=name)
+    tier = head.get("tier", None if name else Tier.EASY)  # before version 5, what a seed drew was easy
+    scenario = Scenario(seed=head["seed"], timeline=head.get("timeline", timeline), name=name, tier=tier)
     return Rollout(
         path=path,
         version=version,

@@ -26,9 +26,11 @@ from mirr.env.vocabulary import (
     Journey,
     Reason,
     Service,
+    Tier,
     UnknownName,
     parse_action,
     parse_service,
+    parse_tier,
 )
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
 
@@ -116,6 +118,15 @@ def _reason_or_null(value: Json) -> Reason | None:
     if value not in list(Reason):
         raise Misfit(f"{_short(value)} is not a reason; one of: {', '.join(Reason)}")
     return Reason(value)
+
+
+def _tier_or_null(value: Json) -> Tier | None:
+    if value is None:
+        return None
+    try:
+        return parse_tier(_text(value))
+    except UnknownName as error:
+        raise Misfit(str(error)) from error
 
 
 def _object(value: Json) -> Line:
@@ -312,6 +323,13 @@ FIELDS: dict[LineKind, tuple[RecordField, ...]] = {
         RecordField(name="policy", type="text", read=_text, says="the name of the policy that played"),
         RecordField(
             name="seed", type="whole number", read=_seed, says="the seed of the users, the noise and the drawn fault"
+        ),
+        RecordField(
+            name="tier",
+            type="text or null",
+            read=_tier_or_null,
+            since=5,
+            says=f"from which the seed drew the scenario: {', '.join(f'`{tier}`' for tier in Tier)}; null for a pack",
         ),
         RecordField(name="scenario", type="object", read=_scenario, says="the scenario, as `mirr episode` prints it"),
         RecordField(

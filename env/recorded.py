@@ -23,7 +23,7 @@ _PLAYABLE_SINCE = 3  # before version 3, a seed meant another episode; version 1
 _SAME_SINCE: dict[str, int] = {
     # In version 3, the times did not count how long an agent thought.
     **dict.fromkeys(("time_to_diagnose_s", "time_to_mitigate_s", "steps_to_diagnose", "steps_to_mitigate"), 4),
-    **dict.fromkeys(("clean", "wrong_fixes"), 5),
+    **dict.fromkeys(("clean", "wrong_fixes", "tier"), 5),
 }
 """The first schema version in which a field of the report is there and means what it means now, if not the first."""
 

@@ -12,7 +12,7 @@ from mirr.env.environment import Environment, EpisodeError, EpisodeReport, Obser
 from mirr.env.record import RolloutWriter
 from mirr.env.reward import Outcome
 from mirr.env.scenario import Scenario, draw, policy_rng
-from mirr.env.vocabulary import Action, Diagnose, Diagnosis, Fault, action_text
+from mirr.env.vocabulary import Action, Diagnose, Diagnosis, Fault, Tier, action_text
 from mirr.env.world import WorldError
 
 
@@ -60,6 +60,7 @@ class EpisodeResult:
             "world": self.world,
             "policy": self.policy,
             "seed": self.seed,
+            "tier": report.scenario.tier,
             "scenario": report.scenario.to_json(),
             "outcome": str(report.outcome),
             "clean": report.clean,
@@ -183,16 +184,18 @@ def play(
     seed: int | None = None,
     fault: Fault | None = None,
     scenario: Scenario | None = None,
+    tier: Tier | None = None,
     world_name: str = "",
     policy_name: str = "",
     record: RolloutWriter | None = None,
     on_step: OnStep | None = None,
 ) -> EpisodeResult:
-    """Play the episode of `seed`, or a whole `scenario`, to its end. If the world fails, the outcome is `void`."""
+    """Play the episode of `seed` in `tier`, or a whole `scenario`, to its end. If the world fails, the outcome is
+    `void`."""
     if scenario is None:
-        scenario = draw(seed, fault)  # type: ignore[arg-type]  # `draw` refuses None with a message
-    elif seed is not None or fault is not None:
-        raise EpisodeError("play takes a scenario, or else a seed and a fault; a scenario has both")
+        scenario = draw(seed, fault, tier or Tier.EASY)  # type: ignore[arg-type]  # `draw` refuses a None seed
+    elif seed is not None or fault is not None or tier is not None:
+        raise EpisodeError("play takes a scenario, or else a seed, a fault and a tier; a scenario has them")
     sitting = Sitting(
         environment, scenario, world_name=world_name, policy_name=policy_name, record=record, on_step=on_step
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mirr.env.checks import BadConfig, NotWhole, flag_field, number_field, whole_field, whole_number
-from mirr.env.dice import Stream, below, root_of, stream_key
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault, parse_mode, parse_service
+from mirr.env.dice import Stream, root_of, stream_key
+from mirr.env.vocabulary import Breaks, Deploys, Ends, Event, Fault, Tier, parse_mode, parse_service, parse_tier
 
 MOST_STEPS = 100_000  # the noise of all steps is drawn at once
 MOST_STEP_S = 3_600.0  # the simulator computes every moment of a step, and the lab waits for it
@@ -86,10 +86,13 @@ class Scenario:
     seed: int
     timeline: tuple[Scheduled, ...]
     name: str = ""  # of its pack; empty if the seed drew the scenario
+    tier: Tier | None = None  # from which the seed drew the scenario; None if it did not
 
     def __post_init__(self) -> None:
-        """Raises BadScenario for a seed that is none."""
+        """Raises BadScenario for a seed that is none, and UnknownName for a tier that is none."""
         object.__setattr__(self, "seed", checked_seed(self.seed))
+        if self.tier is not None:
+            object.__setattr__(self, "tier", parse_tier(self.tier))
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -110,6 +113,8 @@ class Scenario:
             match entry.event:
                 case Breaks(fault):
                     form: dict[str, object] = {"form": fault.form} if fault.form else {}
+                    if fault.severity is not None:
+                        form["severity"] = fault.severity
                     ending = {"heals_at_step": ends[fault]} if fault in ends else {}
                     faults.append({"mode": str(fault.mode), "service": str(fault.service)} | form | later | ending)
                 case Deploys(service):
@@ -177,9 +182,10 @@ def policy_rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(stream_key(root_of(checked_seed(seed)), Stream.POLICY))
 
 
-def draw(seed: int, fault: Fault | None = None) -> Scenario:
-    """The scenario of a seed: one fault from the beginning. `fault` replaces the drawn one. Raises BadScenario."""
-    number = checked_seed(seed)
-    if fault is None:
-        fault = ALL_FAULTS[below(streams(number).scenario, DRAW_OF_THE_FAULT, len(ALL_FAULTS))]
-    return Scenario(seed=number, timeline=(Scheduled(0, Breaks(checked_fault(fault))),))
+def draw(seed: int, fault: Fault | None = None, tier: Tier = Tier.EASY) -> Scenario:
+    """The scenario of a seed in a tier. `fault` replaces the drawn one, and is played as it is. Raises BadScenario,
+    UnknownName or BadSeverity."""
+    from mirr.env.tiers import TIERS  # only here: the tiers import this module
+
+    number, named = checked_seed(seed), parse_tier(tier)
+    return Scenario(seed=number, timeline=TIERS[named].timeline(streams(number).scenario, fault), tier=named)

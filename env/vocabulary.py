@@ -26,6 +26,13 @@ class FaultMode(StrEnum):
     BAD_DEPLOY = "bad_deploy"
 
 
+class Tier(StrEnum):
+    """How hard a drawn incident is. `env/tiers/` says what is drawn. The simulator numbers them in this order."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+
+
 class Feature(StrEnum):
     """One column of an observation; the order is the column order."""
 
@@ -96,6 +103,11 @@ def parse_service(name: str) -> Service:
 def parse_mode(name: str) -> FaultMode:
     """The fault mode of that name, or UnknownName."""
     return FaultMode(_member("fault mode", name, FaultMode))
+
+
+def parse_tier(name: str) -> Tier:
+    """The tier of that name, or UnknownName."""
+    return Tier(_member("tier", name, Tier))
 
 
 @dataclass(frozen=True)

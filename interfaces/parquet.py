@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
 
 TABLE_SCHEMA = "mirr-steps"
-TABLE_VERSION = 2
+TABLE_VERSION = 3
 _ROWS_A_GROUP = 20_000
 _CELLS = len(Service) * len(Feature)
 _SEEN = f"list of {_CELLS} float"
@@ -45,6 +45,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="world", type="string", says="the name of the world that the episode was played in"),
     Column(name="policy", type="string", says="the name of the policy that played"),
     Column(name="seed", type="uint64", says="the seed of the users, the noise and the drawn fault"),
+    Column(name="tier", type="string", says="the tier that the seed drew the scenario from; null for a pack"),
     Column(name="scenario", type="string", says="the scenario as JSON; it reveals the truth"),
     Column(name="action", type="string", says="the action of this step; null at step 0"),
     Column(name="action_number", type="int16", says="the number of the action in the environment; null at step 0"),
@@ -130,6 +131,7 @@ def rows(rollout: Rollout, episode: str) -> Iterator[Row]:
         "world": rollout.header["world"],
         "policy": rollout.header["policy"],
         "seed": rollout.scenario.seed,
+        "tier": rollout.scenario.tier,
         "scenario": json.dumps(rollout.header["scenario"]),
         "record_version": rollout.version,
     }

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from mirr.env.forms import checked_severity, parse_form
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
 from mirr.env.vocabulary import Breaks, Deploys, Ends, Fault, Service, parse_service
 
@@ -63,8 +74,37 @@ class PackFault(_Strict):
     """One entry of `faults`."""
 
     fault: Annotated[Any, BeforeValidator(_fault)]  # a Fault, written MODE:SERVICE
+    form: Annotated[str, Field(strict=True)] | None = None  # without it: the first form of the mode
+    severity: Any = None  # in the form's unit; without it: as severe as the form usually is
     at_step: _Step = 0
     heals_at_step: _Step | None = None
+
+    @field_validator("form")
+    @classmethod
+    def _known_form(cls, form: str | None, info: ValidationInfo) -> str | None:
+        fault = info.data.get("fault")
+        if form is None or fault is None:
+            return form
+        if fault.form:
+            raise ValueError(f"the fault is {fault}, which names a form already")
+        return parse_form(fault.mode, form)
+
+    @field_validator("severity")
+    @classmethod
+    def _possible_severity(cls, severity: object, info: ValidationInfo) -> float | None:
+        fault = info.data.get("fault")
+        if severity is None or fault is None or "form" not in info.data:
+            return None
+        if fault.severity is not None:
+            raise ValueError(f"the fault is {fault}, which names a severity already")
+        return checked_severity(fault.mode, info.data["form"] or fault.form, severity)
+
+    @property
+    def played(self) -> Fault:
+        """The fault, with its form and its severity."""
+        fault: Fault = self.fault
+        named = replace(fault, form=self.form or fault.form)
+        return named if self.severity is None else replace(named, severity=self.severity)
 
     @model_validator(mode="after")
     def _in_order(self) -> PackFault:
@@ -112,9 +152,9 @@ class Pack(_Strict):
         """The scenario. A `seed` other than the pack's changes the users and the noise, but not the incident."""
         timeline = [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
         for entry in self.faults:
-            timeline.append(Scheduled(entry.at_step, Breaks(entry.fault)))
+            timeline.append(Scheduled(entry.at_step, Breaks(entry.played)))
             if entry.heals_at_step is not None:
-                timeline.append(Scheduled(entry.heals_at_step, Ends(entry.fault)))
+                timeline.append(Scheduled(entry.heals_at_step, Ends(entry.played)))
         in_order = tuple(sorted(timeline, key=lambda scheduled: scheduled.step))
         return Scenario(seed=self.seed if seed is None else seed, timeline=in_order, name=self.id)
 

@@ -1,13 +1,14 @@
 """Thousands of simulated episodes at once: one compiled call a step.
 
 Each episode is the same as with `Environment(SimulatedWorld())`, bit for bit. Its place, the size of the batch and the
-number of threads do not matter. A batch plays the base task: one fault, drawn from the seed or given. Result texts, log
-lines and reports are made only on request, for one environment.
+number of threads do not matter. An episode has one fault, drawn from the seed as its tier says, or given. Result texts,
+log lines and reports are made only on request, for one environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -17,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from mirr.env.actions import NotAnAction, action_numbers
 from mirr.env.checks import NotWhole, as_array, whole_number
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
-from mirr.env.forms import fault_of, form_number
-from mirr.env.logs import digest
+from mirr.env.forms import fault_of, form_number, severity_of
+from mirr.env.logs import digest, log_numbers
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW, Objectives
 from mirr.env.results import result_text
 from mirr.env.reward import REWARDS, Outcome, RewardTable
@@ -30,7 +31,8 @@ from mirr.env.simulator.fast.compiled import numbers, table, whole_numbers
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
 from mirr.env.simulator.world import snapshot_of
-from mirr.env.vocabulary import ACTIONS, REASONS, CheckLogs, Diagnose, Fault, Service
+from mirr.env.tiers import TIER_NUMBER
+from mirr.env.vocabulary import ACTIONS, REASONS, CheckLogs, Diagnose, Fault, Service, Tier, parse_tier
 from mirr.env.world import FEATURES_SHAPE, LogLine, WorldError
 
 
@@ -62,6 +64,7 @@ class BatchedSimulator:
         parameters: Parameters | ParameterSets | None = None,
         autoreset: Autoreset = Autoreset.NEXT_STEP,
         threads: int = 1,
+        tier: Tier = Tier.EASY,
     ) -> None:
         if not _at_least_one(size) or not _at_least_one(threads):
             raise ValueError(f"a batch has at least one environment and one thread; got {size!r} and {threads!r}")
@@ -71,11 +74,10 @@ class BatchedSimulator:
         self.objectives = objectives
         self.rewards = rewards
         self.autoreset = autoreset
+        self.tier = parse_tier(tier)
         self.parameters = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
         if self.config.none_diagnosis:
-            raise ValueError(
-                "a batch plays the base task of 41 actions; play packs with mirr.env.environment.Environment"
-            )
+            raise ValueError("a batch plays episodes of 41 actions; play packs with mirr.env.environment.Environment")
         parts = team.Team.parts(size, threads)
         self._lanes = lanes.Lanes(
             rows=table(size, k.ROW),
@@ -94,6 +96,7 @@ class BatchedSimulator:
             truncated=np.zeros(size, dtype=np.bool_),
             game=numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s))),
             autoreset=autoreset.value,
+            tier=TIER_NUMBER[self.tier],
             shown=table(parts, 2 * k.SHOWN_ROW),
         )
         self._begun = np.zeros(size, dtype=np.bool_)  # lanes that have been reset at least once
@@ -115,6 +118,16 @@ class BatchedSimulator:
         assert place < k.LEDGER_SIZE
         rows, place = (self._lanes.ended, lanes.ENDED_LEDGER + place) if ended else (self._lanes.rows, place)
         return np.array(rows[:, place] if isinstance(rows, np.ndarray) else [row[place] for row in rows])
+
+    def logged(self, *, ended: bool = False) -> NDArray[np.float32]:  # (size, services, what a log told)
+        """What the last reading of each service's log told, as `logs.LogBook.numbers` has it, for every environment or
+        for its last episode that is over."""
+        rows, first = (self._lanes.ended, lanes.ENDED_LOGGED) if ended else (self._lanes.rows, k.LOGGED)
+        last = first + k.SERVICES * k.LOGGED_SIZE
+        found = rows[:, first:last] if isinstance(rows, np.ndarray) else np.array([row[first:last] for row in rows])
+        return log_numbers(
+            found.reshape(self.size, k.SERVICES, k.LOGGED_SIZE), self.column(k.STEP, ended=ended)[:, None]
+        )
 
     @property
     def clean(self) -> NDArray[np.bool_]:  # (size,)
@@ -199,7 +212,7 @@ class BatchedSimulator:
 
     def scenario(self, e: int) -> Scenario:
         """What is being played in environment `e`. The truth: not for agents."""
-        return draw(int(self._lanes.wholes[e][lanes.SEED]), _fault(self._lanes.rows[e]))
+        return draw(int(self._lanes.wholes[e][lanes.SEED]), _fault(self._lanes.rows[e]), self.tier)
 
     def report(self, e: int) -> EpisodeReport:
         """The truth about the last episode of environment `e` that is over. Raises EpisodeError if there is none."""
@@ -217,7 +230,7 @@ class BatchedSimulator:
         diagnosis = ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
         assert diagnosis is None or isinstance(diagnosis, Diagnose)
         return EpisodeReport(
-            scenario=draw(int(self._lanes.wholes[e][lanes.ENDED_SEED]), fault),
+            scenario=draw(int(self._lanes.wholes[e][lanes.ENDED_SEED]), fault, self.tier),
             outcome=outcome,
             reason=reason_of(
                 outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=bool(fixed)
@@ -299,7 +312,8 @@ def clean_lanes(outcome: Any, diagnosed: Any, wrong_fixes: Any) -> Any:
 
 
 def _fault(b: Any) -> Fault:
-    return fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])])
+    fault, severity = fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])]), float(b[k.SEVERITY])
+    return fault if severity == severity_of(fault) else replace(fault, severity=severity)
 
 
 def _number(fault: Fault | None) -> int:

@@ -1,25 +1,41 @@
-"""Gymnasium environments: `mirr/Sim-v0`, the simulator, and `mirr/Lab-v0`, a lab of real containers.
+"""Gymnasium environments: `mirr/Sim-v0` and `mirr/Sim-v1`, the simulator, and `mirr/Lab-v0` and `mirr/Lab-v1`, a lab of
+real containers. `v0` is the base task. `v1` is the tier `medium`, with what logs tell in the observation.
 
-Importing this registers both: `gymnasium.make("mirr:mirr/Sim-v0")` imports it by itself.
+Importing this registers them: `gymnasium.make("mirr:mirr/Sim-v0")` imports it by itself.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
+
+from mirr.env.vocabulary import Tier
 
 SIM_ID = "mirr/Sim-v0"
 LAB_ID = "mirr/Lab-v0"
+MEDIUM_SIM_ID = "mirr/Sim-v1"
+MEDIUM_LAB_ID = "mirr/Lab-v1"
+
+_ROOM = "mirr.interfaces.gymnasium_envs"
+_SIM = {"entry_point": f"{_ROOM}.single:sim_env", "vector_entry_point": f"{_ROOM}.vector:SimVectorEnv"}
+# A seed is the same incident in both worlds. Only the simulator also gives the same measurements.
+_LAB = {"entry_point": f"{_ROOM}.single:lab_env", "nondeterministic": True}
+_MEDIUM = {"kwargs": {"tier": Tier.MEDIUM.value, "logs": True}}
+
+_IDS: dict[str, dict[str, Any]] = {
+    SIM_ID: _SIM,
+    LAB_ID: _LAB,
+    MEDIUM_SIM_ID: _SIM | _MEDIUM,
+    MEDIUM_LAB_ID: _LAB | _MEDIUM,
+}
 
 
 def register() -> None:
-    """Register both with Gymnasium. Safe to call twice."""
-    for name, entry, vector in (
-        (SIM_ID, "mirr.interfaces.gymnasium_envs.single:sim_env", "mirr.interfaces.gymnasium_envs.vector:SimVectorEnv"),
-        (LAB_ID, "mirr.interfaces.gymnasium_envs.single:lab_env", None),
-    ):
+    """Register all of them with Gymnasium. Safe to call twice."""
+    for name, how in _IDS.items():
         if name not in gymnasium.registry:
-            # A seed is the same incident in both. Only the simulator also gives the same measurements.
-            gymnasium.register(name, entry, vector_entry_point=vector, nondeterministic=name == LAB_ID)
+            gymnasium.register(name, **how)
 
 
 register()

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.logs import LogBook
 from mirr.env.rendering import render
 from mirr.env.reward import Outcome
 from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, fixed_parameters
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ACTION_INDEX, Fault
+from mirr.env.vocabulary import ACTION_INDEX, Fault, Tier, parse_tier
 from mirr.env.world import World
 from mirr.interfaces.gymnasium_envs import spaces
 from mirr.interfaces.gymnasium_envs.picture import picture
@@ -36,15 +37,24 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - Gymnasium's own is not a ClassVar
 
     def __init__(
-        self, open_world: OpenWorld, config: EpisodeConfig | None = None, render_mode: str | None = None
+        self,
+        open_world: OpenWorld,
+        config: EpisodeConfig | None = None,
+        render_mode: str | None = None,
+        tier: Tier = Tier.EASY,
+        *,
+        logs: bool = False,
     ) -> None:
         self.render_mode = checked_render_mode(render_mode)
+        self._tier = parse_tier(tier)
+        self._logs = logs
+        self._book = LogBook()
         self._open_world = open_world
         self._environment: Environment | None = None
         self._config = checked_config(config)
         self._choices = spaces.choices_of(self._config)
         self.action_space = spaces.action_space(self._choices)
-        self.observation_space = spaces.observation_space(self._config.max_steps, self._choices)
+        self.observation_space = spaces.observation_space(self._config.max_steps, self._choices, logs=logs)
         self._start_seed: int | None = None
         self._number = 0
         self._mask = spaces.fresh_mask(1, self._choices)
@@ -67,10 +77,17 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
             self._number += 1
         if self._environment is None:
             self._environment = Environment(self._open_world(), self._config)
-        observation, info = self._environment.reset(seed=following_seed(self._start_seed, self._number), fault=fault)
+        seed = following_seed(self._start_seed, self._number)
+        observation, info = self._environment.reset(seed=seed, fault=fault, tier=self._tier)
         self._mask = spaces.fresh_mask(1, self._choices)
+        self._book = LogBook()
+        return self._seen(observation), dict(info, action_mask=self._mask[0].copy())
+
+    def _seen(self, observation: Observation) -> spaces.Seen:
         self.last_observation = observation
-        return seen(observation, self._choices), dict(info, action_mask=self._mask[0].copy())
+        self._book.note(observation.step, observation.logs_of, observation.logs)
+        told = {"logs": self._book.numbers()} if self._logs else {}
+        return seen(observation, self._choices) | told
 
     def step(self, action: int) -> tuple[spaces.Seen, float, bool, bool, dict[str, Any]]:
         """Take the action with that number and let one step pass."""
@@ -78,7 +95,6 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         if environment is None:
             raise gymnasium.error.ResetNeeded("no episode is running; call reset() first")
         observation, reward, terminated, truncated, info = environment.step(action)
-        self.last_observation = observation
         assert observation.last_action is not None
         number = ACTION_INDEX[observation.last_action]  # `action` may also be an array or a tensor
         spaces.narrow_mask(self._mask, np.array([number]), np.array([observation.last_accepted]))
@@ -86,7 +102,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         if terminated or truncated:
             assert environment.report is not None
             info.update(end_info(environment.report))
-        return seen(observation, self._choices), reward, terminated, truncated, info
+        return self._seen(observation), reward, terminated, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:  # (actions,)
         """The same as `info["action_mask"]`, where sb3-contrib's MaskablePPO looks for it."""
@@ -184,13 +200,16 @@ def sim_env(
     parameters: Parameters | None = None,
     randomisation: Randomisation | dict[str, Any] | None = None,
     render_mode: str | None = None,
+    tier: Tier = Tier.EASY,
+    *,
+    logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Sim-v0`."""
+    """`mirr/Sim-v0`, and `mirr/Sim-v1` with the tier `medium` and what logs tell."""
     sets = parameter_sets(parameters, randomisation) or fixed_parameters()
     if not isinstance(sets, ParameterSets):
         sets = fixed_parameters(sets)
     sets.ticks(checked_config(config).step_s)  # refused here, and not in the middle of the first reset
-    return EpisodeEnv(functools.partial(SimulatedWorld, sets), config, render_mode)
+    return EpisodeEnv(functools.partial(SimulatedWorld, sets), config, render_mode, tier, logs=logs)
 
 
 def parameter_sets(
@@ -220,9 +239,17 @@ class _LabEnv(EpisodeEnv):
         )
 
 
-def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode: str | None = None) -> EpisodeEnv:
-    """`mirr/Lab-v0`: the lab of that name, which has to be up. The environment holds the lab from its first reset until
-    it is closed or until another environment of this process is reset on the same lab. Then this one needs a reset."""
+def lab_env(
+    lab: str = "mirr",
+    config: EpisodeConfig | None = None,
+    render_mode: str | None = None,
+    tier: Tier = Tier.EASY,
+    *,
+    logs: bool = False,
+) -> EpisodeEnv:
+    """`mirr/Lab-v0`, and `mirr/Lab-v1` with the tier `medium` and what logs tell: the lab of that name, which has to be
+    up. The environment holds the lab from its first reset until it is closed or until another environment of this
+    process is reset on the same lab. Then this one needs a reset."""
 
     def opened() -> World:
         from mirr.bridge.assembly import open_docker_world
@@ -234,5 +261,5 @@ def lab_env(lab: str = "mirr", config: EpisodeConfig | None = None, render_mode:
         _HOLDERS[lab] = env
         return world
 
-    env = _LabEnv(opened, config, render_mode)
+    env = _LabEnv(opened, config, render_mode, tier, logs=logs)
     return env

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mirr.env.logs import LOG_NUMBERS_SHAPE, MAX_LINES, LogNumber
 from mirr.env.scenario import EpisodeConfig
 from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Action, Diagnose, DiagnoseNone, Feature, Rollback, ScaleUp
 from mirr.env.world import FEATURES_SHAPE
@@ -37,8 +38,13 @@ USUAL: Final[dict[Feature, float]] = {
 }
 """Divisors of a flat observation, so that values are about 1 during an incident."""
 
+_LOG_CELLS = LOG_NUMBERS_SHAPE[0] * LOG_NUMBERS_SHAPE[1]
 _MOST = np.array([MOST[feature] for feature in Feature], dtype=np.float32)
 _USUAL = np.array([USUAL[feature] for feature in Feature], dtype=np.float32)
+
+_COUNTS = (LogNumber.STARTS, LogNumber.ERRORS, LogNumber.WARNINGS, LogNumber.TURNED_AWAY)
+USUAL_COUNT: Final = 3.0
+"""The divisor of a log's counts in a flat observation."""
 
 Seen = dict[str, Any]
 
@@ -48,9 +54,9 @@ def choices_of(config: EpisodeConfig) -> int:
     return len(PACK_ACTIONS if config.none_diagnosis else ACTIONS)
 
 
-def flat_size(choices: int = CHOICES) -> int:
+def flat_size(choices: int = CHOICES, *, logs: bool = False) -> int:
     """The length of a flat observation."""
-    return 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + choices + 3
+    return 2 * FEATURES_SHAPE[0] * FEATURES_SHAPE[1] + choices + 3 + (_LOG_CELLS if logs else 0)
 
 
 def action_space(choices: int = CHOICES) -> spaces.Discrete:
@@ -58,9 +64,12 @@ def action_space(choices: int = CHOICES) -> spaces.Discrete:
     return spaces.Discrete(choices)
 
 
-def observation_space(max_steps: int, choices: int = CHOICES) -> spaces.Dict:
-    """What an agent sees. There is no NaN: a value that could not be scraped is 0 in `features` and in `seen`."""
+def observation_space(max_steps: int, choices: int = CHOICES, *, logs: bool = False) -> spaces.Dict:
+    """What an agent sees. There is no NaN: a value that could not be scraped is 0 in `features` and in `seen`. With
+    `logs`, it also sees what the last reading of each service's log told, as numbers."""
     high = np.broadcast_to(_MOST, FEATURES_SHAPE)
+    told = np.broadcast_to(_most_told(max_steps), LOG_NUMBERS_SHAPE)
+    more = {"logs": spaces.Box(np.zeros(LOG_NUMBERS_SHAPE, np.float32), told, dtype=np.float32)} if logs else {}
     return spaces.Dict(
         {
             "features": spaces.Box(np.zeros(FEATURES_SHAPE, np.float32), high, dtype=np.float32),
@@ -68,8 +77,21 @@ def observation_space(max_steps: int, choices: int = CHOICES) -> spaces.Dict:
             "step": spaces.Discrete(max_steps + 1),
             "last_action": spaces.Discrete(choices + 1),
             "last_accepted": spaces.Discrete(2),
+            **more,
         }
     )
+
+
+def _most_told(max_steps: int) -> NDArray[np.float32]:
+    """Upper bounds of the numbers about a log."""
+    most = {LogNumber.STEPS_AGO: float(max_steps), **dict.fromkeys(_COUNTS, float(MAX_LINES))}
+    return np.array([most.get(each, 1.0) for each in LogNumber], dtype=np.float32)
+
+
+def _usually_told(max_steps: int) -> NDArray[np.float32]:
+    """Divisors of the numbers about a log, in a flat observation."""
+    usual = {LogNumber.STEPS_AGO: float(max_steps), **dict.fromkeys(_COUNTS, USUAL_COUNT)}
+    return np.array([usual.get(each, 1.0) for each in LogNumber], dtype=np.float32)
 
 
 def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
@@ -101,25 +123,30 @@ _LEFT = np.array(  # (accepted, taken, other)
 
 
 def flat(observation: Seen, max_steps: int, choices: int = CHOICES) -> NDArray[np.float32]:  # (..., flat_size)
-    """One row of numbers around 0 to 1: scaled features, which of them are there, the last action (one-hot), whether it
-    was accepted, and the share of steps taken."""
+    """One row of numbers around 0 to 1: scaled features, which of them are there, the last action (one-hot), what the
+    logs told if the observation has it, whether the last action was accepted, and the share of steps taken."""
     features = observation["features"]
     batch = features.shape[:-2]
-    row = np.zeros((*batch, flat_size(choices)), dtype=np.float32)
+    row = np.zeros((*batch, flat_size(choices, logs="logs" in observation)), dtype=np.float32)
     cells = FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
     row[..., :cells] = (features / _USUAL).reshape(*batch, cells)
     row[..., cells : 2 * cells] = observation["seen"].reshape(*batch, cells)
     actions = row[..., 2 * cells : 2 * cells + choices + 1]
     np.put_along_axis(actions, np.asarray(observation["last_action"], dtype=np.int64)[..., None], 1.0, axis=-1)
+    if "logs" in observation:
+        told = observation["logs"] / _usually_told(max_steps)
+        row[..., 2 * cells + choices + 1 : -2] = told.reshape(*batch, _LOG_CELLS)
     row[..., -2] = observation["last_accepted"]
     row[..., -1] = np.asarray(observation["step"], dtype=np.float32) / np.float32(max_steps)
     return row
 
 
-def flat_space(choices: int = CHOICES) -> spaces.Box:
+def flat_space(choices: int = CHOICES, *, logs: bool = False) -> spaces.Box:
     """The space of `flat`."""
-    size, cells = flat_size(choices), FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
+    size, cells = flat_size(choices, logs=logs), FEATURES_SHAPE[0] * FEATURES_SHAPE[1]
     high = np.concatenate([np.tile(_MOST / _USUAL, FEATURES_SHAPE[0]), np.ones(size - cells)]).astype(np.float32)
+    if logs:
+        high[-2 - _LOG_CELLS : -2] = np.tile(_most_told(1) / _usually_told(1), LOG_NUMBERS_SHAPE[0])
     return spaces.Box(np.zeros(size, np.float32), high, dtype=np.float32)
 
 

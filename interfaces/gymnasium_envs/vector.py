@@ -20,6 +20,7 @@ from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation
+from mirr.env.vocabulary import Tier
 from mirr.interfaces.gymnasium_envs import spaces
 from mirr.interfaces.gymnasium_envs.picture import picture
 from mirr.interfaces.gymnasium_envs.single import (
@@ -40,7 +41,7 @@ Actions = NDArray[np.int64]
 
 
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
-    """The same as `num_envs` times `mirr/Sim-v0`, bit for bit. Each call returns new arrays."""
+    """The same as `num_envs` times `mirr/Sim-v0` or `mirr/Sim-v1`, bit for bit. Each call returns new arrays."""
 
     metadata = {  # noqa: RUF012 - Gymnasium's own is not a ClassVar
         "render_modes": ["ansi", "rgb_array"],
@@ -58,6 +59,8 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
         randomisation: Randomisation | dict[str, Any] | None = None,
         threads: int = 1,
         render_mode: str | None = None,
+        tier: Tier = Tier.EASY,
+        logs: bool = False,
     ) -> None:
         mode = AutoresetMode(autoreset_mode)
         checked_render_mode(render_mode)
@@ -70,9 +73,11 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             parameters=parameter_sets(parameters, randomisation),
             autoreset=_AUTORESET[mode],
             threads=threads,
+            tier=tier,
         )
+        self._logs = logs
         self.single_action_space = spaces.action_space()
-        self.single_observation_space = spaces.observation_space(self.batch.config.max_steps)
+        self.single_observation_space = spaces.observation_space(self.batch.config.max_steps, logs=logs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mode = mode
@@ -157,12 +162,14 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
     def _seen(self, features: NDArray[np.float32], *, ended: bool) -> spaces.Seen:
         values, known = spaces.seen_features(features)
         actions = self.batch.column(k.ACTION, ended=ended).astype(np.int64)
+        told = {"logs": self.batch.logged(ended=ended)} if self._logs else {}
         return {
             "features": values,
             "seen": known,
             "step": self.batch.column(k.STEP, ended=ended).astype(np.int64),
             "last_action": np.where(actions < 0, spaces.NO_ACTION, actions),
             "last_accepted": (self.batch.column(k.RESULT, ended=ended) == k.ACCEPTED).astype(np.int64),
+            **told,
         }
 
     def _infos(self, present: NDArray[np.bool_]) -> dict[str, Any]:

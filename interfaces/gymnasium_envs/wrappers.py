@@ -26,8 +26,8 @@ class FlatObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
 
     def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
-        self._max_steps, self._choices = _sizes(env.observation_space)
-        self.observation_space = spaces.flat_space(self._choices)
+        self._max_steps, self._choices, logs = _sizes(env.observation_space)
+        self.observation_space = spaces.flat_space(self._choices, logs=logs)
 
     def observation(self, observation: spaces.Seen) -> NDArray[np.float32]:
         """The observation as one row."""
@@ -39,8 +39,8 @@ class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDAr
 
     def __init__(self, env: VectorEnv[spaces.Seen, Any, NDArray[Any]]) -> None:
         super().__init__(env)
-        self._max_steps, self._choices = _sizes(env.single_observation_space)
-        self.single_observation_space = spaces.flat_space(self._choices)
+        self._max_steps, self._choices, logs = _sizes(env.single_observation_space)
+        self.single_observation_space = spaces.flat_space(self._choices, logs=logs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
     def observations(self, observations: spaces.Seen) -> NDArray[np.float32]:
@@ -73,10 +73,11 @@ def texts(env: SimVectorEnv) -> list[str]:
     return [render(env.observation(e)) for e in range(env.num_envs)]
 
 
-def _sizes(space: gymnasium.Space[Any]) -> tuple[int, int]:
-    """The most steps and the number of actions of an environment with that observation space."""
+def _sizes(space: gymnasium.Space[Any]) -> tuple[int, int, bool]:
+    """The most steps, the number of actions, and whether logs are seen, of an environment with that observation
+    space."""
     assert isinstance(space, gym_spaces.Dict)
     steps, last_action = space["step"], space["last_action"]
     assert isinstance(steps, gym_spaces.Discrete)
     assert isinstance(last_action, gym_spaces.Discrete)
-    return int(steps.n) - 1, int(last_action.n) - 1
+    return int(steps.n) - 1, int(last_action.n) - 1, "logs" in space.spaces

@@ -21,7 +21,8 @@ OpenEnv's default of a minute."""
 
 
 class MirrEnv(EnvClient):  # type: ignore[misc]  # EnvClient is Any: openenv ships no types
-    """A client of the server at `base_url`. `reset` takes a `seed`, or a `split` and an `index` of the task API.
+    """A client of the server at `base_url`. `reset` takes a `seed` and a `tier`, or a `split` and an `index` of the
+    task API.
 
     Calls at the same time, from several tasks or threads, run one after the other: each gets its own answer."""
 

@@ -1,5 +1,5 @@
 """The tasks for training and testing: every fault and every scenario pack many times, in two splits that share no
-seed."""
+seed. Two more splits have what seeds draw in the tier `medium`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, draw
-from mirr.env.vocabulary import ALL_FAULTS
+from mirr.env.tiers import TIERS
+from mirr.env.vocabulary import ALL_FAULTS, Tier
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
 
 
@@ -19,6 +20,8 @@ class Split(StrEnum):
 
     TRAIN = "train"
     TEST = "test"
+    TRAIN_MEDIUM = "train_medium"
+    TEST_MEDIUM = "test_medium"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +29,15 @@ class _Plan:
     """How a split is made."""
 
     first_seed: int  # task i has the seed `first_seed + i`, so that no two tasks share their noise
-    rounds: int  # how often every fault and every pack comes
+    rounds: int  # how often every fault and every pack comes; above `easy`, as many tasks as there are faults
+    tier: Tier = Tier.EASY
 
 
 _PLANS: dict[Split, _Plan] = {
     Split.TRAIN: _Plan(first_seed=1_000_000, rounds=100),
     Split.TEST: _Plan(first_seed=2_000_000, rounds=20),
+    Split.TRAIN_MEDIUM: _Plan(first_seed=3_000_000, rounds=100, tier=Tier.MEDIUM),
+    Split.TEST_MEDIUM: _Plan(first_seed=4_000_000, rounds=20, tier=Tier.MEDIUM),
 }
 
 DRAWN_SITUATION = "Users are affected. One of the five services is broken; find out which one and how."
@@ -78,6 +84,8 @@ def parse_split(name: object) -> Split:
 def tasks_of(split: Split) -> tuple[Task, ...]:
     """All tasks of a split. The kinds are shuffled, so any slice is a fair sample."""
     plan = _PLANS[split]
+    if plan.tier is not Tier.EASY:
+        return tuple(_drawn(split, plan, index) for index in range(plan.rounds * len(ALL_FAULTS)))
     kinds = [kind for _ in range(plan.rounds) for kind in _kinds()]
     order = np.random.default_rng(plan.first_seed).permutation(len(kinds))
     return tuple(
@@ -89,6 +97,17 @@ def tasks_of(split: Split) -> tuple[Task, ...]:
             situation=kinds[kind].situation,
         )
         for index, kind in enumerate(order.tolist())
+    )
+
+
+def _drawn(split: Split, plan: _Plan, index: int) -> Task:
+    """A task of a tier above `easy`: what its seed draws there."""
+    return Task(
+        split=split,
+        index=index,
+        scenario=draw(plan.first_seed + index, tier=plan.tier),
+        config=TIERS[plan.tier].config,
+        situation=DRAWN_SITUATION,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from mirr.env.environment import Environment, Info, Observation
 from mirr.env.scenario import Scenario
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Action, Fault
+from mirr.env.vocabulary import Action, Fault, Tier
 from mirr.env.world import ActionResult, LogLine, Snapshot
 
 
@@ -63,9 +63,14 @@ class LeakyEnvironment(Environment):
         self._change = change
 
     def reset(
-        self, *, seed: int | None = None, fault: Fault | None = None, scenario: Scenario | None = None
+        self,
+        *,
+        seed: int | None = None,
+        fault: Fault | None = None,
+        scenario: Scenario | None = None,
+        tier: Tier | None = None,
     ) -> tuple[Observation, Info]:
-        return self._change(self._planted_fault, *super().reset(seed=seed, fault=fault, scenario=scenario))
+        return self._change(self._planted_fault, *super().reset(seed=seed, fault=fault, scenario=scenario, tier=tier))
 
     def step(self, action: Action | int) -> tuple[Observation, float, bool, bool, Info]:
         observation, reward, terminated, truncated, info = super().step(action)

@@ -4,6 +4,7 @@ EPISODE_FIELDS = [
     "world",
     "policy",
     "seed",
+    "tier",
     "scenario",
     "outcome",
     "clean",

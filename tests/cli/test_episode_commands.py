@@ -16,6 +16,7 @@ from mirr.cli.worlds import COMPILING, WorldName, open_world
 from mirr.env.record import read_rollout
 from mirr.env.simulator.fast import compiled
 from mirr.env.simulator.fast.kept import SUFFIX, SealedFile
+from mirr.env.vocabulary import Tier
 from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
@@ -65,6 +66,34 @@ def test_a_scenario_that_cannot_be_played_is_wrong_usage(capsys: Printed) -> Non
     )
 
 
+@pytest.mark.parametrize("command", ["episode", "evaluate", "mcp"])
+def test_a_pack_is_of_no_tier(capsys: Printed, command: str) -> None:
+    assert run([command, "--scenario", "scenarios/false-alarm.yaml", "--tier", "medium"]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: Invalid value: --scenario says what happens; --tier cannot be given with it. See: mirr --help\n"
+    )
+
+
+def test_a_seed_plays_the_same_mode_and_service_in_each_tier(capsys: Printed) -> None:
+    played = {}
+    for tier in Tier:
+        assert run(["episode", "--policy", "wait", "--seed", "3", "--tier", tier, "--json"]) == 0
+        played[tier] = json.loads(capsys.readouterr().out)
+    assert {answer["tier"] for answer in played.values()} == set(Tier)
+    easy, medium = (played[tier]["scenario"]["faults"][0] for tier in (Tier.EASY, Tier.MEDIUM))
+    assert (easy["mode"], easy["service"]) == (medium["mode"], medium["service"]) == ("overloaded", "auth")
+    assert "severity" not in easy
+
+
+def test_an_evaluation_and_a_demo_play_the_tier_that_they_are_given(capsys: Printed) -> None:
+    assert run(["evaluate", "--episodes", "2", "--tier", "medium"]) == 0
+    assert capsys.readouterr().out.startswith("heuristic in sim: 2 episodes from seed 0 (medium), 0 void\n")
+    assert run(["evaluate", "--episodes", "2", "--tier", "medium", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tier"] == "medium"
+    assert run(["demo", "--tier", "nightmare"]) == 2
+    assert capsys.readouterr().err == "mirr: unknown tier 'nightmare'; one of: easy, medium\n"
+
+
 def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) -> None:
     assert run(["episode", "--policy", "wait", "--fault", "overloaded:auth", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -87,6 +116,7 @@ def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) ->
         ),
         (["--fault", "crashed"], "a fault is written MODE:SERVICE, as in bad_deploy:payments; got 'crashed'"),
         (["--seed", "-1"], "a seed is a whole number from 0 up; got -1"),
+        (["--tier", "insane", "--world", "docker"], "unknown tier 'insane'; one of: easy, medium"),
     ],
 )
 def test_wrong_usage_prints_one_line_with_the_valid_values(capsys: Printed, arguments: list[str], message: str) -> None:

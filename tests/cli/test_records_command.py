@@ -181,7 +181,7 @@ def test_a_table_names_its_version_and_its_features(record: Path) -> None:
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to)]) == 0
     metadata = parquet.read_schema(to).metadata
-    assert (metadata[b"mirr.schema"], metadata[b"mirr.schema_version"]) == (b"mirr-steps", b"2")
+    assert (metadata[b"mirr.schema"], metadata[b"mirr.schema_version"]) == (b"mirr-steps", b"3")
     assert json.loads(metadata[b"mirr.services"]) == list(Service)
     assert json.loads(metadata[b"mirr.features"]) == list(Feature)
     assert parquet.read_schema(to).field("overrun_s").metadata[b"unit"] == b"s"

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
+from mirr.env.logs import LogNumber
 from mirr.env.objectives import OBJECTIVES, Objectives
 from mirr.env.reward import REWARDS, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import (
     PACK_ACTIONS,
     REMEDY,
@@ -22,6 +24,7 @@ from mirr.env.vocabulary import (
     Rollback,
     ScaleUp,
     Service,
+    Tier,
     Wait,
     action_text,
 )
@@ -105,6 +108,17 @@ CONFIG_TEXTS: dict[str, tuple[str, str]] = {
     "none_diagnosis": ("flag", "whether `diagnose(none)` is an action"),
 }
 
+LOG_TEXTS: dict[LogNumber, tuple[str, str]] = {
+    LogNumber.READ: ("1", "1 if it was read"),
+    LogNumber.STEPS_AGO: ("steps", "how long ago it was read; 0 if that was the last action"),
+    LogNumber.STARTS: ("lines", "starts of the process that the log shows; at most the last 3"),
+    LogNumber.ERRORS: ("kinds of lines", "different errors, each counted once"),
+    LogNumber.WARNINGS: ("kinds of lines", "different warnings, such as failed calls of each upstream"),
+    LogNumber.TURNED_AWAY: ("kinds of lines", "1 if requests were turned away"),
+    LogNumber.OTHER_RELEASE: ("flag", "1 if the last start was of another release than that of steady state"),
+}
+"""The unit and the meaning of what a log tells."""
+
 Row = tuple[object, ...]
 
 
@@ -164,7 +178,18 @@ def _defaults(of: type[Objectives] | type[EpisodeConfig], texts: dict[str, tuple
     return _table(("name", "default", "unit", "what it is"), rows)
 
 
+def _logs() -> str:
+    rows = [(column, f"`{number}`", *LOG_TEXTS[number]) for column, number in enumerate(LogNumber)]
+    return _table(("column", "number", "unit", "what it is"), rows)
+
+
+def _tiers() -> str:
+    return _table(("tier", "what a seed draws"), [(f"`{tier}`", TIERS[tier].says) for tier in Tier])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "logs": _logs,
+    "tiers": _tiers,
     "services": _services,
     "features": _features,
     "actions": _actions,

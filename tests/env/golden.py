@@ -1,14 +1,16 @@
-"""Golden trajectories. `golden/trajectories.json` has a digest of each episode, for 100 seeds and 5 policies.
+"""Golden trajectories: for each tier a file with a digest of each episode, for some seeds and policies.
 
-After an intended change of the physics, `python -m tests.env.golden` writes the file again. With `--check` it exits
-with 1 if an episode differs from the file.
+After an intended change of the physics, `python -m tests.env.golden` writes the files again, and `--tier medium` writes
+that tier's file alone. With `--check` it exits with 1 if an episode differs from its file.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,28 @@ from mirr.env.rollout import Policy
 from mirr.env.scenario import draw, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ACTION_INDEX, Wait
+from mirr.env.vocabulary import ACTION_INDEX, Tier, Wait
 
-FILE = Path(__file__).with_name("golden") / "trajectories.json"
-SEEDS = range(100)
+FOLDER = Path(__file__).with_name("golden")
 POLICIES = (PolicyName.WAIT, PolicyName.RANDOM, PolicyName.BRUTE_FORCE, PolicyName.HEURISTIC, PolicyName.ORACLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """What is kept of one tier."""
+
+    file: str
+    seeds: range
+    policies: tuple[PolicyName, ...]
+
+
+GOLDEN: dict[Tier, Golden] = {
+    Tier.EASY: Golden(file="trajectories.json", seeds=range(100), policies=POLICIES),
+    # Every new form changes what these seeds draw, so there are few.
+    Tier.MEDIUM: Golden(
+        file="medium.json", seeds=range(40), policies=(PolicyName.RANDOM, PolicyName.HEURISTIC, PolicyName.ORACLE)
+    ),
+}
 
 Digests = dict[str, list[str]]
 
@@ -31,8 +50,8 @@ Digests = dict[str, list[str]]
 class Trajectory:
     """A running episode: its policy and its digest so far."""
 
-    def __init__(self, policy: PolicyName, seed: int) -> None:
-        self.player: Policy = make_policy(policy, draw(seed))
+    def __init__(self, policy: PolicyName, seed: int, tier: Tier) -> None:
+        self.player: Policy = make_policy(policy, draw(seed, tier=tier))
         self.player.reset(policy_rng(seed))
         self._digest = hashlib.sha256()
 
@@ -52,13 +71,13 @@ class Trajectory:
         return self._digest.hexdigest()[:16]
 
 
-def played_alone(policy: PolicyName, seeds: range = SEEDS) -> list[str]:
+def played_alone(policy: PolicyName, tier: Tier = Tier.EASY) -> list[str]:
     """The digest of each episode. `Environment` plays them one after the other."""
     environment = Environment(SimulatedWorld())
     found = []
-    for seed in seeds:
-        trajectory = Trajectory(policy, seed)
-        observation, _ = environment.reset(seed=seed)
+    for seed in GOLDEN[tier].seeds:
+        trajectory = Trajectory(policy, seed, tier)
+        observation, _ = environment.reset(seed=seed, tier=tier)
         trajectory.begin(observation)
         done = False
         while not done:
@@ -70,13 +89,13 @@ def played_alone(policy: PolicyName, seeds: range = SEEDS) -> list[str]:
     return found
 
 
-def played_together(policy: PolicyName, size: int, threads: int = 1, seeds: range = SEEDS) -> list[str]:
+def played_together(policy: PolicyName, size: int, threads: int = 1, tier: Tier = Tier.EASY) -> list[str]:
     """The digest of each episode. A batch plays `size` episodes at a time. Other seeds fill the last batch."""
-    batch = BatchedSimulator(size, autoreset=Autoreset.DISABLED, threads=threads)
-    found = []
+    batch = BatchedSimulator(size, autoreset=Autoreset.DISABLED, threads=threads, tier=tier)
+    seeds, found = GOLDEN[tier].seeds, []
     for first in range(0, len(seeds), size):
         chosen = [seeds[first + e] if first + e < len(seeds) else 10_000 + e for e in range(size)]
-        trajectories = [Trajectory(policy, seed) for seed in chosen]
+        trajectories = [Trajectory(policy, seed, tier) for seed in chosen]
         batch.reset(chosen)
         for e, trajectory in enumerate(trajectories):
             trajectory.begin(batch.observation(e))
@@ -96,25 +115,42 @@ def played_together(policy: PolicyName, size: int, threads: int = 1, seeds: rang
     return found
 
 
-def digests_in_file() -> Digests:
-    """The digests in the file."""
-    found = json.loads(FILE.read_text(encoding="utf-8"))
+def digests_in_file(tier: Tier = Tier.EASY) -> Digests:
+    """The digests in the tier's file."""
+    found = json.loads((FOLDER / GOLDEN[tier].file).read_text(encoding="utf-8"))
     assert isinstance(found, dict)
     return found
 
 
+def write(tier: Tier) -> None:
+    """Play the tier's episodes, and write its file."""
+    found: Digests = {str(policy): played_alone(policy, tier) for policy in GOLDEN[tier].policies}
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / GOLDEN[tier].file).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def same(tier: Tier) -> bool:
+    """Whether the tier's episodes are those of its file, alone and in a batch. Prints what differs."""
+    golden, known = GOLDEN[tier], digests_in_file(tier)
+    found = {str(policy): played_alone(policy, tier) for policy in golden.policies}
+    wrong = [f"{name} seed {seed}" for name in found for seed in golden.seeds if found[name][seed] != known[name][seed]]
+    together = [str(policy) for policy in golden.policies if played_together(policy, 25, tier=tier) != known[policy]]
+    print(f"{tier}: {len(wrong)} episodes differ alone {wrong[:5]}, {len(together)} policies in a batch {together}")
+    return not wrong and not together
+
+
 def main() -> None:
-    """Writes the file, or checks it."""
-    found: Digests = {str(policy): played_alone(policy) for policy in POLICIES}
-    if "--check" not in sys.argv[1:]:
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        return
-    known = digests_in_file()
-    wrong = [f"{name} seed {seed}" for name in found for seed in SEEDS if found[name][seed] != known[name][seed]]
-    together = [str(policy) for policy in POLICIES if played_together(policy, 25) != known[str(policy)]]
-    print(f"{len(wrong)} episodes differ alone {wrong[:5]}, {len(together)} policies in a batch {together}")
-    sys.exit(1 if wrong or together else 0)
+    """Writes the files, or checks them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--tier", type=Tier, choices=list(Tier), action="append")
+    given = parser.parse_args()
+    tiers = given.tier or list(Tier)
+    if given.check:
+        different = [tier for tier in tiers if not same(tier)]
+        sys.exit(1 if different else 0)
+    for tier in tiers:
+        write(tier)
 
 
 if __name__ == "__main__":

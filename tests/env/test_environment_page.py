@@ -7,7 +7,7 @@ import re
 
 from mirr.env.scenario import EpisodeConfig
 from mirr.env.vocabulary import ACTIONS
-from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID, spaces
+from mirr.interfaces.gymnasium_envs import LAB_ID, MEDIUM_LAB_ID, MEDIUM_SIM_ID, SIM_ID, spaces
 from mirr.interfaces.gymnasium_envs.single import lab_env, sim_env
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 from tests.env.environment_page import PAGE, filled
@@ -36,7 +36,7 @@ def test_the_page_has_the_usual_headings_in_the_usual_order() -> None:
 def test_the_page_has_all_keys_and_spaces_of_an_observation() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)`?\(?(\d+)?\)?`?", TEXT, re.M)
     documented = {key: (kind, size) for key, kind, size in rows}
-    space = spaces.observation_space(EpisodeConfig().max_steps)
+    space = spaces.observation_space(EpisodeConfig().max_steps, logs=True)
     assert {key: (type(each).__name__, str(each.n) if hasattr(each, "n") else "") for key, each in space.items()} == {
         key: documented[key] for key in space
     }
@@ -45,6 +45,7 @@ def test_the_page_has_all_keys_and_spaces_of_an_observation() -> None:
 def test_the_page_has_the_ids_and_the_number_of_actions() -> None:
     assert f"| `{SIM_ID}` |" in TEXT
     assert f"| `{LAB_ID}` |" in TEXT
+    assert f"| `{MEDIUM_SIM_ID}`, `{MEDIUM_LAB_ID}` |" in TEXT
     assert f"`Discrete({len(ACTIONS)})`:" in TEXT
 
 

@@ -1,4 +1,4 @@
-"""Golden trajectories: 100 seeds and 5 policies always give the same episodes, in any batch, compiled or not."""
+"""Golden trajectories: the same seeds and policies always give the same episodes, in any batch, compiled or not."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ import sys
 import pytest
 
 from mirr.agents.registry import PolicyName
-from tests.env.golden import POLICIES, digests_in_file, played_alone, played_together
+from mirr.env.vocabulary import Tier
+from tests.env.golden import GOLDEN, digests_in_file, played_alone, played_together
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_episodes_equal_the_episodes_in_the_file(policy: PolicyName) -> None:
+@pytest.mark.parametrize(("tier", "policy"), [(tier, policy) for tier in Tier for policy in GOLDEN[tier].policies])
+def test_episodes_equal_the_episodes_in_the_file(tier: Tier, policy: PolicyName) -> None:
     # After an intended change of the physics, run: python -m tests.env.golden
-    assert played_alone(policy) == digests_in_file()[policy]
+    assert played_alone(policy, tier) == digests_in_file(tier)[policy]
 
 
 @pytest.mark.parametrize(("size", "threads"), [(1, 1), (7, 1), (100, 1), (300, 2)])
 def test_batches_of_any_size_with_any_threads_play_the_episodes_of_the_file(size: int, threads: int) -> None:
-    for policy in (PolicyName.RANDOM, PolicyName.HEURISTIC):
-        assert played_together(policy, size, threads) == digests_in_file()[policy]
+    for tier in Tier:
+        for policy in (PolicyName.RANDOM, PolicyName.HEURISTIC):
+            assert played_together(policy, size, threads, tier) == digests_in_file(tier)[policy]
 
 
 @pytest.mark.parametrize("compiled", ["0", "1"])
@@ -34,4 +36,5 @@ def test_another_process_plays_the_same_episodes_compiled_or_not(compiled: str) 
         check=False,
         timeout=300,
     )
-    assert run.stdout == "0 episodes differ alone [], 0 policies in a batch []\n", run.stderr
+    same = "".join(f"{tier}: 0 episodes differ alone [], 0 policies in a batch []\n" for tier in Tier)
+    assert run.stdout == same, run.stderr

@@ -204,7 +204,7 @@ def test_events_happen_during_their_step() -> None:
 def test_a_scenario_has_its_own_seed_and_fault() -> None:
     with pytest.raises(EpisodeError) as caught:
         Environment(FakeWorld()).reset(seed=1, scenario=NOTHING)
-    assert str(caught.value) == "reset takes a scenario, or else a seed and a fault; a scenario has both"
+    assert str(caught.value) == "reset takes a scenario, or else a seed, a fault and a tier; a scenario has them"
 
 
 def test_a_seed_and_its_scenario_give_the_same_episode() -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
+from mirr.env.forms import all_forms
 from mirr.env.rollout import EpisodeResult, play
+from mirr.env.scenario import Scheduled
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Service
+from mirr.env.vocabulary import Breaks, Ends, Fault, FaultMode, Service
 from mirr.scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
 
 SEEDS = range(20)
@@ -140,6 +142,23 @@ SEE = "see scenarios/README.md"
             + SEE,
         ),
         (
+            HEAD + "faults: [{fault: crashed:auth, form: sleepy}]",
+            f": faults[0].form: unknown form 'sleepy' of crashed; one of: {', '.join(all_forms()[FaultMode.CRASHED])}; "
+            + SEE,
+        ),
+        (
+            HEAD + "faults: [{fault: overloaded:auth, severity: 9}]",
+            f": faults[0].severity: the severity of overloaded/crowd is 1.15 to 1.9 times the CPU quota; got 9; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: crashed:auth, severity: 1}]",
+            f": faults[0].severity: crashed/killed has no severity; got 1; {SEE}",
+        ),
+        (
+            HEAD + "faults: [{fault: overloaded@1.5:auth, severity: 1.6}]",
+            f": faults[0].severity: the fault is overloaded@1.5:auth, which names a severity already; {SEE}",
+        ),
+        (
             HEAD + "faults: [{fault: crashed:auth}]\ndeploys: [{service: web}]",
             ": deploys[0].service: unknown service 'web'; one of: gateway, auth, inventory, orders, payments; " + SEE,
         ),
@@ -171,6 +190,13 @@ def test_the_error_for_a_wrong_pack_names_the_wrong_place(text: str, message: st
     with pytest.raises(PackError) as caught:
         load_pack(path)
     assert str(caught.value) == f"{path}{message}"
+
+
+def test_a_pack_can_name_the_form_and_the_severity_of_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: [{{fault: overloaded:auth, form: crowd, severity: 1.8, heals_at_step: 9}}]\n")
+    fault = Fault.parse("overloaded@1.8:auth")
+    assert load_pack(path).scenario().timeline == (Scheduled(0, Breaks(fault)), Scheduled(9, Ends(fault)))
 
 
 @pytest.mark.parametrize(("written", "seed"), [("010", 10), ("0o10", 8), ("0x10", 16), ("12", 12)])

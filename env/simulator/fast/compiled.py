@@ -60,7 +60,8 @@ def _version() -> str:
     sources = hashlib.sha256()
     values = [here.parent / f"{name}.py" for name in ("dice", "scenario", "vocabulary", "world")]
     forms = [source for folder in _forms.__path__ for source in sorted(Path(folder).glob("*.py"))]
-    for source in (*sorted(here.rglob("*.py")), *values, *forms):
+    tiers = sorted((here.parent / "tiers").glob("*.py"))
+    for source in (*sorted(here.rglob("*.py")), *values, *forms, *tiers):
         sources.update(source.read_bytes())
     return f"compiled-{sources.hexdigest()[:16]}"
 
@@ -176,7 +177,7 @@ def chosen(functions: Sequence[Function]) -> Callable[..., Any]:
 def _last_link(own: int, function: Function) -> Callable[..., Any]:
     def link(number: int, s: Numbers, p: Numbers, i: int) -> Any:
         if number != own:
-            raise IndexError("no fault form has this number")
+            raise IndexError("no function has this number")
         return function(s, p, i)
 
     return jit_in_callers(link)

@@ -17,6 +17,7 @@ from mirr.env.simulator.fast.compiled import i64, inlined, jit, merged, u64
 from mirr.env.simulator.fast.dice import below, draw, following_seed, root_of, stream_key
 from mirr.env.simulator.fast.episode import begin_episode, open_ledger, play_step
 from mirr.env.simulator.fast.instructions import fetch_ahead
+from mirr.env.tiers import choose
 
 # Columns of a lane's whole numbers.
 START: Final = 0  # the seed given at the last reset that had one
@@ -27,10 +28,11 @@ NOISE_KEY: Final = 4
 ENDED_SEED: Final = 5  # of the last episode that is over
 WHOLES: Final = 6
 
-# The row of an episode that is over: its last window, its ledger, and the numbers behind the log that was read last.
+# The row of an episode that is over: its last window, its ledger, and what was read of the logs.
 ENDED_LEDGER: Final = k.SHOWN_SIZE
 ENDED_READ: Final = ENDED_LEDGER + k.LEDGER_SIZE
-READ_SIZE: Final = k.LOG_SIZE + 1
+READ_SIZE: Final = k.LOGGED + k.SERVICES * k.LOGGED_SIZE - k.READ_LOG
+ENDED_LOGGED: Final = ENDED_READ + k.LOGGED - k.READ_LOG
 ENDED: Final = ENDED_READ + READ_SIZE
 
 # How one episode follows another, as in Gymnasium.
@@ -68,6 +70,7 @@ class Lanes(NamedTuple):
     truncated: NDArray[np.bool_]  # (size,)
     game: Any  # (GAME.size,) float64: how episodes are played
     autoreset: int
+    tier: int  # number of the tier that faults are drawn from
     shown: Any  # (threads, 2 * SHOWN_ROW) float64: what the last window of a thread shows, with room between threads
 
 
@@ -87,11 +90,15 @@ def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
     whole[SEED] = seed
     whole[WORLD_KEY] = stream_key(root, WORLD)
     whole[NOISE_KEY] = stream_key(root, NOISE)
+    lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
     fault = lanes.forced[e]
     if fault < 0:
-        fault = below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, BASE_FAULTS)
-    lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
-    open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
+        scenario_key = stream_key(root, SCENARIO)
+        fault = below(scenario_key, DRAW_OF_THE_FAULT, BASE_FAULTS)
+        open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
+        choose(lanes.tier, s, scenario_key, fault % k.SERVICES)
+    else:
+        open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
     lanes.over[e] = False
     p = lanes.parameters[lanes.which[e]]
     w = lanes.shown[own]

@@ -31,7 +31,7 @@ from mirr.chaos.errors import ChaosError
 from mirr.env.environment import EpisodeError
 from mirr.env.scenario import BadScenario
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import BadSeverity, UnknownName
+from mirr.env.vocabulary import BadSeverity, Tier, UnknownName
 from mirr.env.world import World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState
 from mirr.interfaces.openenv.server.environment import NAME, README, IncidentEnvironment, WorldSource
@@ -67,12 +67,13 @@ class ServerConfig:
     max_sessions: int = MAX_SESSIONS
     idle_s: float = 1800.0  # a session that is silent for longer ends
     when_full: str = "end a session, or start the server with more of them: --sessions N"
+    tier: Tier = Tier.EASY  # of an incident whose reset names no tier
     web: bool = False  # whether there is a page at /web to play by hand
 
 
 def build_app(open_world: WorldSource, config: ServerConfig) -> FastAPI:
     """The server's application. Each session gets its own world from `open_world`."""
-    sessions = functools.partial(IncidentEnvironment, open_world)
+    sessions = functools.partial(IncidentEnvironment, open_world, tier=config.tier)
     limits = ConcurrencyConfig(max_concurrent_envs=config.max_sessions, session_timeout=config.idle_s)
     create = _create_with_web if config.web else create_fastapi_app
     app: FastAPI = create(

@@ -19,7 +19,8 @@ from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[im
 
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
-from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS
+from mirr.env.tiers import TIERS
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Tier, parse_tier
 from mirr.env.world import World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState, report_json, to_wire
 from mirr.interfaces.openenv.rubric import IncidentRubric
@@ -52,11 +53,15 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
     SUPPORTS_CONCURRENT_SESSIONS = True
 
     def __init__(
-        self, open_world: WorldSource, fresh_seed: Callable[[], int] = lambda: secrets.randbits(_SEED_BITS)
+        self,
+        open_world: WorldSource,
+        fresh_seed: Callable[[], int] = lambda: secrets.randbits(_SEED_BITS),
+        tier: Tier = Tier.EASY,
     ) -> None:
         super().__init__(rubric=IncidentRubric())
         self._open_world = open_world
         self._fresh_seed = fresh_seed
+        self._tier = tier
         self._held = ExitStack()
         self._world: World | None = None
         self._episode: Environment | None = None
@@ -82,12 +87,14 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         episode_id: str | None = None,
         split: str | None = None,
         index: int | None = None,
+        tier: str | None = None,
         **unknown: Any,
     ) -> MirrObservation:
-        """Begin a new incident: that of `seed`, that of task `index` in `split`, or any."""
+        """Begin a new incident: that of `seed` in `tier`, that of task `index` in `split`, or any. Without a tier, it
+        is that of the server."""
         if unknown:
-            raise EpisodeError(f"reset takes seed, episode_id, split and index; got {', '.join(sorted(unknown))}")
-        incident = self._incident(seed, split, index)
+            raise EpisodeError(f"reset takes seed, tier, episode_id, split and index; got {', '.join(sorted(unknown))}")
+        incident = self._incident(seed, tier, split, index)
         name = _checked_id(episode_id)
         with self._alone():
             return self._begun(incident, name)
@@ -107,14 +114,15 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         )
         return to_wire(seen, choices=_choices(incident.config), situation=incident.situation)
 
-    def _incident(self, seed: int | None, split: str | None, index: int | None) -> _Incident:
+    def _incident(self, seed: int | None, tier: str | None, split: str | None, index: int | None) -> _Incident:
         if split is None and index is None:
-            drawn = draw(self._fresh_seed() if seed is None else seed)
-            return _Incident(scenario=drawn, config=EpisodeConfig(), situation=DRAWN_SITUATION)
+            named = self._tier if tier is None else parse_tier(tier)
+            drawn = draw(self._fresh_seed() if seed is None else seed, tier=named)
+            return _Incident(scenario=drawn, config=TIERS[named].config, situation=DRAWN_SITUATION)
         if split is None or index is None:
             raise EpisodeError("a task is named by its split and its index; got one of the two")
-        if seed is not None:
-            raise EpisodeError("reset takes a seed, or else a split and an index; a task has a seed of its own")
+        if seed is not None or tier is not None:
+            raise EpisodeError("reset takes a seed and a tier, or else a split and an index; a task has its own")
         task = task_at(split, index)
         return _Incident(scenario=task.scenario, config=task.config, situation=task.situation)
 

@@ -17,8 +17,20 @@ from mirr.bridge import assembly
 from mirr.bridge.docker_world import Patience
 from mirr.env import environment
 from mirr.env.scenario import EpisodeConfig, draw
-from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Rollback, ScaleUp, Service
-from mirr.interfaces.gymnasium_envs import LAB_ID, SIM_ID
+from mirr.env.vocabulary import (
+    ACTION_INDEX,
+    CheckLogs,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Rollback,
+    ScaleUp,
+    Service,
+    Tier,
+    UnknownName,
+    Wait,
+)
+from mirr.interfaces.gymnasium_envs import LAB_ID, MEDIUM_LAB_ID, MEDIUM_SIM_ID, SIM_ID
 from mirr.interfaces.gymnasium_envs.single import EpisodeEnv, sim_env
 from mirr.interfaces.gymnasium_envs.spaces import flat
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
@@ -60,7 +72,7 @@ def without_reports(infos: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.parametrize("name", [SIM_ID, f"mirr.interfaces.gymnasium_envs:{SIM_ID}"])
+@pytest.mark.parametrize("name", [SIM_ID, MEDIUM_SIM_ID, f"mirr.interfaces.gymnasium_envs:{SIM_ID}"])
 def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -74,7 +86,7 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
     monkeypatch.setattr(assembly, "open_docker_world", open_at_once)
     # Nor does it need a crowd, which takes seconds to come. tests/contract plays every fault on the lab.
     crash = Fault(FaultMode.CRASHED, Service.PAYMENTS)
-    monkeypatch.setattr(environment, "draw", lambda seed, _: draw(seed, crash))
+    monkeypatch.setattr(environment, "draw", lambda seed, *_: draw(seed, crash))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with closing(gymnasium.make(LAB_ID, lab=real_lab, config=EpisodeConfig(step_s=1.0))) as env:
@@ -103,6 +115,59 @@ def test_a_vector_equals_its_single_environments_to_the_last_bit(mode: Autoreset
             again, expected_again = (each.reset(options={"reset_mask": done.copy()}) for each in (vector, single))
             assert_equal(as_dict(again), as_dict(expected_again))
     assert ended > size
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_vector_of_v1_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
+    size = 12
+    vector = gymnasium.make_vec(MEDIUM_SIM_ID, size, "vector_entry_point", autoreset_mode=mode).unwrapped
+    alone = functools.partial(gymnasium.make, MEDIUM_SIM_ID, disable_env_checker=True)
+    single = SyncVectorEnv([alone] * size, autoreset_mode=mode)
+    assert (vector.observation_space, vector.action_space) == (single.observation_space, single.action_space)
+    assert_equal(as_dict(vector.reset(seed=11)), as_dict(single.reset(seed=11)))
+    rng = np.random.default_rng(2)
+    read = 0.0
+    for _ in range(60):
+        actions = np.where(rng.random(size) < 0.7, rng.integers(1, 6, size=size), rng.integers(26, 41, size=size))
+        found, expected = vector.step(actions), single.step(actions)
+        assert_equal(as_dict(found[:4]), as_dict(expected[:4]))
+        assert_equal(found[4], without_reports(expected[4]))
+        assert vector.observation_space.contains(found[0])
+        read += float(found[0]["logs"][..., 2:].sum())
+        done = found[2] | found[3]
+        if mode is AutoresetMode.DISABLED and done.any():
+            again, expected_again = (each.reset(options={"reset_mask": done.copy()}) for each in (vector, single))
+            assert_equal(as_dict(again), as_dict(expected_again))
+    assert read > size
+
+
+def test_v1_plays_medium_and_sees_what_logs_tell() -> None:
+    env = gymnasium.make(MEDIUM_SIM_ID)
+    observation, _ = env.reset(seed=3)
+    assert not observation["logs"].any()
+    for step, action in enumerate((CheckLogs(Service.AUTH), Wait())):
+        observation, *_ = env.step(ACTION_INDEX[action])
+        assert observation["logs"][1].tolist()[:2] == [1.0, step]
+        assert not observation["logs"][[0, 2, 3, 4]].any()
+    terminated = truncated = False
+    while not (terminated or truncated):
+        *_, terminated, truncated, info = env.step(0)
+    assert info["report"].scenario == draw(3, tier=Tier.MEDIUM)
+
+
+def test_v0_observes_what_it_always_did() -> None:
+    assert list(sim_env().reset(seed=1)[0]) == ["features", "seen", "step", "last_action", "last_accepted"]
+
+
+def test_an_unknown_tier_is_refused_when_the_environment_is_made() -> None:
+    for make in (sim_env, functools.partial(SimVectorEnv, 2), functools.partial(gymnasium.make, LAB_ID)):
+        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+            make(tier="insane")
+
+
+def test_the_lab_has_the_same_spaces_as_the_simulator() -> None:
+    for simulator, lab in ((SIM_ID, LAB_ID), (MEDIUM_SIM_ID, MEDIUM_LAB_ID)):
+        assert gymnasium.make(simulator).observation_space == gymnasium.make(lab).observation_space
 
 
 def test_make_vec_creates_our_own_vector_class() -> None:

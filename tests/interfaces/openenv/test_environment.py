@@ -81,9 +81,9 @@ def test_a_step_after_the_end_is_refused_and_a_reset_starts_a_new_episode() -> N
         ({"episode_id": ""}, "an episode_id is text of 1 to 255 characters"),
         ({"episode_id": ["x"]}, "an episode_id is text of 1 to 255 characters"),
         ({"split": "train"}, "a task is named by its split and its index; got one of the two"),
-        ({"seed": 1, "split": "train", "index": 1}, "reset takes a seed, or else a split and an index; "),
+        ({"seed": 1, "split": "train", "index": 1}, "reset takes a seed and a tier, or else a split and an index; "),
         ({"split": "train", "index": "first"}, "no task 'first' in train; its tasks go from 0 to 2699"),
-        ({"sede": 1}, "reset takes seed, episode_id, split and index; got sede"),
+        ({"sede": 1}, "reset takes seed, tier, episode_id, split and index; got sede"),
     ],
 )
 def test_a_wrong_reset_is_refused_and_the_running_episode_goes_on(arguments: dict[str, Any], message: str) -> None:

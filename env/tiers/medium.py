@@ -1,0 +1,60 @@
+"""`medium`: the same faults, in any of their forms, and as severe as the form can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mirr.env.dice import below, uniform
+from mirr.env.forms import fault_of, form_numbers, numbered_forms
+from mirr.env.scenario import DRAW_OF_THE_FAULT, Scheduled, checked_fault
+from mirr.env.simulator.fast import dice
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
+from mirr.env.tiers import easy
+from mirr.env.tiers.rules import Rules
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault
+
+DRAW_OF_THE_FORM = DRAW_OF_THE_FAULT + 1
+DRAW_OF_THE_SEVERITY = DRAW_OF_THE_FAULT + 2
+
+_NUMBERS = {fault: form_numbers(fault.mode, fault.service) for fault in ALL_FAULTS}
+"""The numbers of the forms in which each fault can come."""
+
+
+def drawn_fault(key: int) -> Fault:
+    """The fault of the stream with that key: each form with equal probability, each severity too."""
+    base = easy.drawn_fault(key)
+    numbers = _NUMBERS[base]
+    number = numbers[below(key, DRAW_OF_THE_FORM, len(numbers))]
+    fault, can = fault_of(number, base.service), numbered_forms()[number].severity
+    if can is None:
+        return fault
+    return replace(fault, severity=can.least + uniform(key, DRAW_OF_THE_SEVERITY) * (can.most - can.least))
+
+
+def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
+    """One fault, from the beginning."""
+    return (Scheduled(0, Breaks(drawn_fault(key) if fault is None else checked_fault(fault))),)
+
+
+# The same in numbers, for compiled code. A cell is a fault of the base task: mode by mode, service by service.
+_MOST = max(len(numbers) for numbers in _NUMBERS.values())
+_COUNTS = constants(len(numbers) for numbers in _NUMBERS.values())
+_FORMS = constants(number for numbers in _NUMBERS.values() for number in (*numbers, *[-1] * (_MOST - len(numbers))))
+_LEAST = constants(0.0 if form.severity is None else form.severity.least for form in numbered_forms())
+_SPAN = constants(
+    0.0 if form.severity is None else form.severity.most - form.severity.least for form in numbered_forms()
+)
+
+
+@jit
+def choose(s: Numbers, key: Any, i: int) -> None:
+    """Draw the form and the severity of the ledger's fault."""
+    cell = i64(s[k.MODE]) * k.SERVICES + i
+    form = i64(_FORMS[cell * _MOST + dice.below(key, DRAW_OF_THE_FORM, i64(_COUNTS[cell]))])
+    s[k.FORM] = form
+    s[k.SEVERITY] = _LEAST[form] + dice.uniform(key, DRAW_OF_THE_SEVERITY) * _SPAN[form]
+
+
+RULES = Rules(says="the same faults, in any of their forms, and any severity", timeline=timeline, choose=choose)

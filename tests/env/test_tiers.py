@@ -1,0 +1,108 @@
+"""The tiers: what their seeds stand for, in one environment and in a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mirr.env.environment import Environment, EpisodeError
+from mirr.env.forms import all_forms, form_name, form_numbers, numbered_forms
+from mirr.env.rollout import play
+from mirr.env.scenario import Scenario, Scheduled, draw
+from mirr.env.simulator.batch import BatchedSimulator
+from mirr.env.tiers import TIERS
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault, Tier, UnknownName
+from tests.env.fakes import FakeWorld
+
+SEEDS = range(2_000)
+MEDIUM = [draw(seed, tier=Tier.MEDIUM).faults[0] for seed in SEEDS]
+
+
+def test_every_tier_is_in_the_table() -> None:
+    assert list(TIERS) == list(Tier)
+
+
+def test_a_seed_has_the_same_mode_and_service_in_every_tier() -> None:
+    easy = [draw(seed).faults[0] for seed in SEEDS]
+    assert all(fault in ALL_FAULTS for fault in easy)
+    assert [(fault.mode, fault.service) for fault in MEDIUM] == [(fault.mode, fault.service) for fault in easy]
+
+
+def test_easy_is_what_a_seed_draws_if_no_tier_is_named() -> None:
+    assert draw(5) == draw(5, tier=Tier.EASY)
+    assert draw(5).tier is Tier.EASY
+
+
+def test_medium_draws_every_form_of_every_fault_about_equally_often() -> None:
+    for base in ALL_FAULTS:
+        names = [form_name(base.mode, fault.form) for fault in MEDIUM if (fault.mode, fault.service) == _answer(base)]
+        forms = [numbered_forms()[number] for number in form_numbers(base.mode, base.service)]
+        known = [name for name, form in all_forms()[base.mode].items() if form in forms]
+        assert set(names) == set(known)
+        for name in known:
+            assert names.count(name) == pytest.approx(len(names) / len(known), rel=0.5)
+
+
+def _answer(fault: Fault) -> tuple[object, object]:
+    return fault.mode, fault.service
+
+
+def test_medium_draws_severities_evenly_over_the_range_of_the_form() -> None:
+    for mode, forms in all_forms().items():
+        for name, form in forms.items():
+            drawn = [fault.severity for fault in MEDIUM if fault.mode is mode and form_name(mode, fault.form) == name]
+            if form.severity is None:
+                assert set(drawn) == {None}
+                continue
+            least, most = form.severity.least, form.severity.most
+            shares = np.array([(severity - least) / (most - least) for severity in drawn if severity is not None])
+            assert len(shares) == len(drawn)
+            assert (shares >= 0.0).all()
+            assert (shares < 1.0).all()
+            assert np.histogram(shares, bins=4, range=(0.0, 1.0))[0] == pytest.approx(len(shares) / 4, rel=0.5)
+
+
+@pytest.mark.parametrize("tier", Tier)
+@pytest.mark.parametrize("text", ["overloaded:auth", "overloaded@1.8:auth"])
+def test_a_given_fault_is_played_as_it_is_in_every_tier(tier: Tier, text: str) -> None:
+    fault = Fault.parse(text)
+    assert draw(7, fault, tier) == Scenario(seed=7, timeline=(Scheduled(0, Breaks(fault)),), tier=tier)
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_a_batch_draws_what_a_seed_draws_alone(tier: Tier) -> None:
+    batch = BatchedSimulator(400, tier=tier)
+    batch.reset(range(400))
+    assert [batch.scenario(e) for e in range(400)] == [draw(seed, tier=tier) for seed in range(400)]
+    batch.reset()
+    assert batch.scenario(3).tier is tier
+
+
+def test_a_fault_given_to_a_batch_is_played_as_it_is_in_every_tier() -> None:
+    crowd = Fault.parse("overloaded:auth")
+    batch = BatchedSimulator(3, tier=Tier.MEDIUM)
+    batch.reset(range(3), faults=[crowd, None, None])
+    assert [batch.scenario(e) for e in range(3)] == [draw(0, crowd, Tier.MEDIUM)] + [
+        draw(seed, tier=Tier.MEDIUM) for seed in (1, 2)
+    ]
+
+
+def test_an_unknown_tier_is_refused_before_anything_is_touched() -> None:
+    world = FakeWorld()
+    for refused in (
+        lambda: draw(1, tier="insane"),  # type: ignore[arg-type]  # that is what is refused
+        lambda: Environment(world).reset(seed=1, tier="insane"),  # type: ignore[arg-type]
+        lambda: BatchedSimulator(2, tier="insane"),  # type: ignore[arg-type]
+        lambda: Scenario(seed=1, timeline=(), tier="insane"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+            refused()
+    assert world.restored_with is None
+
+
+def test_a_scenario_has_a_tier_of_its_own() -> None:
+    scenario = draw(1, tier=Tier.MEDIUM)
+    with pytest.raises(EpisodeError, match=r"^reset takes a scenario, or else a seed, a fault and a tier; "):
+        Environment(FakeWorld()).reset(scenario=scenario, tier=Tier.MEDIUM)
+    with pytest.raises(EpisodeError, match=r"^play takes a scenario, or else a seed, a fault and a tier; "):
+        play(Environment(FakeWorld()), None, scenario=scenario, tier=Tier.EASY)  # type: ignore[arg-type]
