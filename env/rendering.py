@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mirr.env.environment import Observation
 from mirr.env.objectives import FEATURE_COLUMN
 from mirr.env.vocabulary import Feature, Service, action_text
-from mirr.env.world import LogLine
+from mirr.env.world import FEATURES_SHAPE, LogLine
+
+WINDOWS = 8  # the windows of a history, with the current one
 
 COLUMNS: dict[Feature, tuple[str, int, str]] = {
     Feature.UP: ("up", 4, "{:.0f}"),
@@ -41,12 +47,44 @@ def log_text(line: LogLine) -> str:
     return f"{line.age_s:6.1f} s ago  {line.level:<8} {printable(line.event):<16} {printable(line.text)}"
 
 
-def render(observation: Observation) -> str:
-    """The whole observation: a table of services, the last action's result, log lines, steps left."""
+class History:
+    """The last windows that an agent has seen in an episode. Every dashboard shows that much."""
+
+    def __init__(self) -> None:
+        self._windows: deque[NDArray[np.float32]] = deque(maxlen=WINDOWS)
+
+    def note(self, observation: Observation) -> None:
+        """One more observation. The one of step 0 begins an episode."""
+        if observation.step == 0:
+            self._windows.clear()
+        self._windows.append(observation.features)
+
+    @property
+    def windows(self) -> NDArray[np.float32]:  # (windows, services, features)
+        """What was seen, the oldest first. The last one is the current window."""
+        return np.array(self._windows, dtype=np.float32).reshape(-1, *FEATURES_SHAPE)
+
+
+def _history(windows: NDArray[np.float32]) -> list[str]:
+    """A line for each metric of each service, the oldest window first."""
+    lines = [f"the last {len(windows)} steps, the oldest first:"]
+    for place, service in enumerate(Service):
+        for feature, (heading, width, _) in COLUMNS.items():
+            values = windows[:, place, FEATURE_COLUMN[feature]].tolist()
+            cells = (cell(feature, value).rjust(width) for value in values)
+            lines.append(service.ljust(10) + heading.ljust(11) + "".join(cells))
+    return lines
+
+
+def render(observation: Observation, windows: NDArray[np.float32] | None = None) -> str:
+    """The whole observation: a table of services, the last action's result, log lines, steps left. With `windows`, the
+    last ones (windows, services, features), it also shows how each metric got there."""
     lines = ["service".ljust(10) + "".join(heading.rjust(width) for heading, width, _ in COLUMNS.values())]
     for row, service in zip(observation.features.tolist(), Service, strict=True):
         cells = (cell(feature, row[FEATURE_COLUMN[feature]]).rjust(width) for feature, (_, width, _) in COLUMNS.items())
         lines.append(service.ljust(10) + "".join(cells))
+    if windows is not None and len(windows) > 1:
+        lines += _history(windows)
     if observation.last_action is not None:
         result = f": {printable(observation.last_result)}" if observation.last_result else ""
         lines.append(f"last action: {action_text(observation.last_action)}{result}")

@@ -36,6 +36,9 @@ def register() -> None:
     for name, how in _IDS.items():
         if name not in gymnasium.registry:
             gymnasium.register(name, **how)
+            if name in (MEDIUM_SIM_ID, MEDIUM_LAB_ID):
+                # v1 is no successor of v0. Else Gymnasium would warn whoever makes v0 that it is out of date.
+                gymnasium.registry[name].version = None
 
 
 register()

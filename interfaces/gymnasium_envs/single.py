@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.logs import LogBook
-from mirr.env.rendering import render
+from mirr.env.rendering import History, render
 from mirr.env.reward import Outcome
 from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
 from mirr.env.simulator.parameters import Parameters
@@ -49,6 +49,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         self._tier = parse_tier(tier)
         self._logs = logs
         self._book = LogBook()
+        self._history = History()
         self._open_world = open_world
         self._environment: Environment | None = None
         self._config = checked_config(config)
@@ -86,6 +87,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
     def _seen(self, observation: Observation) -> spaces.Seen:
         self.last_observation = observation
         self._book.note(observation.step, observation.logs_of, observation.logs)
+        self._history.note(observation)
         told = {"logs": self._book.numbers()} if self._logs else {}
         return seen(observation, self._choices) | told
 
@@ -113,7 +115,12 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         """The last observation, as a text table or as a picture."""
         if self.render_mode is None or self.last_observation is None:
             return None
-        return render(self.last_observation) if self.render_mode == "ansi" else picture(self.last_observation)
+        return self.text() if self.render_mode == "ansi" else picture(self.last_observation)
+
+    def text(self) -> str:
+        """The last observation as text, with the last windows of each metric."""
+        assert self.last_observation is not None
+        return render(self.last_observation, self._history.windows)
 
     def close(self) -> None:
         """Close the world."""

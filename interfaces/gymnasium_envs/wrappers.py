@@ -49,7 +49,7 @@ class VectorFlatObservation(VectorObservationWrapper[Any, Any, spaces.Seen, NDAr
 
 
 class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
-    """Observations as text: the table, the last action's result and log lines."""
+    """Observations as text: the table, the last windows of each metric, the last action's result and log lines."""
 
     def __init__(self, env: gymnasium.Env[spaces.Seen, Any]) -> None:
         super().__init__(env)
@@ -59,8 +59,7 @@ class TextObservation(gymnasium.ObservationWrapper[Any, Any, spaces.Seen]):
         """The whole observation as text, including what is not in the arrays."""
         environment = self.unwrapped
         assert isinstance(environment, EpisodeEnv)
-        assert environment.last_observation is not None
-        return render(environment.last_observation)
+        return environment.text()
 
 
 def history(env: gymnasium.Env[spaces.Seen, Any], steps: int) -> gymnasium.Env[Any, Any]:
@@ -69,7 +68,8 @@ def history(env: gymnasium.Env[spaces.Seen, Any], steps: int) -> gymnasium.Env[A
 
 
 def texts(env: SimVectorEnv) -> list[str]:
-    """Each environment's observation as text. It costs as much as a thousand steps, so call it only when needed."""
+    """Each environment's observation as text, without earlier windows: a vector keeps none. It costs as much as a
+    thousand steps, so call it only when needed."""
     return [render(env.observation(e)) for e in range(env.num_envs)]
 
 

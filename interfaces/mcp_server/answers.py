@@ -6,11 +6,13 @@ import math
 from functools import cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from mirr.env.environment import EpisodeReport, Observation
+from mirr.env.environment import EpisodeReport
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
-from mirr.env.rendering import render
+from mirr.env.rendering import WINDOWS, render
 from mirr.env.reward import REWARDS, Outcome
 from mirr.env.vocabulary import Feature, Reason, Service, action_text
 from mirr.interfaces.mcp_server.exam import EpisodeView, State
@@ -39,6 +41,18 @@ class Metrics(_Answer):
     cpu_share: float | None = Field(description="CPU used / CPU quota, 0..1")
     memory_share: float | None = Field(description="resident memory / memory limit, 0..1")
     in_flight: float | None = Field(description="requests being worked on")
+
+
+class MetricsHistory(_Answer):
+    """The same over the last steps, the oldest first; the last number is the current one."""
+
+    up: list[bool]
+    request_rate_per_s: list[float | None]
+    error_ratio: list[float | None]
+    latency_p95_s: list[float | None]
+    cpu_share: list[float | None]
+    memory_share: list[float | None]
+    in_flight: list[float | None]
 
 
 class LogEntry(_Answer):
@@ -85,6 +99,9 @@ class Answer(_Answer):
     last_result: str | None = Field(default=None, description="what the world answered to the last action")
     last_reason: Reason | None = Field(default=None, description="the same for programs; done if it was accepted")
     services: dict[Service, Metrics] | None = Field(default=None, description="null before the first observation")
+    history: dict[Service, MetricsHistory] | None = Field(
+        default=None, description=f"the last {WINDOWS} steps; null before the first observation"
+    )
     logs_of: Service | None = Field(default=None, description="whose log was read with the last action")
     logs: list[LogEntry] = Field(default=[], description="the lines that were read, oldest first")
     ending: Ending | None = Field(default=None, description="null while the episode runs")
@@ -136,8 +153,8 @@ def _plain(part: object) -> object:
 
 def answer(view: EpisodeView) -> Answer:
     """What an agent may know of an episode."""
-    seen = view.observation
-    if seen is None:
+    seen, windows = view.observation, view.windows
+    if seen is None or windows is None:
         return Answer(
             episode_id=view.episode_id,
             state=view.state,
@@ -157,7 +174,8 @@ def answer(view: EpisodeView) -> Answer:
         last_action=None if seen.last_action is None else action_text(seen.last_action),
         last_result=seen.last_result or None,
         last_reason=seen.last_reason,
-        services={service: _metrics(seen, service) for service in Service},
+        services={service: _metrics(seen.features, service) for service in Service},
+        history={service: _metrics_history(windows, service) for service in Service},
         logs_of=seen.logs_of,
         logs=[
             LogEntry(age_s=round(line.age_s, 1), level=line.level, event=line.event, text=line.text)
@@ -167,8 +185,21 @@ def answer(view: EpisodeView) -> Answer:
     )
 
 
-def _metrics(seen: Observation, service: Service) -> Metrics:
-    row = seen.features[SERVICE_ROW[service]].tolist()
+def _metrics_history(windows: NDArray[np.float32], service: Service) -> MetricsHistory:
+    each = [_metrics(features, service) for features in windows]
+    return MetricsHistory(
+        up=[one.up for one in each],
+        request_rate_per_s=[one.request_rate_per_s for one in each],
+        error_ratio=[one.error_ratio for one in each],
+        latency_p95_s=[one.latency_p95_s for one in each],
+        cpu_share=[one.cpu_share for one in each],
+        memory_share=[one.memory_share for one in each],
+        in_flight=[one.in_flight for one in each],
+    )
+
+
+def _metrics(features: NDArray[np.float32], service: Service) -> Metrics:
+    row = features[SERVICE_ROW[service]].tolist()
     value = {feature: _rounded(row[column]) for feature, column in FEATURE_COLUMN.items()}
     return Metrics(
         up=value[Feature.UP] == 1.0,
@@ -229,7 +260,7 @@ def as_text(view: EpisodeView) -> str:
     else:
         if view.observation.step == 0:
             lines.append(f"symptom: {view.symptom}")
-        lines.append(render(view.observation))
+        lines.append(render(view.observation, view.windows))
     ending = _ending(view)
     if ending is not None:
         lines.append(f"{ending.outcome}: {ending.meaning}")

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirr.chaos.errors import ChaosError
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.record import RecordError, RolloutWriter
+from mirr.env.rendering import History
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, Sitting
 from mirr.env.scenario import EpisodeConfig, Scenario
@@ -66,6 +70,7 @@ class EpisodeView:
     symptom: str
     config: EpisodeConfig
     observation: Observation | None = None  # None before it begins
+    windows: NDArray[np.float32] | None = None  # (windows, services, features): the last ones, the oldest first
     time_s: float = 0.0  # real seconds from the first observation to the last one
     report: EpisodeReport | None = None  # once it is over; None if it was given up
 
@@ -87,6 +92,7 @@ class Paper:
     environment: Environment | None = None
     sitting: Sitting | None = None
     observation: Observation | None = None
+    history: History = field(default_factory=History)
     time_s: float = 0.0
     result: EpisodeResult | None = None
     answered: dict[str, Answered] = field(default_factory=dict)  # by the client's own id of the request
@@ -176,6 +182,7 @@ class Exam:
             paper.observation, over = paper.sitting.act(action)
         except (WorldError, RecordError) as error:
             raise self._void(episode_id, paper, error) from error
+        paper.history.note(paper.observation)
         paper.time_s = paper.environment.elapsed_s
         if over:
             self._end(episode_id, paper)
@@ -203,6 +210,7 @@ class Exam:
             symptom=paper.question.symptom,
             config=self.config.episode,
             observation=paper.observation,
+            windows=None if paper.observation is None else paper.history.windows,
             time_s=paper.time_s,
             report=paper.result.report if paper.result is not None else None,
         )
@@ -231,6 +239,7 @@ class Exam:
                 record=self._writer(episode_id, paper),
             )
             paper.observation = paper.sitting.begin()
+            paper.history.note(paper.observation)
         except (WorldError, RecordError) as error:
             raise self._void(episode_id, paper, error) from error
 

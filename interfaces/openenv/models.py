@@ -6,6 +6,7 @@ import math
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # openenv ships no types, so its names are Any here and everywhere in this folder.
 from openenv.core.env_server.types import Action, Observation, State  # type: ignore[import-untyped]
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from mirr.env import environment as episode
 from mirr.env.environment import EpisodeReport
-from mirr.env.rendering import render
+from mirr.env.rendering import WINDOWS, render
 from mirr.env.rollout import EpisodeResult
 from mirr.env.vocabulary import (
     ACTION_BY_TEXT,
@@ -101,7 +102,9 @@ class MirrObservation(Observation):  # type: ignore[misc]  # Observation is Any:
         description=f"A row each for {', '.join(Service)}; columns {', '.join(Feature)}. "
         "null if a service could not be scraped."
     )
-    text: str = Field(description="The same as text, for people and language models.")
+    text: str = Field(
+        description=f"The same as text, for people and language models, with the last {WINDOWS} windows of each metric."
+    )
     step: int = Field(ge=0, description="Steps taken so far.")
     steps_left: int = Field(ge=0)
     choices: int = Field(description="Action numbers go from 0 to choices - 1; 42 if the alarm may be false, else 41.")
@@ -135,16 +138,17 @@ def report_json(report: EpisodeReport) -> Report:
 def to_wire(
     seen: episode.Observation,
     *,
+    windows: NDArray[np.float32] | None = None,
     choices: int,
     situation: str = "",
     reward: float | None = None,
     truncated: bool = False,
     report: EpisodeReport | None = None,
 ) -> MirrObservation:
-    """An observation as it is sent. The reward of a reset is None."""
+    """An observation as it is sent. The reward of a reset is None. `windows` are the last ones, for the text."""
     return MirrObservation(
         features=[[None if math.isnan(value) else value for value in row] for row in seen.features.tolist()],
-        text=render(seen),
+        text=render(seen, windows),
         step=seen.step,
         steps_left=seen.steps_left,
         choices=choices,

@@ -227,7 +227,7 @@ def test_wrong_calls_are_refused_with_a_message() -> None:
         with pytest.raises(EpisodeError) as caught:
             batch.step(actions)
         assert str(caught.value) == message
-    with pytest.raises(ValueError, match=r"^a batch plays the base task of 41 actions; play packs with"):
+    with pytest.raises(ValueError, match=r"^a batch plays episodes of 41 actions; play packs with"):
         BatchedSimulator(1, config=EpisodeConfig(none_diagnosis=True))
     with pytest.raises(ValueError, match=r"^a batch has at least one environment and one thread; got 0 and 1$"):
         BatchedSimulator(0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mirr.env.environment import Observation
 from mirr.env.logs import digest
-from mirr.env.rendering import log_text, printable, render
+from mirr.env.rendering import History, log_text, printable, render
 from mirr.env.vocabulary import CheckLogs, Service
 from mirr.env.world import Level, LogLine
 from tests.env.fakes import snapshot, with_down
@@ -68,3 +68,49 @@ def test_an_observation_is_rendered_as_a_table() -> None:
         "     3.2 s ago  error    request_failed   POST /check 500",
         "step 3, 27 left",
     ]
+
+
+def seen_at(step: int, up: bool = True) -> Observation:
+    shown = snapshot()
+    shown.features[:, 1] = step
+    features = (shown if up else with_down(shown, Service.AUTH)).features.astype(np.float32)
+    return Observation(features=features, step=step, steps_left=30 - step)
+
+
+def test_a_history_has_the_last_8_windows_of_one_episode_the_oldest_first() -> None:
+    history = History()
+    assert history.windows.shape == (0, 5, 7)
+    for step in range(12):
+        history.note(seen_at(step))
+    assert history.windows[:, 0, 1].tolist() == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    history.note(seen_at(0))
+    assert len(history.windows) == 1
+
+
+def test_windows_that_were_handed_out_do_not_change() -> None:
+    history = History()
+    history.note(seen_at(0))
+    before = history.windows
+    history.note(seen_at(1))
+    assert before.tolist() == [seen_at(0).features.tolist()]
+
+
+def test_a_rendered_history_has_a_line_for_each_metric_of_each_service() -> None:
+    history = History()
+    for step in range(3):
+        history.note(seen_at(step, up=step < 2))
+    lines = render(seen_at(2, up=False), history.windows).splitlines()
+    assert lines[6] == "the last 3 steps, the oldest first:"
+    assert lines[14:18] == [
+        "auth      up            1   1   0",
+        "auth      req/s           0.0     1.0       -",
+        "auth      errors         0.0%    0.0%       -",
+        "auth      p95          0.020 s  0.020 s        -",
+    ]
+    assert len(lines) == 6 + 1 + 5 * 7 + 1
+
+
+def test_the_first_window_has_no_history() -> None:
+    history = History()
+    history.note(seen_at(0))
+    assert render(seen_at(0), history.windows) == render(seen_at(0))

@@ -90,15 +90,13 @@ def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
     whole[SEED] = seed
     whole[WORLD_KEY] = stream_key(root, WORLD)
     whole[NOISE_KEY] = stream_key(root, NOISE)
-    lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
     fault = lanes.forced[e]
     if fault < 0:
-        scenario_key = stream_key(root, SCENARIO)
-        fault = below(scenario_key, DRAW_OF_THE_FAULT, BASE_FAULTS)
-        open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
-        choose(lanes.tier, s, scenario_key, fault % k.SERVICES)
-    else:
-        open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
+        fault = below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, BASE_FAULTS)
+    lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
+    open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
+    if lanes.forced[e] < 0:
+        choose(lanes.tier, s, stream_key(root, SCENARIO), fault % k.SERVICES)
     lanes.over[e] = False
     p = lanes.parameters[lanes.which[e]]
     w = lanes.shown[own]

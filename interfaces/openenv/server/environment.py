@@ -18,6 +18,7 @@ from openenv.core.env_server.interfaces import Environment as OpenEnvEnvironment
 from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[import-untyped]
 
 from mirr.env.environment import Environment, EpisodeError
+from mirr.env.rendering import History
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Tier, parse_tier
@@ -66,6 +67,7 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         self._world: World | None = None
         self._episode: Environment | None = None
         self._state = MirrState()
+        self._history = History()
         self._closed = False
         self._turn = threading.Lock()
 
@@ -112,7 +114,13 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         self._state = MirrState(
             episode_id=name, steps_left=seen.steps_left, running=True, earned=dict(self.rubric.earned)
         )
-        return to_wire(seen, choices=_choices(incident.config), situation=incident.situation)
+        self._history.note(seen)
+        return to_wire(
+            seen,
+            windows=self._history.windows,
+            choices=_choices(incident.config),
+            situation=incident.situation,
+        )
 
     def _incident(self, seed: int | None, tier: str | None, split: str | None, index: int | None) -> _Incident:
         if split is None and index is None:
@@ -155,8 +163,10 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         except WorldError:
             self._note_end(episode)
             raise
+        self._history.note(seen)
         observation = to_wire(
             seen,
+            windows=self._history.windows,
             choices=_choices(episode.config),
             reward=reward,
             truncated=truncated,

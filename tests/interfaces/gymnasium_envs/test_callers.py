@@ -158,7 +158,7 @@ def test_wrappers_follow_the_number_of_actions() -> None:
 
 
 def test_a_vector_refuses_the_diagnosis_none_when_it_is_made() -> None:
-    with pytest.raises(ValueError, match=r"^a batch plays the base task of 41 actions; play packs with "):
+    with pytest.raises(ValueError, match=r"^a batch plays episodes of 41 actions; play packs with "):
         SimVectorEnv(2, config=EpisodeConfig(none_diagnosis=True))
 
 

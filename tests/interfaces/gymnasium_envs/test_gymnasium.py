@@ -16,9 +16,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from mirr.bridge import assembly
 from mirr.bridge.docker_world import Patience
 from mirr.env import environment
+from mirr.env.rendering import render
 from mirr.env.scenario import EpisodeConfig, draw
 from mirr.env.vocabulary import (
     ACTION_INDEX,
+    Action,
     CheckLogs,
     Diagnose,
     Fault,
@@ -145,7 +147,8 @@ def test_v1_plays_medium_and_sees_what_logs_tell() -> None:
     env = gymnasium.make(MEDIUM_SIM_ID)
     observation, _ = env.reset(seed=3)
     assert not observation["logs"].any()
-    for step, action in enumerate((CheckLogs(Service.AUTH), Wait())):
+    actions: list[Action] = [CheckLogs(Service.AUTH), Wait()]
+    for step, action in enumerate(actions):
         observation, *_ = env.step(ACTION_INDEX[action])
         assert observation["logs"][1].tolist()[:2] == [1.0, step]
         assert not observation["logs"][[0, 2, 3, 4]].any()
@@ -155,12 +158,22 @@ def test_v1_plays_medium_and_sees_what_logs_tell() -> None:
     assert info["report"].scenario == draw(3, tier=Tier.MEDIUM)
 
 
+def test_v0_is_not_out_of_date_because_there_is_v1() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in (SIM_ID, LAB_ID, MEDIUM_SIM_ID, MEDIUM_LAB_ID):
+            made = gymnasium.make(name)
+            assert made.spec is not None
+            assert made.spec.id == name
+
+
 def test_v0_observes_what_it_always_did() -> None:
     assert list(sim_env().reset(seed=1)[0]) == ["features", "seen", "step", "last_action", "last_accepted"]
 
 
 def test_an_unknown_tier_is_refused_when_the_environment_is_made() -> None:
-    for make in (sim_env, functools.partial(SimVectorEnv, 2), functools.partial(gymnasium.make, LAB_ID)):
+    makers: list[Any] = [sim_env, functools.partial(SimVectorEnv, 2), functools.partial(gymnasium.make, LAB_ID)]
+    for make in makers:
         with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
             make(tier="insane")
 
@@ -298,7 +311,9 @@ def test_a_vector_has_the_same_rows_and_texts_as_single_environments() -> None:
         observation, _ = single.reset(seed=5 + e)
         np.testing.assert_array_equal(found[e], flat(observation, 30))
         text, *_ = TextObservation(single).step(3)
-        assert texts(vector)[e] == text
+        assert texts(vector)[e] == render(vector.observation(e))
+        assert text.splitlines()[:6] == texts(vector)[e].splitlines()[:6]
+        assert text.splitlines()[6] == "the last 2 steps, the oldest first:"
 
 
 def test_wrong_use_is_refused_with_a_message() -> None:

@@ -111,6 +111,21 @@ def test_no_reward_is_shown_before_the_end() -> None:
     assert "reward" not in as_text(right)
 
 
+def test_every_answer_has_the_last_windows_of_each_metric() -> None:
+    exam = Setup().exam(questions=2)
+    views = [exam.look("a"), *(exam.act("a", Wait()) for _ in range(9))]
+    for step, view in enumerate(views):
+        seen = answer(view)
+        assert seen.services is not None
+        assert seen.history is not None
+        for service in Service:
+            cpu = seen.history[service].cpu_share
+            assert len(cpu) == min(step + 1, 8)
+            assert cpu[-1] == seen.services[service].cpu_share
+    assert "the last 8 steps, the oldest first:" in as_text(views[-1])
+    assert answer(exam.status("b")).history is None
+
+
 def test_an_unknown_id_is_refused() -> None:
     with pytest.raises(ExamError) as refusal:
         Setup().exam().look("z")

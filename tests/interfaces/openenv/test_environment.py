@@ -17,7 +17,7 @@ from mirr.env.rendering import render
 from mirr.env.rollout import play
 from mirr.env.scenario import BadScenario, draw, policy_rng
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Action, parse_action
+from mirr.env.vocabulary import Action, Tier, UnknownName, parse_action
 from mirr.env.world import ActionResult, World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, from_wire
 from mirr.interfaces.openenv.server.app import simulated
@@ -59,6 +59,36 @@ def test_a_step_before_the_first_reset_says_where_to_play_episodes() -> None:
         "no episode is running in this session; call reset first, and stay on the WebSocket /ws: "
         "over HTTP, every call is a session of its own"
     )
+
+
+def test_the_text_shows_the_last_windows_of_the_episode() -> None:
+    environment = session()
+    environment.reset(seed=3)
+    assert "the last 2 steps, the oldest first:\n" in environment.step(WAIT).text
+    assert "oldest first" not in environment.reset(seed=4).text
+
+
+def test_a_reset_plays_the_tier_that_it_names_or_else_that_of_the_server() -> None:
+    for environment, named, played in (
+        (session(), None, Tier.EASY),
+        (session(), "medium", Tier.MEDIUM),
+        (session(tier=Tier.MEDIUM), None, Tier.MEDIUM),
+        (session(tier=Tier.MEDIUM), "easy", Tier.EASY),
+    ):
+        seen = environment.reset(seed=3, tier=named)
+        while not seen.done:
+            seen = environment.step(WAIT)
+        assert seen.report is not None
+        assert seen.report["tier"] == played
+        assert seen.report["scenario"] == draw(3, tier=played).to_json()
+
+
+def test_an_unknown_tier_is_refused_and_the_episode_goes_on() -> None:
+    environment = session()
+    environment.reset(seed=3)
+    with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+        environment.reset(seed=3, tier="insane")
+    assert environment.step(WAIT).step == 1
 
 
 def test_a_step_after_the_end_is_refused_and_a_reset_starts_a_new_episode() -> None:
