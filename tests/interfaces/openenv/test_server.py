@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Queue
@@ -372,10 +373,15 @@ def test_the_module_alone_serves_the_simulator_until_sigterm(
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def serve_and_tell(source: Any, config: ServerConfig, announce: Any) -> None:
-        server_module_serve(source, config, lambda address: (announce(address), ready.put(address)))
+    serve = server_module.serve
 
-    server_module_serve = server_module.serve
+    def serve_and_tell(source: Any, config: ServerConfig, announce: Callable[[str], None]) -> None:
+        def tell(address: str) -> None:
+            announce(address)
+            ready.put(address)
+
+        serve(source, config, tell)
+
     monkeypatch.setattr(server_module, "serve", serve_and_tell)
     monkeypatch.setattr(sys, "argv", ["app", "--port", "0", "--sessions", "2"])
     before = signal.getsignal(signal.SIGTERM)
