@@ -148,7 +148,7 @@ class Interrupts:
 @pytest.mark.usefixtures("few_are_many")
 def test_ctrl_c_on_all_cores_keeps_what_has_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "counter", lambda *_: contextlib.nullcontext(Interrupts(at=40)))
-    played = HEURISTIC.play_many("mirr", scenarios(20_000), "a test", cores=2)
+    played = HEURISTIC.play_many("mirr", scenarios(1_000), "a test", cores=2)
     assert multiprocessing.active_children() == []
     assert (played.interrupted, [result.seed for result in played.results]) == (True, list(range(40)))
 
