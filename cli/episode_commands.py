@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirr.cli.interrupts import LEFT_HALF_DONE
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.playing import Played, Player
 from mirr.cli.worlds import WorldName, open_world, parse_world
@@ -176,7 +177,7 @@ def _mark(played: Played) -> str:
 
 
 def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
-    more = "; the next mirr command reverts what was left half done" if on_a_lab else ""
+    more = f"; {LEFT_HALF_DONE}" if on_a_lab else ""
     print(f"mirr: interrupted after {played} of {episodes} episodes{more}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)
 

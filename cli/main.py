@@ -26,6 +26,7 @@ from mirr.cli import (
     openenv_command,
     records_command,
 )
+from mirr.cli.interrupts import notes_of
 from mirr.cli.options import Chosen
 from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
@@ -116,8 +117,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)
     except ReaderGone as error:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-    except (KeyboardInterrupt, typer.Abort):
-        return _failed("interrupted; the next mirr command reverts what was left half done", INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        return _failed("; ".join(["interrupted", *notes_of(interrupt)]), INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
+from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.lab.installation import HERE
@@ -105,7 +106,8 @@ def mcp(
         say=_say,
     )
     listed = transport is Transport.STDIO if lists is None else lists
-    _serve(exam, transport, port, listed=listed, prefix=tool_prefix, as_json=as_json)
+    with works_on_a_lab(where is WorldName.DOCKER):
+        _serve(exam, transport, port, listed=listed, prefix=tool_prefix, as_json=as_json)
 
 
 def _need_fastmcp() -> None:

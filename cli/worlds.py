@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import assert_never
 
+from mirr.cli.interrupts import works_on_a_lab
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import World
 
@@ -32,11 +33,12 @@ def parse_world(name: str) -> WorldName:
 @contextmanager
 def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iterator[World]:
     """A world that is always closed at the end. `what` is the command that others see as the lab's holder."""
-    world = _opened(name, lab, what)
-    try:
-        yield world
-    finally:
-        world.close()
+    with works_on_a_lab(name is WorldName.DOCKER):
+        world = _opened(name, lab, what)
+        try:
+            yield world
+        finally:
+            world.close()
 
 
 def _opened(name: WorldName, lab: str, what: str) -> World:
