@@ -10,6 +10,7 @@ import typer
 from mirr.chaos.leases import MAX_LEASE_S
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import MODE_HELP, SERVICE_HELP, DryRunOption, JsonOption, LabOption
+from mirr.env.quoting import quoted
 from mirr.lab.hints import for_lab
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def _parse(mode: str, service: str) -> Fault:
         named = parse_service(service)
     except UnknownName as error:
         raise UnknownName(
-            f"{service!r} is not touched: mirr breaks the services of its own lab, by these names, and nothing else on "
-            f"the engine, whatever its name, id or label; one of: {', '.join(Service)}"
+            f"{quoted(service)} is not touched: mirr breaks the services of its own lab, by these names, and nothing "
+            f"else on the engine, whatever its name, id or label; one of: {', '.join(Service)}"
         ) from error
     return Fault.parse(f"{mode}:{named}")
 

@@ -28,6 +28,7 @@ from mirr.cli import (
 )
 from mirr.cli.interrupts import notes_of
 from mirr.cli.options import Chosen
+from mirr.env.quoting import shortened
 from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
@@ -36,6 +37,9 @@ from mirr.lab.errors import BadLabName, LabError
 from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
+
+LONGEST_LINE = 1000  # characters of an error: it may name a file, and Linux takes names of up to 4096
+LONGEST_USAGE = 400
 
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
 
@@ -125,7 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _first_line(error: TyperException) -> str:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
-    return f"{text.strip()} See: mirr --help"
+    return f"{shortened(text.strip(), LONGEST_USAGE)} See: mirr --help"
 
 
 def _failed(message: str, code: int) -> int:
@@ -133,8 +137,9 @@ def _failed(message: str, code: int) -> int:
         from mirr.env.rendering import printable
 
         # A message may quote what a user or a container wrote.
+        lines = [shortened(printable(line), LONGEST_LINE) for line in message.split("\n")]
         with suppress(OSError):  # the exit code still tells
-            print(f"mirr: {chr(10).join(map(printable, message.split(chr(10))))}", file=sys.stderr)
+            print("\n".join([f"mirr: {lines[0]}", *lines[1:]]), file=sys.stderr)
     return code
 
 

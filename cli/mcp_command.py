@@ -17,6 +17,7 @@ import typer
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.env.quoting import quoted
 from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def mcp(
     where = parse_world(world)
     if not _PREFIX.fullmatch(tool_prefix):
         raise typer.BadParameter(
-            f"--tool-prefix {tool_prefix!r}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
+            f"--tool-prefix {quoted(tool_prefix)}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
         )
     questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
     if where is WorldName.DOCKER:

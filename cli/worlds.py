@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from mirr.cli.interrupts import works_on_a_lab
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import World
 
@@ -27,7 +28,7 @@ def parse_world(name: str) -> WorldName:
     try:
         return WorldName(name)
     except ValueError as error:
-        raise UnknownName(f"unknown world {name!r}; one of: {', '.join(WorldName)}") from error
+        raise UnknownName(f"unknown world {quoted(name)}; one of: {', '.join(WorldName)}") from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
+from mirr.env.quoting import quoted
 from mirr.env.simulator.physics import forms
 from mirr.env.simulator.physics.forms.form import Form
 from mirr.env.vocabulary import Fault, FaultMode, Service, UnknownName
@@ -33,7 +34,7 @@ def parse_form(mode: FaultMode, name: str) -> str:
     """The form of that name, as `Fault.form` names it: the mode's first form has an empty name. Raises UnknownName."""
     known = list(all_forms()[mode])
     if name not in known:
-        raise UnknownName(f"unknown form {name!r} of {mode}; one of: {', '.join(known)}")
+        raise UnknownName(f"unknown form {quoted(name)} of {mode}; one of: {', '.join(known)}")
     return "" if name == known[0] else name
 
 

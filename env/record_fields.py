@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -13,6 +12,7 @@ import numpy as np
 
 from mirr.env.checks import BadConfig
 from mirr.env.objectives import Objectives
+from mirr.env.quoting import quoted
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scheduled, checked_seed
 from mirr.env.vocabulary import (
@@ -65,13 +65,9 @@ class RecordField:
     since: int = 1  # the first schema version that has it
 
 
-def _short(value: Json) -> str:
-    return reprlib.repr(value)
-
-
 def _whole(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Misfit(f"{_short(value)} is not a whole number from 0 up")
+        raise Misfit(f"{quoted(value)} is not a whole number from 0 up")
     return value
 
 
@@ -83,7 +79,7 @@ def _count(value: Json) -> int:
 
 def _number(value: Json) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Misfit(f"{_short(value)} is not a number")
+        raise Misfit(f"{quoted(value)} is not a number")
     try:
         number = float(value)
     except OverflowError:
@@ -95,13 +91,13 @@ def _number(value: Json) -> float:
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise Misfit(f"{_short(value)} is not text")
+        raise Misfit(f"{quoted(value)} is not text")
     return value
 
 
 def _flag(value: Json) -> bool:
     if not isinstance(value, bool):
-        raise Misfit(f"{_short(value)} is neither true nor false")
+        raise Misfit(f"{quoted(value)} is neither true nor false")
     return value
 
 
@@ -113,19 +109,19 @@ def _reason_or_null(value: Json) -> Reason | None:
     if value is None:
         return None
     if value not in list(Reason):
-        raise Misfit(f"{_short(value)} is not a reason; one of: {', '.join(Reason)}")
+        raise Misfit(f"{quoted(value)} is not a reason; one of: {', '.join(Reason)}")
     return Reason(value)
 
 
 def _object(value: Json) -> Line:
     if not isinstance(value, dict):
-        raise Misfit(f"{_short(value)} is not an object")
+        raise Misfit(f"{quoted(value)} is not an object")
     return value
 
 
 def _list(value: Json) -> list[Json]:
     if not isinstance(value, list):
-        raise Misfit(f"{_short(value)} is not a list")
+        raise Misfit(f"{quoted(value)} is not a list")
     return value
 
 
@@ -173,7 +169,7 @@ def _journeys(value: Json) -> object:
 
 def _level(value: Json) -> Level:
     if value not in list(Level):
-        raise Misfit(f"{_short(value)} is not a level; one of: {', '.join(Level)}")
+        raise Misfit(f"{quoted(value)} is not a level; one of: {', '.join(Level)}")
     return Level(value)
 
 
@@ -216,7 +212,7 @@ def _event(value: Json) -> Event:
         case "deploys":
             return Deploys(_service(_part(value, "service")))
         case other:
-            raise Misfit(f"{_short(other)} is not an event; one of: breaks, heals, deploys")
+            raise Misfit(f"{quoted(other)} is not an event; one of: breaks, heals, deploys")
 
 
 def event_json(entry: Scheduled) -> Line:
@@ -296,7 +292,7 @@ def _rewards(value: Json) -> object:
 def _report(value: Json) -> Line:
     report = _object(value)
     if _part(report, "outcome") not in list(Outcome):
-        raise Misfit(f"{report['outcome']!r} is not an outcome; one of: {', '.join(Outcome)}")
+        raise Misfit(f"{quoted(report['outcome'])} is not an outcome; one of: {', '.join(Outcome)}")
     _text(_part(report, "reason"))
     return report
 

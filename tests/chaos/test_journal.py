@@ -135,7 +135,7 @@ def test_nothing_is_injected_if_the_disk_is_full(
         fake_chaos(lab, journal).inject(AUTH_DOWN)
     assert str(raised.value) == (
         f"the journal in {journal.folder} cannot be written, so nothing was done: No space left on device; "
-        "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
+        "next: make room there, or set MIRR_STATE_DIR to another folder"
     )
     assert lab.acts == 0
 

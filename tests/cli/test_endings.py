@@ -126,6 +126,22 @@ def test_a_stream_that_is_closed_or_full_does_not_change_the_exit_code(shell: st
     assert (done.returncode, done.stdout, done.stderr) == (code, out, "")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["episode", "--seed", "9" * 10_000],
+        ["episode", "--world", "x" * 10_000],
+        ["episode", "--scenario", "x" * 10_000],
+        ["records", "check", "x" * 10_000],
+        ["y" * 10_000],
+    ],
+)
+def test_an_error_does_not_repeat_ten_thousand_characters(arguments: list[str], capsys: Printed) -> None:
+    assert run(arguments) in (1, 2)
+    printed = capsys.readouterr()
+    assert 0 < len(printed.err + printed.out) < 1_200
+
+
 def test_a_pace_that_never_ends_is_refused(capsys: Printed) -> None:
     assert run(["demo", "--pace", "inf"]) == 2
     assert "--pace" in capsys.readouterr().err
