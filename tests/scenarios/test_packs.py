@@ -110,7 +110,7 @@ SEE = "see scenarios/README.md"
             f" is not YAML: line 6, column 7: '2001-13-45' cannot be read as timestamp; {SEE}",
         ),
         (HEAD + "faults: " + "[" * 16_000, f" is not YAML: line 5, column 29: it is nested more than 20 deep; {SEE}"),
-        (HEAD + "faults: " + "{a: " * 4_000, f" is not YAML: line 5, column 86: it is nested more than 20 deep; {SEE}"),
+        (HEAD + "faults: " + "{a: " * 4_000, f" is not YAML: line 5, column 89: it is nested more than 20 deep; {SEE}"),
         ("#" * 20_000, f" is not a scenario: it is larger than 16 KiB; {SEE}"),
         ("%YAML 1.1\n---\n" + HEAD, f" is not YAML: it says %YAML 1.1, and only YAML 1.2 is read; {SEE}"),
         (
@@ -136,8 +136,8 @@ SEE = "see scenarios/README.md"
         ),
         (
             HEAD + "faults: [{fault: crashd:auth}]",
-            ": faults[0].fault (line 5): unknown fault mode 'crashd'; one of: crashed, memory_leak, overloaded, bad_deploy; "
-            + SEE,
+            ": faults[0].fault (line 5): unknown fault mode 'crashd'; one of: crashed, memory_leak, overloaded, "
+            f"bad_deploy; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}]\ndeploys: [{service: web}]",
@@ -228,7 +228,7 @@ def test_anchors_that_repeat_each_other_without_end_are_refused_at_once(tmp_path
     path = tmp_path / "mine.yaml"
     laughs = "".join(f"  - &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 40))
     path.write_text(f"{HEAD}faults:\n  - &l0 [x]\n{laughs}  - fault: *l39\n")
-    with pytest.raises(PackError, match=r"a fault is text, written MODE:SERVICE, as in bad_deploy:payments"):
+    with pytest.raises(PackError, match=r": faults\[0\] \(line 6\): Input should be .*; and 33 more; see "):
         load_pack(path)
 
 
