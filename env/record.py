@@ -18,16 +18,8 @@ from mirr.env.checks import each_name_once
 from mirr.env.environment import Observation
 from mirr.env.objectives import OBJECTIVES, Objectives
 from mirr.env.quoting import quoted
-from mirr.env.record_fields import (
-    READABLE_VERSIONS,
-    SCHEMA,
-    SCHEMA_VERSION,
-    Line,
-    LineKind,
-    Misfit,
-    event_json,
-    read_fields,
-)
+from mirr.env.record_fields import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION, LineKind, read_fields
+from mirr.env.record_values import Line, Misfit, event_json
 from mirr.env.reward import REWARDS, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
 from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text

@@ -11,7 +11,7 @@ import numpy as np
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.record import RecordedStep, RecordError, Rollout
-from mirr.env.record_fields import Line
+from mirr.env.record_values import Line
 from mirr.env.reward import REWARDS
 from mirr.env.rollout import Move, OnStep, Sitting
 from mirr.env.scenario import streams

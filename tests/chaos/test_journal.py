@@ -13,7 +13,9 @@ from mirr.chaos.errors import JournalError
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile, boot_id, ticks
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeClock, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)

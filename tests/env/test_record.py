@@ -13,7 +13,8 @@ from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.record import RecordError, RolloutWriter, read_rollout
-from mirr.env.record_fields import FIELDS, Line, LineKind
+from mirr.env.record_fields import FIELDS, LineKind
+from mirr.env.record_values import Line
 from mirr.env.rollout import play
 from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled, draw
 from mirr.env.simulator.world import SimulatedWorld
