@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WORLD_FAILED, INTERRUPTED = 3, 130
 DEMO_SEEDS = 1000
+MOST_EPISODES = 1_000_000  # in one command: each is drawn before the first is played
 HEADINGS = {
     "success_rate": "success",
     "diagnosis_accuracy": "diagnosed",
@@ -52,7 +53,7 @@ PackSeedOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Chooses the scenario, the same in both worlds.")]
 EpisodesOption = Annotated[
-    int, typer.Option("--episodes", min=1, help="How many episodes. Their seeds begin at --seed.")
+    int, typer.Option("--episodes", min=1, max=MOST_EPISODES, help="How many episodes. Their seeds begin at --seed.")
 ]
 RecordOption = Annotated[
     Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")

@@ -30,6 +30,7 @@ from mirr.env.vocabulary import (
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Level, LogLine
 
 _MOST_REQUESTS = 2**53  # in one step; larger numbers are not exact as floats
+_LARGEST_CELL = 1e38  # with noise, larger numbers do not fit into the float32 that an agent sees
 
 Json = Any  # what json.loads returns
 Line = dict[str, Any]
@@ -124,7 +125,13 @@ def features(value: Json) -> object:
     rows = [_list(row) for row in _list(value)]
     if len(rows) != FEATURES_SHAPE[0] or any(len(row) != FEATURES_SHAPE[1] for row in rows):
         raise Misfit(f"not {FEATURES_SHAPE[0]} rows of {FEATURES_SHAPE[1]} numbers")
-    return np.array([[math.nan if cell is None else number(cell) for cell in row] for row in rows])
+    return np.array([[math.nan if cell is None else _cell(cell) for cell in row] for row in rows])
+
+
+def _cell(value: Json) -> float:
+    if abs(number(value)) > _LARGEST_CELL:
+        raise Misfit("the number is too large")
+    return number(value)
 
 
 def action_or_null(value: Json) -> Action | None:
@@ -237,7 +244,8 @@ def scenario(value: Json) -> object:
         if "heals_at_step" in entry:
             timeline.append(Scheduled(whole(entry["heals_at_step"]), Ends(fault)))
     for entry in _list(value.get("deploys", [])):
-        timeline.append(Scheduled(whole(entry.get("at_step", 0)), Deploys(_service(_part(entry, "service")))))
+        service = _service(_part(entry, "service"))
+        timeline.append(Scheduled(whole(entry.get("at_step", 0)), Deploys(service)))
     return text(value.get("name", "")), _in_order(timeline)
 
 

@@ -142,6 +142,13 @@ def test_an_error_does_not_repeat_ten_thousand_characters(arguments: list[str], 
     assert 0 < len(printed.err + printed.out) < 1_200
 
 
+def test_more_episodes_than_memory_holds_are_refused_at_once(capsys: Printed) -> None:
+    assert run(["evaluate", "--episodes", str(10**20)]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: Invalid value for '--episodes': Input should be less than or equal to 1000000 See: mirr --help\n"
+    )
+
+
 def test_a_pace_that_never_ends_is_refused(capsys: Printed) -> None:
     assert run(["demo", "--pace", "inf"]) == 2
     assert "--pace" in capsys.readouterr().err
