@@ -38,7 +38,7 @@ from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 
-LONGEST_LINE = 1000  # characters of an error: it may name a file, and Linux takes names of up to 4096
+LONGEST_LINE = 4000  # characters of an error: a name of a file that exists fits, and what a lab lists too
 LONGEST_USAGE = 400
 
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
