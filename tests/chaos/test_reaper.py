@@ -18,7 +18,9 @@ from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.lab import FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 

@@ -24,7 +24,7 @@ from mirr.env.rollout import EpisodeResult
 from mirr.env.scenario import Scenario, draw
 from mirr.env.world import World
 from tests.env.fakes import FakeWorld
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 Printed = pytest.CaptureFixture[str]
 
