@@ -18,6 +18,7 @@ from openenv.core.env_server.interfaces import Environment as OpenEnvEnvironment
 from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[import-untyped]
 
 from mirr.env.environment import Environment, EpisodeError
+from mirr.env.quoting import shortened
 from mirr.env.rendering import History
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.tiers import TIERS
@@ -95,7 +96,9 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         """Begin a new incident: that of `seed` in `tier`, that of task `index` in `split`, or any. Without a tier, it
         is that of the server."""
         if unknown:
-            raise EpisodeError(f"reset takes seed, tier, episode_id, split and index; got {', '.join(sorted(unknown))}")
+            raise EpisodeError(
+                f"reset takes seed, tier, episode_id, split and index; got {shortened(', '.join(sorted(unknown)))}"
+            )
         incident = self._incident(seed, tier, split, index)
         name = _checked_id(episode_id)
         with self._alone():
