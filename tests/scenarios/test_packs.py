@@ -143,20 +143,21 @@ SEE = "see scenarios/README.md"
         ),
         (
             HEAD + "faults: [{fault: crashed:auth, form: sleepy}]",
-            f": faults[0].form: unknown form 'sleepy' of crashed; one of: {', '.join(all_forms()[FaultMode.CRASHED])}; "
-            + SEE,
+            ": faults[0].form (line 5): unknown form 'sleepy' of crashed; one of: "
+            f"{', '.join(all_forms()[FaultMode.CRASHED])}; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: overloaded:auth, severity: 9}]",
-            f": faults[0].severity: the severity of overloaded/crowd is 1.15 to 1.9 times the CPU quota; got 9; {SEE}",
+            ": faults[0].severity (line 5): the severity of overloaded/crowd is 1.15 to 1.9 times the CPU quota; "
+            f"got 9; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth, severity: 1}]",
-            f": faults[0].severity: crashed/killed has no severity; got 1; {SEE}",
+            f": faults[0].severity (line 5): crashed/killed has no severity; got 1; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: overloaded@1.5:auth, severity: 1.6}]",
-            f": faults[0].severity: the fault is overloaded@1.5:auth, which names a severity already; {SEE}",
+            f": faults[0].severity (line 5): the fault is overloaded@1.5:auth, which names a severity already; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}]\ndeploys: [{service: web}]",

@@ -49,7 +49,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "reset", "data": {"seed": -1}}, "EXECUTION_ERROR", "a seed is a whole number from 0 up; got -1"),
     ({"type": "reset", "data": {"seed": "x"}}, "EXECUTION_ERROR", "a seed is a whole number from 0 up; got 'x'"),
     ({"type": "reset", "data": {"self": 1}}, "EXECUTION_ERROR", ""),
-    ({"type": "reset", "data": {"split": {}, "index": 0}}, "EXECUTION_ERROR", "unknown split {}; one of: train, test"),
+    (
+        {"type": "reset", "data": {"split": {}, "index": 0}},
+        "EXECUTION_ERROR",
+        "unknown split {}; one of: train, test, train_medium, test_medium",
+    ),
     ({"type": "state", "data": {"a": 1}}, "VALIDATION_ERROR", "Invalid message"),
 ]
 

@@ -166,7 +166,9 @@ def test_tasks_are_listed_over_http(server: Served) -> None:
     assert [task["index"] for task in ask("task_range", split="train", start=5, stop=8)["tasks"]] == [5, 6, 7]
     assert len(ask("tasks", split="test")["tasks"]) == 540
     assert ask("task", split="test", index=540) == {"detail": "Invalid task index"}
-    assert ask("num_tasks", split="dev") == {"detail": "unknown split 'dev'; one of: train, test"}
+    assert ask("num_tasks", split="dev") == {
+        "detail": "unknown split 'dev'; one of: train, test, train_medium, test_medium"
+    }
 
 
 def test_the_schema_lists_the_fields_of_the_state(server: Served) -> None:

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 import mirr
 from mirr.env.environment import Observation
-from mirr.env.vocabulary import ALL_FAULTS, PACK_ACTIONS, CheckLogs, Feature, Service, action_text
+from mirr.env.scenario import draw
+from mirr.env.vocabulary import ALL_FAULTS, PACK_ACTIONS, CheckLogs, Feature, Service, Tier, action_text
 from mirr.env.world import Level, LogLine
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, from_wire, to_wire
 from mirr.interfaces.openenv.rubric import IncidentRubric
@@ -78,13 +79,21 @@ def test_features_of_a_service_that_was_not_scraped_are_null_and_not_zero() -> N
 
 
 def test_every_fault_and_every_pack_is_in_both_splits_equally_often() -> None:
-    for split in Split:
+    for split in (Split.TRAIN, Split.TEST):
         faults: dict[str, int] = {}
         for task in tasks_of(split):
             name = task.scenario.name or str(task.scenario.faults[0])
             faults[name] = faults.get(name, 0) + 1
         assert faults.keys() == {str(fault) for fault in ALL_FAULTS} | {pack.id for pack in all_packs()}
         assert len(set(faults.values())) == 1
+
+
+def test_the_tasks_of_medium_are_what_their_seeds_draw_there() -> None:
+    for split in (Split.TRAIN_MEDIUM, Split.TEST_MEDIUM):
+        tasks = tasks_of(split)
+        assert [task.scenario for task in tasks] == [draw(task.scenario.seed, tier=Tier.MEDIUM) for task in tasks]
+        named = {(fault.mode, fault.service) for task in tasks for fault in task.scenario.faults}
+        assert named == {(fault.mode, fault.service) for fault in ALL_FAULTS}
 
 
 def test_no_seed_is_in_two_tasks() -> None:
@@ -113,7 +122,9 @@ def test_the_same_index_always_gives_the_same_task() -> None:
 
 
 def test_an_unknown_split_or_index_is_refused() -> None:
-    with pytest.raises(UnknownSplit, match=r"^unknown split 'validation'; one of: train, test$"):
+    with pytest.raises(
+        UnknownSplit, match=r"^unknown split 'validation'; one of: train, test, train_medium, test_medium$"
+    ):
         task_at("validation", 0)
     with pytest.raises(NoSuchTask, match=r"^no task 540 in test; its tasks go from 0 to 539$"):
         task_at("test", 540)
