@@ -148,7 +148,7 @@ class Environment:
         (easy unless given), or `fault` with the seed's noise, or a whole `scenario`, which has its own seed. Raises
         WorldError, EpisodeError and, for a tier that there is not, UnknownName."""
         if scenario is None:
-            scenario = draw(seed, fault, tier or Tier.EASY)  # type: ignore[arg-type]  # `draw` refuses a None seed
+            scenario = draw(seed, fault, Tier.EASY if tier is None else tier)  # type: ignore[arg-type]  # `draw` refuses None
         elif seed is not None or fault is not None or tier is not None:
             raise EpisodeError("reset takes a scenario, or else a seed, a fault and a tier; a scenario has them")
         elif not isinstance(scenario, Scenario):

@@ -14,6 +14,7 @@ from mirr.env.world import Level, LogLine
 
 STARTED = "started"  # the event of a process that begins to listen
 TURNED_AWAY = "shed"  # the event of requests turned away
+UPSTREAM_FAILED = "upstream_failed"  # the event of a call that failed; its text names the upstream
 MAX_LINES = 20
 KEPT_STARTS = 3
 PREFIX_CHARACTERS = 24  # texts with the same beginning are one kind of line: "POST /charges 500 12 ms"
@@ -43,9 +44,9 @@ class LogNumber(StrEnum):
     READ = "read"  # 1 if the log was read in this episode, else 0, and then all the others are 0 too
     STEPS_AGO = "steps_ago"  # how many steps ago that was; 0 if it was the last action
     STARTS = "starts"  # lines that say that a process has started
-    ERRORS = "errors"  # kinds of errors
-    WARNINGS = "warnings"  # kinds of warnings, without those of requests turned away
-    TURNED_AWAY = "turned_away"  # kinds of warnings of requests turned away
+    ERRORS = "errors"  # events that are errors, each counted once
+    WARNINGS = "warnings"  # upstreams to which calls failed, each counted once
+    TURNED_AWAY = "turned_away"  # 1 if requests were turned away
     OTHER_RELEASE = "other_release"  # 1 if the last start was of another release than the one of steady state
 
 
@@ -55,17 +56,18 @@ LOG_NUMBERS_SHAPE = (len(Service), len(LogNumber))
 def counts(lines: Iterable[LogLine]) -> tuple[int, int, int, int, int]:
     """What a digest tells, as numbers: starts, errors, warnings, requests turned away, other release.
 
-    A digest has each kind of warning and error once, so these numbers do not depend on how busy a service is. A
-    container that was deployed anew has a new log. So the last start is compared with the release of steady state.
+    Different things are counted, and not lines: how many lines there are depends on how busy a service is, and on the
+    world. A container that was deployed anew has a new log. So the last start is compared with the release of steady
+    state.
     """
-    starts = sorted((line for line in lines if line.event == STARTED), key=lambda line: -line.age_s)
-    rest = [line for line in lines if line.event != STARTED]
-    turned_away = sum(line.event == TURNED_AWAY for line in rest)
+    digested = tuple(lines)
+    starts = sorted((line for line in digested if line.event == STARTED), key=lambda line: -line.age_s)
+    failed = [line.text.split() for line in digested if line.event == UPSTREAM_FAILED]
     return (
         len(starts),
-        sum(line.level is Level.ERROR for line in rest),
-        sum(line.level is Level.WARNING and line.event != TURNED_AWAY for line in rest),
-        turned_away,
+        len({line.event for line in digested if line.level is Level.ERROR}),
+        len({part for text in failed for part in text if part.startswith("upstream=")}),
+        int(any(line.event == TURNED_AWAY for line in digested)),
         int(bool(starts) and f"release={STEADY_RELEASE}" not in starts[-1].text.split()),
     )
 

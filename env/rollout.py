@@ -193,7 +193,7 @@ def play(
     """Play the episode of `seed` in `tier`, or a whole `scenario`, to its end. If the world fails, the outcome is
     `void`."""
     if scenario is None:
-        scenario = draw(seed, fault, tier or Tier.EASY)  # type: ignore[arg-type]  # `draw` refuses a None seed
+        scenario = draw(seed, fault, Tier.EASY if tier is None else tier)  # type: ignore[arg-type]  # `draw` refuses None
     elif seed is not None or fault is not None or tier is not None:
         raise EpisodeError("play takes a scenario, or else a seed, a fault and a tier; a scenario has them")
     sitting = Sitting(

@@ -181,7 +181,7 @@ def test_a_void_episode_is_printed_and_exits_3(monkeypatch: pytest.MonkeyPatch, 
 def test_evaluate_prints_the_agreed_fields(capsys: Printed) -> None:
     assert run(["evaluate", "--episodes", "20", "--seed", "100", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert list(answer) == ["world", "policy", "episodes", "void", "overall", "by_mode"]
+    assert list(answer) == ["world", "policy", "tier", "episodes", "void", "overall", "by_mode"]
     assert answer["overall"]["success_rate"] == 1.0
     assert sum(group["episodes"] for group in answer["by_mode"].values()) == 20
 
@@ -189,7 +189,7 @@ def test_evaluate_prints_the_agreed_fields(capsys: Printed) -> None:
 def test_evaluate_prints_a_table_without_json(capsys: Printed) -> None:
     assert run(["evaluate", "--policy", "wait", "--episodes", "8"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "wait in sim: 8 episodes from seed 0, 0 void"
+    assert lines[0] == "wait in sim: 8 episodes from seed 0 (easy), 0 void"
     assert lines[2].split()[:3] == ["overall", "0.0%", "0.0%"]
 
 

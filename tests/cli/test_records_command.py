@@ -131,7 +131,7 @@ def test_show_prints_a_record_from_beginning_to_end(record: Path, capsys: Printe
     assert run(["records", "show", str(record)]) == 0
     rollout = read_rollout(record)
     shown = capsys.readouterr().out
-    assert shown.startswith("heuristic in sim, seed 7\nwhat happened: ")
+    assert shown.startswith("heuristic in sim, seed 7 (easy)\nwhat happened: ")
     assert shown.count("service     up   req/s") == len(rollout.steps)
     assert rollout.end is not None
     assert f"\nresolved: {rollout.end['report']['reason']}\n" in shown

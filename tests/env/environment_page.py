@@ -112,9 +112,9 @@ LOG_TEXTS: dict[LogNumber, tuple[str, str]] = {
     LogNumber.READ: ("1", "1 if it was read"),
     LogNumber.STEPS_AGO: ("steps", "how long ago it was read; 0 if that was the last action"),
     LogNumber.STARTS: ("lines", "starts of the process that the log shows; at most the last 3"),
-    LogNumber.ERRORS: ("kinds of lines", "different errors, each counted once"),
-    LogNumber.WARNINGS: ("kinds of lines", "different warnings, such as failed calls of each upstream"),
-    LogNumber.TURNED_AWAY: ("kinds of lines", "1 if requests were turned away"),
+    LogNumber.ERRORS: ("events", "different errors, each counted once"),
+    LogNumber.WARNINGS: ("upstreams", "to which calls failed, each counted once"),
+    LogNumber.TURNED_AWAY: ("flag", "1 if requests were turned away"),
     LogNumber.OTHER_RELEASE: ("flag", "1 if the last start was of another release than that of steady state"),
 }
 """The unit and the meaning of what a log tells."""

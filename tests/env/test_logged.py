@@ -30,12 +30,24 @@ def test_a_digest_tells_starts_errors_warnings_requests_turned_away_and_the_rele
         started(9.0, NEXT_RELEASE),
         line(3.0, Level.ERROR, "request_failed", "code=500"),
         line(2.5, Level.ERROR, "stderr", "Traceback"),
-        line(2.0, Level.WARNING, "upstream_failed", "upstream=auth"),
-        line(1.0, Level.WARNING, "shed", "too many requests in flight"),
+        line(2.0, Level.WARNING, "upstream_failed", "upstream=auth path=/sessions reason=refused"),
+        line(1.9, Level.WARNING, "upstream_failed", "upstream=orders path=/orders reason=refused"),
+        line(1.0, Level.WARNING, "shed", "requests=31 route=/charges in_flight=64"),
         line(0.5),
     ]
-    assert counts(found) == (2, 2, 1, 1, 1)
+    assert counts(found) == (2, 2, 2, 1, 1)
     assert counts([]) == (0, 0, 0, 0, 0)
+
+
+def test_different_things_are_counted_and_not_lines() -> None:
+    busy = [line(0.1 * number, Level.ERROR, "request_failed", f"route=/{number} code=500") for number in range(5)] + [
+        line(0.2, Level.WARNING, "upstream_failed", "upstream=auth path=/sessions reason=timeout"),
+        line(0.3, Level.WARNING, "upstream_failed", "upstream=auth path=/tokens reason=refused"),
+        line(0.4, Level.WARNING, "request", "method=POST route=/orders code=503"),
+        line(0.5, Level.WARNING, "shed", "requests=31 route=/orders"),
+        line(1.5, Level.WARNING, "shed", "requests=90 route=/orders"),
+    ]
+    assert counts(busy) == (0, 1, 1, 1, 0)
 
 
 @pytest.mark.parametrize(
