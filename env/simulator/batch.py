@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mirr.env.actions import NotAnAction, action_numbers
 from mirr.env.checks import NotWhole, as_array, whole_number
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
-from mirr.env.forms import fault_of, form_number
+from mirr.env.forms import fault_of, form_number, severity_of
 from mirr.env.logs import digest
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW, Objectives
 from mirr.env.results import result_text
@@ -85,6 +85,7 @@ class BatchedSimulator:
             ended=table(size, lanes.ENDED),
             final=np.full((size, k.CELLS), np.nan, dtype=np.float32),
             forced=np.full(size, -1, dtype=np.int64),
+            severities=np.full(size, np.nan),
             which=np.zeros(size, dtype=np.int64),
             over=np.zeros(size, dtype=np.bool_),
             chosen=np.zeros(size, dtype=np.bool_),
@@ -145,10 +146,11 @@ class BatchedSimulator:
         elif (count := _length(seeds)) != self.size:
             shown = repr(seeds) if count is None else str(count)
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {shown}")
-        forced = self._forced_faults(faults)
+        forced, severities = self._forced_faults(faults)
         # Every seed is checked before anything changes.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
         self._lanes.forced[chosen] = forced[chosen]
+        self._lanes.severities[chosen] = severities[chosen]
         if isinstance(self._lanes.wholes, np.ndarray):
             # All seeds at once: a loop would take longer than to begin the episodes.
             if starts is None:
@@ -255,13 +257,16 @@ class BatchedSimulator:
             logs_of=action.service if isinstance(action, CheckLogs) else None,
         )
 
-    def _forced_faults(self, faults: Fault | Sequence[Fault | None] | None) -> NDArray[np.int64]:
-        if faults is None or isinstance(faults, Fault | str):
-            return np.full(self.size, _number(faults), dtype=np.int64)
-        each = list(faults)
-        if len(each) != self.size:
+    def _forced_faults(
+        self, faults: Fault | Sequence[Fault | None] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # (size,) and (size,)
+        """As `lanes.Lanes` has them: `forced` and `severities`."""
+        one_for_all = faults is None or isinstance(faults, Fault | str)
+        each: list[Fault | None] = [faults] if one_for_all else list(faults)
+        if len(each) != (1 if one_for_all else self.size):
             raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(each)}")
-        return np.array([_number(fault) for fault in each], dtype=np.int64)
+        numbered = [_number(fault) for fault in each] * (self.size if one_for_all else 1)
+        return np.array([number for number, _ in numbered]), np.array([severity for _, severity in numbered])
 
     def _checked_mask(self, mask: object) -> NDArray[np.bool_]:
         found = as_array(mask)
@@ -287,12 +292,15 @@ class BatchedSimulator:
 
 
 def _fault(b: Any) -> Fault:
-    return fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])])
+    return fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])], float(b[k.SEVERITY]))
 
 
-def _number(fault: Fault | None) -> int:
-    """As `lanes.Lanes.forced` has it."""
-    return -1 if fault is None else form_number(checked_fault(fault)) * k.SERVICES + SERVICE_ROW[fault.service]
+def _number(fault: Fault | None) -> tuple[int, float]:
+    """A fault as `lanes.Lanes.forced` and `severities` have it."""
+    if fault is None:
+        return -1, np.nan
+    fault = checked_fault(fault)
+    return form_number(fault) * k.SERVICES + SERVICE_ROW[fault.service], severity_of(fault)
 
 
 def _at_least_one(value: object) -> bool:

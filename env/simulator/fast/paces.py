@@ -48,9 +48,11 @@ def find_pace(s: Numbers, p: Numbers) -> None:
     """Find out at which pace the next steps may be taken."""
     s[k.PACE] = k.TICKS
     s[k.INVADED] = -1.0
-    waits = booting = False
+    waits = booting = odd = False
     for i in range(k.SERVICES):
         booting = booting or s[k.STATUS + i] == k.BOOTING
+        # A release that wears out is never foreseen, and nor are costly requests.
+        odd = odd or s[k.ODD + i] + s[k.UNEVEN + i] > 0.0
         if s[k.CAMPAIGN + i] > 0.0:
             if s[k.INVADED] >= 0.0:
                 return
@@ -58,7 +60,7 @@ def find_pace(s: Numbers, p: Numbers) -> None:
         else:
             waits = waits or s[k.WAIT + i] > 0.0
     invaded = i64(s[k.INVADED])
-    if booting or waits:
+    if booting or waits or odd:
         return
     if invaded >= 0 and s[k.WAIT + invaded] > 0.0:
         if s[k.QUEUE + invaded] > 0.999 * p[k.LIMIT] and foresee(s, p):

@@ -36,6 +36,7 @@ LINE: Final = 8  # numbers of 64 bits in a line of a processor's cache
 DOWN: Final = 0.0
 BOOTING: Final = 1.0
 UP: Final = 2.0
+HUNG: Final = 3.0  # the process is there, but it is stopped: it accepts calls and never answers
 
 # Values of PACE.
 UNKNOWN: Final = 0.0  # something has changed: the pace is found when time passes next
@@ -50,6 +51,7 @@ LOG_NEXT: Final = LOG.one("LOG_NEXT", "1 if the next release wrote it")
 LOG_READY: Final = LOG.one("LOG_READY", "tick at which the process began to listen; negative if before the episode")
 LOG_SPOILED: Final = LOG.one("LOG_SPOILED", "share of requests that met a spoiled row, 0..1")
 LOG_SHED: Final = LOG.one("LOG_SHED", "requests turned away in the last tick")
+LOG_DIED: Final = LOG.one("LOG_DIED", "tick at which a process last died of its own error; negative if none did")
 FLOWS: Final = 8
 LOG_FLOW: Final = LOG.block("LOG_FLOW", FLOWS, "the shares from FLOW on")
 LOG_SIZE: Final = LOG.size
@@ -135,6 +137,21 @@ STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last p
 NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
 ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
 BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
+DIED_TICK: Final = LANE.per_service("DIED_TICK", "tick at which a process last died of its own error; negative if none")
+UNEVEN: Final = LANE.per_service("UNEVEN", "1 if the requests of its campaign cost much more than the others")
+QUEUED_CPU: Final = LANE.per_service("QUEUED_CPU", "mean CPU seconds of a request in the queue, if UNEVEN")
+# What the faulty release of a service does. 0 if its fault is another one.
+SPOILS_AT_START: Final = LANE.per_service("SPOILS_AT_START", "share of the sound rows that a start spoils")
+SLOWS_AT_START: Final = LANE.per_service("SLOWS_AT_START", "work that a start adds to each request, in requests")
+KEEPS_MB: Final = LANE.per_service("KEEPS_MB", "MB that it keeps of each request")
+CARRIES_MB: Final = LANE.per_service("CARRIES_MB", "MB by which each start begins higher than the last one")
+LIFE: Final = LANE.per_service("LIFE", "requests that its next process takes before it dies; each start halves it")
+STARTS: Final = LANE.per_service("STARTS", "starts of this release")
+# What the running process does.
+EACH_CPU: Final = LANE.per_service("EACH_CPU", "CPU seconds of an ordinary request")
+LEFT: Final = LANE.per_service("LEFT", "requests that it takes before it dies; 0 if it does not die")
+ODD: Final = LANE.per_service("ODD", "1 if it is slow, keeps memory or dies: then every tick matters")
+WEARS: Final = LANE.one("WEARS", "1 once a release was started that keeps memory or dies")
 FAULT_SEVERITY: Final = LANE.per_service(
     "FAULT_SEVERITY", "severity of the last fault that began here, in its form's unit"
 )
@@ -199,15 +216,18 @@ LEAK_RATE: Final = PARAMETERS.one("LEAK_RATE", "requests a second of the leak's 
 LEAK_CPU: Final = PARAMETERS.one("LEAK_CPU", "CPU seconds of such a request")
 LEAK_MB: Final = PARAMETERS.one("LEAK_MB", "MB that it leaves behind")
 LEAK_LANDED_MB: Final = PARAMETERS.one("LEAK_LANDED_MB", "rise of memory at which a leak has landed")
-SPOILS: Final = PARAMETERS.one("SPOILS", "share of the sound rows that a boot of a faulty release spoils")
-SLOW_S: Final = PARAMETERS.one("SLOW_S", "seconds in the queue at which a crowd has landed")
+SPOILS: Final = PARAMETERS.one("SPOILS", "share of the sound rows that a start of a faulty release usually spoils")
+COSTLY_CPU: Final = PARAMETERS.one("COSTLY_CPU", "CPU seconds of a costly request")
+CARRIED_S: Final = PARAMETERS.one("CARRIED_S", "seconds of usual requests that a start of a leaky release adds")
+SLOW_S: Final = PARAMETERS.one("SLOW_S", "seconds in the queue at which an overload has landed")
 LANDED_ERRORS: Final = PARAMETERS.one("LANDED_ERRORS", "error ratio above which a faulty release has landed, 0..1")
 PATIENCE: Final = PARAMETERS.one("PATIENCE", "ticks by which a fault has to have landed")
 PER_BASE_QUOTA: Final = PARAMETERS.one("PER_BASE_QUOTA", "1 / BASE_QUOTA")
 PER_SCALED_QUOTA: Final = PARAMETERS.one("PER_SCALED_QUOTA", "1 / SCALED_QUOTA")
 PER_MEMORY_LIMIT: Final = PARAMETERS.one("PER_MEMORY_LIMIT", "1 / MEMORY_LIMIT")
 PER_BLOCK_S: Final = PARAMETERS.one("PER_BLOCK_S", "1 / seconds of a block of ticks")
-REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an ordinary request")
+REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an ordinary request in a sound release")
+USUAL_RATE: Final = PARAMETERS.per_service("USUAL_RATE", "ordinary requests a second in steady state")
 OWN_LATENCY: Final = PARAMETERS.per_service("OWN_LATENCY", "seconds of the service's own part of an answer, unloaded")
 UNLOADED_MEAN: Final = PARAMETERS.per_service("UNLOADED_MEAN", "mean seconds of an answer, unloaded")
 UNLOADED_P95: Final = PARAMETERS.per_service("UNLOADED_P95", "p95 seconds of an answer, unloaded")

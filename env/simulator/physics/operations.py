@@ -28,6 +28,8 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
         s[k.PER_QUOTA + i] = p[k.PER_BASE_QUOTA]
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+        s[k.EACH_CPU + i] = p[k.REQUEST_CPU + i]
+        s[k.DIED_TICK + i] = -1.0
         s[k.ACCEPT + i] = 1.0
         s[k.LAST_LOG + i * k.LOG_SIZE + k.LOG_TICK] = -1.0
     s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
@@ -44,6 +46,7 @@ def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     into[place + k.LOG_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
     into[place + k.LOG_SPOILED] = s[k.SPOILED + i]
     into[place + k.LOG_SHED] = s[k.SHED + i]
+    into[place + k.LOG_DIED] = s[k.DIED_TICK + i]
     for flow in range(k.FLOWS):
         # A process that is gone did not log how calls ended after its end.
         into[place + k.LOG_FLOW + flow] = s[k.FLOW + flow] if alive else 1.0
@@ -54,7 +57,7 @@ def read_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     """Write the numbers behind the lines in the log of service `i`. They go into `into`, from `place` on."""
     kept = k.LAST_LOG + i * k.LOG_SIZE
     if s[k.STATUS + i] != k.UP and s[kept + k.LOG_TICK] >= s[k.STOPPED_TICK + i]:
-        # The process is gone and has left its last lines. A process that does not listen yet has written none.
+        # The process is gone or hangs, and has left its last lines. One that does not listen yet has written none.
         for each in range(k.LOG_SIZE):
             into[place + each] = s[kept + each]
     else:
@@ -78,12 +81,31 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
     s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
     s[k.SPOILED + i] = 0.0
+    s[k.EACH_CPU + i] = p[k.REQUEST_CPU + i]
+    s[k.LEFT + i] = 0.0
+    s[k.ODD + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
-        # The migration of a faulty release runs at every boot, on a part of the rows that are still sound.
-        s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
-        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+        _start_faulty(s, p, i)
     s[k.BOOTED + i] = 1.0
     clear_counters(s, i)
+
+
+@jit
+def _start_faulty(s: Numbers, p: Numbers, i: int) -> None:
+    """What a start of a faulty release does. Each one makes things worse than the last."""
+    s[k.STARTS + i] += 1.0
+    if s[k.SPOILS_AT_START + i] > 0.0:
+        # The migration runs at every start, on a part of the rows that are still sound.
+        s[k.ROWS_SPOILED + i] += s[k.SPOILS_AT_START + i] * (1.0 - s[k.ROWS_SPOILED + i])
+        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+        return
+    s[k.EACH_CPU + i] *= 1.0 + s[k.STARTS + i] * s[k.SLOWS_AT_START + i]
+    s[k.MEMORY + i] += (s[k.STARTS + i] - 1.0) * s[k.CARRIES_MB + i]
+    s[k.LEFT + i] = s[k.LIFE + i]
+    s[k.LIFE + i] *= 0.5
+    s[k.ODD + i] = 1.0
+    if s[k.SLOWS_AT_START + i] == 0.0:
+        s[k.WEARS] = 1.0
 
 
 @jit
@@ -91,7 +113,57 @@ def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None
     """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one."""
     s[k.NEXT + i] = 1.0 if following else 0.0
     s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
+    s[k.DIED_TICK + i] = -1.0  # a new container has an empty log
     boot(s, p, i)
+
+
+@jit
+def deploy_faulty(s: Numbers, p: Numbers, i: int, spoils: float, slows: float, keeps_mb: float, life: float) -> None:
+    """Deploy a faulty release. All but one of the last four are 0.
+
+    A start spoils a share of the rows, or adds work to each request (in ordinary requests). A request leaves MB behind,
+    or the first process dies after so many requests.
+    """
+    s[k.SPOILS_AT_START + i] = spoils
+    s[k.SLOWS_AT_START + i] = slows
+    s[k.KEEPS_MB + i] = keeps_mb
+    s[k.CARRIES_MB + i] = keeps_mb * p[k.USUAL_RATE + i] * p[k.CARRIED_S]
+    s[k.LIFE + i] = life
+    s[k.STARTS + i] = 0.0
+    deploy(s, p, i, True, False)
+
+
+@jit
+def withdraw(s: Numbers, p: Numbers, i: int) -> None:
+    """The team rolls the next release back, unless somebody has done so."""
+    if s[k.NEXT + i] == 1.0:
+        deploy(s, p, i, False, False)
+
+
+@jit
+def hang(s: Numbers, i: int) -> None:
+    """Stop the process of service `i`, if there is one that does anything. It is there, but it does nothing."""
+    if s[k.STATUS + i] == k.UP or s[k.STATUS + i] == k.BOOTING:
+        end_process(s, i)
+        s[k.STATUS + i] = k.HUNG
+
+
+@jit
+def go_on(s: Numbers, i: int) -> None:
+    """Let a process go on that hangs. Its callers have not waited for the answers that it owes."""
+    if s[k.STATUS + i] != k.HUNG:
+        return
+    s[k.STATUS + i] = k.UP
+    s[k.ACCEPT + i] = 1.0
+    s[k.STALE] = 1.0
+    s[k.PACE] = k.UNKNOWN
+    clear_counters(s, i)
+
+
+@jit
+def overwhelmed(s: Numbers, p: Numbers, i: int) -> bool:
+    """Whether requests are turned away, or wait too long."""
+    return bool(s[k.SHED + i] > 0.0 or s[k.WAIT + i] > p[k.SLOW_S])
 
 
 @jit
@@ -100,6 +172,7 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
+    s[k.UNEVEN + i] = 0.0
     s[k.PACE] = k.UNKNOWN
 
 

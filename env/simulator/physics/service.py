@@ -20,19 +20,24 @@ from mirr.env.simulator.fast.rows import (
     CAMPAIGN_MB,
     CHECK_OUT,
     CPU,
+    DIED_TICK,
     DOWN,
+    EACH_CPU,
     IDLE_CPU,
+    KEEPS_MB,
+    LEFT,
     LIMIT,
     LOAD,
     MEMORY,
     MEMORY_LIMIT,
     NOW,
+    ODD,
     PACE,
     PENDING,
     QUEUE,
+    QUEUED_CPU,
     QUOTA,
     READY_TICK,
-    REQUEST_CPU,
     SERVICES,
     SHED,
     SHED_CPU,
@@ -43,9 +48,12 @@ from mirr.env.simulator.fast.rows import (
     SURGE,
     SURGE_SUM,
     TICK_S,
+    UNEVEN,
     UNKNOWN,
     UP,
+    USUAL_RATE,
     WAIT,
+    WEARS,
 )
 from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
@@ -74,16 +82,18 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         offered = s[LOAD + i]
         work = 0.0
         if status == UP:
-            work = offered * p[REQUEST_CPU + i] + idle
+            work = offered * s[EACH_CPU + i] + idle
+            even = True
             if s[CAMPAIGN + i] > 0.0:
                 invaded = i
+                even = s[UNEVEN + i] == 0.0
                 extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
                 offered += extra
                 work += extra * s[CAMPAIGN_CPU + i]
-            if s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
+            if even and s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
                 s[CPU + i] += work
                 continue
-        elif status == DOWN or _boots_on(s, i, seconds):
+        elif status != BOOTING or _boots_on(s, i, seconds):
             continue
         if not changed:
             # The pending journeys belong to the state before the first change.
@@ -107,6 +117,8 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         settle(s, p, False)
         stop(s, invaded)
         s[STALE] = 1.0
+    if s[WEARS] == 1.0:
+        _wear(s, p)
 
 
 @jit
@@ -149,7 +161,11 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     queue = s[QUEUE + i]
     # A 503 costs some CPU. This tick pays for the requests turned away in the last one.
     room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
-    each = work / offered if offered > 0.0 else p[REQUEST_CPU + i]
+    each = work / offered if offered > 0.0 else s[EACH_CPU + i]
+    if s[UNEVEN + i] == 1.0 and queue + offered > 0.0:
+        # The queue holds requests of both kinds, and this tick may have brought few costly ones.
+        each = (queue * s[QUEUED_CPU + i] + work) / (queue + offered)
+        s[QUEUED_CPU + i] = each
     waiting = queue + offered - room / each
     shed = 0.0
     if waiting <= 0.0:
@@ -163,3 +179,39 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     s[SHED + i] = shed
     s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
+    if s[UNEVEN + i] == 1.0 and waiting == 0.0:
+        s[WAIT + i] += _blocked_s(s, p, i)
+
+
+@inlined
+def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
+    """The mean seconds that a request waits behind costly ones if the queue empties: the Pollaczek-Khinchine formula.
+
+    Ticks are too long to show these waits.
+    """
+    quota = s[QUOTA + i]
+    service_s = s[CAMPAIGN_CPU + i] / quota
+    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + p[USUAL_RATE + i] * s[EACH_CPU + i]) / quota
+    return float(0.5 * s[CAMPAIGN + i] * service_s * service_s / max(0.25, 1.0 - busy))
+
+
+@jit
+def _wear(s: Numbers, p: Numbers) -> None:
+    """Let the requests of this tick wear out the processes that keep memory or die."""
+    for i in range(SERVICES):
+        if s[ODD + i] == 0.0 or s[STATUS + i] != UP or s[READY_TICK + i] == s[NOW]:
+            continue
+        taken = s[LOAD + i]
+        if s[CAMPAIGN + i] > 0.0:
+            taken += s[SURGE + i]
+        taken *= s[ACCEPT + i]
+        s[MEMORY + i] += taken * s[KEEPS_MB + i]
+        dies = s[LEFT + i] > 0.0 and s[LEFT + i] <= taken
+        if dies:
+            s[DIED_TICK + i] = s[NOW]
+        elif s[LEFT + i] > 0.0:
+            s[LEFT + i] -= taken
+        if dies or s[MEMORY + i] >= p[MEMORY_LIMIT]:
+            settle(s, p, False)
+            stop(s, i)
+            s[STALE] = 1.0
