@@ -261,11 +261,12 @@ class BatchedSimulator:
         self, faults: Fault | Sequence[Fault | None] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # (size,) and (size,)
         """As `lanes.Lanes` has them: `forced` and `severities`."""
-        one_for_all = faults is None or isinstance(faults, Fault | str)
-        each: list[Fault | None] = [faults] if one_for_all else list(faults)
-        if len(each) != (1 if one_for_all else self.size):
-            raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(each)}")
-        numbered = [_number(fault) for fault in each] * (self.size if one_for_all else 1)
+        if faults is None or isinstance(faults, Fault | str):
+            number, severity = _number(faults)
+            return np.full(self.size, number), np.full(self.size, severity)
+        numbered = [_number(fault) for fault in faults]
+        if len(numbered) != self.size:
+            raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(numbered)}")
         return np.array([number for number, _ in numbered]), np.array([severity for _, severity in numbered])
 
     def _checked_mask(self, mask: object) -> NDArray[np.bool_]:

@@ -66,7 +66,7 @@ def log_state(service: Service, row: Numbers, place: int = 0) -> LogState:
         ready_tick=None if ready < 0 else ready,
         spoiled=float(row[place + k.LOG_SPOILED]),
         shedding=bool(row[place + k.LOG_SHED] > 0.0),
-        died_tick=None if died < 0 else died,
+        died_tick=died or None,
         flow=tuple(float(row[place + k.LOG_FLOW + flow]) for flow in range(k.FLOWS)),
     )
 

@@ -44,6 +44,12 @@ TICKS: Final = 1.0  # one tick after the other
 ROOMY: Final = 2.0  # at once: nothing boots, waits or changes, and every expected tick fits into the quotas
 FULL: Final = 3.0  # at once: the same, except for the service with a campaign, whose queue is full
 
+# Values of DEFECT.
+SPOILS_ROWS: Final = 1.0  # each start spoils rows
+SLOWS: Final = 2.0  # each start adds work to each request
+KEEPS_MEMORY: Final = 3.0  # each request leaves memory behind, and each start begins with more
+DIES: Final = 4.0  # its process dies after some requests, each one sooner
+
 # The numbers that the lines in a service's log depend on.
 LOG = Table("log", services=SERVICES, journeys=JOURNEYS)
 LOG_TICK: Final = LOG.one("LOG_TICK", "tick of the last line; negative if there is none")
@@ -51,7 +57,7 @@ LOG_NEXT: Final = LOG.one("LOG_NEXT", "1 if the next release wrote it")
 LOG_READY: Final = LOG.one("LOG_READY", "tick at which the process began to listen; negative if before the episode")
 LOG_SPOILED: Final = LOG.one("LOG_SPOILED", "share of requests that met a spoiled row, 0..1")
 LOG_SHED: Final = LOG.one("LOG_SHED", "requests turned away in the last tick")
-LOG_DIED: Final = LOG.one("LOG_DIED", "tick at which a process last died of its own error; negative if none did")
+LOG_DIED: Final = LOG.one("LOG_DIED", "tick at which a process last died of its own error; 0 if none did")
 FLOWS: Final = 8
 LOG_FLOW: Final = LOG.block("LOG_FLOW", FLOWS, "the shares from FLOW on")
 LOG_SIZE: Final = LOG.size
@@ -110,6 +116,9 @@ RUNS_BAD: Final = LANE.per_service("RUNS_BAD", "1 if a faulty release runs")
 P95: Final = LANE.per_service("P95", "p95 in seconds of a window drawn at once; negative if the histogram is needed")
 HOLD: Final = LANE.per_service("HOLD", "seconds in the service besides the queue; 0 if requests are turned away")
 JOURNEY_PLACES: Final = LANE.block("JOURNEY_PLACES", 2 * JOURNEYS, "for each journey, the two buckets of its answers")
+WATCHED: Final = LANE.one(
+    "WATCHED", "1 once something has begun that can make every tick matter; see every_tick_matters"
+)
 HOT: Final = LANE.size  # every step reads the numbers up to here
 
 # The rest of the state.
@@ -122,6 +131,9 @@ QUEUE: Final = LANE.per_service("QUEUE", "requests that wait for CPU")
 SHED: Final = LANE.per_service("SHED", "requests turned away in the last tick")
 CAMPAIGN_CPU: Final = LANE.per_service("CAMPAIGN_CPU", "CPU seconds of a request of the campaign")
 CAMPAIGN_MB: Final = LANE.per_service("CAMPAIGN_MB", "MB that such a request leaves behind")
+MIXED_CPU: Final = LANE.per_service(
+    "MIXED_CPU", "mean CPU seconds of a queued request, if the campaign's cost much more than the others; else 0"
+)
 LOAD: Final = LANE.per_service("LOAD", "ordinary requests offered in a tick")
 OFFERED: Final = LANE.per_service("OFFERED", "ordinary requests of the ticks that are being settled")
 SURGE: Final = LANE.per_service("SURGE", "requests of the campaign in this tick")
@@ -137,21 +149,13 @@ STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last p
 NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
 ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
 BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
-DIED_TICK: Final = LANE.per_service("DIED_TICK", "tick at which a process last died of its own error; negative if none")
-UNEVEN: Final = LANE.per_service("UNEVEN", "1 if the requests of its campaign cost much more than the others")
-QUEUED_CPU: Final = LANE.per_service("QUEUED_CPU", "mean CPU seconds of a request in the queue, if UNEVEN")
-# What the faulty release of a service does. 0 if its fault is another one.
-SPOILS_AT_START: Final = LANE.per_service("SPOILS_AT_START", "share of the sound rows that a start spoils")
-SLOWS_AT_START: Final = LANE.per_service("SLOWS_AT_START", "work that a start adds to each request, in requests")
-KEEPS_MB: Final = LANE.per_service("KEEPS_MB", "MB that it keeps of each request")
-CARRIES_MB: Final = LANE.per_service("CARRIES_MB", "MB by which each start begins higher than the last one")
-LIFE: Final = LANE.per_service("LIFE", "requests that its next process takes before it dies; each start halves it")
-STARTS: Final = LANE.per_service("STARTS", "starts of this release")
-# What the running process does.
-EACH_CPU: Final = LANE.per_service("EACH_CPU", "CPU seconds of an ordinary request")
-LEFT: Final = LANE.per_service("LEFT", "requests that it takes before it dies; 0 if it does not die")
-ODD: Final = LANE.per_service("ODD", "1 if it is slow, keeps memory or dies: then every tick matters")
-WEARS: Final = LANE.one("WEARS", "1 once a release was started that keeps memory or dies")
+DIED_TICK: Final = LANE.per_service("DIED_TICK", "tick at which a process last died of its own error; 0 if none did")
+DEFECT: Final = LANE.per_service("DEFECT", "what is wrong with the faulty release: SPOILS_ROWS and its like")
+SIZE: Final = LANE.per_service(
+    "SIZE", "how much of it, as deploy_faulty takes it; each start of one that dies halves it"
+)
+STARTS: Final = LANE.per_service("STARTS", "starts of the faulty release")
+LEFT: Final = LANE.per_service("LEFT", "requests that the process takes before it dies; 0 if it does not die")
 FAULT_SEVERITY: Final = LANE.per_service(
     "FAULT_SEVERITY", "severity of the last fault that began here, in its form's unit"
 )

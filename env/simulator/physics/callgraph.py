@@ -33,6 +33,7 @@ from mirr.env.simulator.fast.rows import (
     JOURNEYS,
     LATE,
     LOAD,
+    MIXED_CPU,
     OFFERED,
     ORDERS,
     ORDERS_OK,
@@ -54,9 +55,9 @@ from mirr.env.simulator.fast.rows import (
     STATUS,
     SURGE_SUM,
     TOTAL,
-    UNEVEN,
     USER_LIMIT,
     WAIT,
+    WATCHED,
 )
 from mirr.env.simulator.physics.latencies import beyond, enter
 
@@ -152,7 +153,13 @@ def _fails_after_s(s: Numbers, p: Numbers, i: int) -> float:
 @inlined
 def _extra_s(s: Numbers, i: int) -> float:
     """Seconds by which an answer to a request of a campaign comes later than others: 0 unless they cost much more."""
-    return float(s[CAMPAIGN_CPU + i] * s[PER_QUOTA + i] if s[UNEVEN + i] == 1.0 else 0.0)
+    return float(s[CAMPAIGN_CPU + i] * s[PER_QUOTA + i] if _is_mixed(s, i) else 0.0)
+
+
+@inlined
+def _is_mixed(s: Numbers, i: int) -> bool:
+    """Whether a campaign's requests cost much more than the others."""
+    return bool(s[WATCHED] == 1.0 and s[MIXED_CPU + i] > 0.0)
 
 
 @inlined
@@ -221,7 +228,7 @@ def _count(s: Numbers, i: int) -> None:
     s[ERRORS + i] += count * s[BAD + i]
     if s[WAIT + i] == 0.0:
         s[CALM + i] += count
-    elif s[UNEVEN + i] == 1.0:
+    elif _is_mixed(s, i):
         enter(s, LATE + i * BUCKETS, s[OFFERED + i], accept, s[TOTAL + i])
         enter(s, LATE + i * BUCKETS, s[SURGE_SUM + i], accept, s[TOTAL + i] + _extra_s(s, i))
     else:

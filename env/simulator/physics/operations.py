@@ -28,8 +28,6 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.QUOTA + i] = p[k.BASE_QUOTA]
         s[k.PER_QUOTA + i] = p[k.PER_BASE_QUOTA]
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
-        s[k.EACH_CPU + i] = p[k.REQUEST_CPU + i]
-        s[k.DIED_TICK + i] = -1.0
         s[k.ACCEPT + i] = 1.0
         s[k.LAST_LOG + i * k.LOG_SIZE + k.LOG_TICK] = -1.0
     s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
@@ -81,9 +79,6 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
     s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
     s[k.SPOILED + i] = 0.0
-    s[k.EACH_CPU + i] = p[k.REQUEST_CPU + i]
-    s[k.LEFT + i] = 0.0
-    s[k.ODD + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
         _start_faulty(s, p, i)
     s[k.BOOTED + i] = 1.0
@@ -93,19 +88,17 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
 @jit
 def _start_faulty(s: Numbers, p: Numbers, i: int) -> None:
     """What a start of a faulty release does. Each one makes things worse than the last."""
-    s[k.STARTS + i] += 1.0
-    if s[k.SPOILS_AT_START + i] > 0.0:
+    defect, size = s[k.DEFECT + i], s[k.SIZE + i]
+    if defect == k.SPOILS_ROWS:
         # The migration runs at every start, on a part of the rows that are still sound.
-        s[k.ROWS_SPOILED + i] += s[k.SPOILS_AT_START + i] * (1.0 - s[k.ROWS_SPOILED + i])
+        s[k.ROWS_SPOILED + i] += size * (1.0 - s[k.ROWS_SPOILED + i])
         s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
-        return
-    s[k.EACH_CPU + i] *= 1.0 + s[k.STARTS + i] * s[k.SLOWS_AT_START + i]
-    s[k.MEMORY + i] += (s[k.STARTS + i] - 1.0) * s[k.CARRIES_MB + i]
-    s[k.LEFT + i] = s[k.LIFE + i]
-    s[k.LIFE + i] *= 0.5
-    s[k.ODD + i] = 1.0
-    if s[k.SLOWS_AT_START + i] == 0.0:
-        s[k.WEARS] = 1.0
+    elif defect == k.KEEPS_MEMORY:
+        s[k.MEMORY + i] += s[k.STARTS + i] * size * p[k.USUAL_RATE + i] * p[k.CARRIED_S]
+    elif defect == k.DIES:
+        s[k.LEFT + i] = size
+        s[k.SIZE + i] = 0.5 * size
+    s[k.STARTS + i] += 1.0
 
 
 @jit
@@ -113,23 +106,22 @@ def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None
     """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one."""
     s[k.NEXT + i] = 1.0 if following else 0.0
     s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
-    s[k.DIED_TICK + i] = -1.0  # a new container has an empty log
+    s[k.DIED_TICK + i] = 0.0  # a new container has an empty log
     boot(s, p, i)
 
 
 @jit
-def deploy_faulty(s: Numbers, p: Numbers, i: int, spoils: float, slows: float, keeps_mb: float, life: float) -> None:
-    """Deploy a faulty release. All but one of the last four are 0.
+def deploy_faulty(s: Numbers, p: Numbers, i: int, defect: float, size: float) -> None:
+    """Deploy a faulty release.
 
-    A start spoils a share of the rows, or adds work to each request (in ordinary requests). A request leaves MB behind,
-    or the first process dies after so many requests.
+    `size` is the share of the sound rows that a start spoils, the work that a start adds to each request (in ordinary
+    requests), the MB that a request leaves behind, or the requests after which the first process dies.
     """
-    s[k.SPOILS_AT_START + i] = spoils
-    s[k.SLOWS_AT_START + i] = slows
-    s[k.KEEPS_MB + i] = keeps_mb
-    s[k.CARRIES_MB + i] = keeps_mb * p[k.USUAL_RATE + i] * p[k.CARRIED_S]
-    s[k.LIFE + i] = life
+    s[k.DEFECT + i] = defect
+    s[k.SIZE + i] = size
     s[k.STARTS + i] = 0.0
+    if defect != k.SPOILS_ROWS:
+        s[k.WATCHED] = 1.0
     deploy(s, p, i, True, False)
 
 
@@ -172,8 +164,16 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
-    s[k.UNEVEN + i] = 0.0
+    s[k.MIXED_CPU + i] = 0.0
     s[k.PACE] = k.UNKNOWN
+
+
+@jit
+def start_costly_campaign(s: Numbers, i: int, rate: float, cpu_s: float) -> None:
+    """Send service `i` so many requests a second that cost much more CPU time than the others."""
+    start_campaign(s, i, rate, cpu_s, 0.0)
+    s[k.MIXED_CPU + i] = cpu_s
+    s[k.WATCHED] = 1.0
 
 
 @jit

@@ -20,40 +20,45 @@ from mirr.env.simulator.fast.rows import (
     CAMPAIGN_MB,
     CHECK_OUT,
     CPU,
+    DEFECT,
     DIED_TICK,
+    DIES,
     DOWN,
-    EACH_CPU,
     IDLE_CPU,
-    KEEPS_MB,
+    KEEPS_MEMORY,
     LEFT,
     LIMIT,
     LOAD,
     MEMORY,
     MEMORY_LIMIT,
+    MIXED_CPU,
     NOW,
-    ODD,
     PACE,
     PENDING,
     QUEUE,
-    QUEUED_CPU,
     QUOTA,
     READY_TICK,
+    REQUEST_CPU,
+    RUNS_BAD,
     SERVICES,
     SHED,
     SHED_CPU,
     SIGN_IN,
+    SIZE,
+    SLOWS,
+    SPOILS_ROWS,
     STALE,
+    STARTS,
     STATUS,
     STOPPED_TICK,
     SURGE,
     SURGE_SUM,
     TICK_S,
-    UNEVEN,
     UNKNOWN,
     UP,
     USUAL_RATE,
     WAIT,
-    WEARS,
+    WATCHED,
 )
 from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
@@ -76,17 +81,18 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
     changed = False
+    watched = s[WATCHED] == 1.0
     invaded = -1  # the service that a campaign is on
     for i in range(SERVICES):
         status = s[STATUS + i]
         offered = s[LOAD + i]
         work = 0.0
         if status == UP:
-            work = offered * s[EACH_CPU + i] + idle
+            work = offered * (each_cpu(s, p, i) if watched else p[REQUEST_CPU + i]) + idle
             even = True
             if s[CAMPAIGN + i] > 0.0:
                 invaded = i
-                even = s[UNEVEN + i] == 0.0
+                even = not watched or s[MIXED_CPU + i] == 0.0
                 extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
                 offered += extra
                 work += extra * s[CAMPAIGN_CPU + i]
@@ -117,8 +123,25 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         settle(s, p, False)
         stop(s, invaded)
         s[STALE] = 1.0
-    if s[WEARS] == 1.0:
+    if watched:
         _wear(s, p)
+
+
+@inlined
+def each_cpu(s: Numbers, p: Numbers, i: int) -> float:
+    """CPU seconds of an ordinary request in the running release."""
+    if s[RUNS_BAD + i] == 1.0 and s[DEFECT + i] == SLOWS:
+        return float(p[REQUEST_CPU + i] * (1.0 + s[STARTS + i] * s[SIZE + i]))
+    return float(p[REQUEST_CPU + i])
+
+
+@jit
+def every_tick_matters(s: Numbers) -> bool:
+    """Whether a release runs that is slow, keeps memory or dies, or costly requests come. Nobody foresees these."""
+    for i in range(SERVICES):
+        if s[MIXED_CPU + i] > 0.0 or (s[RUNS_BAD + i] == 1.0 and s[DEFECT + i] != SPOILS_ROWS):
+            return True
+    return False
 
 
 @jit
@@ -161,11 +184,12 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     queue = s[QUEUE + i]
     # A 503 costs some CPU. This tick pays for the requests turned away in the last one.
     room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
-    each = work / offered if offered > 0.0 else s[EACH_CPU + i]
-    if s[UNEVEN + i] == 1.0 and queue + offered > 0.0:
+    each = work / offered if offered > 0.0 else each_cpu(s, p, i)
+    mixed = s[WATCHED] == 1.0 and s[MIXED_CPU + i] > 0.0
+    if mixed and queue + offered > 0.0:
         # The queue holds requests of both kinds, and this tick may have brought few costly ones.
-        each = (queue * s[QUEUED_CPU + i] + work) / (queue + offered)
-        s[QUEUED_CPU + i] = each
+        each = (queue * s[MIXED_CPU + i] + work) / (queue + offered)
+        s[MIXED_CPU + i] = each
     waiting = queue + offered - room / each
     shed = 0.0
     if waiting <= 0.0:
@@ -179,7 +203,7 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     s[SHED + i] = shed
     s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
-    if s[UNEVEN + i] == 1.0 and waiting == 0.0:
+    if mixed and waiting == 0.0:
         s[WAIT + i] += _blocked_s(s, p, i)
 
 
@@ -191,7 +215,7 @@ def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
     """
     quota = s[QUOTA + i]
     service_s = s[CAMPAIGN_CPU + i] / quota
-    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + p[USUAL_RATE + i] * s[EACH_CPU + i]) / quota
+    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + p[USUAL_RATE + i] * each_cpu(s, p, i)) / quota
     return float(0.5 * s[CAMPAIGN + i] * service_s * service_s / max(0.25, 1.0 - busy))
 
 
@@ -199,19 +223,22 @@ def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
 def _wear(s: Numbers, p: Numbers) -> None:
     """Let the requests of this tick wear out the processes that keep memory or die."""
     for i in range(SERVICES):
-        if s[ODD + i] == 0.0 or s[STATUS + i] != UP or s[READY_TICK + i] == s[NOW]:
+        if s[RUNS_BAD + i] == 0.0 or s[STATUS + i] != UP or s[READY_TICK + i] == s[NOW]:
             continue
         taken = s[LOAD + i]
         if s[CAMPAIGN + i] > 0.0:
             taken += s[SURGE + i]
         taken *= s[ACCEPT + i]
-        s[MEMORY + i] += taken * s[KEEPS_MB + i]
-        dies = s[LEFT + i] > 0.0 and s[LEFT + i] <= taken
-        if dies:
-            s[DIED_TICK + i] = s[NOW]
-        elif s[LEFT + i] > 0.0:
+        dies = False
+        if s[DEFECT + i] == KEEPS_MEMORY:
+            s[MEMORY + i] += taken * s[SIZE + i]
+            dies = s[MEMORY + i] >= p[MEMORY_LIMIT]
+        elif s[DEFECT + i] == DIES:
             s[LEFT + i] -= taken
-        if dies or s[MEMORY + i] >= p[MEMORY_LIMIT]:
+            dies = s[LEFT + i] <= 0.0
+            if dies:
+                s[DIED_TICK + i] = s[NOW]
+        if dies:
             settle(s, p, False)
             stop(s, i)
             s[STALE] = 1.0

@@ -6,9 +6,9 @@ The offered load is above the quota, as with a crowd, but the request rate hardl
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import BASE_QUOTA, COSTLY_CPU, FAULT_SEVERITY, REQUEST_CPU, UNEVEN, USUAL_RATE
+from mirr.env.simulator.fast.rows import BASE_QUOTA, COSTLY_CPU, FAULT_SEVERITY, REQUEST_CPU, USUAL_RATE
 from mirr.env.simulator.physics.forms.form import Form, Severity
-from mirr.env.simulator.physics.operations import end_campaign, overwhelmed, start_campaign
+from mirr.env.simulator.physics.operations import end_campaign, overwhelmed, start_costly_campaign
 from mirr.env.vocabulary import FaultMode
 
 
@@ -17,8 +17,7 @@ def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The customers come."""
     ordinary = p[USUAL_RATE + i] * p[REQUEST_CPU + i]
     rate = (s[FAULT_SEVERITY + i] * p[BASE_QUOTA] - ordinary) / p[COSTLY_CPU]
-    start_campaign(s, i, rate, p[COSTLY_CPU], 0.0)
-    s[UNEVEN + i] = 1.0
+    start_costly_campaign(s, i, rate, p[COSTLY_CPU])
 
 
 @jit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import DIED_TICK, FAULT_SEVERITY, STATUS, UP, USUAL_RATE
+from mirr.env.simulator.fast.rows import DIED_TICK, DIES, FAULT_SEVERITY, STATUS, UP, USUAL_RATE
 from mirr.env.simulator.physics.forms.form import Form, Severity
 from mirr.env.simulator.physics.operations import deploy_faulty, withdraw
 from mirr.env.vocabulary import FaultMode
@@ -12,13 +12,13 @@ from mirr.env.vocabulary import FaultMode
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The faulty release is deployed. Each of its processes takes half as many requests as the last."""
-    deploy_faulty(s, p, i, 0.0, 0.0, 0.0, s[FAULT_SEVERITY + i] * p[USUAL_RATE + i])
+    deploy_faulty(s, p, i, DIES, s[FAULT_SEVERITY + i] * p[USUAL_RATE + i])
 
 
 @jit
 def landed(s: Numbers, p: Numbers, i: int) -> bool:
     """The process has died once."""
-    return bool(s[DIED_TICK + i] >= 0.0 and s[STATUS + i] != UP)
+    return bool(s[DIED_TICK + i] > 0.0 and s[STATUS + i] != UP)
 
 
 @jit

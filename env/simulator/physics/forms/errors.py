@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import ANSWERS, ERRORS, FAULT_SEVERITY, LANDED_ERRORS, SPOILS, STATUS, UP
+from mirr.env.simulator.fast.rows import ANSWERS, ERRORS, FAULT_SEVERITY, LANDED_ERRORS, SPOILS, SPOILS_ROWS, STATUS, UP
 from mirr.env.simulator.physics.callgraph import settle
 from mirr.env.simulator.physics.forms.form import Form, Severity
 from mirr.env.simulator.physics.operations import deploy_faulty, withdraw
@@ -16,7 +16,7 @@ USUAL = 0.5
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The faulty release is deployed; its migration runs at every boot."""
-    deploy_faulty(s, p, i, min(1.0, p[SPOILS] * (s[FAULT_SEVERITY + i] / USUAL)), 0.0, 0.0, 0.0)
+    deploy_faulty(s, p, i, SPOILS_ROWS, min(1.0, p[SPOILS] * (s[FAULT_SEVERITY + i] / USUAL)))
 
 
 @jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mirr.env.simulator.fast.compiled import Numbers, jit
 from mirr.env.simulator.fast.rows import (
     FAULT_SEVERITY,
+    KEEPS_MEMORY,
     LEAK_LANDED_MB,
     MEMORY,
     MEMORY_BEFORE,
@@ -21,7 +22,7 @@ USUAL = 0.04
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The faulty release is deployed. Each of its starts begins with more memory than the last."""
-    deploy_faulty(s, p, i, 0.0, 0.0, s[FAULT_SEVERITY + i] * p[MEMORY_LIMIT] / p[USUAL_RATE + i], 0.0)
+    deploy_faulty(s, p, i, KEEPS_MEMORY, s[FAULT_SEVERITY + i] * p[MEMORY_LIMIT] / p[USUAL_RATE + i])
 
 
 @jit

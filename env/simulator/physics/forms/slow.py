@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import FAULT_SEVERITY, STATUS, UP
+from mirr.env.simulator.fast.rows import FAULT_SEVERITY, SLOWS, STATUS, UP
 from mirr.env.simulator.physics.forms.form import Form, Severity
 from mirr.env.simulator.physics.operations import deploy_faulty, overwhelmed, withdraw
 from mirr.env.vocabulary import FaultMode
@@ -12,7 +12,7 @@ from mirr.env.vocabulary import FaultMode
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The faulty release is deployed. Each of its starts adds as much work to a request as the first did."""
-    deploy_faulty(s, p, i, 0.0, s[FAULT_SEVERITY + i], 0.0, 0.0)
+    deploy_faulty(s, p, i, SLOWS, s[FAULT_SEVERITY + i])
 
 
 @jit
