@@ -39,8 +39,17 @@ def parse_form(mode: FaultMode, name: str) -> str:
     return "" if name == known[0] else name
 
 
-def parse_severity(mode: FaultMode, form: str, text: str) -> float:
-    """The severity that `text` writes. `form` is as in `Fault.form`. Raises BadSeverity."""
+def checked_service(mode: FaultMode, form: str, service: Service) -> Service:
+    """`service`, if it can break in that form. `form` is as in `Fault.form`. Raises UnknownName."""
+    name = form_name(mode, form)
+    can = all_forms()[mode][name].services
+    if service not in can:
+        raise UnknownName(f"{service} has no {mode}/{name}; services that have it: {', '.join(can)}")
+    return service
+
+
+def parse_severity(mode: FaultMode, form: str, text: str) -> float | None:
+    """The severity that `text` writes, as `Fault.severity` has it. `form` is as in `Fault.form`. Raises BadSeverity."""
     try:
         severity = float(text)
     except ValueError:
@@ -48,8 +57,11 @@ def parse_severity(mode: FaultMode, form: str, text: str) -> float:
     return checked_severity(mode, form, severity)
 
 
-def checked_severity(mode: FaultMode, form: str, severity: object) -> float:
-    """`severity`, if a fault of that form can be so severe. `form` is as in `Fault.form`. Raises BadSeverity."""
+def checked_severity(mode: FaultMode, form: str, severity: object) -> float | None:
+    """`severity`, if a fault of that form can be so severe: None if it is the usual one. `form` is as in `Fault.form`.
+
+    Raises BadSeverity.
+    """
     name = form_name(mode, form)
     can = all_forms()[mode][name].severity
     if can is None:
@@ -62,7 +74,7 @@ def checked_severity(mode: FaultMode, form: str, severity: object) -> float:
         raise BadSeverity(
             f"the severity of {mode}/{name} is {can.least:g} to {can.most:g} {can.unit}; got {severity!r}"
         )
-    return number
+    return None if number == can.usual else number
 
 
 def severity_of(fault: Fault) -> float:
@@ -103,14 +115,17 @@ def form_number(fault: Fault) -> int:
 
 def form_numbers(mode: FaultMode, service: Service) -> tuple[int, ...]:
     """The numbers of the forms in which that mode can come on that service, in the order of their places."""
-    # Every form there is so far can come on every service.
-    return tuple(_numbered().index((mode, name)) for name in all_forms()[mode])
+    return tuple(
+        _numbered().index((mode, name)) for name, form in all_forms()[mode].items() if service in form.services
+    )
 
 
-def fault_of(number: int, service: Service) -> Fault:
-    """The fault on a service whose form has that number."""
+def fault_of(number: int, service: Service, severity: float | None = None) -> Fault:
+    """The fault on a service whose form has that number. `severity` is as `severity_of` has it; None: the usual one."""
     mode, name = _numbered()[number]
-    return Fault(mode, service, parse_form(mode, name))
+    usual = all_forms()[mode][name].severity
+    said = severity is not None and usual is not None and severity != usual.usual
+    return Fault(mode, service, parse_form(mode, name), severity if said else None)
 
 
 def injection_order(fault: Fault) -> int:

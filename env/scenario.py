@@ -148,10 +148,8 @@ def checked_seed(seed: object) -> int:
 
 def checked_fault(fault: object) -> Fault:
     """`fault`, if it is one that can be played. Raises BadScenario, UnknownName or BadSeverity."""
-    from mirr.env.forms import (
-        checked_severity,
-        form_number,
-    )  # only here: the forms import the vocabulary, as this module does
+    # Only here: the forms import the vocabulary, as this module does.
+    from mirr.env.forms import checked_service, checked_severity, form_number
 
     if not isinstance(fault, Fault):
         raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {quoted(fault)}")
@@ -159,6 +157,7 @@ def checked_fault(fault: object) -> Fault:
     parse_service(fault.service)
     if fault.form:
         form_number(fault)
+    checked_service(fault.mode, fault.form, fault.service)
     if fault.severity is None:
         return fault
     return replace(fault, severity=checked_severity(fault.mode, fault.form, fault.severity))

@@ -129,7 +129,7 @@ class Fault:
     def parse(cls, text: str) -> Fault:
         """`bad_deploy:payments` or `overloaded/crowd@1.3:payments` as a Fault. Raises UnknownName or BadSeverity."""
         # Imported here, because the modules of the forms import this module.
-        from mirr.env.forms import parse_form, parse_severity
+        from mirr.env.forms import checked_service, parse_form, parse_severity
 
         kind, colon, service_name = text.partition(":")
         kind, at, severity = kind.partition("@")
@@ -138,6 +138,7 @@ class Fault:
             raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {quoted(text)}")
         mode, service = parse_mode(mode_name), parse_service(service_name)
         form = parse_form(mode, form_name) if slash else ""
+        checked_service(mode, form, service)
         return cls(mode, service, form, parse_severity(mode, form, severity) if at else None)
 
     def __str__(self) -> str:

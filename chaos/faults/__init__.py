@@ -49,12 +49,13 @@ def parse_kind(text: str) -> tuple[FaultMode, str | None]:
 
 
 def faults(mode: FaultMode | None = None, form: str | None = None, service: Service | None = None) -> tuple[Fault, ...]:
-    """Every fault of that mode, form and service. None stands for all of them."""
+    """Every fault of that mode, form and service. None stands for all of them; some services lack some forms."""
     return tuple(
         Fault(one_mode, one_service, one_form)
         for one_mode in (FaultMode if mode is None else (mode,))
         for one_form in (_forms_of(one_mode) if form is None else (form,))
         for one_service in (Service if service is None else (service,))
+        if one_service in all_simulated_forms()[one_mode][form_name(one_mode, one_form)].services
     )
 
 

@@ -8,7 +8,6 @@ log lines and reports are made only on request, for one environment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -90,6 +89,7 @@ class BatchedSimulator:
             ended=table(size, lanes.ENDED),
             final=np.full((size, k.CELLS), np.nan, dtype=np.float32),
             forced=np.full(size, -1, dtype=np.int64),
+            severities=np.full(size, np.nan),
             which=np.zeros(size, dtype=np.int64),
             over=np.zeros(size, dtype=np.bool_),
             chosen=np.zeros(size, dtype=np.bool_),
@@ -167,10 +167,11 @@ class BatchedSimulator:
         elif (count := _length(seeds)) != self.size:
             shown = quoted(seeds) if count is None else str(count)
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {shown}")
-        forced = self._forced_faults(faults)
+        forced, severities = self._forced_faults(faults)
         # Every seed is checked before anything changes.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
         self._lanes.forced[chosen] = forced[chosen]
+        self._lanes.severities[chosen] = severities[chosen]
         if isinstance(self._lanes.wholes, np.ndarray):
             # All seeds at once: a loop would take longer than to begin the episodes.
             if starts is None:
@@ -278,13 +279,17 @@ class BatchedSimulator:
             logs_of=action.service if isinstance(action, CheckLogs) else None,
         )
 
-    def _forced_faults(self, faults: Fault | Sequence[Fault | None] | None) -> NDArray[np.int64]:
+    def _forced_faults(
+        self, faults: Fault | Sequence[Fault | None] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # (size,) and (size,)
+        """As `lanes.Lanes` has them: `forced` and `severities`."""
         if faults is None or isinstance(faults, Fault | str):
-            return np.full(self.size, _number(faults), dtype=np.int64)
-        each = list(faults)
-        if len(each) != self.size:
-            raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(each)}")
-        return np.array([_number(fault) for fault in each], dtype=np.int64)
+            number, severity = _number(faults)
+            return np.full(self.size, number), np.full(self.size, severity)
+        numbered = [_number(fault) for fault in faults]
+        if len(numbered) != self.size:
+            raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(numbered)}")
+        return np.array([number for number, _ in numbered]), np.array([severity for _, severity in numbered])
 
     def _checked_mask(self, mask: object) -> NDArray[np.bool_]:
         found = as_array(mask)
@@ -315,13 +320,15 @@ def clean_lanes(outcome: Any, diagnosed: Any, wrong_fixes: Any) -> Any:
 
 
 def _fault(b: Any) -> Fault:
-    fault, severity = fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])]), float(b[k.SEVERITY])
-    return fault if severity == severity_of(fault) else replace(fault, severity=severity)
+    return fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])], float(b[k.SEVERITY]))
 
 
-def _number(fault: Fault | None) -> int:
-    """As `lanes.Lanes.forced` has it."""
-    return -1 if fault is None else form_number(checked_fault(fault)) * k.SERVICES + SERVICE_ROW[fault.service]
+def _number(fault: Fault | None) -> tuple[int, float]:
+    """A fault as `lanes.Lanes.forced` and `severities` have it."""
+    if fault is None:
+        return -1, np.nan
+    fault = checked_fault(fault)
+    return form_number(fault) * k.SERVICES + SERVICE_ROW[fault.service], severity_of(fault)
 
 
 def _at_least_one(value: object) -> bool:

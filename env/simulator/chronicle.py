@@ -34,6 +34,9 @@ EXCEPTIONS: dict[Service, str] = {
 }
 """The error that a spoiled row raises in each service's faulty release."""
 
+DEATH = "error=NumbersUsedUp: no number is left for another request"
+"""The last line of a process of the crashing release."""
+
 CALL_PLACES: dict[tuple[Service, Service], int] = {
     (Service.GATEWAY, Service.AUTH): k.AUTH_OK,
     (Service.GATEWAY, Service.INVENTORY): k.BROWSE_OK,
@@ -53,12 +56,13 @@ class LogState:
     ready_tick: int | None  # when it began to listen; None if it ran before the episode
     spoiled: float
     shedding: bool
+    died_tick: int | None  # when a process of this container last died of its own error
     flow: tuple[float, ...]  # shares of its calls that went well
 
 
 def log_state(service: Service, row: Numbers, place: int = 0) -> LogState:
     """The state that `operations.read_log` wrote from `place` on."""
-    ready = int(row[place + k.LOG_READY])
+    ready, died = int(row[place + k.LOG_READY]), int(row[place + k.LOG_DIED])
     return LogState(
         service=service,
         at_tick=int(row[place + k.LOG_TICK]),
@@ -66,6 +70,7 @@ def log_state(service: Service, row: Numbers, place: int = 0) -> LogState:
         ready_tick=None if ready < 0 else ready,
         spoiled=float(row[place + k.LOG_SPOILED]),
         shedding=bool(row[place + k.LOG_SHED] > 0.0),
+        died_tick=died or None,
         flow=tuple(float(row[place + k.LOG_FLOW + flow]) for flow in range(k.FLOWS)),
     )
 
@@ -82,6 +87,8 @@ def lines(state: LogState, now_tick: int, tick_s: float) -> list[LogLine]:
     found = []
     if state.ready_tick is not None:
         found.append(_line(age_s + alive_s, Level.INFO, "started", f"release={state.release}"))
+    if state.died_tick is not None:
+        found.append(_line((now_tick - state.died_tick) * tick_s, Level.ERROR, "exiting", DEATH))
     if state.spoiled > 0.0:
         text = f"{route} code=500 error={EXCEPTIONS[state.service]}"
         found += [

@@ -58,7 +58,9 @@ class Parameters:
     leak_request_cpu_s: float
     leak_landed_share: float  # rise of the memory share at which the leak counts as injected
     overload_factor: float  # offered load of a flash crowd, ordinary traffic included / CPU quota
-    spoiled_at_boot: float  # share of the rows not yet spoiled that a boot of a faulty release spoils
+    spoiled_at_boot: float  # share of the rows not yet spoiled that a boot of a faulty release usually spoils
+    costly_request_cpu_s: float  # CPU time of a request that costs much more than the others, in every service
+    leaky_carried_s: float  # each boot of a leaky release begins with what it kept of so many more seconds of requests
     journeys_per_s: dict[Journey, float]
     services: dict[Service, ServiceParameters]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirr.env.forms import form_number
+from mirr.env.forms import form_number, severity_of
 from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig
@@ -50,7 +50,7 @@ class CompiledJudge:
         self._row = numbers([0.0] * k.ROW)
         self._shown = numbers([0.0] * k.SHOWN_ROW)
         self._game = numbers(game(config, objectives, rewards, ticks=1))
-        open_ledger(self._row, form_number(fault), list(Service).index(fault.service))
+        open_ledger(self._row, form_number(fault), list(Service).index(fault.service), severity_of(fault))
 
     def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
         """The reward of a step with this action and this measured snapshot."""

@@ -11,6 +11,7 @@ import pytest
 from mirr.env import dice
 from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeError, Observation
+from mirr.env.forms import severity_of
 from mirr.env.reward import Outcome
 from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
@@ -34,6 +35,7 @@ from mirr.env.vocabulary import (
     ScaleUp,
     Service,
 )
+from tests.env.every_form import every_fault
 
 
 def everything_shown(observation: Observation) -> tuple[object, ...]:
@@ -50,13 +52,19 @@ def everything_shown(observation: Observation) -> tuple[object, ...]:
     )
 
 
-def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: ParameterSets | None = None) -> None:
+def assert_same_episodes(
+    batch: BatchedSimulator,
+    seeds: list[int],
+    parameters: ParameterSets | None = None,
+    faults: list[Fault] | None = None,
+) -> None:
     """Plays random actions in a batch and in single environments. Compares observations, rewards and reports."""
     worlds = [Environment(SimulatedWorld(parameters), batch.config) for _ in seeds]
     dice = [policy_rng(seed) for seed in seeds]
-    batch.reset(seeds)
+    batch.reset(seeds, faults=faults)
     for e, (world, seed) in enumerate(zip(worlds, seeds, strict=True)):
-        assert everything_shown(batch.observation(e)) == everything_shown(world.reset(seed=seed)[0])
+        fault = None if faults is None else faults[e]
+        assert everything_shown(batch.observation(e)) == everything_shown(world.reset(seed=seed, fault=fault)[0])
     playing = set(range(len(seeds)))
     while playing:
         actions = [int(rng.integers(len(ACTIONS))) for rng in dice]
@@ -74,6 +82,22 @@ def assert_same_episodes(batch: BatchedSimulator, seeds: list[int], parameters: 
 @pytest.mark.parametrize(("first", "size"), [(0, 1), (1, 150), (1000, 150)])
 def test_a_batch_plays_the_same_as_one_environment_to_the_last_bit(first: int, size: int) -> None:
     assert_same_episodes(BatchedSimulator(size, autoreset=Autoreset.SAME_STEP), list(range(first, first + size)))
+
+
+@pytest.mark.parametrize("parameters", [None, Randomisation.everything(0.1, sets=4)], ids=["fixed", "random"])
+def test_every_form_of_every_severity_plays_the_same_in_a_batch_and_alone(parameters: Randomisation | None) -> None:
+    sets = None if parameters is None else parameters.draw()
+    faults = every_fault()
+    batch = BatchedSimulator(len(faults), autoreset=Autoreset.SAME_STEP, parameters=sets)
+    assert_same_episodes(batch, list(range(len(faults))), sets, faults)
+    assert [batch.scenario(e).faults for e in range(len(faults))] == [(fault,) for fault in faults]
+
+
+def test_the_next_reset_forgets_a_severity() -> None:
+    batch = BatchedSimulator(2)
+    batch.reset([1, 2], faults=Fault.parse("overloaded@1.9:auth"))
+    batch.reset([1, 2], faults=[None, Fault.parse("overloaded:auth")])
+    assert [batch.column(k.SEVERITY)[e] for e in (0, 1)] == [severity_of(batch.scenario(0).faults[0]), 1.45]
 
 
 def test_the_number_of_threads_changes_nothing() -> None:

@@ -14,7 +14,7 @@ from mirr.env.simulator.fast.compiled import jit
 from mirr.env.simulator.fast.rows import DOWN, STATUS
 from mirr.env.simulator.physics.forms.form import Form
 from mirr.env.simulator.physics.operations import boot, end_process
-from mirr.env.vocabulary import FaultMode
+from mirr.env.vocabulary import FaultMode, Service
 
 
 @jit
@@ -32,7 +32,15 @@ def end(s, p, i):
     boot(s, p, i)
 
 
-FORM = Form(mode=FaultMode.CRASHED, place=1, order=50, begin=begin, landed=landed, end=end)
+FORM = Form(
+    mode=FaultMode.CRASHED,
+    place=2,
+    order=50,
+    begin=begin,
+    landed=landed,
+    end=end,
+    services=(Service.AUTH, Service.ORDERS),
+)
 '''
 
 EPISODE = '''
@@ -50,12 +58,28 @@ from mirr.env.recorded import play_back
 from mirr.env.rollout import play
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Restart, Service, Wait
+from mirr.chaos import faults as container_forms
+from mirr.env.scenario import draw
+from mirr.env.vocabulary import ACTION_INDEX, Diagnose, Fault, FaultMode, Restart, Service, UnknownName, Wait
 
 fault = Fault.parse("crashed/stopped:auth")
 assert str(fault) == "crashed/stopped:auth"
-assert list(all_forms()[FaultMode.CRASHED]) == ["killed", "stopped"]
-assert form_number(fault) == len(FaultMode)
+assert list(all_forms()[FaultMode.CRASHED]) == ["killed", "hung", "stopped"]
+assert form_number(fault) == len(FaultMode) + 1
+
+# The simulator's module says which services have the form.
+elsewhere = Fault(FaultMode.CRASHED, Service.GATEWAY, "stopped")
+for refuse in (lambda: Fault.parse(str(elsewhere)), lambda: draw(1, elsewhere)):
+    try:
+        refuse()
+    except UnknownName as error:
+        assert str(error) == "gateway has no crashed/stopped; services that have it: auth, orders"
+    else:
+        raise AssertionError("gateway has no such fault")
+assert container_forms.faults(FaultMode.CRASHED, "stopped") == (
+    fault, Fault(FaultMode.CRASHED, Service.ORDERS, "stopped")
+)
+
 actions = [Diagnose(Service.AUTH, FaultMode.CRASHED), Restart(Service.AUTH), *[Wait()] * 10]
 
 environment = Environment(SimulatedWorld())

@@ -15,7 +15,7 @@ from mirr.env.simulator.fast.logged import count_log, forget_logs
 from mirr.env.simulator.fast.paces import advance
 from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import MODE_OF_FORM, USUAL_SEVERITY, inject
+from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
 from mirr.env.simulator.physics.gauges import noisy
 from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
 
@@ -27,12 +27,12 @@ _REMEDY_BEGINS = constants(_FIRST_OF[REMEDY[mode]] for mode in FaultMode)
 
 
 @jit
-def open_ledger(s: Numbers, form: int, i: int) -> None:
+def open_ledger(s: Numbers, form: int, i: int, severity: float) -> None:
     """The ledger of an episode before it begins, with the fault of that form on service `i`."""
     for place in range(k.LEDGER_SIZE):
         s[place] = 0.0
     s[k.FORM] = form
-    s[k.SEVERITY] = USUAL_SEVERITY[form]
+    s[k.SEVERITY] = severity
     s[k.MODE] = MODE_OF_FORM[form]
     s[k.SERVICE] = i
     s[k.DIAGNOSED_AT_S] = -1.0

@@ -17,6 +17,7 @@ from mirr.env.simulator.fast.compiled import i64, inlined, jit, merged, u64
 from mirr.env.simulator.fast.dice import below, draw, following_seed, root_of, stream_key
 from mirr.env.simulator.fast.episode import begin_episode, open_ledger, play_step
 from mirr.env.simulator.fast.instructions import fetch_ahead
+from mirr.env.simulator.physics.faults import USUAL_SEVERITY
 from mirr.env.tiers import choose
 
 # Columns of a lane's whole numbers.
@@ -61,6 +62,7 @@ class Lanes(NamedTuple):
     forced: NDArray[
         np.int64
     ]  # (size,): number of the fault to play, form * SERVICES + service; negative: the drawn one
+    severities: NDArray[np.float64]  # (size,): of that fault; NaN: as severe as its form usually is
     which: NDArray[np.int64]  # (size,): the place of the lane's parameters
     over: NDArray[np.bool_]  # (size,): the episode is over, and the next has not begun
     chosen: NDArray[np.bool_]  # (size,): the lanes that a reset resets
@@ -94,9 +96,11 @@ def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
     if fault < 0:
         fault = below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, BASE_FAULTS)
     lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
-    open_ledger(s, fault // k.SERVICES, fault % k.SERVICES)
-    if lanes.forced[e] < 0:
-        choose(lanes.tier, s, stream_key(root, SCENARIO), fault % k.SERVICES)
+    form, i = fault // k.SERVICES, fault % k.SERVICES
+    drawn = lanes.forced[e] < 0
+    open_ledger(s, form, i, USUAL_SEVERITY[form] if drawn else lanes.severities[e])
+    if drawn:
+        choose(lanes.tier, s, stream_key(root, SCENARIO), i)
     lanes.over[e] = False
     p = lanes.parameters[lanes.which[e]]
     w = lanes.shown[own]

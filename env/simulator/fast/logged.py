@@ -43,7 +43,10 @@ def count_log(s: Numbers, i: int, tick_s: float, step: Any) -> None:
                 warnings += 1.0
     s[at + k.LOGGED_STEP] = step
     s[at + k.LOGGED_STARTS] = 1.0 if started else 0.0
-    s[at + k.LOGGED_ERRORS] = 1.0 if s[log + k.LOG_SPOILED] > 0.0 and alive_s >= SPOILED_SEEN_S else 0.0
+    errors = 1.0 if s[log + k.LOG_SPOILED] > 0.0 and alive_s >= SPOILED_SEEN_S else 0.0
+    if s[log + k.LOG_DIED] > 0.0:
+        errors += 1.0  # another event than a failed request
+    s[at + k.LOGGED_ERRORS] = errors
     s[at + k.LOGGED_WARNINGS] = warnings
     s[at + k.LOGGED_TURNED_AWAY] = 1.0 if s[log + k.LOG_SHED] > 0.0 else 0.0
     s[at + k.LOGGED_OTHER_RELEASE] = 1.0 if started and s[log + k.LOG_NEXT] == 1.0 else 0.0

@@ -12,7 +12,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
 from mirr.env.simulator.fast.windows import draw_window, foresee
 from mirr.env.simulator.physics.callgraph import settle
-from mirr.env.simulator.physics.service import tick
+from mirr.env.simulator.physics.service import every_tick_matters, tick
 
 
 @inlined
@@ -59,6 +59,8 @@ def find_pace(s: Numbers, p: Numbers) -> None:
             waits = waits or s[k.WAIT + i] > 0.0
     invaded = i64(s[k.INVADED])
     if booting or waits:
+        return
+    if s[k.WATCHED] == 1.0 and every_tick_matters(s):
         return
     if invaded >= 0 and s[k.WAIT + invaded] > 0.0:
         if s[k.QUEUE + invaded] > 0.999 * p[k.LIMIT] and foresee(s, p):

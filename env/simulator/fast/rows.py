@@ -36,12 +36,19 @@ LINE: Final = 8  # numbers of 64 bits in a line of a processor's cache
 DOWN: Final = 0.0
 BOOTING: Final = 1.0
 UP: Final = 2.0
+HUNG: Final = 3.0  # the process is there, but it is stopped: it accepts calls and never answers
 
 # Values of PACE.
 UNKNOWN: Final = 0.0  # something has changed: the pace is found when time passes next
 TICKS: Final = 1.0  # one tick after the other
 ROOMY: Final = 2.0  # at once: nothing boots, waits or changes, and every expected tick fits into the quotas
 FULL: Final = 3.0  # at once: the same, except for the service with a campaign, whose queue is full
+
+# Values of DEFECT.
+SPOILS_ROWS: Final = 1.0  # each start spoils rows
+SLOWS: Final = 2.0  # each start adds work to each request
+KEEPS_MEMORY: Final = 3.0  # each request leaves memory behind, and each start begins with more
+DIES: Final = 4.0  # its process dies after some requests, each one sooner
 
 # The numbers that the lines in a service's log depend on.
 LOG = Table("log", services=SERVICES, journeys=JOURNEYS)
@@ -50,6 +57,7 @@ LOG_NEXT: Final = LOG.one("LOG_NEXT", "1 if the next release wrote it")
 LOG_READY: Final = LOG.one("LOG_READY", "tick at which the process began to listen; negative if before the episode")
 LOG_SPOILED: Final = LOG.one("LOG_SPOILED", "share of requests that met a spoiled row, 0..1")
 LOG_SHED: Final = LOG.one("LOG_SHED", "requests turned away in the last tick")
+LOG_DIED: Final = LOG.one("LOG_DIED", "tick at which a process last died of its own error; 0 if none did")
 FLOWS: Final = 8
 LOG_FLOW: Final = LOG.block("LOG_FLOW", FLOWS, "the shares from FLOW on")
 LOG_SIZE: Final = LOG.size
@@ -119,6 +127,9 @@ RUNS_BAD: Final = LANE.per_service("RUNS_BAD", "1 if a faulty release runs")
 P95: Final = LANE.per_service("P95", "p95 in seconds of a window drawn at once; negative if the histogram is needed")
 HOLD: Final = LANE.per_service("HOLD", "seconds in the service besides the queue; 0 if requests are turned away")
 JOURNEY_PLACES: Final = LANE.block("JOURNEY_PLACES", 2 * JOURNEYS, "for each journey, the two buckets of its answers")
+WATCHED: Final = LANE.one(
+    "WATCHED", "1 once something has begun that can make every tick matter; see every_tick_matters"
+)
 HOT: Final = LANE.size  # every step reads the numbers up to here
 
 # The rest of the state.
@@ -131,6 +142,9 @@ QUEUE: Final = LANE.per_service("QUEUE", "requests that wait for CPU")
 SHED: Final = LANE.per_service("SHED", "requests turned away in the last tick")
 CAMPAIGN_CPU: Final = LANE.per_service("CAMPAIGN_CPU", "CPU seconds of a request of the campaign")
 CAMPAIGN_MB: Final = LANE.per_service("CAMPAIGN_MB", "MB that such a request leaves behind")
+MIXED_CPU: Final = LANE.per_service(
+    "MIXED_CPU", "mean CPU seconds of a queued request, if the campaign's cost much more than the others; else 0"
+)
 LOAD: Final = LANE.per_service("LOAD", "ordinary requests offered in a tick")
 OFFERED: Final = LANE.per_service("OFFERED", "ordinary requests of the ticks that are being settled")
 SURGE: Final = LANE.per_service("SURGE", "requests of the campaign in this tick")
@@ -146,6 +160,13 @@ STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last p
 NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
 ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
 BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
+DIED_TICK: Final = LANE.per_service("DIED_TICK", "tick at which a process last died of its own error; 0 if none did")
+DEFECT: Final = LANE.per_service("DEFECT", "what is wrong with the faulty release: SPOILS_ROWS and its like")
+SIZE: Final = LANE.per_service(
+    "SIZE", "how much of it, as deploy_faulty takes it; each start of one that dies halves it"
+)
+STARTS: Final = LANE.per_service("STARTS", "starts of the faulty release")
+LEFT: Final = LANE.per_service("LEFT", "requests that the process takes before it dies; 0 if it does not die")
 FAULT_SEVERITY: Final = LANE.per_service(
     "FAULT_SEVERITY", "severity of the last fault that began here, in its form's unit"
 )
@@ -213,15 +234,18 @@ LEAK_RATE: Final = PARAMETERS.one("LEAK_RATE", "requests a second of the leak's 
 LEAK_CPU: Final = PARAMETERS.one("LEAK_CPU", "CPU seconds of such a request")
 LEAK_MB: Final = PARAMETERS.one("LEAK_MB", "MB that it leaves behind")
 LEAK_LANDED_MB: Final = PARAMETERS.one("LEAK_LANDED_MB", "rise of memory at which a leak has landed")
-SPOILS: Final = PARAMETERS.one("SPOILS", "share of the sound rows that a boot of a faulty release spoils")
-SLOW_S: Final = PARAMETERS.one("SLOW_S", "seconds in the queue at which a crowd has landed")
+SPOILS: Final = PARAMETERS.one("SPOILS", "share of the sound rows that a start of a faulty release usually spoils")
+COSTLY_CPU: Final = PARAMETERS.one("COSTLY_CPU", "CPU seconds of a costly request")
+CARRIED_S: Final = PARAMETERS.one("CARRIED_S", "seconds of usual requests that a start of a leaky release adds")
+SLOW_S: Final = PARAMETERS.one("SLOW_S", "seconds in the queue at which an overload has landed")
 LANDED_ERRORS: Final = PARAMETERS.one("LANDED_ERRORS", "error ratio above which a faulty release has landed, 0..1")
 PATIENCE: Final = PARAMETERS.one("PATIENCE", "ticks by which a fault has to have landed")
 PER_BASE_QUOTA: Final = PARAMETERS.one("PER_BASE_QUOTA", "1 / BASE_QUOTA")
 PER_SCALED_QUOTA: Final = PARAMETERS.one("PER_SCALED_QUOTA", "1 / SCALED_QUOTA")
 PER_MEMORY_LIMIT: Final = PARAMETERS.one("PER_MEMORY_LIMIT", "1 / MEMORY_LIMIT")
 PER_BLOCK_S: Final = PARAMETERS.one("PER_BLOCK_S", "1 / seconds of a block of ticks")
-REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an ordinary request")
+REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an ordinary request in a sound release")
+USUAL_RATE: Final = PARAMETERS.per_service("USUAL_RATE", "ordinary requests a second in steady state")
 OWN_LATENCY: Final = PARAMETERS.per_service("OWN_LATENCY", "seconds of the service's own part of an answer, unloaded")
 UNLOADED_MEAN: Final = PARAMETERS.per_service("UNLOADED_MEAN", "mean seconds of an answer, unloaded")
 UNLOADED_P95: Final = PARAMETERS.per_service("UNLOADED_P95", "p95 seconds of an answer, unloaded")

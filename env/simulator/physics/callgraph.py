@@ -18,12 +18,14 @@ from mirr.env.simulator.fast.rows import (
     BROWSE_OK,
     BUCKETS,
     CALM,
+    CAMPAIGN_CPU,
     CHARGE_OK,
     CHECK_OUT,
     ERRORS,
     FAILED,
     GATEWAY,
     GATEWAY_TIMEOUT,
+    HUNG,
     INVENTORY,
     JOURNEY_BAD,
     JOURNEY_LOST,
@@ -31,6 +33,7 @@ from mirr.env.simulator.fast.rows import (
     JOURNEYS,
     LATE,
     LOAD,
+    MIXED_CPU,
     OFFERED,
     ORDERS,
     ORDERS_OK,
@@ -40,6 +43,7 @@ from mirr.env.simulator.fast.rows import (
     PASS_ORDERS,
     PAYMENTS,
     PENDING,
+    PER_QUOTA,
     RESERVE_OK,
     RETRY,
     SCATTER,
@@ -48,12 +52,16 @@ from mirr.env.simulator.fast.rows import (
     SPOILED,
     SPREAD,
     STALE,
+    STATUS,
     SURGE_SUM,
     TOTAL,
     USER_LIMIT,
     WAIT,
+    WATCHED,
 )
 from mirr.env.simulator.physics.latencies import beyond, enter
+
+NEVER_S = 1e6  # longer than any timeout
 
 
 @inlined
@@ -128,9 +136,30 @@ def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
     accept = s[ACCEPT + i]
     good = accept * (1.0 - s[SPOILED + i])
     s[BAD + i] = 1.0 - good
-    # If nothing listens, a call is refused at once, tried again after a moment, and refused again.
-    s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else p[RETRY]
+    s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else _fails_after_s(s, p, i)
     return good
+
+
+@inlined
+def _fails_after_s(s: Numbers, p: Numbers, i: int) -> float:
+    """Seconds until a call to a service has failed that accepts none.
+
+    If nothing listens, it is refused at once, tried again after a moment, and refused again. A process that hangs never
+    answers, so the call lasts until its caller's timeout.
+    """
+    return float(NEVER_S if s[STATUS + i] == HUNG else p[RETRY])
+
+
+@inlined
+def _extra_s(s: Numbers, i: int) -> float:
+    """Seconds by which an answer to a request of a campaign comes later than others: 0 unless they cost much more."""
+    return float(s[CAMPAIGN_CPU + i] * s[PER_QUOTA + i] if _is_mixed(s, i) else 0.0)
+
+
+@inlined
+def _is_mixed(s: Numbers, i: int) -> bool:
+    """Whether a campaign's requests cost much more than the others."""
+    return bool(s[WATCHED] == 1.0 and s[MIXED_CPU + i] > 0.0)
 
 
 @inlined
@@ -138,7 +167,7 @@ def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread
     accept = s[ACCEPT + ORDERS]
     good = accept * (1.0 - s[SPOILED + ORDERS])
     well = good * s[RESERVE_OK] * s[CHARGE_OK]
-    latency = p[RETRY]
+    latency = _fails_after_s(s, p, ORDERS)
     if accept > 0.0:
         called_s = min(s[TOTAL + INVENTORY], hurry) + s[RESERVE_OK] * min(s[TOTAL + PAYMENTS], hurry)
         latency = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] + called_s
@@ -199,6 +228,9 @@ def _count(s: Numbers, i: int) -> None:
     s[ERRORS + i] += count * s[BAD + i]
     if s[WAIT + i] == 0.0:
         s[CALM + i] += count
+    elif _is_mixed(s, i):
+        enter(s, LATE + i * BUCKETS, s[OFFERED + i], accept, s[TOTAL + i])
+        enter(s, LATE + i * BUCKETS, s[SURGE_SUM + i], accept, s[TOTAL + i] + _extra_s(s, i))
     else:
         enter(s, LATE + i * BUCKETS, count, accept, s[TOTAL + i])
 
@@ -218,7 +250,8 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
     late = LATE + ORDERS * BUCKETS
     enter(s, late, count, accept, s[TOTAL + ORDERS])
     if surge > 0.0:
-        enter(s, late, surge, accept, p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS])
+        own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS]
+        enter(s, late, surge, accept, own_s + _extra_s(s, ORDERS))
 
 
 @inlined
@@ -250,6 +283,6 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
     if calm:
         s[CALM + GATEWAY] += answers
     elif surge > 0.0:
-        enter(s, late, surge, accept, own_s)
+        enter(s, late, surge, accept, own_s + _extra_s(s, GATEWAY))
     if answers > 0.0:
         s[TOTAL + GATEWAY] = weighted_s / answers

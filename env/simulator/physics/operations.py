@@ -44,6 +44,7 @@ def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     into[place + k.LOG_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
     into[place + k.LOG_SPOILED] = s[k.SPOILED + i]
     into[place + k.LOG_SHED] = s[k.SHED + i]
+    into[place + k.LOG_DIED] = s[k.DIED_TICK + i]
     for flow in range(k.FLOWS):
         # A process that is gone did not log how calls ended after its end.
         into[place + k.LOG_FLOW + flow] = s[k.FLOW + flow] if alive else 1.0
@@ -54,7 +55,7 @@ def read_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     """Write the numbers behind the lines in the log of service `i`. They go into `into`, from `place` on."""
     kept = k.LAST_LOG + i * k.LOG_SIZE
     if s[k.STATUS + i] != k.UP and s[kept + k.LOG_TICK] >= s[k.STOPPED_TICK + i]:
-        # The process is gone and has left its last lines. A process that does not listen yet has written none.
+        # The process is gone or hangs, and has left its last lines. One that does not listen yet has written none.
         for each in range(k.LOG_SIZE):
             into[place + each] = s[kept + each]
     else:
@@ -79,11 +80,25 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
     s[k.SPOILED + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
-        # The migration of a faulty release runs at every boot, on a part of the rows that are still sound.
-        s[k.ROWS_SPOILED + i] += p[k.SPOILS] * (1.0 - s[k.ROWS_SPOILED + i])
-        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+        _start_faulty(s, p, i)
     s[k.BOOTED + i] = 1.0
     clear_counters(s, i)
+
+
+@jit
+def _start_faulty(s: Numbers, p: Numbers, i: int) -> None:
+    """What a start of a faulty release does. Each one makes things worse than the last."""
+    defect, size = s[k.DEFECT + i], s[k.SIZE + i]
+    if defect == k.SPOILS_ROWS:
+        # The migration runs at every start, on a part of the rows that are still sound.
+        s[k.ROWS_SPOILED + i] += size * (1.0 - s[k.ROWS_SPOILED + i])
+        s[k.SPOILED + i] = s[k.ROWS_SPOILED + i]
+    elif defect == k.KEEPS_MEMORY:
+        s[k.MEMORY + i] += s[k.STARTS + i] * size * p[k.USUAL_RATE + i] * p[k.CARRIED_S]
+    elif defect == k.DIES:
+        s[k.LEFT + i] = size
+        s[k.SIZE + i] = 0.5 * size
+    s[k.STARTS + i] += 1.0
 
 
 @jit
@@ -91,7 +106,56 @@ def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None
     """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one."""
     s[k.NEXT + i] = 1.0 if following else 0.0
     s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
+    s[k.DIED_TICK + i] = 0.0  # a new container has an empty log
     boot(s, p, i)
+
+
+@jit
+def deploy_faulty(s: Numbers, p: Numbers, i: int, defect: float, size: float) -> None:
+    """Deploy a faulty release.
+
+    `size` is the share of the sound rows that a start spoils, the work that a start adds to each request (in ordinary
+    requests), the MB that a request leaves behind, or the requests after which the first process dies.
+    """
+    s[k.DEFECT + i] = defect
+    s[k.SIZE + i] = size
+    s[k.STARTS + i] = 0.0
+    if defect != k.SPOILS_ROWS:
+        s[k.WATCHED] = 1.0
+    deploy(s, p, i, True, False)
+
+
+@jit
+def withdraw(s: Numbers, p: Numbers, i: int) -> None:
+    """The team rolls the next release back, unless somebody has done so."""
+    if s[k.NEXT + i] == 1.0:
+        deploy(s, p, i, False, False)
+
+
+@jit
+def hang(s: Numbers, i: int) -> None:
+    """Stop the process of service `i`, if there is one that does anything. It is there, but it does nothing."""
+    if s[k.STATUS + i] == k.UP or s[k.STATUS + i] == k.BOOTING:
+        end_process(s, i)
+        s[k.STATUS + i] = k.HUNG
+
+
+@jit
+def go_on(s: Numbers, i: int) -> None:
+    """Let a process go on that hangs. Its callers have not waited for the answers that it owes."""
+    if s[k.STATUS + i] != k.HUNG:
+        return
+    s[k.STATUS + i] = k.UP
+    s[k.ACCEPT + i] = 1.0
+    s[k.STALE] = 1.0
+    s[k.PACE] = k.UNKNOWN
+    clear_counters(s, i)
+
+
+@jit
+def overwhelmed(s: Numbers, p: Numbers, i: int) -> bool:
+    """Whether requests are turned away, or wait too long."""
+    return bool(s[k.SHED + i] > 0.0 or s[k.WAIT + i] > p[k.SLOW_S])
 
 
 @jit
@@ -100,7 +164,16 @@ def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: flo
     s[k.CAMPAIGN + i] = rate
     s[k.CAMPAIGN_CPU + i] = cpu_s
     s[k.CAMPAIGN_MB + i] = memory_mb
+    s[k.MIXED_CPU + i] = 0.0
     s[k.PACE] = k.UNKNOWN
+
+
+@jit
+def start_costly_campaign(s: Numbers, i: int, rate: float, cpu_s: float) -> None:
+    """Send service `i` so many requests a second that cost much more CPU time than the others."""
+    start_campaign(s, i, rate, cpu_s, 0.0)
+    s[k.MIXED_CPU + i] = cpu_s
+    s[k.WATCHED] = 1.0
 
 
 @jit

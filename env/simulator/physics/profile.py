@@ -76,6 +76,8 @@ def rules(parameters: Parameters) -> list[float]:
         "LEAK_MB": q.leak_body_mb,
         "LEAK_LANDED_MB": q.leak_landed_share * q.memory_limit_mb,
         "SPOILS": q.spoiled_at_boot,
+        "COSTLY_CPU": q.costly_request_cpu_s,
+        "CARRIED_S": q.leaky_carried_s,
         "SLOW_S": OBJECTIVES.latency_p95_s,
         "LANDED_ERRORS": OBJECTIVES.error_ratio,
         "PATIENCE": NOT_LANDED_S / q.tick_s,
@@ -93,6 +95,7 @@ def _per_service(q: Parameters) -> dict[str, list[float]]:
     own = [q.services[service] for service in Service]
     return {
         "REQUEST_CPU": [each.request_cpu_s for each in own],
+        "USUAL_RATE": [q.request_rate(service) for service in Service],
         "OWN_LATENCY": [mean_s([(1.0, each.latency_p50_s)], q.latency_sigma) for each in own],
         "UNLOADED_MEAN": [mean_s(found[service], q.latency_sigma) for service in Service],
         "UNLOADED_P95": [latency_beyond(numbers(each), 0, k.BUCKETS - 1, sum(each), 0.05) for each in unloaded],

@@ -20,12 +20,18 @@ from mirr.env.simulator.fast.rows import (
     CAMPAIGN_MB,
     CHECK_OUT,
     CPU,
+    DEFECT,
+    DIED_TICK,
+    DIES,
     DOWN,
     IDLE_CPU,
+    KEEPS_MEMORY,
+    LEFT,
     LIMIT,
     LOAD,
     MEMORY,
     MEMORY_LIMIT,
+    MIXED_CPU,
     NOW,
     PACE,
     PENDING,
@@ -33,11 +39,16 @@ from mirr.env.simulator.fast.rows import (
     QUOTA,
     READY_TICK,
     REQUEST_CPU,
+    RUNS_BAD,
     SERVICES,
     SHED,
     SHED_CPU,
     SIGN_IN,
+    SIZE,
+    SLOWS,
+    SPOILS_ROWS,
     STALE,
+    STARTS,
     STATUS,
     STOPPED_TICK,
     SURGE,
@@ -45,7 +56,9 @@ from mirr.env.simulator.fast.rows import (
     TICK_S,
     UNKNOWN,
     UP,
+    USUAL_RATE,
     WAIT,
+    WATCHED,
 )
 from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
@@ -68,22 +81,25 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
     changed = False
+    watched = s[WATCHED] == 1.0
     invaded = -1  # the service that a campaign is on
     for i in range(SERVICES):
         status = s[STATUS + i]
         offered = s[LOAD + i]
         work = 0.0
         if status == UP:
-            work = offered * p[REQUEST_CPU + i] + idle
+            work = offered * (each_cpu(s, p, i) if watched else p[REQUEST_CPU + i]) + idle
+            even = True
             if s[CAMPAIGN + i] > 0.0:
                 invaded = i
+                even = not watched or s[MIXED_CPU + i] == 0.0
                 extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
                 offered += extra
                 work += extra * s[CAMPAIGN_CPU + i]
-            if s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
+            if even and s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
                 s[CPU + i] += work
                 continue
-        elif status == DOWN or _boots_on(s, i, seconds):
+        elif status != BOOTING or _boots_on(s, i, seconds):
             continue
         if not changed:
             # The pending journeys belong to the state before the first change.
@@ -107,6 +123,25 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         settle(s, p, False)
         stop(s, invaded)
         s[STALE] = 1.0
+    if watched:
+        _wear(s, p)
+
+
+@inlined
+def each_cpu(s: Numbers, p: Numbers, i: int) -> float:
+    """CPU seconds of an ordinary request in the running release."""
+    if s[RUNS_BAD + i] == 1.0 and s[DEFECT + i] == SLOWS:
+        return float(p[REQUEST_CPU + i] * (1.0 + s[STARTS + i] * s[SIZE + i]))
+    return float(p[REQUEST_CPU + i])
+
+
+@jit
+def every_tick_matters(s: Numbers) -> bool:
+    """Whether a release runs that is slow, keeps memory or dies, or costly requests come. Nobody foresees these."""
+    for i in range(SERVICES):
+        if s[MIXED_CPU + i] > 0.0 or (s[RUNS_BAD + i] == 1.0 and s[DEFECT + i] != SPOILS_ROWS):
+            return True
+    return False
 
 
 @jit
@@ -149,7 +184,12 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     queue = s[QUEUE + i]
     # A 503 costs some CPU. This tick pays for the requests turned away in the last one.
     room = capacity - min(0.5 * capacity, s[SHED + i] * p[SHED_CPU])
-    each = work / offered if offered > 0.0 else p[REQUEST_CPU + i]
+    each = work / offered if offered > 0.0 else each_cpu(s, p, i)
+    mixed = s[WATCHED] == 1.0 and s[MIXED_CPU + i] > 0.0
+    if mixed and queue + offered > 0.0:
+        # The queue holds requests of both kinds, and this tick may have brought few costly ones.
+        each = (queue * s[MIXED_CPU + i] + work) / (queue + offered)
+        s[MIXED_CPU + i] = each
     waiting = queue + offered - room / each
     shed = 0.0
     if waiting <= 0.0:
@@ -163,3 +203,42 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     s[SHED + i] = shed
     s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
+    if mixed and waiting == 0.0:
+        s[WAIT + i] += _blocked_s(s, p, i)
+
+
+@inlined
+def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
+    """The mean seconds that a request waits behind costly ones if the queue empties: the Pollaczek-Khinchine formula.
+
+    Ticks are too long to show these waits.
+    """
+    quota = s[QUOTA + i]
+    service_s = s[CAMPAIGN_CPU + i] / quota
+    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + p[USUAL_RATE + i] * each_cpu(s, p, i)) / quota
+    return float(0.5 * s[CAMPAIGN + i] * service_s * service_s / max(0.25, 1.0 - busy))
+
+
+@jit
+def _wear(s: Numbers, p: Numbers) -> None:
+    """Let the requests of this tick wear out the processes that keep memory or die."""
+    for i in range(SERVICES):
+        if s[RUNS_BAD + i] == 0.0 or s[STATUS + i] != UP or s[READY_TICK + i] == s[NOW]:
+            continue
+        taken = s[LOAD + i]
+        if s[CAMPAIGN + i] > 0.0:
+            taken += s[SURGE + i]
+        taken *= s[ACCEPT + i]
+        dies = False
+        if s[DEFECT + i] == KEEPS_MEMORY:
+            s[MEMORY + i] += taken * s[SIZE + i]
+            dies = s[MEMORY + i] >= p[MEMORY_LIMIT]
+        elif s[DEFECT + i] == DIES:
+            s[LEFT + i] -= taken
+            dies = s[LEFT + i] <= 0.0
+            if dies:
+                s[DIED_TICK + i] = s[NOW]
+        if dies:
+            settle(s, p, False)
+            stop(s, i)
+            s[STALE] = 1.0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import BASE_QUOTA, CROWD_CPU, CROWD_RATE, FAULT_SEVERITY, SHED, SLOW_S, WAIT
+from mirr.env.simulator.fast.rows import BASE_QUOTA, CROWD_CPU, CROWD_RATE, FAULT_SEVERITY
 from mirr.env.simulator.physics.forms.form import Form, Severity
-from mirr.env.simulator.physics.operations import end_campaign, start_campaign
+from mirr.env.simulator.physics.operations import end_campaign, overwhelmed, start_campaign
 from mirr.env.vocabulary import FaultMode
 
 USUAL = 1.45
@@ -22,7 +22,7 @@ def begin(s: Numbers, p: Numbers, i: int) -> None:
 @jit
 def landed(s: Numbers, p: Numbers, i: int) -> bool:
     """Requests are turned away, or wait too long."""
-    return bool(s[SHED + i] > 0.0 or s[WAIT + i] > p[SLOW_S])
+    return overwhelmed(s, p, i)
 
 
 @jit

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mirr.env.vocabulary import FaultMode
+from mirr.env.vocabulary import FaultMode, Service
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +34,4 @@ class Form:
     landed: Callable[[Any, Any, int], bool]  # whether it shows
     end: Callable[[Any, Any, int], None]  # the fault ends by itself
     severity: Severity | None = None  # None: every fault of this form is equally severe
+    services: tuple[Service, ...] = tuple(Service)  # the services that can break in this form

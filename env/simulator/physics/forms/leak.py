@@ -28,8 +28,8 @@ def begin(s: Numbers, p: Numbers, i: int) -> None:
 
 @jit
 def landed(s: Numbers, p: Numbers, i: int) -> bool:
-    """Memory has risen by more than chance explains."""
-    return bool(s[MEMORY + i] >= s[MEMORY_BEFORE] + p[LEAK_LANDED_MB])
+    """Memory has risen by more than chance explains. A slow leak does not have to rise as far as a fast one."""
+    return bool(s[MEMORY + i] >= s[MEMORY_BEFORE] + p[LEAK_LANDED_MB] * (s[FAULT_SEVERITY + i] / USUAL))
 
 
 @jit
