@@ -60,7 +60,7 @@ class OneContainerApi:
     def kill(self, container: str, **_: object) -> None:
         self.acts += 1
 
-    restart = unpause = top = kill
+    restart = unpause = exec_create = kill
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_container_with_our_labels_that_is_not_ours_is_refused(
     api = OneContainerApi(OURS | labels, image)
     fleet = DockerFleet(api, "mirr", Journal(tmp_path))
     assert fleet.state(Service.AUTH) is None
-    for act in (fleet.kill, fleet.restart, fleet.unpause, fleet.hung):
+    for act in (fleet.kill, fleet.freeze, fleet.thaw, fleet.restart, fleet.unpause):
         with pytest.raises(FleetError) as raised:
             act(Service.AUTH)
         assert str(raised.value) == (
