@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from services.data import inventory as data
 from services.kit.app import Context, context, create_app
-from services.kit.fields import Body, IdempotencyKey, Line, Note
+from services.kit.fields import Body, Cents, IdempotencyKey, Line, Note
 from services.kit.idempotency import fingerprint
 from services.kit.replies import documented, refusals
 from services.kit.settings import Settings
@@ -83,8 +83,8 @@ async def search(request: Request, q: Annotated[str, Query(min_length=1, max_len
 
 
 @routes.get("/catalogue", responses=documented(200, CATALOGUE))
-async def catalogue(request: Request) -> Response:
-    """Every product with its search words, the cheapest first, as partners import it into their shops."""
+async def catalogue(request: Request, from_cents: Annotated[Cents, Query()] = 0) -> Response:
+    """Every product from that price on, with its search words and the cheapest first. Partners import it."""
     ctx = context(request)
     async with ctx.turn:
         words = await _words_by_product(ctx)
@@ -94,7 +94,7 @@ async def catalogue(request: Request) -> Response:
             await ctx.turn.breathe()
         lines = []
         for part in _in_parts(sorted(offers, key=lambda offer: (offer["price_cents"], offer["product_id"]))):
-            lines += [json.dumps(offer) for offer in part]
+            lines += [json.dumps(offer) for offer in part if offer["price_cents"] >= from_cents]
             await ctx.turn.breathe()
         return Response(f'{{"offers": [{", ".join(lines)}]}}', media_type="application/json")
 

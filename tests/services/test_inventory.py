@@ -101,3 +101,5 @@ def test_the_catalogue_has_every_product_with_its_search_words_and_the_cheapest_
     assert prices == sorted(prices)
     found = client.get("/search", params={"q": " ".join(offers[0]["words"][:3])}).json()["hits"][0]
     assert set(found) - {"score"} == set(offers[0]) - {"words"}
+    dear = client.get("/catalogue", params={"from_cents": prices[1500]}).json()["offers"]
+    assert dear == [offer for offer in offers if offer["price_cents"] >= prices[1500]]
