@@ -10,6 +10,7 @@ from mirr.bridge.telemetry import Measures
 from mirr.chaos.faults import form_of
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.sight import Sight
+from mirr.env.forms import severity_of
 from mirr.env.vocabulary import Fault
 from mirr.env.world import Snapshot, WorldError
 
@@ -53,7 +54,13 @@ class Landing:
         deadline = self._now() + self._patience.timeout_s
         while self._now() < deadline:
             go_on()
-            sight = Sight(fault.service, before, measure=self.look, look=lambda: self._fleet.state(fault.service))
+            sight = Sight(
+                fault.service,
+                before,
+                severity=severity_of(fault),
+                measure=self.look,
+                look=lambda: self._fleet.state(fault.service),
+            )
             if landed(sight):
                 return
             self._sleep(self._patience.poll_s)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mirr.bridge.telemetry import Telemetry
-from mirr.chaos.fleet import Fleet
+from mirr.chaos.fleet import Fleet, ServiceState
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.vocabulary import Fault, Feature, Service
 from mirr.env.world import Snapshot
@@ -22,7 +22,7 @@ class Status:
 
     lab: str
     snapshot: Snapshot
-    releases: dict[Service, str | None]
+    containers: dict[Service, ServiceState | None]
     faults: list[Fault]
 
     @property
@@ -47,10 +47,11 @@ class Status:
 
     def service_fields(self, service: Service) -> dict[str, Any]:
         """One service's row of `to_json`. A value that could not be measured is None."""
-        row = self.snapshot.features[SERVICE_ROW[service]]
+        row, container = self.snapshot.features[SERVICE_ROW[service]], self.containers[service]
         fields: dict[str, Any] = {
             "up": bool(row[FEATURE_COLUMN[Feature.UP]] == 1.0),
-            "release": self.releases[service],
+            "process": _process(container),
+            "release": None if container is None else container.release,
         }
         for feature in _STATUS_FEATURES:
             value = float(row[FEATURE_COLUMN[feature]])
@@ -58,12 +59,22 @@ class Status:
         return fields
 
 
+def _process(container: ServiceState | None) -> str:
+    """What the engine knows about the service's process, as a word."""
+    if container is None:
+        return "missing"
+    if not container.running:
+        return "dead"
+    if container.paused:
+        return "paused"
+    return "hung" if container.hung else "running"
+
+
 def status(lab: str, *, telemetry: Telemetry, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
     """The state of the lab over the last `window_s`."""
-    states = {service: fleet.state(service) for service in Service}
     return Status(
         lab=lab,
         snapshot=telemetry.last(window_s),
-        releases={service: state.release if state else None for service, state in states.items()},
+        containers={service: fleet.state(service) for service in Service},
         faults=faults,
     )

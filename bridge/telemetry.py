@@ -101,11 +101,17 @@ class Telemetry:
         first, last = samples[0], samples[-1]
         elapsed_s = last.at - first.at
         requests = _grown(first, last, "http_requests_total")
+        by_route: dict[str, float] = {}
+        for labels, count in requests.items():
+            if not _failed(labels):
+                route = dict(labels).get("route", "")
+                by_route[route] = by_route.get(route, 0.0) + count / elapsed_s
         return Load(
             cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
             / elapsed_s,
-            served_rate=sum(count for labels, count in requests.items() if not _failed(labels)) / elapsed_s,
+            served_rate=sum(by_route.values()),
             quota_cores=last.single("container_cpu_quota_cores"),
+            served_by_route=by_route,
         )
 
     def _snapshot(

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
 from mirr.chaos.errors import FleetError, ImageMissing, Refused
-from mirr.chaos.faults import form_of
+from mirr.chaos.faults import form_of, texts_of
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.journal import Journal, nothing_was_done
 from mirr.chaos.limits import Limits
@@ -100,6 +100,7 @@ class Chaos:
             self._mine.add(fault)
             self._watched()
             with self._unless_nothing_was_done(lambda: self._ended(fault)):
+                self._limits.check_process(fault, self._fleet.state(fault.service))
                 rest = iter(inject(self._tools(fault, lease_s), fault.service))
                 wait_s = next(rest, None)
         while wait_s is not None:
@@ -115,7 +116,8 @@ class Chaos:
         state = self._fleet.state(fault.service)
         if state is None:
             raise FleetError(f"{fault.service} has no container to break; next: mirr up")
-        texts = form_of(fault).texts.about(fault.service)
+        self._limits.check_process(fault, state)
+        texts = texts_of(fault)
         return Plan(
             container=state.name,
             container_id=state.container_id,
@@ -184,7 +186,7 @@ class Chaos:
         """An act that was refused before it did anything needs no revert, so the journal does not keep it open."""
         try:
             yield
-        except ImageMissing:
+        except (ImageMissing, Refused):
             close()
             raise
 

@@ -18,12 +18,25 @@ from mirr.env.vocabulary import Service
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expensive:
+    """Requests that cost so much that a few a second are a crowd.
+
+    So few do not show among all requests that are served: chance changes that number by more. But hardly anybody else
+    uses their route, so what it serves shows how many of them were worked on."""
+
+    route: str
+    times_usual: float  # what one costs, roughly, as a multiple of an ordinary request
+
+
+@dataclass(frozen=True, kw_only=True)
 class CrowdPlan:
     """How large a crowd has to be, and how it is sized. Loads are multiples of the steady CPU quota."""
 
     kind: str  # what the load generator sends
     overload: float  # the load that is aimed at
     enough: tuple[float, float]  # a load between these is not corrected
+    called: str = "flash crowd"  # in errors
+    expensive: Expensive | None = None  # None: its requests cost about as much as ordinary ones
     vanguard: float = 0.75  # the load that the vanguard aims at
     vanguard_s: float = 2.5  # how long the vanguard is measured
     seen: float = 0.1  # a crowd is seen if it brings at least this load
@@ -35,13 +48,21 @@ class CrowdPlan:
     largest_correction: float = 2.5  # a factor
 
 
+def enough(overload: float, *, most: float) -> tuple[float, float]:
+    """The loads between which a crowd that aims at `overload` is not corrected. The lower one is always an overload.
+    The upper one is below `most`, the load that twice the quota has to be enough for."""
+    below = 0.2 * min(1.0, (overload - 1.0) / 0.45)
+    above = min(0.1, (most - overload) / 2)
+    return round(overload - below, 4), round(overload + above, 4)
+
+
 def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     """Let the crowd come, in stages. Yields the seconds until the next stage.
 
     Raises FleetError if the load cannot be measured, or if the crowd does not reach the service."""
     steady = tools.meter.so_far(service)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
-        raise FleetError(f"{service} serves nothing, so a flash crowd cannot be sized; next: mirr status")
+        raise FleetError(f"{service} serves nothing, so a {plan.called} cannot be sized; next: mirr status")
     cost_s = yield from request_cost_s(tools, service, plan, steady)
     crowd = sized(plan, service, steady, plan.overload, cost_s=cost_s)
     tools.run_campaign(crowd)
@@ -51,11 +72,11 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
         now = tools.meter.glance(service, plan.look_s)
         if now is None or now.quota_cores != steady.quota_cores or not now.served_rate > 0:
             return  # an agent has restarted or scaled the service: the crowd stays as it is
-        load = offered(crowd, steady, now)
+        load = offered(plan, crowd, steady, now)
         if least <= load <= most:
             return
         if looks_left == 0 and not _seen(plan, steady, now):
-            raise FleetError(f"the flash crowd does not reach {service}; next: mirr status")
+            raise FleetError(f"the {plan.called} does not reach {service}; next: mirr status")
         crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
         tools.run_campaign(crowd)
 
@@ -64,14 +85,26 @@ def request_cost_s(tools: Tools, service: Service, plan: CrowdPlan, steady: Load
     """Send the vanguard and measure it, in stages. Returns the CPU time of one request of the crowd.
 
     What users cost is measured over a short time and may be wrong, so the vanguard can be too small to be seen. Then
-    a request is taken to cost what an ordinary one does, and the corrections find its real cost."""
-    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=steady.cost_s))
+    a request is taken to cost what was expected, and the corrections find its real cost."""
+    expected_s = steady.cost_s * (1.0 if plan.expensive is None else plan.expensive.times_usual)
+    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=expected_s))
     yield plan.vanguard_s
     now = tools.meter.last(service, plan.vanguard_s)
+    if not _seen(plan, steady, now):
+        return expected_s
+    if plan.expensive is not None:
+        return expensive_cost_s(plan.expensive, steady, now) or expected_s
     more_served = now.served_rate - steady.served_rate
-    if not more_served > 0 or not _seen(plan, steady, now):
-        return steady.cost_s
-    return (now.cpu_cores - steady.cpu_cores) / more_served
+    return (now.cpu_cores - steady.cpu_cores) / more_served if more_served > 0 else expected_s
+
+
+def expensive_cost_s(expensive: Expensive, steady: Load, now: Load) -> float | None:
+    """The CPU time of one expensive request: what the others do not explain. None if none was served.
+
+    This holds for a CPU that is full as well."""
+    served = now.served_by_route.get(expensive.route, 0.0)
+    cores = now.cpu_cores - (now.served_rate - served) * steady.cost_s
+    return cores / served if served > 0 and cores > 0 else None
 
 
 def _seen(plan: CrowdPlan, steady: Load, now: Load) -> bool:
@@ -84,16 +117,20 @@ def sized(plan: CrowdPlan, service: Service, steady: Load, load: float, *, cost_
     `cost_s` is the CPU time of one request of the crowd. Raises FleetError if the service is already that busy."""
     missing_cores = load * steady.quota_cores - steady.cpu_cores
     if not missing_cores > 0:
-        raise FleetError(f"{service} is too busy already to size a flash crowd by; next: mirr revert")
+        raise FleetError(f"{service} is too busy already to size a {plan.called} by; next: mirr revert")
     return CampaignRequest(kind=plan.kind, service=service, rate_per_s=round(missing_cores / cost_s, 2))
 
 
-def offered(crowd: CampaignRequest, steady: Load, now: Load) -> float:
+def offered(plan: CrowdPlan, crowd: CampaignRequest, steady: Load, now: Load) -> float:
     """The work that users and `crowd` ask for, as a multiple of the quota.
 
     A full CPU does not show how much more was asked for, and the counts of what failed or waits are rough. But it is
     known how many requests are sent, and what one that is served costs."""
-    return (steady.served_rate + crowd.rate_per_s) * now.cost_s / now.quota_cores
+    if plan.expensive is None:
+        return (steady.served_rate + crowd.rate_per_s) * now.cost_s / now.quota_cores
+    cost_s = expensive_cost_s(plan.expensive, steady, now)
+    asked_cores = now.cpu_cores if cost_s is None else steady.cpu_cores + crowd.rate_per_s * cost_s
+    return asked_cores / now.quota_cores
 
 
 def corrected(plan: CrowdPlan, crowd: CampaignRequest, load: float, *, usual: float) -> CampaignRequest:

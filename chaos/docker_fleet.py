@@ -63,12 +63,13 @@ class DockerFleet:
         inspected = self._api.inspect_container(found[0]["Id"])
         labels = inspected["Config"]["Labels"]
         host = inspected["HostConfig"]
+        running, paused = bool(inspected["State"]["Running"]), bool(inspected["State"]["Paused"])
         if CPU_QUOTA_LABEL not in labels:
             raise FleetError(
                 f"{service} of lab {self.lab} has no label {CPU_QUOTA_LABEL}; next: mirr down, then mirr up"
             )
         return ServiceState(
-            running=bool(inspected["State"]["Running"]),
+            running=running,
             oom_killed=bool(inspected["State"]["OOMKilled"]),
             release=inspected["Config"]["Image"].rpartition(":")[2],
             previous_release=labels.get(PREVIOUS_RELEASE_LABEL),
@@ -80,14 +81,12 @@ class DockerFleet:
             strays=len(found) - 1,
             name=inspected["Name"].lstrip("/"),
             container_id=inspected["Id"],
-            paused=bool(inspected["State"]["Paused"]),
+            paused=paused,
+            hung=running and not paused and self._hung(inspected["Id"]),
             drifted=blueprints.drifted(self._journal.recall_blueprint(service), host, quota_too=False),
             sandbox_id=lives_in(inspected),
             started_at=started_at(inspected),
         )
-
-    def hung(self, service: Service) -> bool:
-        return self._asked(f"look at {service}", lambda: self._hung(self._container(service)))
 
     def _hung(self, container: str) -> bool:
         try:
@@ -180,6 +179,27 @@ class DockerFleet:
                     raise
 
         self._asked(f"send {service} {signal}", act)
+
+    def freeze(self, service: Service) -> None:
+        self._asked(f"freeze {service}", lambda: self._signal_inside(service, "STOP"))
+
+    def thaw(self, service: Service) -> None:
+        self._asked(f"thaw {service}", lambda: self._signal_inside(service, "CONT"))
+
+    def _signal_inside(self, service: Service, signal: str) -> None:
+        """Send a signal from inside the container, as its own user, to every process but init and the sender.
+
+        A signal from the engine reaches init alone. Init passes most signals on, but nobody can catch SIGSTOP, so it
+        would only stop itself. The engine's pause would reach the process too. But a paused container refuses `exec`,
+        and it says `paused` to everybody, which no process that hangs does."""
+        asked = self._api.exec_create(self._container(service), ["sh", "-c", f"kill -s {signal} -- -1"])
+        said: bytes = self._api.exec_start(asked["Id"])
+        code = self._api.exec_inspect(asked["Id"])["ExitCode"]
+        if code != 0:
+            raise FleetError(
+                f"could not send {service} SIG{signal} in lab {self.lab}: kill answered {code} "
+                f"{said.decode(errors='replace').strip()[:200]!r}; next: mirr status"
+            )
 
     def restart(self, service: Service) -> None:
         self._asked(f"restart {service}", lambda: self._api.restart(self._container(service), timeout=0))

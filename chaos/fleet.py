@@ -26,6 +26,7 @@ class ServiceState:
     name: str = ""  # of the container
     container_id: str = ""
     paused: bool = False
+    hung: bool = False  # its process is stopped, as SIGSTOP does; not known while the container is paused
     drifted: tuple[
         str, ...
     ] = ()  # limits that differ from how the lab was made, by the engine's names, without the CPU quota
@@ -62,9 +63,6 @@ class Fleet(Protocol):
     def state(self, service: Service) -> ServiceState | None:
         """The state of the service, or None if it has no container."""
 
-    def hung(self, service: Service) -> bool:
-        """Whether the service's process is stopped, as SIGSTOP does. Slower than `state`."""
-
     def stranded(self, service: Service) -> bool:
         """Whether the service's process is in another network namespace than its sandbox. Slower than `state`."""
 
@@ -72,7 +70,13 @@ class Fleet(Protocol):
         """The state of every other container of the lab."""
 
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
-        """Send the service's process a signal. Its container stays, even if the signal ends the process."""
+        """Send the service's process a signal that ends it. Its container stays."""
+
+    def freeze(self, service: Service) -> None:
+        """Stop the service's process as SIGSTOP does: it is there, and does nothing until `thaw` or `restart`."""
+
+    def thaw(self, service: Service) -> None:
+        """Let a frozen process go on. Nothing happens if it is not frozen."""
 
     def restart(self, service: Service) -> None:
         """End the process if it runs, and start it, without waiting until it is ready."""

@@ -22,7 +22,7 @@ class Mend(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """What people read about a form. SERVICE stands for the name of the service."""
+    """What people read about a form. SERVICE stands for the name of the service, and SEVERITY for how severe it is."""
 
     happens: str  # what the world does to the service, and why that breaks it
     reverts: str  # what reverting does about it
@@ -32,10 +32,13 @@ class Texts:
     other_fixes: str  # why the other fixes do not
     ends: str | None = None  # what must end so that the fix lasts; None if the fix lasts by itself
 
-    def about(self, service: str) -> Texts:
-        """The same texts about that service."""
+    def about(self, service: str, severity: float) -> Texts:
+        """The same texts about that service, and about a fault that is so severe, in the unit of its form."""
         written: dict[str, Any] = asdict(self)
-        return Texts(**{name: text and text.replace("SERVICE", service) for name, text in written.items()})
+        told = {"SERVICE": service, "SEVERITY": f"{severity:g}"}
+        for word, meaning in told.items():
+            written = {name: text and text.replace(word, meaning) for name, text in written.items()}
+        return Texts(**written)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirr.chaos.errors import Refused
+from mirr.chaos.fleet import ServiceState
 from mirr.env.vocabulary import Fault
 
 
@@ -31,3 +32,9 @@ class Limits:
                 f"{fault} would be one too many: {listed} {'is' if len(services) == 1 else 'are'} injected, and the "
                 f"limit is {self.max_broken} service{'' if self.max_broken == 1 else 's'} at once; next: mirr revert"
             )
+
+    def check_process(self, fault: Fault, state: ServiceState | None) -> None:
+        """Raise Refused if the service's process is frozen, by whoever: `fault` would not show there."""
+        if state is not None and (state.hung or state.paused):
+            how = "hangs" if state.hung else "is paused"
+            raise Refused(f"{fault.service} {how} already, so {fault} would not show there; next: mirr revert")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mirr.env.vocabulary import Service
@@ -15,6 +16,7 @@ class Load:
     cpu_cores: float  # used
     served_rate: float  # requests per second that were served, without those that failed or were turned away
     quota_cores: float
+    served_by_route: Mapping[str, float] = field(default_factory=dict)  # the same rate, route by route
 
     @property
     def cost_s(self) -> float:

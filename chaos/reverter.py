@@ -209,8 +209,8 @@ class Reverter:
             need = Mend.RECREATE  # a container cannot move into another sandbox
         elif not state.running or self._stranded(service, state, home):
             need = max(need, Mend.RESTART)
-        elif need is Mend.NOTHING and not state.paused:
-            hung = self._fleet.hung(service)
+        elif need is Mend.NOTHING:
+            hung = state.hung
         return _Need(service=service, mend=Mend.RESTART if hung else need, state=state, hung=hung)
 
     def _stranded(self, service: Service, state: ServiceState, sandbox: Part | None) -> bool:
@@ -258,7 +258,8 @@ class Reverter:
 
     def _let_go_on(self, service: Service) -> None:
         self._fleet.unpause(service)
-        if self._fleet.hung(service):  # nobody could see this while the container was frozen
+        state = self._fleet.state(service)
+        if state is not None and state.hung:  # nobody could see this while the container was paused
             self._fleet.restart(service)
 
     def _reset_limits(self, service: Service) -> None:

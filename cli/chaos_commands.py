@@ -56,10 +56,10 @@ def _print_status(found: Status) -> None:
     for heading in ("service", "up", "release", "error ratio", "p95 s", "CPU share", "memory share"):
         table.add_column(heading, justify="left" if heading in ("service", "up", "release") else "right")
     for service in Service:
-        up, release, *figures = found.service_fields(service).values()
+        up, process, release, *figures = found.service_fields(service).values()
         table.add_row(
             service,
-            "yes" if up else "NO",
+            "yes" if up else f"NO, {process}",
             str(release),
             *("-" if figure is None else f"{figure:.3f}" for figure in figures),
         )
@@ -116,12 +116,12 @@ def _parse(mode: str, service: str) -> Fault:
 
 
 def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) -> None:
-    from mirr.chaos.faults import form_of
+    from mirr.chaos.faults import texts_of
 
     if as_json:
         typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
         return
-    typer.echo(f"injected {fault} into lab {lab}: {form_of(fault).texts.about(fault.service).happens}")
+    typer.echo(f"injected {fault} into lab {lab}: {texts_of(fault).happens}")
     hints = for_lab("watch it with: mirr status; revert it with: mirr revert", lab)
     typer.echo(f"{hints}; it is reverted by itself after {lease_s:g} s", err=True)
 

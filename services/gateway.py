@@ -6,7 +6,7 @@ import hashlib
 import html
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, HTTPException, Query, Request
@@ -28,6 +28,13 @@ BEHIND = {
     404: "No such storefront, product, account or zone.",
     502: "A service behind this one failed.",
     504: "A service behind this one did not answer in time.",
+}
+MAX_PAGES = 24  # in one answer
+_PAGES_BEGIN, _PAGES_END = '{"pages": [', "]}"
+PAGES = {
+    "type": "object",
+    "properties": {"pages": {"type": "array", "items": {"type": "string"}}},
+    "required": ["pages"],
 }
 PAGE = {"type": "object", "properties": {"page": {"type": "string"}}, "required": ["page"]}
 
@@ -72,8 +79,26 @@ async def storefront(request: Request, store: int) -> Response:
     ctx = context(request)
     async with ctx.turn:
         shop = _shop(ctx, store)
-        shelves = ((f"{title}, shelf {shelf}", text) for shelf in range(1, SHELVES + 1) for title, text in shop.blocks)
-        return _compose(request, shop, "Welcome", shelves)
+        return _compose(request, shop, "Welcome", _shelves(shop))
+
+
+@routes.get("/storefronts", responses=documented(200, PAGES) | refusals({404: BEHIND[404]}))
+async def storefronts(
+    request: Request,
+    first: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    count: Annotated[int, Query(ge=1, le=MAX_PAGES)] = 8,
+) -> Response:
+    """The front pages of several shops at once, so that a delivery network can fill its cache."""
+    ctx = context(request)
+    async with ctx.turn:
+        packed = _Packed(request)
+        for store in range(first, first + count):
+            shop = _shop(ctx, store)
+            page = json.dumps(_render(shop, "Welcome", _shelves(shop)))
+            packed.add(f"{', ' if store > first else _PAGES_BEGIN}{page}".encode())
+            await ctx.turn.breathe()
+        packed.add(_PAGES_END.encode())
+        return packed.response(200)
 
 
 @routes.get("/browse", responses=documented(200, _page_with("hits", "array")) | refusals(BEHIND))
@@ -176,13 +201,34 @@ def _compose(
     **facts: Any,
 ) -> Response:
     """The facts, and the page that shows them. Compressed if the client accepts gzip."""
-    content = json.dumps({"page": _render(shop, heading, rows), **facts}).encode()
-    headers = {"Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-        content = packer.compress(content) + packer.flush()
-        headers["Content-Encoding"] = "gzip"
-    return Response(content, status_code=status, headers=headers, media_type="application/json")
+    packed = _Packed(request)
+    packed.add(json.dumps({"page": _render(shop, heading, rows), **facts}).encode())
+    return packed.response(status)
+
+
+class _Packed:
+    """JSON that is made piece by piece. Compressed if the client accepts gzip."""
+
+    def __init__(self, request: Request) -> None:
+        accepted = "gzip" in request.headers.get("accept-encoding", "")
+        self._packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if accepted else None
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        """Add the next piece."""
+        self._pieces.append(piece if self._packer is None else self._packer.compress(piece))
+
+    def response(self, status: int) -> Response:
+        """The answer with all pieces. Nothing can be added after it."""
+        headers = {"Vary": "Accept-Encoding"}
+        if self._packer is not None:
+            self._pieces.append(self._packer.flush())
+            headers["Content-Encoding"] = "gzip"
+        return Response(b"".join(self._pieces), status_code=status, headers=headers, media_type="application/json")
+
+
+def _shelves(shop: data.Storefront) -> Iterator[tuple[str, str]]:
+    return ((f"{title}, shelf {shelf}", text) for shelf in range(1, SHELVES + 1) for title, text in shop.blocks)
 
 
 def _render(shop: data.Storefront, heading: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -7,25 +7,34 @@ import math
 import sqlite3
 import time
 from collections import defaultdict
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from pydantic import Field
+from starlette.responses import Response
 
 from services.data import inventory as data
-from services.kit.app import context, create_app
-from services.kit.fields import Body, IdempotencyKey, Line, Note
+from services.kit.app import Context, context, create_app
+from services.kit.fields import Body, Cents, IdempotencyKey, Line, Note
 from services.kit.idempotency import fingerprint
-from services.kit.replies import refusals
+from services.kit.replies import documented, refusals
 from services.kit.settings import Settings
 from services.kit.store import transaction
 
 HITS = 5
 MAX_TERMS = 6
 K1, B = 1.2, 0.75  # the usual constants of BM25
+EXPORTED_AT_ONCE = 200  # products
+CATALOGUE = {
+    "type": "object",
+    "properties": {"offers": {"type": "array", "items": {"type": "object"}}},
+    "required": ["offers"],
+}
 HELD_S = 60.0  # after this, the warehouse has shipped the goods and refilled the shelf
 
 routes = APIRouter()
+T = TypeVar("T")
 
 
 class Reservation(Body):
@@ -71,6 +80,44 @@ async def search(request: Request, q: Annotated[str, Query(min_length=1, max_len
                 Hit(product_id=product.id, name=product.name, price_cents=product.price_cents, score=round(score, 4))
             )
         return Found(hits=hits)
+
+
+@routes.get("/catalogue", responses=documented(200, CATALOGUE))
+async def catalogue(request: Request, from_cents: Annotated[Cents, Query()] = 0) -> Response:
+    """Every product from that price on, with its search words and the cheapest first. Partners import it."""
+    ctx = context(request)
+    async with ctx.turn:
+        words = await _words_by_product(ctx)
+        offers = []
+        for ids in _in_parts(sorted(words)):
+            offers += [_offer(ctx.store, product_id, words[product_id]) for product_id in ids]
+            await ctx.turn.breathe()
+        lines = []
+        for part in _in_parts(sorted(offers, key=lambda offer: (offer["price_cents"], offer["product_id"]))):
+            lines += [json.dumps(offer) for offer in part if offer["price_cents"] >= from_cents]
+            await ctx.turn.breathe()
+        return Response(f'{{"offers": [{", ".join(lines)}]}}', media_type="application/json")
+
+
+async def _words_by_product(ctx: Context) -> dict[int, list[str]]:
+    words: dict[int, list[str]] = defaultdict(list)
+    rows = ctx.store.execute("SELECT product_id, term FROM postings")
+    while part := rows.fetchmany(10 * EXPORTED_AT_ONCE):
+        for product_id, term in part:
+            words[product_id].append(term)
+        await ctx.turn.breathe()
+    return words
+
+
+def _offer(database: sqlite3.Connection, product_id: int, words: list[str]) -> dict[str, Any]:
+    product = data.read_product(database, product_id)
+    assert product is not None
+    return {"product_id": product.id, "name": product.name, "price_cents": product.price_cents, "words": words}
+
+
+def _in_parts(whole: list[T]) -> Iterator[list[T]]:
+    """Parts that are small enough to work on between two breaths of the event loop."""
+    return (whole[first : first + EXPORTED_AT_ONCE] for first in range(0, len(whole), EXPORTED_AT_ONCE))
 
 
 @routes.post(

@@ -21,6 +21,8 @@ UPSTREAM_TIMEOUT_S = 0.6
 MAX_COMBINED = 10  # how many promotions are compared: every combination of them is tried
 MAX_DISCOUNT_PERCENT = 40
 GRAMS_APIECE = 300
+PARCEL_LINES = 10
+MAX_BULK_LINES = 100
 
 routes = APIRouter()
 kept = KeptAnswers("orders")
@@ -39,12 +41,23 @@ class Basket(Body):
     note: Note = ""
 
 
+class BulkBasket(Body):
+    lines: Annotated[list[PricedLine], Field(min_length=1, max_length=MAX_BULK_LINES)]
+    zone: ZoneId
+    note: Note = ""
+
+
 class Quote(Body):
     goods_cents: int
     discount_cents: int
     shipping_cents: int
     total_cents: int
     promotions: list[str]
+
+
+class BulkQuote(Body):
+    parcels: list[Quote]
+    total_cents: int
 
 
 class Order(Body):
@@ -65,6 +78,18 @@ async def quote(request: Request, body: Basket) -> Quote:
     ctx = context(request)
     async with ctx.turn:
         return _price(ctx, body.lines, body.zone)
+
+
+@routes.post("/bulk-quotes", responses=refusals({404: "The shop does not ship to this zone."}))
+async def bulk_quote(request: Request, body: BulkBasket) -> BulkQuote:
+    """What a large basket of a business customer costs. It ships in parcels, each with the best promotions for it."""
+    ctx = context(request)
+    async with ctx.turn:
+        parcels = []
+        for first in range(0, len(body.lines), PARCEL_LINES):
+            parcels.append(_price(ctx, body.lines[first : first + PARCEL_LINES], body.zone))
+            await ctx.turn.breathe()
+        return BulkQuote(parcels=parcels, total_cents=sum(parcel.total_cents for parcel in parcels))
 
 
 @routes.post(

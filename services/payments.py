@@ -8,7 +8,7 @@ import json
 import sqlite3
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from pydantic import Field
 
 from services.data import payments as data
@@ -21,6 +21,7 @@ from services.kit.settings import Settings
 from services.kit.store import transaction
 
 STRETCHING = 18_000  # iterations to derive the key of one receipt from the service's key
+MAX_ON_STATEMENT = 25
 
 routes = APIRouter()
 kept = KeptAnswers("charges")
@@ -39,6 +40,20 @@ class Receipt(Body):
     fee_cents: int
     currency: str
     signature: str
+
+
+class StatementLine(Body):
+    account: str
+    amount_cents: int
+    fee_cents: int
+    currency: str
+    verified: bool
+
+
+class Statement(Body):
+    charges: list[StatementLine]
+    amount_cents: int
+    fee_cents: int
 
 
 @routes.post(
@@ -63,6 +78,29 @@ async def charge(request: Request, body: Charge, idempotency_key: IdempotencyKey
         with transaction(ctx.store):
             kept.keep(ctx.store, idempotency_key, asked, receipt.model_dump())
         return receipt
+
+
+@routes.get("/statement")
+async def statement(request: Request, charges: Annotated[int, Query(ge=1, le=MAX_ON_STATEMENT)] = 12) -> Statement:
+    """The shop's last charges, the newest first. The receipt of each is verified."""
+    ctx = context(request)
+    async with ctx.turn:
+        lines = []
+        for key, answer in kept.last(ctx.store, charges):
+            lines.append(_verified(ctx.store, key, Receipt(**answer)))
+            await ctx.turn.breathe()
+        return Statement(
+            charges=lines,
+            amount_cents=sum(line.amount_cents for line in lines),
+            fee_cents=sum(line.fee_cents for line in lines),
+        )
+
+
+def _verified(database: sqlite3.Connection, idempotency_key: str, receipt: Receipt) -> StatementLine:
+    account = data.read_account(database, receipt.account)
+    facts = receipt.model_dump(exclude={"signature"})
+    expected = "" if account is None else _signature(read_key(database), account, idempotency_key, facts)
+    return StatementLine(**facts, verified=hmac.compare_digest(expected, receipt.signature))
 
 
 def _signature(own_key: bytes, account: data.Account, idempotency_key: str, facts: dict[str, object]) -> str:

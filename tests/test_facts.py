@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mirr.chaos.faults.crowd import OVERLOAD
-from mirr.chaos.faults.leak import LANDED_SHARE, LEAK_RATES_PER_S
+from mirr.chaos.faults.leak import LANDED_AFTER_S, LEAK_RATES_PER_S, RATES_ARE_FOR
 from mirr.chaos.journal import Journal
+from mirr.env.forms import severity_of
 from mirr.env.objectives import USER_LATENCY_S
 from mirr.env.simulator.chronicle import EXCEPTIONS, ROUTES
 from mirr.env.simulator.fast.rows import BOUNDS
 from mirr.env.simulator.parameters import load_parameters
-from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Journey, ScaleUp, Service
+from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Fault, Journey, ScaleUp, Service
 from services import gateway, orders
 from services.data.release import VERSION
 from services.kit import edge, metrics, upstreams
@@ -93,11 +93,11 @@ FACTS: dict[str, Twice] = {
         simulator=("env/objectives.py: USER_LATENCY_S", USER_LATENCY_S),
     ),
     "the load of a crowd": Twice(
-        lab=("chaos/faults/crowd.py: OVERLOAD", OVERLOAD),
+        lab=("env/forms.py: the usual severity of overloaded/crowd", severity_of(Fault.parse("overloaded:auth"))),
         simulator=_parameter("overload_factor"),
     ),
     "the rise at which a leak has landed": Twice(
-        lab=("chaos/faults/leak.py: LANDED_SHARE", LANDED_SHARE),
+        lab=("chaos/faults/leak.py: LANDED_AFTER_S * RATES_ARE_FOR", round(LANDED_AFTER_S * RATES_ARE_FOR, 6)),
         simulator=_parameter("leak_landed_share"),
     ),
     "the body of a leaking request": Twice(

@@ -17,6 +17,7 @@ from aiohttp import web
 from traffic.campaigns import Campaigns, Target
 from traffic.control import Control
 from traffic.metrics import Metrics
+from traffic.office import Office
 from traffic.users import RATE_PER_S, Users
 
 
@@ -48,23 +49,25 @@ async def run(settings: Settings) -> None:
     # Names are looked up again every second: an address can pass from one service to another.
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        campaigns = Campaigns(session, url_of=lambda target: settings.urls[target], seed=settings.seed)
+        campaigns = Campaigns(session, url_of=settings.urls.__getitem__, seed=settings.seed)
+        office = Office(session, url_of=settings.urls.__getitem__, seed=settings.seed)
         runner = web.AppRunner(Control(campaigns, metrics).app(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
         gateway_url = settings.urls[Target.GATEWAY]
         visitors = Users(session, gateway_url, metrics, seed=settings.seed, rate_per_s=settings.rate_per_s)
-        users = asyncio.ensure_future(visitors.run())
+        senders = [asyncio.ensure_future(visitors.run()), asyncio.ensure_future(office.run())]
         signalled = asyncio.Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, signalled.set)
         stopping = asyncio.ensure_future(signalled.wait())
         started = {"event": "started", "gateway": gateway_url, "rate_per_s": settings.rate_per_s}
         print(json.dumps(started), flush=True)
-        await asyncio.wait((users, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if users.done():
-            users.result()  # the users' task ends only after an error, and this raises that error
-        users.cancel()
+        await asyncio.wait((*senders, stopping), return_when=asyncio.FIRST_COMPLETED)
+        for sender in senders:
+            if sender.done():
+                sender.result()  # it ends only after an error, and this raises that error
+            sender.cancel()
         campaigns.end_all()
         await runner.cleanup()
 

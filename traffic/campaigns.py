@@ -21,12 +21,18 @@ NOTE_BYTES = 800 * 1024
 # Random, so that it cannot be compressed or shared in memory. Plain characters, so that JSON needs no escapes.
 NOTE = base64.urlsafe_b64encode(random.Random(0).randbytes(NOTE_BYTES))[:NOTE_BYTES]
 
+# The size of a costly request: about 0.06 s of CPU time on the reference machine, for each service.
+PAGES = 18
+BULK_LINES = 50
+CHARGES = 11
+
 
 class Kind(StrEnum):
     """What a campaign sends."""
 
     FLASH_CROWD = "flash_crowd"  # many clients want the same thing at once
     UNIQUE_KEYS = "unique_keys"  # one client sends a new key and a large body with each request
+    COSTLY = "costly"  # few clients ask for much at once, as the office does
 
 
 class Target(StrEnum):
@@ -91,6 +97,29 @@ def _charge(rng: random.Random, note: bytes) -> Outgoing:
     return Outgoing(method="POST", path="/charges", body=body, idempotency_key=shop.key())
 
 
+def _front_pages(rng: random.Random, note: bytes) -> Outgoing:
+    first = rng.randint(1, shop.STOREFRONTS - PAGES + 1)
+    return Outgoing(method="GET", path=f"/storefronts?first={first}&count={PAGES}")
+
+
+def _staff_session(rng: random.Random, note: bytes) -> Outgoing:
+    body = shop.json_body(dict(shop.staff_credentials(rng.randrange(shop.STAFF))), note)
+    return Outgoing(method="POST", path="/staff/sessions", body=body)
+
+
+def _catalogue(rng: random.Random, note: bytes) -> Outgoing:
+    return Outgoing(method="GET", path="/catalogue")
+
+
+def _bulk_quote(rng: random.Random, note: bytes) -> Outgoing:
+    basket = {"lines": shop.priced_lines(rng, BULK_LINES), "zone": rng.randint(1, shop.ZONES)}
+    return Outgoing(method="POST", path="/bulk-quotes", body=shop.json_body(basket, note))
+
+
+def _statement(rng: random.Random, note: bytes) -> Outgoing:
+    return Outgoing(method="GET", path=f"/statement?charges={CHARGES}")
+
+
 Make = Callable[[random.Random, bytes], Outgoing]
 REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
     # Requests that cost this service CPU time and cause no calls to the services behind it.
@@ -101,6 +130,14 @@ REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
         Target.ORDERS: _large_quote,
         Target.PAYMENTS: _charge,
     },
+    # Requests that cost this service many times the usual CPU time, and cause no calls either.
+    Kind.COSTLY: {
+        Target.GATEWAY: _front_pages,
+        Target.AUTH: _staff_session,
+        Target.INVENTORY: _catalogue,
+        Target.ORDERS: _bulk_quote,
+        Target.PAYMENTS: _statement,
+    },
     # Requests that cost little CPU time, so memory is full long before the CPU is.
     Kind.UNIQUE_KEYS: {
         Target.GATEWAY: _cart,
@@ -110,6 +147,25 @@ REQUESTS: Mapping[Kind, Mapping[Target, Make]] = {
         Target.PAYMENTS: _charge,
     },
 }
+
+
+async def ask(session: aiohttp.ClientSession, url: str, kind: Kind, target: Target, rng: random.Random) -> bool:
+    """Send one request of that kind to the service at `url`. Returns whether it was answered, if only by a refusal."""
+    out = REQUESTS[kind][target](rng, NOTE if kind is Kind.UNIQUE_KEYS else b"")
+    headers = {"Content-Type": "application/json"}
+    if kind is Kind.UNIQUE_KEYS:
+        headers["Client-Key"] = shop.key()
+    if out.idempotency_key is not None:
+        headers["Idempotency-Key"] = out.idempotency_key
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with session.request(
+            out.method, url.rstrip("/") + out.path, data=out.body, headers=headers, timeout=timeout
+        ) as response:
+            await response.read()
+            return response.status < 500
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +190,8 @@ class RunningCampaign:
         self.dropped = 0
         self.lease_until = now() + order.lease_s
         self._session = session
-        self._url = url.rstrip("/")
+        self._url = url
         self._rng = random.Random(seed)
-        self._timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        self._note = NOTE if order.kind is Kind.UNIQUE_KEYS else b""
         self.loop = OpenLoop(
             order.rate_per_s, self._send, dropped=self._drop, rng=self._rng, max_in_flight=MAX_IN_FLIGHT, now=now
         )
@@ -146,21 +200,9 @@ class RunningCampaign:
         self.dropped += 1
 
     async def _send(self, due: float) -> None:
-        out = REQUESTS[self.order.kind][self.order.service](self._rng, self._note)
-        headers = {"Content-Type": "application/json"}
-        if self.order.kind is Kind.UNIQUE_KEYS:
-            headers["Client-Key"] = shop.key()
-        if out.idempotency_key is not None:
-            headers["Idempotency-Key"] = out.idempotency_key
         self.sent += 1
-        try:
-            async with self._session.request(
-                out.method, self._url + out.path, data=out.body, headers=headers, timeout=self._timeout
-            ) as response:
-                await response.read()
-                self.failed += response.status >= 500
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            self.failed += 1
+        answered = await ask(self._session, self._url, self.order.kind, self.order.service, self._rng)
+        self.failed += not answered
 
 
 class Campaigns:

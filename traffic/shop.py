@@ -13,6 +13,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 CUSTOMERS = 300
+STAFF = 8
 STOREFRONTS = 64
 ZONES = 64
 PRODUCTS = 2_000
@@ -28,6 +29,12 @@ MADE_OF = ("bamboo", "brass", "ceramic", "copper", "cotton", "glass", "leather",
 def credentials(customer: int) -> dict[str, str]:
     """The name and password of a customer."""
     name = f"user-{customer:03d}"
+    return {"username": name, "password": f"{name}-secret"}
+
+
+def staff_credentials(number: int) -> dict[str, str]:
+    """The name and password of one of the staff."""
+    name = f"staff-{number}"
     return {"username": name, "password": f"{name}-secret"}
 
 

@@ -11,9 +11,9 @@ from functools import cache
 from importlib import import_module
 
 from mirr.chaos.errors import ChaosError
-from mirr.chaos.form import ContainerForm
+from mirr.chaos.form import ContainerForm, Texts
 from mirr.env.forms import all_forms as all_simulated_forms
-from mirr.env.forms import form_name, parse_form
+from mirr.env.forms import form_name, parse_form, severity_of
 from mirr.env.vocabulary import Fault, FaultMode, Service, parse_mode
 
 
@@ -37,6 +37,11 @@ def form_of(fault: Fault) -> ContainerForm:
     if form is None or form.mode is not fault.mode:
         raise ChaosError(f"{fault.mode} has no form {name} in chaos/faults; next: see CONTRIBUTING.md, Add a fault")
     return form
+
+
+def texts_of(fault: Fault, service: str | None = None) -> Texts:
+    """What people read about a fault. `service` is what they call the service, if not by its name."""
+    return form_of(fault).texts.about(service or fault.service, severity_of(fault))
 
 
 def parse_kind(text: str) -> tuple[FaultMode, str | None]:

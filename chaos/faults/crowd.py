@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirr.chaos.campaigns import campaign_id
-from mirr.chaos.crowd_sizing import CrowdPlan, gather
+from mirr.chaos.crowd_sizing import CrowdPlan, enough, gather
 from mirr.chaos.form import ContainerForm, Mend, Texts
 from mirr.chaos.sight import Sight
 from mirr.chaos.tools import Tools
@@ -13,16 +13,15 @@ from mirr.env.vocabulary import FaultMode, Feature, Service
 
 SENDS = "flash_crowd"
 
-OVERLOAD = 1.45
-"""Offered load as a multiple of the steady quota. It is well above the quota, and 0.72 of a doubled one."""
 
-# Between these limits a load is too much for the quota, but well below twice the quota.
-PLAN = CrowdPlan(kind=SENDS, overload=OVERLOAD, enough=(1.25, 1.55))
+def plan(severity: float) -> CrowdPlan:
+    """How large the crowd has to be. Its severity is the load that it brings, as a multiple of the steady quota."""
+    return CrowdPlan(kind=SENDS, overload=severity, enough=enough(severity, most=2.0))
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
     """Send the crowd. Its size fits this machine."""
-    return gather(tools, service, PLAN)
+    return gather(tools, service, plan(tools.severity))
 
 
 def landed(sight: Sight) -> bool:
@@ -43,12 +42,12 @@ FORM = ContainerForm(
     mend=Mend.NOTHING,
     sends=SENDS,
     texts=Texts(
-        happens=f"A flash crowd asks SERVICE for {OVERLOAD} times the work that its CPU quota can do. It gets slow, "
+        happens="A flash crowd asks SERVICE for SEVERITY times the work that its CPU quota can do. It gets slow, "
         "then it turns requests away.",
         reverts="the crowd is stopped",
         title="A flash crowd overloads SERVICE, and twice the CPU is enough for it",
         strikes="a flash crowd comes to SERVICE",
-        fix=f"Scaling up fixes it: the crowd stays, but it needs only {OVERLOAD / 2:.2f} of the doubled quota.",
+        fix="Scaling up fixes it: the crowd stays, but twice the quota is enough for it.",
         other_fixes="After a restart the crowd is still there, and there is no earlier release.",
     ),
 )

@@ -19,23 +19,27 @@ LEAK_RATES_PER_S: dict[Service, float] = {
     Service.ORDERS: 10.0,
     Service.PAYMENTS: 8.0,  # a charge costs the most CPU time, and on a slow machine 10 a second fill the quota
 }
-"""New client keys a second, each with a body of 800 KiB. Memory then climbs by 3 to 4% of the limit a second. So the
-service misses its objective within three steps. After a restart it meets it for two steps at least, even on a machine
-where a boot takes a whole step."""
+"""New client keys a second, each with a body of 800 KiB, for a leak as severe as `RATES_ARE_FOR`. Memory then climbs by
+3 to 4% of the limit a second. So the service misses its objective within three steps. After a restart it meets it for
+two steps at least, even on a machine where a boot takes a whole step."""
 
-LANDED_SHARE = 0.18
-"""How much memory must rise, as a share of the limit, before the leak counts as landed."""
+RATES_ARE_FOR = 0.04
+"""The severity, as a share of the memory limit a second, that the rates above bring."""
+
+LANDED_AFTER_S = 4.5
+"""For how long memory must have climbed before the leak counts as landed. A slow leak has not risen much by then."""
 
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
     """Start the client."""
-    tools.run_campaign(CampaignRequest(kind=SENDS, service=service, rate_per_s=LEAK_RATES_PER_S[service]))
+    rate_per_s = LEAK_RATES_PER_S[service] * (tools.severity / RATES_ARE_FOR)
+    tools.run_campaign(CampaignRequest(kind=SENDS, service=service, rate_per_s=rate_per_s))
     return iter(())
 
 
 def landed(sight: Sight) -> bool:
-    """Memory has climbed."""
-    return sight.rise(Feature.MEMORY_SHARE) >= LANDED_SHARE
+    """Memory has climbed for a while."""
+    return sight.rise(Feature.MEMORY_SHARE) >= sight.severity * LANDED_AFTER_S
 
 
 def end(tools: Tools, service: Service) -> None:

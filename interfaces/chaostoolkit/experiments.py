@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from mirr.chaos.faults import faults, form_of
+from mirr.chaos.faults import faults, texts_of
 from mirr.chaos.form import Texts
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.vocabulary import CALLS, REMEDY, Fault, Journey, Restart, Rollback, ScaleUp, Service
@@ -53,7 +53,7 @@ def experiment(fault: Fault) -> str:
 
 def as_data(fault: Fault) -> dict[str, Any]:
     """The experiment of a fault, as Chaos Toolkit reads it."""
-    texts = form_of(fault).texts.about(fault.service)
+    texts = texts_of(fault)
     return {
         "title": texts.title,
         "description": f"{texts.happens} {_blast_radius(fault.service)} {texts.fix} {texts.other_fixes}",

@@ -7,6 +7,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from services.data import staff
+
 USERS = 300
 ITERATIONS = 28_000  # iterations of PBKDF2: they decide how much CPU a sign-in costs
 
@@ -31,16 +33,18 @@ def digest(password: str, salt: bytes, iterations: int) -> bytes:
 
 
 def seed(database: sqlite3.Connection) -> None:
-    """The shop's customers: user-000 with password user-000-secret, and so on."""
+    """The shop's customers: user-000 with password user-000-secret, and so on. After them, its staff."""
+    customers = [(f"user-{number:03d}", ITERATIONS) for number in range(USERS)]
+    accounts = customers + [(name, staff.STAFF_ITERATIONS) for name in staff.staff_names()]
 
-    def user(number: int) -> tuple[int, str, str]:
-        name = f"user-{number:03d}"
+    def account(row: tuple[int, tuple[str, int]]) -> tuple[int, str, str]:
+        number, (name, iterations) = row
         salt = hashlib.sha256(name.encode()).digest()[:16]
-        hashed = digest(f"{name}-secret", salt, ITERATIONS)
-        return number + 1, name, f"{ITERATIONS}${salt.hex()}${hashed.hex()}"
+        hashed = digest(f"{name}-secret", salt, iterations)
+        return number, name, f"{iterations}${salt.hex()}${hashed.hex()}"
 
     with ThreadPoolExecutor() as pool:
-        database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(user, range(USERS)))
+        database.executemany("INSERT INTO users VALUES (?, ?, ?)", pool.map(account, enumerate(accounts, start=1)))
 
 
 def upgrade(database: sqlite3.Connection) -> None:

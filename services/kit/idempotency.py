@@ -31,6 +31,11 @@ class KeptAnswers:
         answer: dict[str, Any] = json.loads(row["answer"])
         return answer
 
+    def last(self, database: sqlite3.Connection, count: int) -> list[tuple[str, dict[str, Any]]]:
+        """The keys and answers of the last `count` rows, the newest first."""
+        query = f"SELECT idempotency_key, answer FROM {self._table} ORDER BY number DESC LIMIT ?"
+        return [(row["idempotency_key"], json.loads(row["answer"])) for row in database.execute(query, (count,))]
+
     def keep(
         self, database: sqlite3.Connection, key: str, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> int:

@@ -39,6 +39,10 @@ class Turn:
     ) -> None:
         asyncio.get_running_loop().call_soon(self._next)
 
+    async def breathe(self) -> None:
+        """Let the event loop read the sockets, and keep the turn. Work that takes long does this now and then."""
+        await asyncio.sleep(0)
+
     def _next(self) -> None:
         while self._waiting:
             first = self._waiting.popleft()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mirr.chaos.faults import faults, form_of
+from mirr.chaos.faults import faults, texts_of
 from mirr.env.vocabulary import REMEDY, Fault, Restart, Rollback, ScaleUp, Service
 from tests.paths import ROOT
 
@@ -27,7 +27,7 @@ def _name(fault: Fault) -> str:
 
 def _readme() -> str:
     rows = [
-        f"| {_name(fault)} | {form_of(fault).texts.about('a service').happens} | `{FIXES[REMEDY[fault.mode]]}` |"
+        f"| {_name(fault)} | {texts_of(fault, 'a service').happens} | `{FIXES[REMEDY[fault.mode]]}` |"
         for fault in _one_fault_per_form()
     ]
     return "\n".join(["| mode | what really happens | what fixes it |", "|---|---|---|", *rows])
@@ -36,7 +36,7 @@ def _readme() -> str:
 def _architecture() -> str:
     rows = []
     for fault in _one_fault_per_form():
-        texts = form_of(fault).texts.about("the service")
+        texts = texts_of(fault, "the service")
         rows.append(f"| {_name(fault)} | {texts.happens} | {texts.fix} | {texts.other_fixes} |")
     return "\n".join(["| mode | what happens | the right fix | the other fixes |", "|---|---|---|---|", *rows])
 

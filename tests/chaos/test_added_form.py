@@ -121,7 +121,7 @@ def assert_green(row: Row) -> None:
 
 def test_the_form_is_found_by_its_name(stopped: Fault) -> None:
     assert str(stopped) == "crashed/stopped:payments"
-    assert form_of(stopped).texts.about("payments").title == "payments is stopped, and one restart brings it back"
+    assert form_of(stopped).texts.about("payments", 0.0).title == "payments is stopped, and one restart brings it back"
     assert stopped in container_forms.faults()
 
 

@@ -13,6 +13,7 @@ from mirr.chaos.errors import FleetError
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
 from mirr.lab.wiring import known_networks
+from tests.chaos.engine import LabEngine
 
 OURS = {
     "mirr.lab": "mirr",
@@ -60,7 +61,7 @@ class OneContainerApi:
     def kill(self, container: str, **_: object) -> None:
         self.acts += 1
 
-    restart = unpause = top = kill
+    restart = unpause = exec_create = kill
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_container_with_our_labels_that_is_not_ours_is_refused(
     api = OneContainerApi(OURS | labels, image)
     fleet = DockerFleet(api, "mirr", Journal(tmp_path))
     assert fleet.state(Service.AUTH) is None
-    for act in (fleet.kill, fleet.restart, fleet.unpause, fleet.hung):
+    for act in (fleet.kill, fleet.freeze, fleet.thaw, fleet.restart, fleet.unpause):
         with pytest.raises(FleetError) as raised:
             act(Service.AUTH)
         assert str(raised.value) == (
@@ -130,3 +131,55 @@ def test_a_recreated_part_keeps_its_aliases_without_the_old_id() -> None:
     recreated = blueprints.of_part(MADE, known_networks(MADE))
     assert recreated["NetworkingConfig"] == {"EndpointsConfig": {"mirr_default": {"Aliases": ["auth"]}}}
     assert "Hostname" not in recreated
+
+
+class FreezableEngine(LabEngine):
+    """An engine where processes can be signalled from inside their containers."""
+
+    def __init__(self, code: int = 0) -> None:
+        super().__init__()
+        self.stopped: set[str] = set()
+        self._code = code
+
+    def exec_create(self, container: str, command: list[str]) -> dict[str, str]:
+        shell, option, line = command
+        assert (shell, option) == ("sh", "-c")
+        match line:
+            case "kill -s STOP -- -1":
+                self.stopped.add(container)
+            case "kill -s CONT -- -1":
+                self.stopped.discard(container)
+            case _:
+                raise AssertionError(line)
+        return {"Id": container}
+
+    def exec_start(self, asked: str) -> bytes:
+        return b"" if self._code == 0 else b"kill: no such process\n"
+
+    def exec_inspect(self, asked: str) -> dict[str, int]:
+        return {"ExitCode": self._code}
+
+    def top(self, container: str, **_: object) -> dict[str, list[list[str]]]:
+        return {"Processes": [["1", "Ss"], ["7", "Tl" if container in self.stopped else "Sl"]]}
+
+
+def test_a_process_is_frozen_from_inside_its_container_and_the_state_says_so(tmp_path: Path) -> None:
+    engine = FreezableEngine()
+    fleet = DockerFleet(engine, "mirr", Journal(tmp_path))
+
+    def hung() -> list[Service]:
+        return [service for service in Service if (state := fleet.state(service)) is not None and state.hung]
+
+    fleet.freeze(Service.AUTH)
+    assert hung() == [Service.AUTH]
+    fleet.thaw(Service.AUTH)
+    assert hung() == []
+
+
+def test_a_signal_that_does_not_reach_the_process_is_an_error(tmp_path: Path) -> None:
+    fleet = DockerFleet(FreezableEngine(code=1), "mirr", Journal(tmp_path))
+    with pytest.raises(FleetError) as raised:
+        fleet.freeze(Service.AUTH)
+    assert str(raised.value) == (
+        "could not send auth SIGSTOP in lab mirr: kill answered 1 'kill: no such process'; next: mirr status"
+    )

@@ -42,8 +42,8 @@ def test_a_missing_form_is_an_error() -> None:
 
 @every_form
 def test_every_text_names_the_service(form: ContainerForm) -> None:
-    texts = asdict(form.texts.about("auth"))
-    assert not any("SERVICE" in text for text in texts.values() if text is not None)
+    texts = asdict(form.texts.about("auth", 1.5))
+    assert not any("SERVICE" in text or "SEVERITY" in text for text in texts.values() if text is not None)
     assert "auth" in texts["happens"]
     for sentences in ("happens", "fix", "other_fixes"):
         assert texts[sentences].endswith(".")
@@ -90,7 +90,7 @@ def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
         measured_parts.append("container")
         return FakeLab(FakeClock()).state(Service.AUTH)
 
-    sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), measure=measure, look=look)
+    sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), severity=0.04, measure=measure, look=look)
     assert not all_forms()["killed"].landed(sight)
     assert measured_parts == ["container"]
     assert all_forms()["leak"].landed(sight)
@@ -102,5 +102,5 @@ def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
 def test_no_fault_has_landed_on_a_service_without_metrics(form: ContainerForm) -> None:
     lab = FakeLab(FakeClock())
     missing = Snapshot(features=np.full(FEATURES_SHAPE, np.nan), journeys={})
-    sight = Sight(Service.AUTH, missing, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))
+    sight = Sight(Service.AUTH, missing, severity=0.0, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))
     assert not form.landed(sight)

@@ -43,6 +43,10 @@ class _CheckedLab(FakeLab):
         self._check_journal(service)
         super().kill(service, signal)
 
+    def freeze(self, service: Service) -> None:
+        self._check_journal(service)
+        super().freeze(service)
+
     def start(self, campaign: CampaignRequest, lease_s: float) -> None:
         self._check_journal(campaign.service)
         super().start(campaign, lease_s)
@@ -208,7 +212,7 @@ class Storm(RuleBasedStateMachine):
             assert (state.running, state.paused, state.drifted, state.strays) == (True, False, (), 0), service
             assert (state.release, state.previous_release, state.redeployed) == ("1.4.0", None, False), service
             assert state.cpu_quota_us == QUOTA_US, service
-            assert not self.lab.hung(service)
+            assert not self.lab.services[service].hung
         assert all(part.running and not part.paused for part in self.lab.support.values())
         assert not self.lab.running_campaigns
         assert self.journal.open_acts() == []

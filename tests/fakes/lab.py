@@ -15,7 +15,7 @@ import numpy as np
 from mirr.bridge.telemetry import Window
 from mirr.chaos.campaigns import CampaignRequest
 from mirr.chaos.errors import FleetError, ImageMissing
-from mirr.chaos.faults import crowd, leak
+from mirr.chaos.faults import costly, crowd, leak
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.load import Load
 from mirr.env.objectives import SERVICE_ROW
@@ -86,6 +86,7 @@ class FakeLab:
         self.steady_rate = 20.0  # requests a second of each service
         self.steady_cpu_cores = 0.1
         self.crowd_request_s = 0.004  # CPU seconds of one request of a flash crowd
+        self.costly_request_s = 0.06
 
     # Fleet
 
@@ -107,6 +108,7 @@ class FakeLab:
             name=f"lab_{service}_1",
             container_id=f"{service}0123456789abcdef",
             paused=own.paused,
+            hung=own.hung and not own.paused,
             drifted=own.drifted,
             sandbox_id=own.sandbox_id or f"{service}-net",
             started_at=own.started_at,
@@ -115,13 +117,18 @@ class FakeLab:
     def kill(self, service: Service, signal: str = "SIGKILL") -> None:
         self._check_engine()
         self.acts += 1
-        match signal:
-            case "SIGKILL" | "SIGTERM":
-                self.services[service].running = False
-            case "SIGSTOP":
-                self.services[service].hung = True
-            case _:
-                raise AssertionError(f"this lab does not know {signal}")
+        assert signal in ("SIGKILL", "SIGTERM"), f"this lab does not know {signal}"
+        self.services[service].running = False
+
+    def freeze(self, service: Service) -> None:
+        self._check_engine()
+        self.acts += 1
+        self.services[service].hung = True
+
+    def thaw(self, service: Service) -> None:
+        self._check_engine()
+        self.acts += 1
+        self.services[service].hung = False
 
     def restart(self, service: Service) -> None:
         self._check_engine()
@@ -160,10 +167,6 @@ class FakeLab:
 
     def _sandbox(self, service: Service) -> Part:
         return next(part for part in self.support.values() if part.service is service)
-
-    def hung(self, service: Service) -> bool:
-        self._check_engine()
-        return self.services[service].hung
 
     def unpause(self, service: Service) -> None:
         self._check_engine()
@@ -266,14 +269,17 @@ class FakeLab:
         return Load(cpu_cores=self.steady_cpu_cores, served_rate=self.steady_rate, quota_cores=0.3)
 
     def last_load(self, service: Service) -> Load:
-        rate = sum(one.rate_per_s for one, _ in self.running_campaigns.values() if one.service is service)
+        running = [one for one, _ in self.running_campaigns.values() if one.service is service]
+        costly_rate = sum(one.rate_per_s for one in running if one.kind == costly.SENDS)
+        rate = sum(one.rate_per_s for one in running) - costly_rate
         quota_cores = self.services[service].quota_us / 50_000
-        work_cores = self.steady_cpu_cores + self.crowd_request_s * rate
-        served = min(1.0, quota_cores / work_cores) * (self.steady_rate + rate)
+        work_cores = self.steady_cpu_cores + self.crowd_request_s * rate + self.costly_request_s * costly_rate
+        share = min(1.0, quota_cores / work_cores)
         return Load(
             cpu_cores=min(work_cores, quota_cores),
-            served_rate=served,
+            served_rate=share * (self.steady_rate + rate + costly_rate),
             quota_cores=quota_cores,
+            served_by_route={costly.EXPENSIVE[service].route: share * costly_rate},
         )
 
     # Model
@@ -319,7 +325,9 @@ class FakeLab:
         own = self.services[service]
         if not self._answers(service) or own.full_disk:
             return 1.0
-        crowded = self._campaign(service, crowd.SENDS) and own.quota_us <= QUOTA_US
+        crowded = own.quota_us <= QUOTA_US and any(
+            self._campaign(service, kind) for kind in (crowd.SENDS, costly.SENDS)
+        )
         return max(0.3 if crowded else 0.0, own.spoiled if own.release == NEXT_RELEASE else 0.0)
 
     def _errors(self, service: Service) -> float:

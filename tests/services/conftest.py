@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.data import auth as auth_data
+from services.data import staff
 from services.kit.settings import Settings
 from services.kit.upstreams import UpstreamAnswer, UpstreamFailed
 from services.seed import seed
@@ -60,6 +61,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("seeded")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auth_data, "ITERATIONS", 10_000)  # fewer rounds are faster, and the check is the same
+        patch.setattr(staff, "STAFF_ITERATIONS", 20_000)
         for name in NAMES:
             seed(name, directory / f"{name}.db")
     return directory

@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from services.data import auth as data
+from services.data.auth import ITERATIONS
+from services.data.staff import STAFF_ITERATIONS
+
 ClientOf = Callable[[str], TestClient]
 KNOWN = {"username": "user-007", "password": "user-007-secret"}
 
@@ -36,3 +40,35 @@ def test_a_token_that_was_changed_is_refused(client_of: ClientOf, change: Callab
     token = auth.post("/sessions", json=KNOWN).json()["token"]
     answer = auth.post("/tokens/check", json={"token": change(token)})
     assert (answer.status_code, answer.json()) == (401, {"detail": "the token is not valid, or has expired"})
+
+
+STAFF = {"username": "staff-3", "password": "staff-3-secret"}
+
+
+def test_staff_sign_in_at_their_own_door(client_of: ClientOf) -> None:
+    auth = client_of("auth")
+    session = auth.post("/staff/sessions", json=STAFF)
+    assert session.status_code == 201
+    holder = auth.post("/tokens/check", json={"token": session.json()["token"]})
+    assert holder.json()["username"] == "staff-3"
+
+
+@pytest.mark.parametrize(("door", "known"), [("/sessions", STAFF), ("/staff/sessions", KNOWN)])
+def test_nobody_signs_in_at_the_other_door(client_of: ClientOf, door: str, known: dict[str, str]) -> None:
+    answer = client_of("auth").post(door, json=known)
+    assert (answer.status_code, answer.json()) == (401, {"detail": "unknown user or wrong password"})
+
+
+@pytest.mark.parametrize(("door", "iterations"), [("/sessions", ITERATIONS), ("/staff/sessions", STAFF_ITERATIONS)])
+def test_an_unknown_name_costs_as_much_as_a_known_one(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, door: str, iterations: int
+) -> None:
+    rounds: list[int] = []
+
+    def digest(password: str, salt: bytes, iterations: int) -> bytes:
+        rounds.append(iterations)
+        return b""
+
+    monkeypatch.setattr(data, "digest", digest)
+    client_of("auth").post(door, json={"username": "nobody", "password": "guess"})
+    assert rounds == [iterations]

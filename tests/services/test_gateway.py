@@ -82,3 +82,31 @@ def test_old_carts_are_deleted(client_of: ClientOf, data: Path, monkeypatch: pyt
         assert (answer.status_code, answer.json()["units"]) == (201, 2)
     with sqlite3.connect(data / "gateway.db") as database:
         assert database.execute("SELECT count(*) FROM carts").fetchone() == (4,)
+
+
+def test_the_front_pages_of_several_shops_come_in_one_answer(client_of: ClientOf) -> None:
+    answer = client_of("gateway").get("/storefronts", params={"first": 3, "count": 2})
+    assert (answer.status_code, answer.headers["content-encoding"]) == (200, "gzip")
+    assert [page.partition("<title>")[2].partition("</title>")[0] for page in answer.json()["pages"]] == [
+        "Shop 3",
+        "Shop 4",
+    ]
+
+
+def test_the_front_page_of_one_shop_is_the_same_alone_and_among_others(client_of: ClientOf) -> None:
+    client = client_of("gateway")
+    alone = client.get("/storefronts/5").json()["page"]
+    assert client.get("/storefronts", params={"first": 5, "count": 1}).json() == {"pages": [alone]}
+
+
+def test_front_pages_after_the_last_shop_are_refused(client_of: ClientOf) -> None:
+    answer = client_of("gateway").get("/storefronts", params={"first": 64, "count": 2})
+    assert (answer.status_code, answer.json()) == (404, {"detail": "no such storefront"})
+
+
+def test_more_front_pages_than_fit_into_one_answer_are_refused(client_of: ClientOf) -> None:
+    answer = client_of("gateway").get("/storefronts", params={"count": gateway.MAX_PAGES + 1})
+    assert (answer.status_code, answer.json()) == (
+        422,
+        {"detail": "query.count: Input should be less than or equal to 24"},
+    )

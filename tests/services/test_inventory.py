@@ -89,3 +89,17 @@ def test_goods_return_to_stock_when_a_reservation_expires(client_of: ClientOf, d
     assert _stock(data, 7) == STOCK
     with sqlite3.connect(data / "inventory.db") as database:
         assert database.execute("SELECT idempotency_key FROM reservations").fetchall() == [("new",)]
+
+
+def test_the_catalogue_has_every_product_with_its_search_words_and_the_cheapest_first(client_of: ClientOf) -> None:
+    client = client_of("inventory")
+    answer = client.get("/catalogue")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    offers = answer.json()["offers"]
+    assert len({offer["product_id"] for offer in offers}) == len(offers) == shop.PRODUCTS
+    prices = [offer["price_cents"] for offer in offers]
+    assert prices == sorted(prices)
+    found = client.get("/search", params={"q": " ".join(offers[0]["words"][:3])}).json()["hits"][0]
+    assert set(found) - {"score"} == set(offers[0]) - {"words"}
+    dear = client.get("/catalogue", params={"from_cents": prices[1500]}).json()["offers"]
+    assert dear == [offer for offer in offers if offer["price_cents"] >= prices[1500]]

@@ -243,3 +243,31 @@ def test_the_schema_is_served_but_not_the_pages_that_need_the_internet(client_of
     client = client_of(name)
     assert client.get("/openapi.json").json()["info"] == {"title": name, "version": "1.4.0"}
     assert client.get("/docs").status_code == 404
+
+
+def test_work_that_breathes_keeps_its_turn_and_lets_the_loop_do_other_things() -> None:
+    done: list[str] = []
+
+    async def run() -> None:
+        turn = Turn()
+
+        async def long_work() -> None:
+            async with turn:
+                for part in range(3):
+                    done.append(f"part {part}")
+                    await turn.breathe()
+
+        async def short_work() -> None:
+            async with turn:
+                done.append("the next turn")
+
+        async def scrape() -> None:
+            while "part 0" not in done:
+                await asyncio.sleep(0)
+            done.append("a scrape")
+
+        await asyncio.gather(long_work(), short_work(), scrape())
+
+    asyncio.run(run())
+    assert done.index("a scrape") < done.index("part 2")
+    assert done[-1] == "the next turn"

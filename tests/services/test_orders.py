@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from services.kit.upstreams import UpstreamFailed
+from services.orders import PARCEL_LINES
 from tests.services.conftest import FakeUpstreams
 
 ClientOf = Callable[[str], TestClient]
@@ -79,3 +80,25 @@ def test_goods_that_are_not_in_stock_are_refused_with_the_message_of_inventory(
 def test_a_zone_that_the_shop_does_not_ship_to_is_refused(client_of: ClientOf) -> None:
     answer = _place(client_of("orders"), zone=777)
     assert (answer.status_code, answer.json()) == (404, {"detail": "the shop does not ship to zone 777"})
+
+
+def _priced(count: int) -> list[dict[str, int]]:
+    return [{"product_id": n, "quantity": 3, "unit_price_cents": 999} for n in range(1, count + 1)]
+
+
+def test_a_bulk_quote_is_the_sum_of_the_quotes_of_its_parcels(client_of: ClientOf) -> None:
+    client, lines = client_of("orders"), _priced(PARCEL_LINES + 4)
+    bulk = client.post("/bulk-quotes", json={"lines": lines, "zone": 1}).json()
+    parcels = [
+        client.post("/quotes", json={"lines": part, "zone": 1}).json()
+        for part in (lines[:PARCEL_LINES], lines[PARCEL_LINES:])
+    ]
+    assert bulk == {"parcels": parcels, "total_cents": sum(parcel["total_cents"] for parcel in parcels)}
+
+
+def test_a_bulk_quote_has_at_most_a_hundred_lines(client_of: ClientOf) -> None:
+    answer = client_of("orders").post("/bulk-quotes", json={"lines": _priced(101), "zone": 1})
+    assert (answer.status_code, answer.json()) == (
+        422,
+        {"detail": "body.lines: List should have at most 100 items after validation, not 101"},
+    )

@@ -58,3 +58,15 @@ def test_old_charges_are_deleted(client_of: ClientOf, data: Path, monkeypatch: A
     for number in range(9):
         _charge(client, f"k{number}")
     assert _charges(data) == 5
+
+
+def test_a_statement_has_the_last_charges_with_their_receipts_verified(client_of: ClientOf, data: Path) -> None:
+    client = client_of("payments")
+    assert client.get("/statement").json() == {"charges": [], "amount_cents": 0, "fee_cents": 0}
+    charged = [_charge(client, f"k{number}", amount_cents=100 + number).json() for number in range(3)]
+    with sqlite3.connect(data / "payments.db") as database:
+        database.execute("UPDATE charges SET answer = replace(answer, '\"amount_cents\": 102', '\"amount_cents\": 2')")
+    statement = client.get("/statement", params={"charges": 2}).json()
+    assert [(line["amount_cents"], line["verified"]) for line in statement["charges"]] == [(2, False), (101, True)]
+    assert statement["amount_cents"] == 103
+    assert statement["fee_cents"] == charged[1]["fee_cents"] + charged[2]["fee_cents"]

@@ -130,8 +130,8 @@ def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> N
 BAD_ORDERS: list[tuple[object, str]] = [
     (b"{", "the body is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
     ([], "the body is not a JSON object"),
-    (CROWD | {"kind": "flood"}, "kind is 'flood'; one of: flash_crowd, unique_keys"),
-    (CROWD | {"kind": []}, "kind is []; one of: flash_crowd, unique_keys"),
+    (CROWD | {"kind": "flood"}, "kind is 'flood'; one of: flash_crowd, unique_keys, costly"),
+    (CROWD | {"kind": []}, "kind is []; one of: flash_crowd, unique_keys, costly"),
     (CROWD | {"service": "cart"}, "service is 'cart'; one of: gateway, auth, inventory, orders, payments"),
     (CROWD | {"rate_per_s": 0}, "rate_per_s is 0; a number above 0, at most 2000"),
     (CROWD | {"rate_per_s": "9"}, "rate_per_s is '9'; a number above 0, at most 2000"),
