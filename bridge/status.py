@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mirr.bridge.telemetry import Telemetry
+from mirr.bridge.telemetry import Measures
 from mirr.chaos.fleet import Fleet
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.vocabulary import Fault, Feature, Service
 from mirr.env.world import Snapshot
+from mirr.lab.releases import shown
 
 _STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHARE, Feature.MEMORY_SHARE)
 
@@ -58,12 +59,12 @@ class Status:
         return fields
 
 
-def status(lab: str, *, telemetry: Telemetry, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
+def status(lab: str, *, telemetry: Measures, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
     """The state of the lab over the last `window_s`."""
     states = {service: fleet.state(service) for service in Service}
     return Status(
         lab=lab,
         snapshot=telemetry.last(window_s),
-        releases={service: state.release if state else None for service, state in states.items()},
+        releases={service: shown(state.release) if state else None for service, state in states.items()},
         faults=faults,
     )

@@ -19,11 +19,13 @@ class Sight:
         service: Service,
         before: Snapshot,  # measured before the injection began
         *,
+        severity: float,  # of the fault, in the unit of its form; 0 if the form has no severity
         measure: Callable[[], Snapshot],
         look: Callable[[], ServiceState | None],
     ) -> None:
         self.service = service
         self.before = before
+        self.severity = severity
         self._measure = measure
         self._look = look
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from mirr.chaos.errors import ChaosError
 from mirr.chaos.form import ContainerForm
 from mirr.env.forms import all_forms as all_simulated_forms
-from mirr.env.forms import form_name, parse_form
+from mirr.env.forms import form_name, parse_form, severity_of
 from mirr.env.vocabulary import Fault, FaultMode, Service, parse_mode
 
 
@@ -37,6 +37,13 @@ def form_of(fault: Fault) -> ContainerForm:
     if form is None or form.mode is not fault.mode:
         raise ChaosError(f"{fault.mode} has no form {name} in chaos/faults; next: see CONTRIBUTING.md, Add a fault")
     return form
+
+
+def severity_on_containers(fault: Fault) -> float:
+    """How severe a fault is on a lab, in the unit of its form: of what the form can be there, what is nearest to the
+    fault's own severity. It is 0 if the form has no severity. Raises ChaosError as `form_of` does."""
+    severity, possible = severity_of(fault), form_of(fault).severities
+    return min(possible, key=lambda one: abs(one - severity)) if possible else severity
 
 
 def parse_kind(text: str) -> tuple[FaultMode, str | None]:

@@ -89,7 +89,8 @@ def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
         measured_parts.append("container")
         return FakeLab(FakeClock()).state(Service.AUTH)
 
-    sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), measure=measure, look=look)
+    before = snapshot(Service.AUTH, memory_share=0.3)
+    sight = Sight(Service.AUTH, before, severity=0.0, measure=measure, look=look)
     assert not all_forms()["killed"].landed(sight)
     assert measured_parts == ["container"]
     assert all_forms()["leak"].landed(sight)
@@ -101,5 +102,5 @@ def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
 def test_no_fault_has_landed_on_a_service_without_metrics(form: ContainerForm) -> None:
     lab = FakeLab(FakeClock())
     missing = Snapshot(features=np.full(FEATURES_SHAPE, np.nan), journeys={})
-    sight = Sight(Service.AUTH, missing, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))
+    sight = Sight(Service.AUTH, missing, severity=0.0, measure=lambda: missing, look=lambda: lab.state(Service.AUTH))
     assert not form.landed(sight)
