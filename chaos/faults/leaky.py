@@ -11,8 +11,9 @@ from mirr.lab.releases import LEAKY_RELEASE, mild, strong
 RELEASE = FaultyRelease({0.015: mild(LEAKY_RELEASE), 0.04: LEAKY_RELEASE, 0.05: strong(LEAKY_RELEASE)})
 """By the share of the memory limit that a second of the usual traffic fills."""
 
-LANDED_AFTER_S = 4.5
-"""How many seconds of the usual traffic memory must have kept before the fault counts as landed."""
+LANDED_AFTER_S = 3.0
+"""How many seconds of the usual traffic memory must have kept before the fault counts as landed. With its boot, the
+release then lands before the first window of an episode opens."""
 
 
 def landed(sight: Sight) -> bool:
