@@ -86,6 +86,7 @@ check: $(READY_DEV) ## check format, lint, types, and Prometheus' rules
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.services.release_types
 	@if command -v promtool >/dev/null; then \
 		promtool check config prometheus/prometheus.yml && promtool test rules prometheus/tests/*.yml; \
 	else echo "promtool is not installed: Prometheus' rules are not checked"; fi

@@ -25,6 +25,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab.clock import EngineClock
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
+from mirr.lab.images import ensure_release
 from mirr.lab.lock import hold
 from mirr.lab.loopback import direct_session
 from mirr.lab.state import state_dir
@@ -51,7 +52,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     # This comes after the lab was found, because a lab that does not exist must not get a folder.
     folder = state_dir(lab)
     journal = Journal(folder)
-    fleet = DockerFleet(client.api, lab, journal)
+    fleet = DockerFleet(client.api, lab, journal, build=partial(ensure_release, client))
 
     @cache
     def steady_cpu_quota_cores(service: Service) -> float:

@@ -38,6 +38,7 @@ from mirr.env.vocabulary import (
 from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
 from mirr.lab.hints import for_lab
 from mirr.lab.names import DEFAULT_LAB
+from mirr.lab.releases import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +192,7 @@ class DockerWorld:
         if state is None or state.previous_release is None:
             return result_of(action, Reason.NO_EARLIER_RELEASE)
         self._fleet.deploy(action.service, state.previous_release, previous=None)
-        return result_of(action, release=state.previous_release)
+        return result_of(action, release=shown(state.previous_release))
 
     def _scale_up(self, action: ScaleUp) -> ActionResult:
         state = self._fleet.state(action.service)

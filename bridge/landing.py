@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirr.bridge.telemetry import Measures
-from mirr.chaos.faults import form_of
+from mirr.chaos.faults import form_of, severity_on_containers
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.sight import Sight
-from mirr.env.forms import severity_of
 from mirr.env.vocabulary import Fault
 from mirr.env.world import Snapshot, WorldError
 
@@ -19,7 +18,7 @@ from mirr.env.world import Snapshot, WorldError
 class LandingPatience:
     """How long an injection waits for its fault. The defaults fit the lab."""
 
-    timeout_s: float = 15.0
+    timeout_s: float = 30.0  # a mild crashing release under little traffic runs for 25 s
     window_s: float = 1.0  # how much time each measurement covers
     poll_s: float = 0.2
 
@@ -50,14 +49,14 @@ class Landing:
         """Return once the fault has landed. `before` was measured before it began, and `go_on` runs its next stages.
 
         Raises WorldError if it does not land in time, and ChaosError if a container cannot be inspected."""
-        landed = form_of(fault).landed
+        landed, severity = form_of(fault).landed, severity_on_containers(fault)
         deadline = self._now() + self._patience.timeout_s
         while self._now() < deadline:
             go_on()
             sight = Sight(
                 fault.service,
                 before,
-                severity=severity_of(fault),
+                severity=severity,
                 measure=self.look,
                 look=lambda: self._fleet.state(fault.service),
             )

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mirr.bridge.telemetry import Telemetry
+from mirr.bridge.telemetry import Measures
 from mirr.chaos.fleet import Fleet, ServiceState
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.vocabulary import Fault, Feature, Service
 from mirr.env.world import Snapshot
+from mirr.lab.releases import shown
 
 _STATUS_FEATURES = (Feature.ERROR_RATIO, Feature.LATENCY_P95_S, Feature.CPU_SHARE, Feature.MEMORY_SHARE)
 
@@ -51,7 +52,7 @@ class Status:
         fields: dict[str, Any] = {
             "up": bool(row[FEATURE_COLUMN[Feature.UP]] == 1.0),
             "process": _process(container),
-            "release": None if container is None else container.release,
+            "release": None if container is None else shown(container.release),
         }
         for feature in _STATUS_FEATURES:
             value = float(row[FEATURE_COLUMN[feature]])
@@ -70,7 +71,7 @@ def _process(container: ServiceState | None) -> str:
     return "hung" if container.hung else "running"
 
 
-def status(lab: str, *, telemetry: Telemetry, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
+def status(lab: str, *, telemetry: Measures, fleet: Fleet, faults: list[Fault], window_s: float = 10.0) -> Status:
     """The state of the lab over the last `window_s`."""
     return Status(
         lab=lab,

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
+from mirr.chaos.deploys import deploy_over
 from mirr.chaos.errors import FleetError, ImageMissing, Refused
-from mirr.chaos.faults import form_of, texts_of
+from mirr.chaos.faults import form_of, severity_on_containers, texts_of
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.journal import Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
-from mirr.chaos.tools import Tools, deploy_over
+from mirr.chaos.tools import Tools
 from mirr.chaos.turns import turn
-from mirr.env.forms import severity_of
 from mirr.env.vocabulary import Fault, Service
-from mirr.lab.names import SOUND_RELEASE
+from mirr.lab.releases import SOUND_RELEASE
 
 INJECT_TURN_S = 10.0
 """How long an injection waits for somebody else's revert or injection before it is refused."""
@@ -217,7 +217,7 @@ class Chaos:
             meter=self._meter,
             run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
             end_campaign=self._end_campaign,
-            severity=severity_of(fault),
+            severity=severity_on_containers(fault),
         )
 
     def _end_campaign(self, campaign_id: str) -> None:

@@ -20,6 +20,7 @@ from mirr.chaos.errors import FleetError, ImageMissing
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
+from mirr.lab.errors import ImageError
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
 from mirr.lab.ownership import (
     COMPOSE_PROJECT,
@@ -29,6 +30,7 @@ from mirr.lab.ownership import (
     sorted_out,
     volume_not_ours,
 )
+from mirr.lab.releases import RELEASES
 from mirr.lab.wiring import known_networks, lives_in, misjoined, namespace_since, started_at, wanted_networks
 
 T = TypeVar("T")
@@ -44,10 +46,19 @@ _PLACES = (*((Role.SERVICE, service) for service in Service), *_PARTS)
 
 class DockerFleet:
     """`client` is a low-level docker-py APIClient. `journal` keeps the blueprint of a container before it is removed,
-    so that it can be recreated from disk."""
+    so that it can be recreated from disk. `build` makes the image of a release that a lab does not have from the start,
+    unless it is there already; it raises ImageError."""
 
-    def __init__(self, client: Any, lab: str, journal: Journal) -> None:  # its stubs leave most methods untyped
+    def __init__(
+        self,
+        client: Any,  # its stubs leave most methods untyped
+        lab: str,
+        journal: Journal,
+        *,
+        build: Callable[[Service, str], object] | None = None,
+    ) -> None:
         self._api = client
+        self._build = build
         self.lab = lab
         self._journal = journal
 
@@ -232,6 +243,11 @@ class DockerFleet:
     # Making containers
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
+        if self._build is not None and release not in RELEASES:
+            try:
+                self._build(service, release)
+            except ImageError as error:
+                raise ImageMissing(f"{service} of lab {self.lab} was left as it is: {error}") from error
         self._asked(f"deploy {release} to {service}", lambda: self._replace(service, release, previous, fresh=False))
 
     def recreate(self, service: Service, release: str) -> None:

@@ -51,4 +51,8 @@ class ContainerForm:
     end: Callable[[Tools, Service], None]  # the fault ends by itself, without anybody's fix
     mend: Mend  # what the service needs afterwards, even if it was fixed
     texts: Texts
+    severities: tuple[
+        float, ...
+    ] = ()  # the only ones that it can have on containers; empty: all that the form can have
+    relief_steps: int = 0  # a restart may seem to help for so many steps more than any other wrong fix
     sends: str | None = None  # the kind of its campaign, as the load generator knows it; None if it sends nothing

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mirr.chaos.faults import form_of
 from mirr.env.objectives import breaches, service_breaches
 from mirr.env.scenario import streams
 from mirr.env.vocabulary import (
@@ -184,7 +185,7 @@ class Lifecycle:
             )
             return
         for fix in wrong_fixes(row.fault):
-            tried = self._try_wrong(fix, row.fault.service)
+            tried = self._try_wrong(fix, row.fault)
             row.wrong_fixes.append(tried)
             if not tried.lost:
                 row.problems.append(f"{action_text(fix)} helped against {row.fault}, and must not")
@@ -197,15 +198,20 @@ class Lifecycle:
                 return steps * self._pace.step_s
         return None
 
-    def _try_wrong(self, fix: Fix, culprit: Service) -> WrongFix:
-        """The objective is lost if it is missed at the end and there was no recovery in between."""
+    def _try_wrong(self, fix: Fix, fault: Fault) -> WrongFix:
+        """The objective is lost if it is missed at the end and there was no recovery in between.
+
+        If the fault's form gives a restart some time to help, there may be a recovery, but it must not last."""
         pace = self._pace
         result, snapshot = self._step(fix)
-        snapshots = [snapshot]
-        while len(snapshots) < (pace.steps_for_a_wrong_fix if result.accepted else pace.steps_for_a_refused_fix):
+        snapshots, found = [snapshot], symptoms(snapshot, fault.service)
+        steps = pace.steps_for_a_wrong_fix if result.accepted else pace.steps_for_a_refused_fix
+        restarted = result.accepted and fix == Restart(fault.service)
+        relief = form_of(fault).relief_steps if restarted else 0
+        while len(snapshots) < steps or (not found and len(snapshots) < steps + relief):
             snapshots.append(self._step(Wait())[1])
-        found = symptoms(snapshots[-1], culprit)
-        recovered = self._first_good([not breaches(one) for one in snapshots]) is not None
+            found = symptoms(snapshots[-1], fault.service)
+        recovered = not relief and self._first_good([not breaches(one) for one in snapshots]) is not None
         return WrongFix(action=fix, result=result.text, lost=bool(found) and not recovered, symptoms=tuple(found))
 
     def _fix(self, row: Row) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirr.chaos.campaigns import CampaignRequest
-from mirr.chaos.errors import FleetError
 from mirr.chaos.fleet import Fleet
 from mirr.chaos.load import Meter
-from mirr.env.vocabulary import Service
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +19,3 @@ class Tools:
     run_campaign: Callable[[CampaignRequest], None]  # starts it and keeps its lease alive
     end_campaign: Callable[[str], None]  # by its id
     severity: float  # in the unit of the fault's form; 0 if the form has no severity
-
-
-def deploy_over(fleet: Fleet, service: Service, release: str) -> None:
-    """Deploy `release` over what runs now. A rollback then goes back to that. Raises FleetError."""
-    state = fleet.state(service)
-    if state is None:
-        raise FleetError(f"{service} has no container to deploy to; next: mirr up")
-    fleet.deploy(service, release, previous=state.release)

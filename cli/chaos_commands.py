@@ -116,12 +116,16 @@ def _parse(mode: str, service: str) -> Fault:
 
 
 def _print_injected(lab: str, fault: Fault, lease_s: float, *, as_json: bool) -> None:
-    from mirr.chaos.faults import texts_of
+    from mirr.chaos.faults import severity_on_containers, texts_of
+    from mirr.env.forms import severity_of
 
+    severity, asked = severity_on_containers(fault), severity_of(fault)
     if as_json:
-        typer.echo(json.dumps({"lab": lab, "fault": str(fault), "lease_s": lease_s}))
+        typer.echo(json.dumps({"lab": lab, "fault": str(fault), "severity": severity or None, "lease_s": lease_s}))
         return
     typer.echo(f"injected {fault} into lab {lab}: {texts_of(fault).happens}")
+    if severity != asked:
+        typer.echo(f"its severity is {severity:g}, the nearest to {asked:g} that has an image", err=True)
     hints = for_lab("watch it with: mirr status; revert it with: mirr revert", lab)
     typer.echo(f"{hints}; it is reverted by itself after {lease_s:g} s", err=True)
 

@@ -14,8 +14,9 @@ from mirr.env.vocabulary import Service
 from mirr.lab import bases
 from mirr.lab.errors import ImageError
 from mirr.lab.installation import HERE
-from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, RELEASES, ROOT, TRAFFIC_IMAGE
+from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, ROOT, TRAFFIC_IMAGE, service_image
 from mirr.lab.progress import Progress, timed
+from mirr.lab.releases import RELEASES
 from mirr.lab.sources import Build, read_file, read_tree, service_build
 
 if TYPE_CHECKING:
@@ -82,14 +83,35 @@ def stale(builds: list[Build], sources: dict[str, str]) -> list[Build]:
 def stale_tags(client: DockerClient) -> list[str]:
     """The tags that `ensure` would build now. It asks no registry and builds nothing."""
     codename = bases.codename()
-    python = _first_present(client, bases.debian_python_tag(codename), bases.PYTHON_FROM_REGISTRY)
+    python = _python_present(client)
     prometheus = _first_present(client, bases.debian_prometheus_tag(codename), bases.PROMETHEUS_FROM_REGISTRY)
     if python is None or prometheus is None:
         missing = "not there yet"  # every image is built on these two, so every image is stale
         return [build.tag for build in lab_builds(missing, missing)]
-    runtime = runtime_build(python, bases.python_version(client, python), bases.engine_architecture(client))
+    runtime = _runtime_on(client, python)
     builds = [runtime, *lab_builds(runtime.tag, prometheus)]
     return [build.tag for build in stale(builds, current_sources(client))]
+
+
+def ensure_release(client: DockerClient, service: Service, release: str) -> bool:
+    """Build the image of one release of a service, if it is missing or stale. It takes the runtime that the lab's other
+    images are built on, and asks no registry. Returns whether it built. Raises ImageError."""
+    python = _python_present(client)
+    runtime = None if python is None else _runtime_on(client, python).tag
+    if runtime is None or not bases.present(client, runtime):
+        raise ImageError(f"there is no runtime image to build {service_image(service, release)} on; next: mirr up")
+    missing = stale([service_build(service, release, runtime)], current_sources(client))
+    for build in missing:
+        _build(client, build)
+    return bool(missing)
+
+
+def _python_present(client: DockerClient) -> str | None:
+    return _first_present(client, bases.debian_python_tag(bases.codename()), bases.PYTHON_FROM_REGISTRY)
+
+
+def _runtime_on(client: DockerClient, python: str) -> Build:
+    return runtime_build(python, bases.python_version(client, python), bases.engine_architecture(client))
 
 
 def _first_present(client: DockerClient, *tags: str) -> str | None:
@@ -101,8 +123,7 @@ def ensure(client: DockerClient, report: Progress) -> list[str]:
     registry = bases.Registry(client, report)
     python = bases.python_base(client, registry, report)
     prometheus = bases.prometheus_base(client, registry, python, report)
-    architecture = bases.engine_architecture(client)
-    runtime = runtime_build(python, bases.python_version(client, python), architecture)
+    runtime = _runtime_on(client, python)
     sources = current_sources(client)
     built = []
     if stale([runtime], sources):

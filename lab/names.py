@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mirr.env.quoting import quoted
-from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
+from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.errors import BadLabName
 
 ROOT = Path(__file__).parents[1]
@@ -19,11 +19,6 @@ LABEL_LAB = "mirr.lab"
 LABEL_ROLE = "mirr.role"
 LABEL_SERVICE = "mirr.service"
 LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was built from
-
-SOUND_RELEASE = f"{NEXT_RELEASE}-sound"
-"""The next release without its fault. It reports `1.5.0`, as the faulty one does, so no name shows the difference."""
-
-RELEASES = (STEADY_RELEASE, NEXT_RELEASE, SOUND_RELEASE)
 
 TRAFFIC_IMAGE = "mirr/traffic:lab"
 PROMETHEUS_IMAGE = "mirr/prometheus:lab"

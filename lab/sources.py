@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirr.env.quoting import quoted
-from mirr.env.vocabulary import STEADY_RELEASE, Service
+from mirr.env.vocabulary import Service
 from mirr.lab.errors import ImageError
 from mirr.lab.installation import HERE
-from mirr.lab.names import RELEASES, ROOT, service_image
+from mirr.lab.names import ROOT, service_image
+from mirr.lab.releases import LAYERS
 
 _LEFT_OUT = ("__pycache__", "releases")
 _LEFT_OUT_SUFFIXES = (".pyc", ".db", ".Dockerfile")
@@ -104,13 +105,13 @@ def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
 
     Raises ImageError for an unknown release, and BrokenInstallation if its files are missing.
     """
-    if release not in RELEASES:
-        raise ImageError(f"unknown release {quoted(release)}; one of: {', '.join(RELEASES)}")
+    if release not in LAYERS:
+        raise ImageError(f"unknown release {quoted(release)}; one of: {', '.join(LAYERS)}")
     files = read_tree(root / "services", "services")
-    if release == STEADY_RELEASE:
-        return files
-    # Without files of its own, a release would be the steady release under another name.
-    return files | read_tree(root / "services" / "releases" / release, "services")
+    for layer in LAYERS[release]:
+        # Without files of its own, a layer would make one release another one under its name.
+        files |= read_tree(root / "services" / "releases" / layer, "services")
+    return files
 
 
 def service_build(service: Service, release: str, runtime: str, root: Path = ROOT) -> Build:

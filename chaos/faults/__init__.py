@@ -41,7 +41,14 @@ def form_of(fault: Fault) -> ContainerForm:
 
 def texts_of(fault: Fault, service: str | None = None) -> Texts:
     """What people read about a fault. `service` is what they call the service, if not by its name."""
-    return form_of(fault).texts.about(service or fault.service, severity_of(fault))
+    return form_of(fault).texts.about(service or fault.service, severity_on_containers(fault))
+
+
+def severity_on_containers(fault: Fault) -> float:
+    """How severe a fault is on a lab, in the unit of its form: of what the form can be there, what is nearest to the
+    fault's own severity. It is 0 if the form has no severity. Raises ChaosError as `form_of` does."""
+    severity, possible = severity_of(fault), form_of(fault).severities
+    return min(possible, key=lambda one: abs(one - severity)) if possible else severity
 
 
 def parse_kind(text: str) -> tuple[FaultMode, str | None]:

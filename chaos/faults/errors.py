@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from mirr.chaos.deploys import FaultyRelease
 from mirr.chaos.form import ContainerForm, Mend, Texts
 from mirr.chaos.sight import Sight
-from mirr.chaos.tools import Tools, deploy_over
 from mirr.env.objectives import OBJECTIVES
-from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Feature, Service
+from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode, Feature
+from mirr.lab.releases import mild, strong
 
-
-def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Deploy the faulty release over the steady one."""
-    deploy_over(tools.fleet, service, NEXT_RELEASE)
-    return iter(())
+RELEASE = FaultyRelease({0.25: mild(NEXT_RELEASE), 0.5: NEXT_RELEASE, 0.75: strong(NEXT_RELEASE)})
+"""By the share of the sound rows that each boot spoils."""
 
 
 def landed(sight: Sight) -> bool:
@@ -22,19 +18,13 @@ def landed(sight: Sight) -> bool:
     return sight.service in sight.now.degraded and sight.feature(Feature.ERROR_RATIO) > OBJECTIVES.error_ratio
 
 
-def end(tools: Tools, service: Service) -> None:
-    """The team rolls the release back, if nobody has done so yet."""
-    state = tools.fleet.state(service)
-    if state is not None and state.previous_release is not None:
-        tools.fleet.deploy(service, state.previous_release, previous=None)
-
-
 FORM = ContainerForm(
     mode=FaultMode.BAD_DEPLOY,
-    inject=inject,
+    inject=RELEASE.inject,
     landed=landed,
-    end=end,
+    end=RELEASE.end,
     mend=Mend.RECREATE,
+    severities=RELEASE.severities,
     texts=Texts(
         happens=f"A faulty release {NEXT_RELEASE} of SERVICE replaces {STEADY_RELEASE}. It has an image of its own. "
         "Each of its boots spoils more of the rows that it reads.",

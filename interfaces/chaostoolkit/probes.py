@@ -14,6 +14,7 @@ from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, breache
 from mirr.env.vocabulary import Feature, Journey, Service, parse_service
 from mirr.env.world import JourneyCount, WorldError
 from mirr.interfaces.chaostoolkit.connection import CLOCK, Clock, as_activity_failures, looking
+from mirr.lab.releases import shown
 
 __all__ = [
     "blast_radius",
@@ -147,7 +148,7 @@ def release(service: str, configuration: Configuration = None) -> str:
         state = parts.fleet.state(named)
     if state is None:
         raise ActivityFailed(f"{named} has no container; next: mirr up")
-    return state.release
+    return shown(state.release)
 
 
 def open_faults(configuration: Configuration = None) -> list[str]:

@@ -32,6 +32,7 @@ TEXTS: dict[Kind, re.Pattern[str]] = {
     ("request", Level.INFO): re.compile(_REQUEST),
     ("request", Level.WARNING): re.compile(_REQUEST),
     ("request_failed", Level.ERROR): re.compile(rf"{_REQUEST} error=\w+: .+"),
+    ("exiting", Level.ERROR): re.compile(r"error=\w+: .+"),
     ("upstream_failed", Level.WARNING): re.compile(
         rf"upstream=(gateway|auth|inventory|orders|payments)( reason=.+ route={_ROUTE})?"
     ),

@@ -28,6 +28,7 @@ SERVICES = ROOT / "services"
 
 LAB_ONLY: dict[Kind, str] = {
     ("stopped", Level.INFO): "a process needs time to write it when it ends; here processes get no time",
+    ("exiting", Level.ERROR): "a process that ends itself writes it, and none does so in the base task",
     ("request", Level.WARNING): "the simulator writes `request_failed` and `upstream_failed` instead",
 }
 """Kinds of lines that only the lab writes, and why. Remove a kind here when the simulator writes it too."""

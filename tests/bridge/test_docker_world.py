@@ -108,7 +108,12 @@ def test_restore_recreates_a_service_that_fails_for_an_unknown_reason(
     assert 12.0 < clock.now() - before < 20.0
 
 
-@pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
+# A crashing release lands when its first process has ended, and nobody can know earlier when that will be.
+CRASHING = Fault(FaultMode.BAD_DEPLOY, Service.ORDERS, "crashing")
+LANDS_SOON = [fault for fault in faults(service=Service.ORDERS) if fault != CRASHING]
+
+
+@pytest.mark.parametrize("fault", [None, *LANDS_SOON], ids=str)
 def test_the_time_until_the_first_observation_is_the_same_for_every_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:
@@ -185,7 +190,7 @@ def test_an_engine_that_is_gone_makes_the_episode_void(world: DockerWorld, lab: 
 
 def test_a_fault_that_does_not_land_is_a_world_error(world: DockerWorld, lab: FakeLab) -> None:
     lab.resize(Service.AUTH, 30_000)  # the quota is too large for this crowd
-    with pytest.raises(WorldError, match="overloaded:auth did not land within 15 s; next: mirr status, mirr doctor"):
+    with pytest.raises(WorldError, match="overloaded:auth did not land within 30 s; next: mirr status, mirr doctor"):
         world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 

@@ -90,7 +90,8 @@ def test_a_sight_measures_only_what_is_needed_and_only_once() -> None:
         measured_parts.append("container")
         return FakeLab(FakeClock()).state(Service.AUTH)
 
-    sight = Sight(Service.AUTH, snapshot(Service.AUTH, memory_share=0.3), severity=0.04, measure=measure, look=look)
+    before = snapshot(Service.AUTH, memory_share=0.3)
+    sight = Sight(Service.AUTH, before, severity=0.0, measure=measure, look=look)
     assert not all_forms()["killed"].landed(sight)
     assert measured_parts == ["container"]
     assert all_forms()["leak"].landed(sight)

@@ -91,16 +91,27 @@ def test_an_error_of_chaos_names_the_lab(monkeypatch: pytest.MonkeyPatch, lab: s
     assert mirr(["revert"]).stderr == done.stderr
 
 
+class Injected:
+    def inject(self, fault: object, *, lease_s: float) -> None:
+        return
+
+
+class PartsThatInject:
+    chaos = Injected()
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_an_injection_says_how_severe_the_fault_really_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "assemble", lambda lab, **_: PartsThatInject())
+    done = mirr(["inject", "bad_deploy/slow@13.5", "auth"])
+    assert done.stderr.splitlines()[1] == "its severity is 14, the nearest to 13.5 that has an image"
+    said = [json.loads(mirr(["inject", mode, "auth", "--json"]).stdout) for mode in ("bad_deploy/slow@13.5", "crashed")]
+    assert [each["severity"] for each in said] == [14.0, None]
+
+
 @pytest.mark.usefixtures("fake_engine")
 def test_an_injection_says_how_to_revert_it_in_its_own_lab(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Injected:
-        def inject(self, fault: object, *, lease_s: float) -> None:
-            return
-
-    class Parts:
-        chaos = Injected()
-
-    monkeypatch.setattr(assembly, "assemble", lambda lab, **_: Parts())
+    monkeypatch.setattr(assembly, "assemble", lambda lab, **_: PartsThatInject())
     done = mirr(["inject", "crashed", "auth", "--lab", "v2"])
     assert done.stderr.splitlines()[-1] == (
         "watch it with: mirr status --lab v2; revert it with: mirr revert --lab v2; "

@@ -15,14 +15,16 @@ import numpy as np
 from mirr.bridge.telemetry import Window
 from mirr.chaos.campaigns import CampaignRequest
 from mirr.chaos.errors import FleetError, ImageMissing
-from mirr.chaos.faults import costly, crowd, leak
+from mirr.chaos.faults import costly, crowd, errors, leak
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.load import Load
 from mirr.env.objectives import SERVICE_ROW
-from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
+from mirr.env.vocabulary import CALLS, STEADY_RELEASE, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from mirr.lab.names import Role
+from mirr.lab.releases import shown
 from tests.fakes.clock import FakeClock
+from tests.faulty_releases import is_slow, kept_at_boot, kept_per_s, lives_s
 
 QUOTA_US = 15_000
 BOOT_S = 2.0
@@ -43,6 +45,7 @@ class FakeService:
     quota_us: int = QUOTA_US
     full_disk: bool = False  # all its requests fail; the container and the journal do not show this
     spoiled: float = 0.0  # share of rows that the next release cannot read
+    boots: int = 0  # of releases other than the steady one, on this data
     strays: int = 0
     paused: bool = False
     hung: bool = False
@@ -254,7 +257,7 @@ class FakeLab:
             Journey.CHECK_OUT: self._journey(18, tuple(Service)),
         }
         degraded = {
-            service: f"runs release {own.release}, steady is {STEADY_RELEASE}"
+            service: f"runs release {shown(own.release)}, steady is {STEADY_RELEASE}"
             for service, own in self.services.items()
             if own.release != STEADY_RELEASE and service not in window.sound
         }
@@ -298,10 +301,11 @@ class FakeLab:
         own.paused = own.hung = own.stranded = False
         own.started_at = self.clock.now()
         own.ready_at = own.born_at = self.clock.now() + BOOT_S
-        if own.release == NEXT_RELEASE:
-            own.spoiled += (1.0 - own.spoiled) / 2
+        own.boots += own.release != STEADY_RELEASE
+        own.spoiled += errors.RELEASE.severity_of(own.release) * (1.0 - own.spoiled)
         stamp = datetime.fromtimestamp(self.clock.now(), UTC).isoformat()
-        line = {"timestamp": stamp, "level": "INFO", "service": service, "event": "started", "release": own.release}
+        line = {"timestamp": stamp, "level": "INFO", "service": service, "event": "started"}
+        line["release"] = shown(own.release)
         own.lines.append((self.clock.now(), json.dumps(line)))
 
     def _campaign(self, service: Service, kind: str) -> bool:
@@ -311,11 +315,16 @@ class FakeLab:
         for service, own in self.services.items():
             if own.running and self._memory(service) >= 1.0:
                 own.running, own.oom_killed = False, True
+            if self.clock.now() >= own.ready_at + lives_s(own.release, own.boots):
+                own.running = False
 
     def _memory(self, service: Service) -> float:
-        if not self._campaign(service, leak.SENDS):
-            return 0.3 + self.services[service].kept_share
-        return 0.3 + LEAK_SHARE_PER_S * max(0.0, self.clock.now() - self.services[service].born_at)
+        own = self.services[service]
+        grows_per_s = kept_per_s(own.release)
+        if self._campaign(service, leak.SENDS):
+            grows_per_s += LEAK_SHARE_PER_S
+        share = 0.3 + own.kept_share + kept_at_boot(own.release, own.boots)
+        return share + grows_per_s * max(0.0, self.clock.now() - own.born_at)
 
     def _answers(self, service: Service) -> bool:
         own = self.services[service]
@@ -328,7 +337,8 @@ class FakeLab:
         crowded = own.quota_us <= QUOTA_US and any(
             self._campaign(service, kind) for kind in (crowd.SENDS, costly.SENDS)
         )
-        return max(0.3 if crowded else 0.0, own.spoiled if own.release == NEXT_RELEASE else 0.0)
+        spoiled = own.spoiled if errors.RELEASE.severity_of(own.release) else 0.0
+        return max(0.3 if crowded or is_slow(own.release) else 0.0, spoiled)
 
     def _errors(self, service: Service) -> float:
         return max([self._own_errors(service), *(self._errors(upstream) for upstream in CALLS[service])])

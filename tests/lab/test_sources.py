@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import shutil
 import tarfile
@@ -12,7 +13,7 @@ import pytest
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import BrokenInstallation, ImageError
 from mirr.lab.images import lab_builds, pip_command, runtime_build, stale
-from mirr.lab.names import RELEASES
+from mirr.lab.releases import LAYERS, RELEASES, mild, shown, strong
 from mirr.lab.sources import Build, read_tree, release_tree, service_build
 from tests.paths import ROOT
 
@@ -28,6 +29,9 @@ def checkout(tmp_path: Path) -> Path:
         "services/data/__pycache__/auth.pyc": "compiled",
         "services/releases/1.5.0/data/auth.py": "other\n",
         "services/releases/1.5.0-sound/data/release.py": "sound\n",
+        "services/releases/1.5.0-trail/kit/app.py": "with a trail\n",
+        **{f"services/releases/1.5.0-{form}/kit/trail.py": f"{form}\n" for form in ("slow", "leaky", "crashing")},
+        "services/releases/1.5.0-slow-mild/data/strength.py": "mild\n",
         "traffic/Dockerfile": "FROM x\n",
         "traffic/__main__.py": "load\n",
         "prometheus/Dockerfile": "FROM x\n",
@@ -60,6 +64,12 @@ def test_a_release_is_the_steady_tree_with_some_files_replaced(checkout: Path) -
     assert following["services/auth.py"] == steady["services/auth.py"]
 
 
+def test_a_strength_of_a_release_changes_files_of_that_release(checkout: Path) -> None:
+    usual, weaker = release_tree("1.5.0-slow", checkout), release_tree("1.5.0-slow-mild", checkout)
+    assert usual["services/kit/app.py"] == b"with a trail\n"
+    assert weaker == usual | {"services/data/strength.py": b"mild\n"}
+
+
 @pytest.mark.parametrize("release", ["1.5.0", "1.5.0-sound"])
 @pytest.mark.parametrize("emptied", [False, True])
 def test_a_release_without_its_files_is_an_error_and_not_the_steady_release(
@@ -76,7 +86,7 @@ def test_a_release_without_its_files_is_an_error_and_not_the_steady_release(
 def test_an_unknown_release_is_an_error(checkout: Path) -> None:
     with pytest.raises(ImageError) as raised:
         release_tree("1.6.0", checkout)
-    assert str(raised.value) == "unknown release '1.6.0'; one of: 1.4.0, 1.5.0, 1.5.0-sound"
+    assert str(raised.value) == f"unknown release '1.6.0'; one of: {', '.join(LAYERS)}"
 
 
 @pytest.mark.parametrize(
@@ -201,3 +211,32 @@ def test_the_sound_build_differs_from_the_steady_one_only_in_its_version() -> No
     steady, faulty, sound = (release_tree(release) for release in ("1.4.0", "1.5.0", "1.5.0-sound"))
     assert {name for name in sound if sound[name] != steady.get(name)} == {"services/data/release.py"}
     assert sound["services/data/release.py"] == faulty["services/data/release.py"]
+
+
+def test_the_strengths_of_a_faulty_release_differ_in_one_constant() -> None:
+    for usual in set(RELEASES) - {"1.4.0", "1.5.0-sound"}:
+        tree = release_tree(usual)
+        for other in (mild(usual), strong(usual)):
+            changed = {name: content for name, content in release_tree(other).items() if content != tree[name]}
+            assert len(changed) == 1, other
+            ((name, content),) = changed.items()
+            lines = zip(tree[name].splitlines(), content.splitlines(), strict=True)
+            assert sum(line != its for line, its in lines) == 1, name
+
+
+def test_the_releases_with_a_trail_change_no_line_of_the_steady_application() -> None:
+    steady, trail = (release_tree(release)["services/kit/app.py"] for release in ("1.4.0", "1.5.0-slow"))
+    added = [
+        line for line in difflib.ndiff(steady.decode().splitlines(), trail.decode().splitlines()) if line[0] in "+-"
+    ]
+    assert added == [
+        "+ from services.kit.register import Register",
+        "+ from services.kit.trail import Trail",
+        "+         app.state.trail = Trail(database, settings.service)",
+        "+     app.add_middleware(Register)",
+    ]
+
+
+def test_only_the_number_of_a_release_is_shown() -> None:
+    assert {shown(release) for release in LAYERS if release != "1.4.0"} == {"1.5.0"}
+    assert shown("1.4.0") == "1.4.0"

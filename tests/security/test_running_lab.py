@@ -17,7 +17,8 @@ from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.doctor import Check, Verdict, examine
 from mirr.lab.hardening import container_findings, image_findings, process_findings, secret_texts
-from mirr.lab.names import PROMETHEUS_IMAGE, RELEASES, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.releases import RELEASES
 
 pytestmark = pytest.mark.docker
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from services.data import staff
+from services.data.batches import next_batch
 
 USERS = 300
 ITERATIONS = 28_000  # iterations of PBKDF2: they decide how much CPU a sign-in costs
@@ -52,13 +53,13 @@ def seed(database: sqlite3.Connection) -> None:
 def upgrade(database: sqlite3.Connection) -> None:
     """Move hashes from hexadecimal to base64, into the column `credential`.
 
-    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    Each boot moves a batch of them. The old column stays unchanged.
     """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(users)")}
     if "credential" not in columns:
         database.execute("ALTER TABLE users ADD COLUMN credential TEXT")
     pending = database.execute("SELECT id, password_hash FROM users WHERE credential IS NULL ORDER BY id").fetchall()
-    batch = [(_to_credential(row["password_hash"]), row["id"]) for row in pending[::2]]
+    batch = [(_to_credential(row["password_hash"]), row["id"]) for row in next_batch(pending)]
     database.executemany("UPDATE users SET credential = ? WHERE id = ?", batch)
 
 

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from services.data.batches import next_batch
+
 STOREFRONTS = 64
 
 SCHEMA = """
@@ -41,13 +43,13 @@ def seed(database: sqlite3.Connection) -> None:
 def upgrade(database: sqlite3.Connection) -> None:
     """Wrap layouts in a document with a version number, into the column `document`. A later format gets a new number.
 
-    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    Each boot moves a batch of them. The old column stays unchanged.
     """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(storefronts)")}
     if "document" not in columns:
         database.execute("ALTER TABLE storefronts ADD COLUMN document TEXT")
     pending = database.execute("SELECT id, layout FROM storefronts WHERE document IS NULL ORDER BY id").fetchall()
-    batch = [(json.dumps({"version": 2, "layout": row["layout"]}), row["id"]) for row in pending[::2]]
+    batch = [(json.dumps({"version": 2, "layout": row["layout"]}), row["id"]) for row in next_batch(pending)]
     database.executemany("UPDATE storefronts SET document = ? WHERE id = ?", batch)
 
 

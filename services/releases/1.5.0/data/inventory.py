@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
+from services.data.batches import next_batch
 from services.data.catalogue import catalogue
 
 STOCK = 400
@@ -54,8 +55,7 @@ def seed(database: sqlite3.Connection) -> None:
 def upgrade(database: sqlite3.Connection) -> None:
     """Write prices as decimal text into the column `price`, for currencies without cents. One category at a time.
 
-    Each boot moves half of the categories that are left, so no boot waits for the whole table. The old column stays
-    unchanged.
+    Each boot moves a batch of them. The old column stays unchanged.
     """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(products)")}
     if "price" not in columns:
@@ -63,7 +63,7 @@ def upgrade(database: sqlite3.Connection) -> None:
     pending = database.execute(
         "SELECT DISTINCT category FROM products WHERE price IS NULL ORDER BY category"
     ).fetchall()
-    for (category,) in pending[::2]:
+    for (category,) in next_batch(pending):
         # As on the price tags: 12,99.
         database.execute(
             "UPDATE products SET price = printf('%d,%02d', price_cents / 100, price_cents % 100) WHERE category = ?",

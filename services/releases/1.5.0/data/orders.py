@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from services.data.batches import next_batch
+
 ZONES = 64
 
 SCHEMA = """
@@ -57,13 +59,13 @@ def seed(database: sqlite3.Connection) -> None:
 def upgrade(database: sqlite3.Connection) -> None:
     """Keep parcel limits in kilograms, as in the carrier's price list, in the column `parcel_limit_kg`.
 
-    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    Each boot moves a batch of them. The old column stays unchanged.
     """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(zones)")}
     if "parcel_limit_kg" not in columns:
         database.execute("ALTER TABLE zones ADD COLUMN parcel_limit_kg REAL")
     pending = database.execute("SELECT id FROM zones WHERE parcel_limit_kg IS NULL ORDER BY id").fetchall()
-    batch = [(row["id"],) for row in pending[::2]]
+    batch = [(row["id"],) for row in next_batch(pending)]
     database.executemany("UPDATE zones SET parcel_limit_kg = parcel_limit_g / 1000 WHERE id = ?", batch)
 
 

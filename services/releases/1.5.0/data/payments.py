@@ -6,6 +6,8 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 
+from services.data.batches import next_batch
+
 ACCOUNTS = 300
 PLANS = (("Standard", "standard", 290), ("Plus", "plus", 190), ("Business", "business", 140))
 
@@ -44,7 +46,7 @@ def seed(database: sqlite3.Connection) -> None:
 def upgrade(database: sqlite3.Connection) -> None:
     """Copy fees from the plans into the column `plan_fee`, so that a plan's price changes in one place.
 
-    Each boot moves half of what is left, so no boot waits for the whole table. The old column stays unchanged.
+    Each boot moves a batch of them. The old column stays unchanged.
     """
     columns = {row["name"] for row in database.execute("PRAGMA table_info(accounts)")}
     if "plan_fee" not in columns:
@@ -54,7 +56,7 @@ def upgrade(database: sqlite3.Connection) -> None:
     database.executemany(
         """UPDATE accounts SET fee_from_plan = 1,
         plan_fee = (SELECT plans.fee_basis_points FROM plans WHERE plans.code = accounts.plan) WHERE id = ?""",
-        [(row["id"],) for row in pending[::2]],
+        [(row["id"],) for row in next_batch(pending)],
     )
 
 

@@ -1,0 +1,3 @@
+"""The release of this tree."""
+
+VERSION = "1.5.0"
