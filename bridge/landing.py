@@ -18,7 +18,7 @@ from mirr.env.world import Snapshot, WorldError
 class LandingPatience:
     """How long an injection waits for its fault. The defaults fit the lab."""
 
-    timeout_s: float = 30.0  # a mild crashing release under little traffic runs for 25 s
+    timeout_s: float = 15.0
     window_s: float = 1.0  # how much time each measurement covers
     poll_s: float = 0.2
 

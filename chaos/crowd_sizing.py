@@ -22,10 +22,13 @@ class Expensive:
     """Requests that cost so much that a few a second are a crowd.
 
     So few do not show among all requests that are served: chance changes that number by more. But hardly anybody else
-    uses their route, so what it serves shows how many of them were worked on."""
+    uses their route, so what it serves shows how many of them were worked on. A look at a handful of them is rough
+    still. So it is weighed against what was expected and what was seen before."""
 
     route: str
     times_usual: float  # what one costs, roughly, as a multiple of an ordinary request
+    trusted_as: float = 4.0  # the expectation is worth so many requests that were measured
+    remembered: float = 12.0  # and so are all earlier looks together: what a request costs changes with the machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,8 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     steady = tools.meter.so_far(service)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
         raise FleetError(f"{service} serves nothing, so a {plan.called} cannot be sized; next: mirr status")
-    cost_s = yield from request_cost_s(tools, service, plan, steady)
+    cost = _ordinary_or_expensive(plan, steady)
+    cost_s = yield from request_cost_s(tools, service, plan, steady, cost)
     crowd = sized(plan, service, steady, plan.overload, cost_s=cost_s)
     tools.run_campaign(crowd)
     least, most = plan.enough
@@ -72,30 +76,73 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
         now = tools.meter.glance(service, plan.look_s)
         if now is None or now.quota_cores != steady.quota_cores or not now.served_rate > 0:
             return  # an agent has restarted or scaled the service: the crowd stays as it is
-        load = offered(plan, crowd, steady, now)
-        if least <= load <= most:
-            return
+        load = cost.offered(crowd, steady, now, plan.look_s)
+        fits = least <= load <= most
+        if fits and plan.expensive is None:
+            return  # of expensive requests, one look saw only a handful
         if looks_left == 0 and not _seen(plan, steady, now):
             raise FleetError(f"the {plan.called} does not reach {service}; next: mirr status")
-        crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
-        tools.run_campaign(crowd)
+        if not fits:
+            crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
+            tools.run_campaign(crowd)
 
 
-def request_cost_s(tools: Tools, service: Service, plan: CrowdPlan, steady: Load) -> Generator[float, None, float]:
+def request_cost_s(
+    tools: Tools, service: Service, plan: CrowdPlan, steady: Load, cost: _OrdinaryCost | _ExpensiveCost
+) -> Generator[float, None, float]:
     """Send the vanguard and measure it, in stages. Returns the CPU time of one request of the crowd.
 
     What users cost is measured over a short time and may be wrong, so the vanguard can be too small to be seen. Then
     a request is taken to cost what was expected, and the corrections find its real cost."""
-    expected_s = steady.cost_s * (1.0 if plan.expensive is None else plan.expensive.times_usual)
-    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=expected_s))
+    tools.run_campaign(sized(plan, service, steady, plan.vanguard, cost_s=cost.expected_s))
     yield plan.vanguard_s
     now = tools.meter.last(service, plan.vanguard_s)
-    if not _seen(plan, steady, now):
-        return expected_s
-    if plan.expensive is not None:
-        return expensive_cost_s(plan.expensive, steady, now) or expected_s
-    more_served = now.served_rate - steady.served_rate
-    return (now.cpu_cores - steady.cpu_cores) / more_served if more_served > 0 else expected_s
+    return cost.measured_s(steady, now, plan.vanguard_s) if _seen(plan, steady, now) else cost.expected_s
+
+
+class _OrdinaryCost:
+    """The cost of requests that are about as much work as those of users, and many."""
+
+    def __init__(self, steady: Load) -> None:
+        self.expected_s = steady.cost_s
+
+    def measured_s(self, steady: Load, now: Load, seconds: float) -> float:
+        more_served = now.served_rate - steady.served_rate
+        return (now.cpu_cores - steady.cpu_cores) / more_served if more_served > 0 else self.expected_s
+
+    def offered(self, crowd: CampaignRequest, steady: Load, now: Load, seconds: float) -> float:
+        """The work that users and `crowd` ask for, as a multiple of the quota.
+
+        A full CPU does not show how much more was asked for, and the counts of what failed or waits are rough. But it
+        is known how many requests are sent, and what one that is served costs."""
+        return (steady.served_rate + crowd.rate_per_s) * now.cost_s / now.quota_cores
+
+
+class _ExpensiveCost:
+    """The cost of expensive requests: a mean over those that were measured so far, and what was expected."""
+
+    def __init__(self, expensive: Expensive, steady: Load) -> None:
+        self._expensive = expensive
+        self._requests = expensive.trusted_as
+        self.expected_s = steady.cost_s * expensive.times_usual
+
+    def measured_s(self, steady: Load, now: Load, seconds: float) -> float:
+        these_s = expensive_cost_s(self._expensive, steady, now)
+        if these_s is not None:
+            requests = now.served_by_route[self._expensive.route] * seconds
+            known_s = self.expected_s * self._requests + these_s * requests
+            self.expected_s = known_s / (self._requests + requests)
+            self._requests = min(self._requests + requests, self._expensive.remembered)
+        return self.expected_s
+
+    def offered(self, crowd: CampaignRequest, steady: Load, now: Load, seconds: float) -> float:
+        """The work that users and `crowd` ask for, as a multiple of the quota."""
+        cost_s = self.measured_s(steady, now, seconds)
+        return (steady.cpu_cores + crowd.rate_per_s * cost_s) / now.quota_cores
+
+
+def _ordinary_or_expensive(plan: CrowdPlan, steady: Load) -> _OrdinaryCost | _ExpensiveCost:
+    return _OrdinaryCost(steady) if plan.expensive is None else _ExpensiveCost(plan.expensive, steady)
 
 
 def expensive_cost_s(expensive: Expensive, steady: Load, now: Load) -> float | None:
@@ -119,18 +166,6 @@ def sized(plan: CrowdPlan, service: Service, steady: Load, load: float, *, cost_
     if not missing_cores > 0:
         raise FleetError(f"{service} is too busy already to size a {plan.called} by; next: mirr revert")
     return CampaignRequest(kind=plan.kind, service=service, rate_per_s=round(missing_cores / cost_s, 2))
-
-
-def offered(plan: CrowdPlan, crowd: CampaignRequest, steady: Load, now: Load) -> float:
-    """The work that users and `crowd` ask for, as a multiple of the quota.
-
-    A full CPU does not show how much more was asked for, and the counts of what failed or waits are rough. But it is
-    known how many requests are sent, and what one that is served costs."""
-    if plan.expensive is None:
-        return (steady.served_rate + crowd.rate_per_s) * now.cost_s / now.quota_cores
-    cost_s = expensive_cost_s(plan.expensive, steady, now)
-    asked_cores = now.cpu_cores if cost_s is None else steady.cpu_cores + crowd.rate_per_s * cost_s
-    return asked_cores / now.quota_cores
 
 
 def corrected(plan: CrowdPlan, crowd: CampaignRequest, load: float, *, usual: float) -> CampaignRequest:

@@ -8,8 +8,8 @@ from mirr.chaos.sight import Sight
 from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, FaultMode
 from mirr.lab.releases import CRASHING_RELEASE, mild, strong
 
-RELEASE = FaultyRelease({4.0: strong(CRASHING_RELEASE), 8.0: CRASHING_RELEASE, 16.0: mild(CRASHING_RELEASE)})
-"""By the seconds of the usual traffic until the first process ends."""
+RELEASE = FaultyRelease({2.0: strong(CRASHING_RELEASE), 3.0: CRASHING_RELEASE, 4.0: mild(CRASHING_RELEASE)})
+"""By the seconds of the usual traffic until the first process ends. It has to end before the first window opens."""
 
 
 def landed(sight: Sight) -> bool:

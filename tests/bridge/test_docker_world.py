@@ -108,12 +108,7 @@ def test_restore_recreates_a_service_that_fails_for_an_unknown_reason(
     assert 12.0 < clock.now() - before < 20.0
 
 
-# A crashing release lands when its first process has ended, and nobody can know earlier when that will be.
-CRASHING = Fault(FaultMode.BAD_DEPLOY, Service.ORDERS, "crashing")
-LANDS_SOON = [fault for fault in faults(service=Service.ORDERS) if fault != CRASHING]
-
-
-@pytest.mark.parametrize("fault", [None, *LANDS_SOON], ids=str)
+@pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
 def test_the_time_until_the_first_observation_is_the_same_for_every_fault(
     world: DockerWorld, clock: FakeClock, fault: Fault | None
 ) -> None:

@@ -27,7 +27,8 @@ def end(s: Numbers, p: Numbers, i: int) -> None:
     withdraw(s, p, i)
 
 
-# The least is the worst: a process that dies sooner. The most still lands in time with a quarter less traffic.
+# The least is the worst: a process that dies sooner. The most still lands before the first window opens on a lab, so
+# the time until then says nothing about the fault.
 FORM = Form(
     mode=FaultMode.BAD_DEPLOY,
     place=3,
@@ -35,5 +36,5 @@ FORM = Form(
     begin=begin,
     landed=landed,
     end=end,
-    severity=Severity(least=4.0, usual=8.0, most=16.0, unit="seconds of the usual traffic until it first dies"),
+    severity=Severity(least=2.0, usual=3.0, most=4.0, unit="seconds of the usual traffic until it first dies"),
 )

@@ -1,3 +1,3 @@
 """How many numbers a service has."""
 
-NUMBERED_S = 8.0  # seconds of usual requests that the first process of a release can number
+NUMBERED_S = 3.0  # seconds of usual requests that the first process of a release can number
