@@ -28,7 +28,7 @@ def test_without_randomisation_every_episode_has_the_parameters_of_the_file() ->
 
 def test_every_parameter_except_the_tick_can_vary() -> None:
     base, drawn = default_parameters(), Randomisation.everything(0.2, sets=3).draw().sets
-    assert len(randomisable()) == 18 + 3 + 4 * 5
+    assert len(randomisable()) == 20 + 3 + 4 * 5
     assert all(each.tick_s == base.tick_s for each in drawn)
     for each in drawn:
         assert 0.8 <= each.boot_cpu_s / base.boot_cpu_s <= 1.2
