@@ -79,7 +79,7 @@ def test_ctrl_c_prints_the_episodes_so_far_marked_as_partial_and_exits_130(
     assert run(["evaluate", "--policy", "oracle", "--episodes", "20", "--seed", "5"]) == 130
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert lines[0] == "oracle in sim: 3 of 20 episodes from seed 5, 0 void (partial: interrupted)"
+    assert lines[0] == "oracle in sim: 3 of 20 episodes from seed 5 (easy), 0 void (partial: interrupted)"
     assert lines[2].split()[:3] == ["overall", "100.0%", "100.0%"]
     assert printed.err == "mirr: interrupted after 3 of 20 episodes\n"
     assert opened.closed == ["sim"]
