@@ -9,6 +9,7 @@ from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
+from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
 from mirr.env.scenario import Scenario
 from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
@@ -60,7 +61,7 @@ def parse_policy(name: str) -> PolicyName:
     try:
         return PolicyName(name)
     except ValueError as error:
-        raise UnknownName(f"unknown policy {name!r}; one of: {', '.join(PolicyName)}") from error
+        raise UnknownName(f"unknown policy {quoted(name)}; one of: {', '.join(PolicyName)}") from error
 
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:

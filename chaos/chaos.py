@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
-from mirr.chaos.errors import FleetError, ImageMissing, JournalError, Refused
+from mirr.chaos.errors import FleetError, ImageMissing, Refused
 from mirr.chaos.faults import form_of, texts_of
 from mirr.chaos.fleet import Fleet
-from mirr.chaos.journal import Journal
+from mirr.chaos.journal import Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
@@ -195,10 +195,7 @@ class Chaos:
         try:
             self._journal.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise JournalError(
-                f"the folder {self._journal.folder} cannot be made, so nothing was done: {error.strerror}; "
-                "next: give rights there, or set MIRR_STATE_DIR to another folder"
-            ) from error
+            raise nothing_was_done(f"the folder {self._journal.folder} cannot be made", error) from error
         with turn(self._journal.folder / TURN_FILE, timeout_s=INJECT_TURN_S) as got:
             if not got:
                 raise Refused("somebody else is injecting or reverting in this lab; next: try again, or mirr revert")
@@ -211,10 +208,7 @@ class Chaos:
         try:
             self._heartbeat.watch()
         except OSError as error:
-            raise JournalError(
-                f"the lease in {self._journal.folder} cannot be written, so nothing was done: {error.strerror}; "
-                "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
-            ) from error
+            raise nothing_was_done(f"the lease in {self._journal.folder} cannot be written", error) from error
         return {"lease_s": self._heartbeat.lease_s, "holder": self._heartbeat.holder}
 
     def _tools(self, fault: Fault, lease_s: float | None) -> Tools:

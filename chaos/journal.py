@@ -13,6 +13,7 @@ from typing import Any
 from mirr.chaos.errors import JournalError
 from mirr.chaos.leases import MAX_LEASE_S, Clocks, leased_until
 from mirr.env.vocabulary import Fault, Service, UnknownName, parse_service
+from mirr.lab.state import remedy_for
 
 _BLUEPRINT_KEYS = ("Name", "Config", "HostConfig", "Mounts", "NetworkSettings")
 
@@ -34,6 +35,11 @@ class OpenAct:
     fault: Fault | None
     at: float
     until: float
+
+
+def nothing_was_done(why: str, error: OSError) -> JournalError:
+    """The error for an act that did not begin, because the state folder would not keep it."""
+    return JournalError(f"{why}, so nothing was done: {error.strerror}; next: {remedy_for(error)}")
 
 
 class Journal:
@@ -183,10 +189,7 @@ class Journal:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> JournalError:
-        return JournalError(
-            f"the journal in {self.folder} cannot be written, so nothing was done: {error.strerror}; "
-            "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
-        )
+        return nothing_was_done(f"the journal in {self.folder} cannot be written", error)
 
     def _ends_with_a_line(self) -> bool:
         with self._path.open("rb") as file:

@@ -4,7 +4,7 @@ It does so even if the process that injected the fault was killed. It runs as
 `python -m mirr.chaos.reaper LAB FOLDER`. A lab has one; the process that injects starts it.
 
 While it only watches the journal, it needs nothing but the standard library. It imports the code that talks to the
-engine when it has something to revert.
+engine when a lease is about to end. That takes a second or more, which the fault would otherwise last longer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Rhythm:
     """How often a reaper looks, and when it leaves. The defaults are the lab's."""
 
     poll_s: float = 0.5
+    prepare_s: float = 3.0  # it gets ready this long before a lease ends; a living process renews its lease earlier
     idle_s: float = 30.0  # it leaves after this long with nothing open
     retry_s: float = 2.0  # the wait after a revert that failed; doubled after each further failure
     longest_retry_s: float = 30.0
@@ -65,16 +66,24 @@ def ensure(lab: str, folder: Path) -> None:
     _started.append(child)
 
 
+def _nothing() -> None:
+    return
+
+
 def watch(
     journal: Journal,
     revert: Callable[[], list[str]],
     *,
     rhythm: Rhythm,
+    prepare: Callable[[], None] = _nothing,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Revert what has outlived its lease. Return when nothing was open for a while, or when the lab is gone."""
+    """Revert what has outlived its lease. Return when nothing was open for a while, or when the lab is gone.
+
+    `prepare` is called before leases end, perhaps more than once.
+    """
     seen_open = now()
     failing_since: float | None = None
     retry_s = rhythm.retry_s
@@ -83,6 +92,8 @@ def watch(
         seen_open = now() if dues else seen_open
         if now() - seen_open >= rhythm.idle_s:
             return
+        if any(due <= now() + rhythm.prepare_s for due in dues):
+            prepare()
         if not any(due <= now() for due in dues):
             sleep(rhythm.poll_s)
             continue
@@ -104,6 +115,12 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
     except JournalError as error:
         say(str(error))
         return []
+
+
+def _prepare() -> None:
+    """Import what `_revert` needs. After the first time, this does nothing."""
+    import mirr.chaos.open_reverter
+    import mirr.lab.engine  # noqa: F401  (the import is all that is wanted)
 
 
 def _revert(lab: str, journal: Journal) -> list[str]:
@@ -130,7 +147,7 @@ def main(arguments: list[str]) -> None:
         with turn(folder / LOCK_FILE, timeout_s=0) as alone:
             if not alone:
                 return
-            watch(journal, lambda: _revert(lab, journal), rhythm=Rhythm(), say=_say)
+            watch(journal, lambda: _revert(lab, journal), rhythm=Rhythm(), prepare=_prepare, say=_say)
         # Somebody who injected while we were leaving saw the lock held, and so started no reaper.
         if not folder.is_dir() or not _dues(journal, _say):
             return

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.chaos.leases import MAX_LEASE_S
+from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import MODE_HELP, SERVICE_HELP, DryRunOption, JsonOption, LabOption
+from mirr.env.quoting import quoted
 from mirr.lab.hints import for_lab
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def inject(
     if dry_run:
         _print_plan(lab, fault, assemble(lab, limits=limits).chaos.plan(fault, lease_s=lease_s), as_json=as_json)
         return
-    with hold(lab, "mirr inject"):
+    with works_on_a_lab(), hold(lab, "mirr inject"):
         parts = assemble(lab, limits=limits)
         typer.echo(f"injecting {fault} ...", err=True)
         parts.chaos.inject(fault, lease_s=lease_s)
@@ -107,8 +109,8 @@ def _parse(mode: str, service: str) -> Fault:
         named = parse_service(service)
     except UnknownName as error:
         raise UnknownName(
-            f"{service!r} is not touched: mirr breaks the services of its own lab, by these names, and nothing else on "
-            f"the engine, whatever its name, id or label; one of: {', '.join(Service)}"
+            f"{quoted(service)} is not touched: mirr breaks the services of its own lab, by these names, and nothing "
+            f"else on the engine, whatever its name, id or label; one of: {', '.join(Service)}"
         ) from error
     return Fault.parse(f"{mode}:{named}")
 
@@ -153,7 +155,8 @@ def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: Json
         _print_steps(lab, reverter.plan(), as_json=as_json)
         return
     try:
-        done = reverter.revert()
+        with works_on_a_lab():
+            done = reverter.revert()
     except NotReverted as error:
         _print_done(lab, error.done, as_json=as_json)
         raise

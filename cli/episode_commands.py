@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirr.cli.interrupts import LEFT_HALF_DONE
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.playing import Played, Player
 from mirr.cli.worlds import WorldName, open_world, parse_world
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 WORLD_FAILED, INTERRUPTED = 3, 130
 DEMO_SEEDS = 1000
+MOST_EPISODES = 1_000_000  # in one command: each is drawn before the first is played
 HEADINGS = {
     "success_rate": "success",
     "diagnosis_accuracy": "diagnosed",
@@ -51,7 +53,7 @@ PackSeedOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Chooses the scenario, the same in both worlds.")]
 EpisodesOption = Annotated[
-    int, typer.Option("--episodes", min=1, help="How many episodes. Their seeds begin at --seed.")
+    int, typer.Option("--episodes", min=1, max=MOST_EPISODES, help="How many episodes. Their seeds begin at --seed.")
 ]
 RecordOption = Annotated[
     Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")
@@ -176,7 +178,7 @@ def _mark(played: Played) -> str:
 
 
 def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
-    more = "; the next mirr command reverts what was left half done" if on_a_lab else ""
+    more = f"; {LEFT_HALF_DONE}" if on_a_lab else ""
     print(f"mirr: interrupted after {played} of {episodes} episodes{more}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)
 

@@ -26,7 +26,9 @@ from mirr.cli import (
     openenv_command,
     records_command,
 )
+from mirr.cli.interrupts import notes_of
 from mirr.cli.options import Chosen
+from mirr.env.quoting import shortened
 from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import BadSeverity, UnknownName
@@ -35,6 +37,9 @@ from mirr.lab.errors import BadLabName, LabError
 from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
+
+LONGEST_LINE = 4000  # characters of an error: a name of a file that exists fits, and what a lab lists too
+LONGEST_USAGE = 400
 
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
 
@@ -116,14 +121,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)
     except ReaderGone as error:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-    except (KeyboardInterrupt, typer.Abort):
-        return _failed("interrupted; the next mirr command reverts what was left half done", INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        return _failed("; ".join(["interrupted", *notes_of(interrupt)]), INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
 def _first_line(error: TyperException) -> str:
     text = error.format_message() if hasattr(error, "format_message") else str(error)
-    return f"{text.strip()} See: mirr --help"
+    return f"{shortened(text.strip(), LONGEST_USAGE)} See: mirr --help"
 
 
 def _failed(message: str, code: int) -> int:
@@ -131,8 +137,9 @@ def _failed(message: str, code: int) -> int:
         from mirr.env.rendering import printable
 
         # A message may quote what a user or a container wrote.
+        lines = [shortened(printable(line), LONGEST_LINE) for line in message.split("\n")]
         with suppress(OSError):  # the exit code still tells
-            print(f"mirr: {chr(10).join(map(printable, message.split(chr(10))))}", file=sys.stderr)
+            print("\n".join([f"mirr: {lines[0]}", *lines[1:]]), file=sys.stderr)
     return code
 
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
+from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import JsonOption, LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.env.quoting import quoted
 from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def mcp(
     where = parse_world(world)
     if not _PREFIX.fullmatch(tool_prefix):
         raise typer.BadParameter(
-            f"--tool-prefix {tool_prefix!r}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
+            f"--tool-prefix {quoted(tool_prefix)}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
         )
     questions, config = _set_exam(where, seed, episodes, scenario, record, idle_limit)
     if where is WorldName.DOCKER:
@@ -105,7 +107,8 @@ def mcp(
         say=_say,
     )
     listed = transport is Transport.STDIO if lists is None else lists
-    _serve(exam, transport, port, listed=listed, prefix=tool_prefix, as_json=as_json)
+    with works_on_a_lab(where is WorldName.DOCKER):
+        _serve(exam, transport, port, listed=listed, prefix=tool_prefix, as_json=as_json)
 
 
 def _need_fastmcp() -> None:

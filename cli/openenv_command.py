@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import LabOption
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.lab.installation import HERE
@@ -57,6 +58,7 @@ def openenv(
         print(f"OpenEnv server on {address} (world {name}, at most {most} sessions)", flush=True)
 
     try:
-        serve(in_turns(source) if name is WorldName.DOCKER else source, config, announce)
+        with works_on_a_lab(name is WorldName.DOCKER):
+            serve(in_turns(source) if name is WorldName.DOCKER else source, config, announce)
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error

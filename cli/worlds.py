@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import assert_never
 
+from mirr.cli.interrupts import works_on_a_lab
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import World
 
@@ -26,17 +28,18 @@ def parse_world(name: str) -> WorldName:
     try:
         return WorldName(name)
     except ValueError as error:
-        raise UnknownName(f"unknown world {name!r}; one of: {', '.join(WorldName)}") from error
+        raise UnknownName(f"unknown world {quoted(name)}; one of: {', '.join(WorldName)}") from error
 
 
 @contextmanager
 def open_world(name: WorldName, lab: str, *, what: str = "mirr episode") -> Iterator[World]:
     """A world that is always closed at the end. `what` is the command that others see as the lab's holder."""
-    world = _opened(name, lab, what)
-    try:
-        yield world
-    finally:
-        world.close()
+    with works_on_a_lab(name is WorldName.DOCKER):
+        world = _opened(name, lab, what)
+        try:
+            yield world
+        finally:
+            world.close()
 
 
 def _opened(name: WorldName, lab: str, what: str) -> World:

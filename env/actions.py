@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.checks import WHOLE_NUMBERS, NotWhole, as_array, whole_number
+from mirr.env.quoting import quoted
 
 
 class NotAnAction(ValueError):
@@ -17,9 +18,9 @@ def action_number(value: object, count: int) -> int:
     try:
         number = whole_number(value)
     except NotWhole as error:
-        raise NotAnAction(f"an action is an Action or its number; got {value!r}") from error
+        raise NotAnAction(f"an action is an Action or its number; got {quoted(value)}") from error
     if not 0 <= number < count:
-        raise NotAnAction(f"action numbers go from 0 to {count - 1}; got {number}")
+        raise NotAnAction(f"action numbers go from 0 to {count - 1}; got {quoted(number)}")
     return number
 
 
@@ -32,14 +33,14 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
         return np.ascontiguousarray(values)  # what a trainer passes in each step, and nothing is wrong with it
     array = as_array(values)
     if array is None:
-        raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
+        raise NotAnAction(f"action numbers are whole numbers; got {quoted(values)}")
     if array.shape != (size,):
         raise NotAnAction(f"a batch of {size} takes {size} action numbers; got shape {array.shape}")
     mixed = isinstance(values, list | tuple) and any(_is_flag(value) for value in values)
     if array.dtype.kind not in WHOLE_NUMBERS or mixed:
-        raise NotAnAction(f"action numbers are whole numbers; got {values!r}")
+        raise NotAnAction(f"action numbers are whole numbers; got {quoted(values)}")
     if array.dtype.kind == "u" and array.astype(np.uint64).max(initial=0) > np.iinfo(np.int64).max:
-        raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {values!r}")
+        raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {quoted(values)}")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 

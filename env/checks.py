@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.env.quoting import quoted
+
 WHOLE_NUMBERS = "iu"  # numpy's kinds of dtypes: signed and unsigned
 _NUMBERS = f"{WHOLE_NUMBERS}f"
 
@@ -58,7 +60,7 @@ def whole_number(value: object) -> int:
         return int(value)
     array = as_array(value)
     if array is None or array.ndim != 0 or array.dtype.kind not in WHOLE_NUMBERS:
-        raise NotWhole(f"{value!r} is not a whole number")
+        raise NotWhole(f"{quoted(value)} is not a whole number")
     return operator.index(array[()])
 
 
@@ -76,9 +78,9 @@ def whole_field(name: str, value: object, *, least: int, most: int | None = None
     try:
         number = whole_number(value)
     except NotWhole as error:
-        raise BadConfig(f"{name} is a whole number {wanted}; got {value!r}") from error
+        raise BadConfig(f"{name} is a whole number {wanted}; got {quoted(value)}") from error
     if number < least or (most is not None and number > most):
-        raise BadConfig(f"{name} is a whole number {wanted}; got {number}")
+        raise BadConfig(f"{name} is a whole number {wanted}; got {quoted(number)}")
     return number
 
 
@@ -91,14 +93,14 @@ def number_field(
         bounds = [f"from {least:g}"] if least > -math.inf else []
         bounds += [f"above {above:g}"] if above > -math.inf else []
         bounds += [f"to {most:g}" if least > -math.inf else f"at most {most:g}"] if most < math.inf else []
-        raise BadConfig(f"{name} is a number {' '.join(bounds) or 'that is finite'}; got {value!r}")
+        raise BadConfig(f"{name} is a number {' '.join(bounds) or 'that is finite'}; got {quoted(value)}")
     return number
 
 
 def flag_field(name: str, value: object) -> bool:
     """The flag of a field. Raises BadConfig."""
     if not isinstance(value, bool | np.bool_):
-        raise BadConfig(f"{name} is True or False; got {value!r}")
+        raise BadConfig(f"{name} is True or False; got {quoted(value)}")
     return bool(value)
 
 

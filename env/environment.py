@@ -12,6 +12,7 @@ from mirr.env.actions import NotAnAction, action_number
 from mirr.env.dice import noise_factors
 from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
+from mirr.env.quoting import quoted
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, draw, streams
 from mirr.env.vocabulary import (
@@ -26,6 +27,7 @@ from mirr.env.vocabulary import (
     Ends,
     Event,
     Fault,
+    FaultMode,
     Feature,
     Reason,
     Service,
@@ -137,7 +139,9 @@ class Environment:
         elif seed is not None or fault is not None:
             raise EpisodeError("reset takes a scenario, or else a seed and a fault; a scenario has both")
         elif not isinstance(scenario, Scenario):
-            raise EpisodeError(f"reset(scenario=...) takes a Scenario, as a pack's scenario() gives; got {scenario!r}")
+            raise EpisodeError(
+                f"reset(scenario=...) takes a Scenario, as a pack's scenario() gives; got {quoted(scenario)}"
+            )
         keys = streams(scenario.seed)
         self._scenario = scenario
         self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
@@ -248,7 +252,9 @@ class Environment:
             return _as_listed(action)
         if isinstance(action, _PACK_TYPES):
             raise EpisodeError(
-                f"{action_text(action)} is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
+                f"{action_text(action)} is not an action of this episode, in which something is broken; next: "
+                f"diagnose(SERVICE, MODE), with one of {', '.join(Service)} and one of {', '.join(FaultMode)} "
+                "(scenario packs and EpisodeConfig(none_diagnosis=True) have false alarms)"
             )
         try:
             return actions[action_number(action, len(actions))]
@@ -324,7 +330,8 @@ def _as_listed(action: Action) -> Action:
         return PACK_ACTIONS[ACTION_INDEX[action]]
     except (KeyError, TypeError) as error:  # TypeError: what cannot be a key
         raise EpisodeError(
-            f"{action!r} is not an action; next: parse_action('restart(auth)'), or Service and FaultMode for its parts"
+            f"{quoted(action)} is not an action; next: parse_action('restart(auth)'), or Service and FaultMode for its "
+            "parts"
         ) from error
 
 

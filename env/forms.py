@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 
 from mirr.env.checks import NotReal, real_number
+from mirr.env.quoting import quoted
 from mirr.env.simulator.physics import forms
 from mirr.env.simulator.physics.forms.form import Form
 from mirr.env.vocabulary import BadSeverity, Fault, FaultMode, Service, UnknownName
@@ -34,7 +35,7 @@ def parse_form(mode: FaultMode, name: str) -> str:
     """The form of that name, as `Fault.form` names it: the mode's first form has an empty name. Raises UnknownName."""
     known = list(all_forms()[mode])
     if name not in known:
-        raise UnknownName(f"unknown form {name!r} of {mode}; one of: {', '.join(known)}")
+        raise UnknownName(f"unknown form {quoted(name)} of {mode}; one of: {', '.join(known)}")
     return "" if name == known[0] else name
 
 
@@ -52,7 +53,7 @@ def checked_severity(mode: FaultMode, form: str, severity: object) -> float:
     name = form_name(mode, form)
     can = all_forms()[mode][name].severity
     if can is None:
-        raise BadSeverity(f"{mode}/{name} has no severity; got {severity!r}")
+        raise BadSeverity(f"{mode}/{name} has no severity; got {quoted(severity)}")
     try:
         number = real_number(severity)
     except NotReal:

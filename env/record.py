@@ -17,16 +17,9 @@ from numpy.typing import NDArray
 from mirr.env.checks import each_name_once
 from mirr.env.environment import Observation
 from mirr.env.objectives import OBJECTIVES, Objectives
-from mirr.env.record_fields import (
-    READABLE_VERSIONS,
-    SCHEMA,
-    SCHEMA_VERSION,
-    Line,
-    LineKind,
-    Misfit,
-    event_json,
-    read_fields,
-)
+from mirr.env.quoting import quoted
+from mirr.env.record_fields import READABLE_VERSIONS, SCHEMA, SCHEMA_VERSION, LineKind, read_fields
+from mirr.env.record_values import Line, Misfit, event_json
 from mirr.env.reward import REWARDS, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
 from mirr.env.vocabulary import Action, CheckLogs, DiagnoseNone, Journey, Reason, Service, action_text
@@ -217,6 +210,11 @@ class Rollout:
     end: Line | None  # as written; None if the record is cut off
     attempted: Action | None  # the action during which the world failed
 
+    @property
+    def last_seen(self) -> str:
+        """Where the recording stops, as in `after step 7`."""
+        return f"after step {len(self.steps) - 1}" if self.steps else "before its first observation"
+
 
 def read_rollout(path: Path) -> Rollout:
     """The rollout in `path`, or RecordError."""
@@ -280,7 +278,7 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         raise RecordError(f"{path} is not a rollout: its first line is not a {SCHEMA} header")
     version = header.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
-        raise RecordError(f"{path} has schema version {version!r}; this reads {_listed(READABLE_VERSIONS)}")
+        raise RecordError(f"{path} has schema version {quoted(version)}; this reads {_listed(READABLE_VERSIONS)}")
     head = _fields(path, 1, LineKind.HEADER, header, version)
     steps: list[RecordedStep] = []
     end: Line | None = None
@@ -292,7 +290,9 @@ def _rollout(path: Path, lines: list[Line]) -> Rollout:
         elif line["kind"] == LineKind.END:
             end = _fields(path, number, LineKind.END, line, version)
         else:
-            raise RecordError(f"{path}, line {number}: {line['kind']!r} is not a kind of line here; one of: step, end")
+            raise RecordError(
+                f"{path}, line {number}: {quoted(line['kind'])} is not a kind of line here; one of: step, end"
+            )
     name, timeline = head["scenario"]
     scenario = Scenario(seed=head["seed"], timeline=head.get("timeline", timeline), name=name)
     return Rollout(

@@ -11,7 +11,7 @@ import numpy as np
 from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.record import RecordedStep, RecordError, Rollout
-from mirr.env.record_fields import Line
+from mirr.env.record_values import Line
 from mirr.env.reward import REWARDS
 from mirr.env.rollout import Move, OnStep, Sitting
 from mirr.env.scenario import streams
@@ -191,8 +191,7 @@ def play_back(rollout: Rollout, on_step: OnStep | None = None) -> Playback:
         assert environment.report is not None
     played, differences = max(0, comparison.seen - 1), comparison.differences
     if rollout.end is None:
-        where = f"after step {len(rollout.steps) - 1}" if rollout.steps else "before its first observation"
-        differences.append(f"the recording is cut off {where}: it has no report")
+        differences.append(f"the recording is cut off {rollout.last_seen}: it has no report")
     elif environment.report is None:
         differences.append(f"the recording ends after step {played}, the episode does not")
     else:

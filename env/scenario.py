@@ -8,6 +8,7 @@ import numpy as np
 
 from mirr.env.checks import BadConfig, NotWhole, flag_field, number_field, whole_field, whole_number
 from mirr.env.dice import Stream, below, root_of, stream_key
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Deploys, Ends, Event, Fault, parse_mode, parse_service
 
 MOST_STEPS = 100_000  # the noise of all steps is drawn at once
@@ -51,7 +52,7 @@ def checked_config(config: object) -> EpisodeConfig:
     if config is None:
         return EpisodeConfig()
     if not isinstance(config, EpisodeConfig):
-        raise BadConfig(f"config is an EpisodeConfig, as in EpisodeConfig(max_steps=20); got {config!r}")
+        raise BadConfig(f"config is an EpisodeConfig, as in EpisodeConfig(max_steps=20); got {quoted(config)}")
     return config
 
 
@@ -69,9 +70,9 @@ class Scheduled:
         except NotWhole:
             step = -1
         if step < 0:
-            raise BadScenario(f"Scheduled(step=...) is a whole number from 0 up; got {self.step!r}")
+            raise BadScenario(f"Scheduled(step=...) is a whole number from 0 up; got {quoted(self.step)}")
         if not isinstance(self.event, Event):
-            raise BadScenario(f"Scheduled(event=...) is Breaks, Ends or Deploys; got {self.event!r}")
+            raise BadScenario(f"Scheduled(event=...) is Breaks, Ends or Deploys; got {quoted(self.event)}")
         if isinstance(self.event, Deploys):
             parse_service(self.event.service)
         else:
@@ -134,9 +135,9 @@ def checked_seed(seed: object) -> int:
     try:
         number = whole_number(seed)
     except NotWhole as error:
-        raise BadSeed(f"a seed is a whole number from 0 up; got {seed!r}") from error
+        raise BadSeed(f"a seed is a whole number from 0 up; got {quoted(seed)}") from error
     if number < 0:
-        raise BadSeed(f"a seed is a whole number from 0 up; got {number}")
+        raise BadSeed(f"a seed is a whole number from 0 up; got {quoted(number)}")
     return number
 
 
@@ -148,7 +149,7 @@ def checked_fault(fault: object) -> Fault:
     )  # only here: the forms import the vocabulary, as this module does
 
     if not isinstance(fault, Fault):
-        raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {fault!r}")
+        raise BadScenario(f"a fault is a Fault, as in Fault.parse('bad_deploy:payments'); got {quoted(fault)}")
     parse_mode(fault.mode)
     parse_service(fault.service)
     if fault.form:

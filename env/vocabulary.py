@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from mirr.env.quoting import quoted
+
 
 class Service(StrEnum):
     """One of the five services under test; the order is the row order of every observation."""
@@ -85,7 +87,7 @@ def _member(kind: str, name: str, of: type[StrEnum]) -> str:
     try:
         return of(name)
     except ValueError as error:
-        raise UnknownName(f"unknown {kind} {name!r}; one of: {', '.join(of)}") from error
+        raise UnknownName(f"unknown {kind} {quoted(name)}; one of: {', '.join(of)}") from error
 
 
 def parse_service(name: str) -> Service:
@@ -121,7 +123,7 @@ class Fault:
         kind, at, severity = kind.partition("@")
         mode_name, slash, form_name = kind.partition("/")
         if not colon:
-            raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {text!r}")
+            raise UnknownName(f"a fault is written MODE:SERVICE, as in bad_deploy:payments; got {quoted(text)}")
         mode, service = parse_mode(mode_name), parse_service(service_name)
         form = parse_form(mode, form_name) if slash else ""
         return cls(mode, service, form, parse_severity(mode, form, severity) if at else None)
@@ -263,4 +265,6 @@ def parse_action(text: str) -> Action:
     try:
         return ACTION_BY_TEXT[text.strip()]
     except KeyError as error:
-        raise UnknownName(f"unknown action {text!r}; written as in: wait, check_logs(auth), restart(auth)") from error
+        raise UnknownName(
+            f"unknown action {quoted(text)}; written as in: wait, check_logs(auth), restart(auth)"
+        ) from error

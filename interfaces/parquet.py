@@ -222,6 +222,9 @@ def _new_rows(path: Path, seen: dict[str, Path], say: Callable[[str], None]) -> 
         say(f"{path} is the same episode as {seen[name]}; it is written once")
         return
     seen[name] = path
-    if rollout.end is None:
-        say(f"{path} is cut off after step {len(rollout.steps) - 1}: its rows have no outcome")
+    if not rollout.steps:
+        how = "is cut off" if rollout.end is None else "ends"
+        say(f"{path} {how} {rollout.last_seen}: it has no rows")
+    elif rollout.end is None:
+        say(f"{path} is cut off {rollout.last_seen}: its rows have no outcome")
     yield from rows(rollout, name)

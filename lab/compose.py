@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirr.lab import debian, engine
+from mirr.lab import debian, engine, which_engine
 from mirr.lab.containers import Ports
 from mirr.lab.errors import ComposeError
 from mirr.lab.installation import HERE
@@ -68,7 +68,7 @@ def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> N
     if not file.is_file():
         raise HERE.missing(file)
     command = [*compose.command, "--project-name", lab, "--file", str(file), "up", "--detach"]
-    environment = engine.for_compose(os.environ) | {
+    environment = which_engine.for_compose(os.environ) | {
         "LAB": lab,
         "GATEWAY_PORT": str(ports.gateway),
         "PROMETHEUS_PORT": str(ports.prometheus),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mirr.lab import bases, compose, debian, engine, hardening, images, ports, wiring
+from mirr.lab import bases, compose, debian, engine, hardening, images, ports, which_engine, wiring
 from mirr.lab.clock import NOTED_S, EngineClock, in_words
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import BrokenInstallation, LabError, StateError
@@ -141,7 +141,7 @@ def _state() -> Check:
 
 def _engine(client: DockerClient) -> Check:
     engine_version = client.api.version()
-    where = engine.configured_host() or "the default socket"
+    where = which_engine.configured_host() or "the default socket"
     text = f"Docker engine {engine_version['Version']} answers at {where}, API {client.api.api_version}"
     return Check(code="engine", status=Verdict.PASS, text=text)
 

@@ -8,18 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from mirr.lab import debian
 from mirr.lab.errors import EngineError
 from mirr.lab.installation import HERE
 from mirr.lab.progress import Progress, timed
 from mirr.lab.state import state_root
+from mirr.lab.which_engine import chosen_context, configured_host, host_of, is_on_loopback, spare_the_loopback, tls_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 READ_TIMEOUT_S = 60
 PING_TIMEOUT_S = 4  # used if a caller sets a short limit: a live engine answers a ping at once
 START_TIMEOUT_S = 30.0
-DEFAULT_SOCKETS = ("unix:///var/run/docker.sock", "http+unix:///var/run/docker.sock")
-BENDS_COMPOSE = ("DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM")
-"""Variables that the `docker` command reads and docker-py does not. DOCKER_DEFAULT_PLATFORM would ask Compose for
-images of another platform than those that we build. COMPOSE_* choose other files and projects."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CONNECTIONS = 32  # in the pool: many threads work on a lab's containers at once
 SIMULATOR_HINT = (
     f"without Docker, the simulator still works: {HERE.command('demo')}, or {HERE.command('episode --world sim')}"
@@ -85,85 +80,6 @@ class Machine:
             engine_installed=_is_installed(),
             host=os.environ.get("DOCKER_HOST") or _remote(configured_host()),
         )
-
-
-def configured_host() -> str | None:
-    """Which engine: DOCKER_HOST, else the host of the Docker context, else None for the default socket."""
-    from docker.errors import DockerException
-
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
-    try:
-        return _host_of(_context())
-    except (DockerException, OSError, ValueError):
-        return None
-
-
-def _context() -> Any:  # docker.context.Context; docker-py has no types for it
-    """The context that the `docker` command would use: that of DOCKER_CONTEXT, else the current one.
-
-    Raises DockerException."""
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
-    name = os.environ.get("DOCKER_CONTEXT")
-    if not name:
-        return ContextAPI.get_current_context()
-    found = ContextAPI.get_context(name)
-    if found is None:
-        raise DockerException(f"DOCKER_CONTEXT is {name}, and there is no such context")
-    return found
-
-
-def _host_of(context: Any) -> str | None:
-    host = context.Host if context is not None else None
-    return str(host) if host and host not in DEFAULT_SOCKETS else None
-
-
-def refuse_elsewhere() -> None:
-    """Raise EngineError if the engine is on another machine. A lab publishes its ports on the loopback of the engine's
-    machine, and nobody could reach them from here."""
-    host = configured_host()
-    if host is None or _is_local(host):
-        return
-    raise EngineError(
-        f"the Docker engine at {host} (from DOCKER_HOST or the Docker context) is on another machine, and a lab can be "
-        "reached only on the machine of its engine; run mirr there, or choose the engine of this machine: "
-        "unset DOCKER_HOST DOCKER_CONTEXT; docker context use default"
-    )
-
-
-def _is_local(host: str) -> bool:
-    address = urlsplit(host)
-    return address.scheme in ("unix", "http+unix", "npipe") or address.hostname in LOOPBACK
-
-
-def spare_the_loopback(environment: MutableMapping[str, str]) -> None:
-    """Let docker-py and Compose 1.29 ask an engine at the loopback without a proxy, as the `docker` command does."""
-    for name in ("no_proxy", "NO_PROXY"):
-        spared = [one for one in environment.get(name, "").split(",") if one]
-        environment[name] = ",".join(dict.fromkeys([*spared, *LOOPBACK]))
-
-
-def for_compose(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Compose works on the same engine as we do, and as our own builds do."""
-    fresh = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith("COMPOSE_") and name not in BENDS_COMPOSE
-    }
-    host = configured_host()
-    if host is None or "DOCKER_HOST" in fresh:
-        return fresh
-    # Compose 1.29 knows no contexts, so it gets the address. A context with certificates has to stay one.
-    context = _context()
-    return fresh | ({"DOCKER_CONTEXT": str(context.Name)} if _tls_of(context) else {"DOCKER_HOST": host})
-
-
-def _tls_of(context: Any) -> Any:
-    from docker.tls import TLSConfig
-
-    return context.TLSConfig if isinstance(context.TLSConfig, TLSConfig) else None
 
 
 def _is_installed() -> bool:
@@ -267,15 +183,15 @@ def _open(answer_s: int | None) -> DockerClient:
     import docker
 
     first_answer_s = READ_TIMEOUT_S if answer_s is None else min(answer_s, PING_TIMEOUT_S)
-    context = None if os.environ.get("DOCKER_HOST") else _context()
-    host = _host_of(context)
-    if urlsplit(os.environ.get("DOCKER_HOST") or host or "").hostname in LOOPBACK:
+    context = None if os.environ.get("DOCKER_HOST") else chosen_context()
+    host = host_of(context)
+    if is_on_loopback(os.environ.get("DOCKER_HOST") or host or ""):
         spare_the_loopback(os.environ)
     if host is None:
         client = docker.from_env(timeout=first_answer_s, max_pool_size=CONNECTIONS)
     else:
         settings: dict[str, Any] = {"timeout": first_answer_s, "max_pool_size": CONNECTIONS}
-        if (tls := _tls_of(context)) is not None:
+        if (tls := tls_of(context)) is not None:
             settings["tls"] = tls
         client = docker.DockerClient(base_url=host, **settings)
     client.ping()

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from mirr.lab.errors import LabInUse
 from mirr.lab.names import parse_lab
 from mirr.lab.state import made, state_root, unwritable
+from mirr.lab.which_engine import configured_host
 
 
 def _paths(lab: str) -> tuple[Path, Path]:
@@ -67,8 +68,6 @@ def hold(lab: str, what: str) -> Iterator[None]:
 
 def machine_wide_name(lab: str) -> bytes:
     """The abstract address of the lab's socket: one for each engine and lab on this machine."""
-    from mirr.lab.engine import configured_host
-
     key = f"{configured_host() or 'default'} {parse_lab(lab)}"
     return b"\0mirr-lab-" + hashlib.sha256(key.encode()).hexdigest()[:32].encode()
 

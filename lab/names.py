@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
 from mirr.lab.errors import BadLabName
 
@@ -43,7 +44,7 @@ def parse_lab(name: str) -> str:
     """The name, if a lab can have it. Else raises BadLabName."""
     if not _LAB_NAME.fullmatch(name):
         raise BadLabName(
-            f"{name!r} cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes, "
+            f"{quoted(name)} cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes, "
             "as in LAB=mirr-two"
         )
     return name

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.errors import ImageError
 from mirr.lab.installation import HERE
@@ -104,7 +105,7 @@ def release_tree(release: str, root: Path = ROOT) -> dict[str, bytes]:
     Raises ImageError for an unknown release, and BrokenInstallation if its files are missing.
     """
     if release not in RELEASES:
-        raise ImageError(f"unknown release {release!r}; one of: {', '.join(RELEASES)}")
+        raise ImageError(f"unknown release {quoted(release)}; one of: {', '.join(RELEASES)}")
     files = read_tree(root / "services", "services")
     if release == STEADY_RELEASE:
         return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,12 @@ from mirr.lab.errors import StateError
 from mirr.lab.names import parse_lab
 
 REMEDY = "give rights there, or set MIRR_STATE_DIR to another folder"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def remedy_for(error: OSError) -> str:
+    """What helps where a file of the state cannot be written."""
+    return REMEDY.replace("give rights", "make room") if error.errno in _FULL else REMEDY
 
 
 def _root() -> Path:
@@ -61,14 +68,15 @@ def made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(
-            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; next: {REMEDY}"
+            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; "
+            f"next: {remedy_for(error)}"
         ) from error
     return folder
 
 
 def unwritable(path: Path, error: OSError) -> StateError:
     """The error for a file of the state that cannot be written."""
-    return StateError(f"{path} cannot be written: {error.strerror}; next: {REMEDY}")
+    return StateError(f"{path} cannot be written: {error.strerror}; next: {remedy_for(error)}")
 
 
 def remove_state(lab: str) -> None:

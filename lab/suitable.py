@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirr.lab.engine import configured_host
 from mirr.lab.errors import EngineError
+from mirr.lab.which_engine import configured_host
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirr.env.vocabulary import Service
-from mirr.lab import compose, engine, images, ports
+from mirr.lab import compose, engine, images, ports, which_engine
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
@@ -88,7 +88,7 @@ def bring_up(
     """
     parse_lab(lab)
     HERE.refuse_if_damaged()
-    engine.refuse_elsewhere()
+    which_engine.refuse_elsewhere()
     client = engine.ensure(report)
     refuse_unsuitable(client)
     tool = compose.ensure(report)

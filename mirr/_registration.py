@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -21,7 +20,7 @@ def _register() -> None:
     import mirr.interfaces.gymnasium_envs  # noqa: F401 - importing it registers the environments
 
 
-class _GymnasiumWatcher(MetaPathFinder):
+class _GymnasiumWatcher:
     """Finds no module by itself. For Gymnasium, it passes on Gymnasium's own loader, and registers after the import."""
 
     def __init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from mirr.env.quoting import quoted, shortened
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
 from mirr.env.vocabulary import Breaks, Deploys, Ends, Fault, Service, parse_service
 
@@ -21,6 +22,7 @@ MAX_FAULTS = 2
 LAST_STEP = 24  # if a fault begins later, there is not enough time to find and fix it
 LARGEST_SEED = 2**64 - 1
 LARGEST_BYTES = 16 * 1024  # a pack is a few hundred bytes; more may take long to read
+_MOST_PROBLEMS = 8  # that a message names
 _HOW = "see scenarios/README.md"
 
 
@@ -121,10 +123,11 @@ class Pack(_Strict):
 
 def load_pack(path: Path) -> Pack:
     """The pack in `path`, or PackError."""
-    from mirr.scenarios.yaml_reader import NotYaml, read_yaml  # only here, because its library is slow to import
+    from mirr.scenarios.yaml_reader import NotYaml, line_of, read_yaml  # only here: their library is slow to import
 
+    text = _text_of(path)
     try:
-        content = read_yaml(_text_of(path))
+        content = read_yaml(text)
     except NotYaml as error:
         raise PackError(f"{path} is not YAML: {error}; {_HOW}") from error
     if not isinstance(content, dict):
@@ -132,9 +135,11 @@ def load_pack(path: Path) -> Pack:
     try:
         pack = Pack.model_validate(content)
     except ValidationError as error:
-        raise PackError(f"{path}: {'; '.join(_message(one) for one in error.errors())}; {_HOW}") from error
+        problems = [_message(one, line_of(text, one["loc"])) for one in error.errors()[:_MOST_PROBLEMS]]
+        more = error.error_count() - len(problems)
+        raise PackError(f"{path}: {'; '.join([*problems, *([f'and {more} more'] if more else [])])}; {_HOW}") from error
     if pack.id != path.stem:
-        raise PackError(f"{path}: id is {pack.id!r}; it has to be the file's name, {path.stem!r}; {_HOW}")
+        raise PackError(f"{path}: id is {quoted(pack.id)}; it has to be the file's name, {path.stem!r}; {_HOW}")
     return pack
 
 
@@ -158,10 +163,10 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _message(error: Any) -> str:  # pydantic_core.ErrorDetails
+def _message(error: Any, line: int | None) -> str:  # pydantic_core.ErrorDetails
     place = ""
     for part in error["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        place += f"[{part}]" if isinstance(part, int) else f"{'.' if place else ''}{shortened(str(part))}"
     cause = error.get("ctx", {}).get("error")
     problem = str(cause) if isinstance(cause, Exception) else str(error["msg"])
     match error["type"]:
@@ -169,4 +174,5 @@ def _message(error: Any) -> str:  # pydantic_core.ErrorDetails
             problem = "is missing"
         case "extra_forbidden":
             problem = "is not a field of a scenario"
-    return f"{place}: {problem}" if place else problem
+    where = place if line is None else f"{place} (line {line})"
+    return f"{where}: {problem}" if place else problem

@@ -23,7 +23,9 @@ from services import gateway, orders
 from services.data.release import VERSION
 from services.kit import edge, metrics, upstreams
 from tests.audit.lines import service_routes
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 from tests.paths import ROOT
 from tests.services.test_releases import ERRORS
 from traffic import campaigns, users

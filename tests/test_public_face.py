@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import mirr
+from mirr.cli.main import run
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault
@@ -99,8 +100,8 @@ def test_gymnasium_finds_the_environments_for_every_order_of_imports(imports: st
 
 
 @pytest.mark.parametrize("command", [["--version"], ["--version", "episode"]])
-def test_the_command_line_prints_its_version(command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mirr", *command], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"mirr {mirr.__version__}\n", "")
+def test_the_command_line_prints_its_version(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    # tests/cli/test_endings.py starts `python -m mirr --version` in a process of its own.
+    assert run(command) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"mirr {mirr.__version__}\n", "")

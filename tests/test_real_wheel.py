@@ -10,11 +10,14 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from mirr.lab.containers import LabContainers
+from mirr.lab.engine import connect
 from tests.distributions import build_distributions, copy_of_checkout
 
 pytestmark = pytest.mark.docker
@@ -83,6 +86,20 @@ def test_the_source_distribution_can_be_installed_and_plays_on_the_simulator(
     assert_plays_on_the_simulator(install(next(distributions.glob("*.tar.gz")), tmp_path))
 
 
+@pytest.fixture
+def machine_to_itself(real_lab: str) -> Iterator[None]:
+    """The lab of the other tests is frozen meanwhile. Two cores serve one lab well, and two labs badly."""
+    running = [one for one in LabContainers(connect(), real_lab).all() if one.status == "running"]
+    for one in running:
+        one.pause()
+    try:
+        yield
+    finally:
+        for one in running:
+            one.unpause()
+
+
+@pytest.mark.usefixtures("machine_to_itself")
 def test_the_wheel_can_start_a_lab_play_on_it_and_remove_it(distributions: Path, tmp_path: Path) -> None:
     made = install(next(distributions.glob("*.whl")), tmp_path)
     assert_plays_on_the_simulator(made)

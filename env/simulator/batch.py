@@ -20,6 +20,7 @@ from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation,
 from mirr.env.forms import fault_of, form_number
 from mirr.env.logs import digest
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW, Objectives
+from mirr.env.quoting import quoted
 from mirr.env.results import result_text
 from mirr.env.reward import REWARDS, Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, checked_fault, checked_seed, draw
@@ -64,7 +65,9 @@ class BatchedSimulator:
         threads: int = 1,
     ) -> None:
         if not _at_least_one(size) or not _at_least_one(threads):
-            raise ValueError(f"a batch has at least one environment and one thread; got {size!r} and {threads!r}")
+            raise ValueError(
+                f"a batch has at least one environment and one thread; got {quoted(size)} and {quoted(threads)}"
+            )
         self.size = size = whole_number(size)
         threads = whole_number(threads)
         self.config = checked_config(config)
@@ -143,7 +146,7 @@ class BatchedSimulator:
             if not np.all(self._begun[chosen]):
                 raise EpisodeError("the first reset takes a seed for each environment: reset(range(size))")
         elif (count := _length(seeds)) != self.size:
-            shown = repr(seeds) if count is None else str(count)
+            shown = quoted(seeds) if count is None else str(count)
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {shown}")
         forced = self._forced_faults(faults)
         # Every seed is checked before anything changes.
@@ -266,10 +269,10 @@ class BatchedSimulator:
     def _checked_mask(self, mask: object) -> NDArray[np.bool_]:
         found = as_array(mask)
         if found is None or found.shape != (self.size,):
-            shown = repr(mask) if found is None else str(found.shape)
+            shown = quoted(mask) if found is None else str(found.shape)
             raise EpisodeError(f"a mask has one bool for each of the {self.size} environments; got {shown}")
         if found.dtype != np.bool_:
-            raise EpisodeError(f"a mask has bools; got {mask!r}")
+            raise EpisodeError(f"a mask has bools; got {quoted(mask)}")
         return found.astype(np.bool_)
 
     def _why_refused(self, e: int, action: int) -> str:
@@ -313,7 +316,7 @@ def _length(value: object) -> int | None:
 def _seed_of_64_bits(seed: object) -> int:
     number = checked_seed(seed)
     if number >= 2**64:
-        raise EpisodeError(f"a batch takes seeds of 64 bits; got {number}")
+        raise EpisodeError(f"a batch takes seeds of 64 bits; got {quoted(number)}")
     return number
 
 

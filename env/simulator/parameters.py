@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, assert_never, get_type_hints
 
 from mirr.env.checks import each_name_once
+from mirr.env.quoting import quoted
 from mirr.env.vocabulary import Journey, Service
 
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
@@ -142,5 +143,5 @@ def _same_names(where: str, raw: object, names: list[str] | list[Journey] | list
 
 def _positive(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise ParameterError(f"{where} must be a positive number; got {value!r}")
+        raise ParameterError(f"{where} must be a positive number; got {quoted(value)}")
     return float(value)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mirr.env.objectives import OBJECTIVES
+from mirr.env.quoting import quoted
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers, table, u64
 from mirr.env.simulator.fast.paces import advance
@@ -48,9 +49,9 @@ class Range:
         """Raises ParameterError for ends that are not numbers, or not in order."""
         for end in (self.low, self.high):
             if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end):
-                raise ParameterError(f"a Range has two finite numbers; got {self.low!r} and {self.high!r}")
+                raise ParameterError(f"a Range has two finite numbers; got {quoted(self.low)} and {quoted(self.high)}")
         if self.low > self.high:
-            raise ParameterError(f"a Range has the lower number first; got {self.low!r} and {self.high!r}")
+            raise ParameterError(f"a Range has the lower number first; got {quoted(self.low)} and {quoted(self.high)}")
 
     def drawn(self, base: float, rng: np.random.Generator) -> float:
         """One value."""
@@ -158,7 +159,7 @@ class ParameterSets:
         ticks = round(seconds / self.tick_s)
         # 1.2 s are three ticks of 0.4 s, but in floats the quotient is a little below 3.
         if ticks < 1 or not math.isclose(ticks * self.tick_s, seconds, rel_tol=1e-9):
-            raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {seconds!r}")
+            raise ValueError(f"the simulator advances in whole ticks of {self.tick_s:g} s; got {quoted(seconds)}")
         return ticks
 
 
@@ -230,15 +231,17 @@ def _unsound(p: Any, ticks: int) -> str:
 
 def _range(where: str, raw: object) -> Range:
     if not isinstance(raw, dict) or len(raw) != 1 or next(iter(raw)) not in ("times", "between"):
-        raise ParameterError(f'{where} is written {{"times": [low, high]}} or {{"between": [low, high]}}; got {raw!r}')
+        raise ParameterError(
+            f'{where} is written {{"times": [low, high]}} or {{"between": [low, high]}}; got {quoted(raw)}'
+        )
     kind, ends = next(iter(raw.items()))
     numeric = isinstance(ends, list | tuple) and len(ends) == 2 and all(type(end) in (int, float) for end in ends)
     if not numeric or not 0.0 < ends[0] <= ends[1] < float("inf"):
-        raise ParameterError(f"{where}.{kind} has two positive numbers, the lower one first; got {ends!r}")
+        raise ParameterError(f"{where}.{kind} has two positive numbers, the lower one first; got {quoted(ends)}")
     return Range(float(ends[0]), float(ends[1]), relative=kind == "times")
 
 
 def _whole(where: str, value: object, *, least: int) -> int:
     if type(value) is not int or value < least:
-        raise ParameterError(f"{where} must be a whole number from {least} up; got {value!r}")
+        raise ParameterError(f"{where} must be a whole number from {least} up; got {quoted(value)}")
     return value

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.quoting import quoted
 from mirr.env.rendering import render
 from mirr.env.reward import Outcome
 from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
@@ -134,7 +135,7 @@ def end_info(report: EpisodeReport) -> dict[str, Any]:
 def checked_render_mode(render_mode: str | None) -> str | None:
     """How to render, or None. Raises ValueError for a way that there is not."""
     if render_mode not in (None, *EpisodeEnv.metadata["render_modes"]):
-        raise ValueError(f"render_mode is ansi, rgb_array or None; got {render_mode!r}")
+        raise ValueError(f"render_mode is ansi, rgb_array or None; got {quoted(render_mode)}")
     return render_mode
 
 
@@ -143,7 +144,7 @@ def checked_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> d
     if options is None:
         return {}
     if not isinstance(options, Mapping):
-        raise TypeError(f"reset takes its options as a dict; got {options!r}")
+        raise TypeError(f"reset takes its options as a dict; got {quoted(options)}")
     if unknown := sorted(map(str, options.keys() - set(known))):
         raise ValueError(f"reset has no option {', '.join(unknown)}; it has: {', '.join(known)}")
     return dict(options)
@@ -165,7 +166,7 @@ def named_fault(given: object, wanted: str) -> Fault | None:
         return given
     if isinstance(given, str):
         return Fault.parse(given)
-    raise TypeError(f"options['fault'] is {wanted}; got {given!r}")
+    raise TypeError(f"options['fault'] is {wanted}; got {quoted(given)}")
 
 
 def named_faults(given: object) -> Fault | list[Fault | None] | None:
@@ -197,13 +198,15 @@ def parameter_sets(
 ) -> Parameters | ParameterSets | None:
     """The simulator's parameters, varied if `randomisation` is given. It may be in its JSON form."""
     if not isinstance(parameters, Parameters | ParameterSets | None):
-        raise TypeError(f"parameters is a Parameters, as load_parameters reads one; got {parameters!r}")
+        raise TypeError(f"parameters is a Parameters, as load_parameters reads one; got {quoted(parameters)}")
     if randomisation is None:
         return parameters
     if isinstance(randomisation, dict):
         randomisation = Randomisation.from_json(randomisation)
     if not isinstance(randomisation, Randomisation):
-        raise TypeError(f"randomisation is a Randomisation, or a dict as from_json reads it; got {randomisation!r}")
+        raise TypeError(
+            f"randomisation is a Randomisation, or a dict as from_json reads it; got {quoted(randomisation)}"
+        )
     return randomisation.draw(parameters)
 
 

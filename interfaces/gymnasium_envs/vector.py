@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mirr.env.actions import action_numbers
 from mirr.env.checks import as_array
 from mirr.env.environment import EpisodeReport, Observation
+from mirr.env.quoting import quoted
 from mirr.env.rendering import render
 from mirr.env.scenario import EpisodeConfig, checked_seed
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
@@ -223,5 +224,7 @@ def _checked_mask(mask: object, size: int) -> NDArray[np.bool_] | None:
         return None
     array = None if isinstance(mask, list | tuple) else as_array(mask)
     if array is None or array.dtype != np.bool_ or array.shape != (size,) or not array.any():
-        raise ValueError(f"options['reset_mask'] is an array of {size} bools, at least one of them true; got {mask!r}")
+        raise ValueError(
+            f"options['reset_mask'] is an array of {size} bools, at least one of them true; got {quoted(mask)}"
+        )
     return array.astype(np.bool_)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mirr.chaos.errors import ChaosError
 from mirr.env.environment import Environment, EpisodeReport, Observation
+from mirr.env.quoting import quoted
 from mirr.env.record import RecordError, RolloutWriter
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, Sitting
@@ -193,7 +194,7 @@ class Exam:
             return self._papers[episode_id]
         except KeyError as error:
             raise ExamError(
-                f"there is no episode {episode_id!r}; next: use an id that the person who runs the exam gave you"
+                f"there is no episode {quoted(episode_id)}; next: use an id that the person who runs the exam gave you"
             ) from error
 
     def _view(self, episode_id: str, paper: Paper) -> EpisodeView:
@@ -286,8 +287,8 @@ def _again(answered: Answered, action: Action, request_id: str) -> EpisodeView:
     """The answer that was given to this request. Raises ExamError if it was another one."""
     if answered.action != action:
         raise ExamError(
-            f"request_id {request_id!r} was already used for {action_text(answered.action)}, so nothing was done; "
-            "next: a new request_id for each new action"
+            f"request_id {quoted(request_id)} was already used for {action_text(answered.action)}, so nothing was "
+            "done; next: a new request_id for each new action"
         )
     if isinstance(answered.answer, ExamError):
         raise answered.answer

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from mirr.env import environment as episode
 from mirr.env.environment import EpisodeReport
+from mirr.env.quoting import quoted
 from mirr.env.rendering import render
 from mirr.env.rollout import EpisodeResult
 from mirr.env.vocabulary import (
@@ -32,7 +33,6 @@ from mirr.env.world import Level, LogLine
 Report = dict[str, Any]
 """The truth about an episode that is over, in the fields of `mirr episode --json`."""
 
-_LONGEST_QUOTE = 60
 _NOT_IN_A_REPORT = ("world", "policy", "trajectory")  # the client knows these
 
 
@@ -47,7 +47,7 @@ def _as_text(value: object) -> str:
         "unknown_action",
         "unknown action {given}; an action is a number from 0 to {last}, or written as in: "
         "wait, check_logs(auth), diagnose(payments, bad_deploy), restart(auth)",
-        {"given": repr(value)[:_LONGEST_QUOTE], "last": len(PACK_ACTIONS) - 1},
+        {"given": quoted(value), "last": len(PACK_ACTIONS) - 1},
     )
 
 

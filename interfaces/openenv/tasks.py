@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from mirr.env.quoting import quoted
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ALL_FAULTS
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
@@ -71,7 +72,7 @@ def parse_split(name: object) -> Split:
     try:
         return Split(name)  # type: ignore[arg-type]  # the client may send any value
     except ValueError as error:
-        raise UnknownSplit(f"unknown split {name!r}; one of: {', '.join(Split)}") from error
+        raise UnknownSplit(f"unknown split {quoted(name)}; one of: {', '.join(Split)}") from error
 
 
 @cache
@@ -115,5 +116,5 @@ def task_at(split: object, index: object) -> Task:
     chosen = parse_split(split)
     tasks = tasks_of(chosen)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(tasks):
-        raise NoSuchTask(f"no task {index!r} in {chosen}; its tasks go from 0 to {len(tasks) - 1}")
+        raise NoSuchTask(f"no task {quoted(index)} in {chosen}; its tasks go from 0 to {len(tasks) - 1}")
     return tasks[index]

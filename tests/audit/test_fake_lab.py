@@ -12,7 +12,9 @@ from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, PACK_ACTIONS, REMEDY, Check
 from tests.audit.auditor import findings
 from tests.audit.channels import odd_shapes
 from tests.audit.transcript import Transcript, record, without_fault
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 
 def on_fake_lab(scenario: Scenario, folder: Path) -> Transcript:

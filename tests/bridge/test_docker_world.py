@@ -26,7 +26,9 @@ from mirr.env.vocabulary import (
     Wait,
 )
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
-from tests.fakes import FakeClock, FakeLab, fake_chaos, fake_docker_world
+from tests.fakes.assembly import fake_chaos, fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 KEY = 0
 

@@ -11,7 +11,7 @@ from mirr.bridge.telemetry import Telemetry
 from mirr.chaos.errors import FleetError
 from mirr.chaos.load import Load
 from mirr.env.vocabulary import Service
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 LOAD = Load(cpu_cores=0.2, served_rate=50.0, quota_cores=0.3)
 

@@ -15,7 +15,7 @@ from mirr.chaos.errors import FleetError
 from mirr.env.objectives import breaches
 from mirr.env.vocabulary import Feature, Journey, Service
 from mirr.env.world import WorldError
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 OK: Labels = (("code", "200"), ("method", "GET"), ("route", "/search"))
 FAILED: Labels = (("code", "500"), ("method", "GET"), ("route", "/search"))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirr.chaos.journal import Journal
-from tests.fakes import FakeClock, FakeLab
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirr.lab.footprint import LAB, Footprint, flat
-from tests.fakes import FakeLab
+from tests.fakes.lab import FakeLab
 
 
 def made_of(lab: FakeLab) -> Footprint:

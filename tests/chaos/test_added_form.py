@@ -24,7 +24,8 @@ from mirr.env.simulator.physics import forms as simulated_forms
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.interfaces.chaostoolkit.experiments import as_data, file_name
 from tests.chaos.made_of import made_of
-from tests.fakes import FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.lab import FakeLab
 
 ON_A_CONTAINER = '''
 """`crashed/stopped`: SIGTERM ends the process, and it stays down."""

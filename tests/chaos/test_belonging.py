@@ -19,7 +19,10 @@ from mirr.lab.names import Role
 from mirr.lab.ownership import own_networks
 from mirr.lab.wiring import findings, started_at, wanted_networks
 from tests.chaos.engine import LAB, NETWORK, NEVER, LabEngine, at
-from tests.fakes import FakeCampaigns, FakeClock, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 
 @pytest.fixture

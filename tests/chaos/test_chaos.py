@@ -13,7 +13,8 @@ from mirr.chaos.faults import crowd, faults, form_of
 from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import QUOTA_US, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.lab import QUOTA_US, FakeLab
 
 
 def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: Journal) -> None:

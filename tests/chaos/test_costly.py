@@ -14,7 +14,8 @@ from mirr.chaos.faults import costly, crowd, leak
 from mirr.chaos.journal import Journal
 from mirr.chaos.load import Load
 from mirr.env.vocabulary import Fault, Service
-from tests.fakes import FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.lab import FakeLab
 from traffic.campaigns import REQUESTS, Kind, Target
 
 COSTLY = Fault.parse("overloaded/costly:payments")

@@ -16,7 +16,8 @@ from mirr.env.forms import all_forms as all_simulated_forms
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.vocabulary import ALL_FAULTS, Fault, FaultMode, Feature, Service, UnknownName
 from mirr.env.world import FEATURES_SHAPE, Snapshot
-from tests.fakes import FakeClock, FakeLab
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 from traffic.campaigns import Kind
 
 every_form = pytest.mark.parametrize("form", all_forms().values(), ids=list(all_forms()))

@@ -17,7 +17,9 @@ from mirr.chaos.sight import Sight
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.vocabulary import Fault, Feature, Service
 from mirr.env.world import FEATURES_SHAPE, Snapshot
-from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.lab import FakeLab
 
 HUNG_AUTH = Fault.parse("crashed/hung:auth")
 

@@ -13,7 +13,9 @@ from mirr.chaos.errors import JournalError
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile, boot_id, ticks
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeClock, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)
@@ -135,7 +137,7 @@ def test_nothing_is_injected_if_the_disk_is_full(
         fake_chaos(lab, journal).inject(AUTH_DOWN)
     assert str(raised.value) == (
         f"the journal in {journal.folder} cannot be written, so nothing was done: No space left on device; "
-        "next: make room or give rights there, or set MIRR_STATE_DIR to another folder"
+        "next: make room there, or set MIRR_STATE_DIR to another folder"
     )
     assert lab.acts == 0
 

@@ -14,7 +14,9 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, Fault, FaultMode, Reason, Restart, Rollback, ScaleUp, Service, Wait
 from mirr.env.world import ActionResult, World
 from tests.chaos.made_of import made_of
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 from tests.worlds import Altered
 
 CRASHED_AUTH = Fault(FaultMode.CRASHED, Service.AUTH)

@@ -8,7 +8,8 @@ from mirr.chaos.errors import Refused
 from mirr.chaos.journal import Journal
 from mirr.chaos.limits import Limits
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.lab import FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_DOWN = Fault(FaultMode.CRASHED, Service.ORDERS)

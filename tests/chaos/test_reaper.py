@@ -18,17 +18,26 @@ from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
-from tests.fakes import FakeCampaigns, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.lab import FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 
 
-def run_reaper(lab: FakeLab, journal: Journal, lines: list[str], revert: Callable[[], list[str]] | None = None) -> None:
+def run_reaper(
+    lab: FakeLab,
+    journal: Journal,
+    lines: list[str],
+    revert: Callable[[], list[str]] | None = None,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
     reverter = Reverter(lab, FakeCampaigns(lab), journal, now=lab.clock.now, sleep=lab.clock.sleep)
     watch(
         journal,
         revert or reverter.revert_expired,
         rhythm=Rhythm(),
+        prepare=prepare,
         now=lab.clock.now,
         sleep=lab.clock.sleep,
         say=lines.append,
@@ -43,6 +52,14 @@ def test_a_fault_is_reverted_when_its_lease_has_ended_and_not_before(lab: FakeLa
     assert lab.services[Service.AUTH].running
     assert 60.0 <= lab.services[Service.AUTH].born_at - began < 63.0
     assert lines == ["a fault has outlived its time: restarted auth"]
+
+
+def test_the_reaper_gets_ready_shortly_before_a_lease_ends(lab: FakeLab, journal: Journal) -> None:
+    began = lab.clock.now()
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=60.0)
+    ready_after_s: list[float] = []
+    run_reaper(lab, journal, [], prepare=lambda: ready_after_s.append(lab.clock.now() - began))
+    assert 57.0 <= ready_after_s[0] < 60.0
 
 
 def test_the_reaper_ends_after_a_while_without_open_faults(lab: FakeLab, journal: Journal) -> None:

@@ -18,7 +18,9 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import ENGINE_SETTLES_S, Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.loopback import direct_session
-from tests.fakes import QUOTA_US, FakeCampaigns, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.lab import QUOTA_US, FakeLab
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_LEAKING = Fault(FaultMode.MEMORY_LEAK, Service.ORDERS)

@@ -21,7 +21,10 @@ from mirr.chaos.leases import LeaseFile
 from mirr.chaos.limits import Limits
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Service
-from tests.fakes import QUOTA_US, FakeCampaigns, FakeClock, FakeLab, FakeMeter
+from tests.fakes.campaigns import FakeCampaigns
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.meter import FakeMeter
 
 BEAT_S = 2.0
 FAULTS = st.sampled_from(faults())

@@ -138,6 +138,14 @@ def test_show_prints_a_record_from_beginning_to_end(record: Path, capsys: Printe
     assert "  total_reward         " in shown
 
 
+def test_a_record_cut_before_its_first_observation_is_exported_in_words(record: Path, capsys: Printed) -> None:
+    begun, to = cut_after(record, 1), record.with_name("t.parquet")
+    assert run(["records", "export", str(begun), "--to", str(to)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == f"mirr: {begun} is cut off before its first observation: it has no rows\n"
+    assert printed.out == f"{to}: 1 episodes, 0 rows\n"
+
+
 def test_show_prints_the_part_of_a_record_that_is_cut_off(record: Path, capsys: Printed) -> None:
     assert run(["records", "show", str(cut_after(record, 2))]) == 0
     assert capsys.readouterr().out.endswith("step 0, 30 left\n\ncut off: the record has no end\n")

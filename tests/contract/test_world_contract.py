@@ -35,7 +35,9 @@ from mirr.env.vocabulary import (
     action_text,
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, Snapshot, World
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 STEPS_TO_LOSE = 3

@@ -16,6 +16,7 @@ from mirr.env.actions import NotAnAction, action_number, action_numbers
 from mirr.env.checks import BadConfig
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.objectives import Objectives
+from mirr.env.quoting import quoted
 from mirr.env.record import RecordError, read_rollout
 from mirr.env.reward import RewardTable
 from mirr.env.scenario import BadScenario, BadSeed, EpisodeConfig, Scenario, Scheduled, checked_seed, draw
@@ -113,7 +114,7 @@ def test_what_is_no_array_at_all_is_refused_in_the_same_words(values: object) ->
 def test_a_configuration_that_cannot_be_played_cannot_be_made(field: str, value: Any, wanted: str) -> None:
     with pytest.raises(BadConfig) as refusal:
         EpisodeConfig(**{field: value})
-    assert str(refusal.value) == f"EpisodeConfig({field}=...) is {wanted}; got {value!r}"
+    assert str(refusal.value) == f"EpisodeConfig({field}=...) is {wanted}; got {quoted(value)}"
     with pytest.raises(BadConfig):
         replace(EpisodeConfig(), **{field: value})
 

@@ -78,7 +78,10 @@ def test_the_base_task_refuses_the_none_diagnosis() -> None:
     with pytest.raises(EpisodeError) as caught:
         environment.step(DiagnoseNone())
     assert str(caught.value) == (
-        "diagnose(none) is not an action of this episode; EpisodeConfig(none_diagnosis=True) allows it"
+        "diagnose(none) is not an action of this episode, in which something is broken; next: diagnose(SERVICE, MODE), "
+        "with one of gateway, auth, inventory, orders, payments and one of "
+        "crashed, memory_leak, overloaded, bad_deploy "
+        "(scenario packs and EpisodeConfig(none_diagnosis=True) have false alarms)"
     )
     with pytest.raises(EpisodeError, match=r"^action numbers go from 0 to 40; got 41$"):
         environment.step(41)

@@ -13,7 +13,8 @@ from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.record import RecordError, RolloutWriter, read_rollout
-from mirr.env.record_fields import FIELDS, Line, LineKind
+from mirr.env.record_fields import FIELDS, LineKind
+from mirr.env.record_values import Line
 from mirr.env.rollout import play
 from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled, draw
 from mirr.env.simulator.world import SimulatedWorld
@@ -165,6 +166,13 @@ def _swap(lines: list[Line]) -> None:
         (_set(3, reward="much"), "line 4: reward: 'much' is not a number"),
         (_set(3, reward=10**400), "line 4: reward: the number is too large"),
         (_set(3, measured=[[1.0]]), "line 4: measured: not 5 rows of 7 numbers"),
+        (_set(3, measured=[[1e300] * 7] * 5), "line 4: measured: the number is too large"),
+        (_set(0, scenario={"faults": [], "deploys": [3]}), "line 1: scenario: 3 is not an object"),
+        (
+            _set(3, action="x" * 90_000),
+            f"line 4: action: unknown action '{'x' * 60}'... (90000 characters); written as in: wait, "
+            "check_logs(auth), restart(auth)",
+        ),
         (_set(3, journeys={}), "line 4: journeys: not one count each of browse, sign_in, check_out"),
         (_set(3, logs=[{"age_s": 1.0}]), "line 4: logs: no level"),
         (

@@ -36,7 +36,9 @@ from mirr.env.vocabulary import (
 from mirr.env.world import World, WorldError
 from mirr.scenarios.packs import PACK_CONFIG, Pack, all_packs
 from tests.env.fakes import FakeWorld, write_version_1
-from tests.fakes import FakeClock, FakeLab, fake_docker_world
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 FAULT = Fault.parse("crashed:payments")
 

@@ -7,7 +7,7 @@ from docker.errors import APIError
 
 from mirr.lab.clock import EngineClock, in_words, system_time
 from mirr.lab.doctor import Check, Verdict, _clock
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 
 class Machine:

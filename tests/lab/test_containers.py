@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirr.env.vocabulary import Service
-from mirr.lab import compose, engine, images, ports
+from mirr.lab import compose, engine, images, ports, which_engine
 from mirr.lab.compose import Compose
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabNotUp
@@ -121,7 +121,7 @@ def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.M
     monkeypatch.setattr(compose, "up", compose_up)
     monkeypatch.setattr(ports, "choose", lambda *_, **__: Ports())
     monkeypatch.setattr(ports, "refuse_outer_engine", lambda *_: None)
-    monkeypatch.setattr(engine, "refuse_elsewhere", lambda: None)
+    monkeypatch.setattr(which_engine, "refuse_elsewhere", lambda: None)
     bring_up(
         "mirr",
         SilentProgress(),

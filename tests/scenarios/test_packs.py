@@ -94,23 +94,23 @@ SEE = "see scenarios/README.md"
         ),
         (
             HEAD + "faults: []\nseed: 1:30\n",
-            f": seed: Input should be a valid integer; {SEE}",
+            f": seed (line 6): Input should be a valid integer; {SEE}",
         ),
         (
             HEAD + "faults: []\nseed: 18446744073709551616\n",
-            f": seed: Input should be less than or equal to 18446744073709551615; {SEE}",
+            f": seed (line 6): Input should be less than or equal to 18446744073709551615; {SEE}",
         ),
         (
             HEAD + "faults: []\nseed: " + "9" * 5_000,
-            f" is not YAML: line 6, column 7: '{'9' * 30}... (5000 characters)' cannot be read as int; {SEE}",
+            f" is not YAML: line 6, column 7: '{'9' * 60}'... (5000 characters) cannot be read as int; {SEE}",
         ),
-        (HEAD + "faults: []\nseed: 1e999", f": seed: Input should be a valid integer; {SEE}"),
+        (HEAD + "faults: []\nseed: 1e999", f": seed (line 6): Input should be a valid integer; {SEE}"),
         (
-            HEAD + "faults: []\nseed: 2001-13-45",
+            HEAD + "faults: []\nseed: !!timestamp 2001-13-45",
             f" is not YAML: line 6, column 7: '2001-13-45' cannot be read as timestamp; {SEE}",
         ),
-        (HEAD + "faults: " + "[" * 5_000, f" is not YAML: it is nested too deeply; {SEE}"),
-        (HEAD + "faults: " + "{a: " * 3_000, f" is not YAML: it is nested too deeply; {SEE}"),
+        (HEAD + "faults: " + "[" * 16_000, f" is not YAML: line 5, column 29: it is nested more than 20 deep; {SEE}"),
+        (HEAD + "faults: " + "{a: " * 4_000, f" is not YAML: line 5, column 89: it is nested more than 20 deep; {SEE}"),
         ("#" * 20_000, f" is not a scenario: it is larger than 16 KiB; {SEE}"),
         ("%YAML 1.1\n---\n" + HEAD, f" is not YAML: it says %YAML 1.1, and only YAML 1.2 is read; {SEE}"),
         (
@@ -121,39 +121,40 @@ SEE = "see scenarios/README.md"
         ("a: \x1b", f" is not YAML: unacceptable character #x001b: special characters are not allowed; {SEE}"),
         (
             HEAD + "faults: [{fault: 3}]",
-            ": faults[0].fault: a fault is text, written MODE:SERVICE, as in bad_deploy:payments; " + SEE,
+            ": faults[0].fault (line 5): a fault is text, written MODE:SERVICE, as in bad_deploy:payments; " + SEE,
         ),
         (
             HEAD + "faults: []\ndeploys: [{service: [auth]}]",
-            f": deploys[0].service: a service is text, one of: {', '.join(Service)}; {SEE}",
+            f": deploys[0].service (line 6): a service is text, one of: {', '.join(Service)}; {SEE}",
         ),
         ("5", f" is not a scenario: it must be a mapping that begins with id and title; {SEE}"),
         (HEAD, f": faults: is missing; {SEE}"),
-        (HEAD + "faults: []\nhint: x\n", f": hint: is not a field of a scenario; {SEE}"),
+        (HEAD + "faults: []\nhint: x\n", f": hint (line 6): is not a field of a scenario; {SEE}"),
         (
             HEAD.replace("mine", "other") + "faults: []\n",
             f": id is 'other'; it has to be the file's name, 'mine'; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashd:auth}]",
-            ": faults[0].fault: unknown fault mode 'crashd'; one of: crashed, memory_leak, overloaded, bad_deploy; "
-            + SEE,
+            ": faults[0].fault (line 5): unknown fault mode 'crashd'; one of: crashed, memory_leak, overloaded, "
+            f"bad_deploy; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}]\ndeploys: [{service: web}]",
-            ": deploys[0].service: unknown service 'web'; one of: gateway, auth, inventory, orders, payments; " + SEE,
+            ": deploys[0].service (line 6): unknown service 'web'; one of: gateway, auth, inventory, orders, payments; "
+            + SEE,
         ),
         (
             HEAD + "faults: [{fault: crashed:auth, at_step: 30}]",
-            f": faults[0].at_step: Input should be less than or equal to 24; {SEE}",
+            f": faults[0].at_step (line 5): Input should be less than or equal to 24; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth, at_step: 5}]",
-            f": faults: one fault has to be there at step 0: an incident begins with what is broken; {SEE}",
+            f": faults (line 5): one fault has to be there at step 0: an incident begins with what is broken; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth, heals_at_step: 0}]",
-            f": faults[0]: heals_at_step (0) has to be after at_step (0); {SEE}",
+            f": faults[0] (line 5): heals_at_step (0) has to be after at_step (0); {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}, {fault: overloaded:auth}]",
@@ -161,7 +162,7 @@ SEE = "see scenarios/README.md"
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}, {fault: crashed:orders}, {fault: crashed:payments}]",
-            f": faults: 3 faults; at most 2 in one pack; {SEE}",
+            f": faults (line 5): 3 faults; at most 2 in one pack; {SEE}",
         ),
     ],
 )
@@ -180,11 +181,54 @@ def test_numbers_are_those_of_yaml_1_2(written: str, seed: int, tmp_path: Path) 
     assert load_pack(path).seed == seed
 
 
+@pytest.mark.parametrize("written", ["1_000", "0b11", "+0x10", "-0o7", "2001-12-14", "1:30"])
+def test_a_seed_that_is_a_number_only_in_yaml_1_1_is_refused_with_its_line(written: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: []\nseed: {written}\n")
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert str(caught.value) == f"{path}: seed (line 6): Input should be a valid integer; {SEE}"
+
+
+def test_a_field_that_is_missing_deep_inside_names_the_line_of_what_lacks_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults:\n  - fault: crashed:auth\n  - at_step: 3\n")
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert str(caught.value) == f"{path}: faults[1].fault (line 7): is missing; {SEE}"
+
+
+def test_a_pack_with_many_mistakes_names_the_first_ones(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: []\n" + "".join(f"x{n}: 1\n" for n in range(100)))
+    with pytest.raises(PackError, match=r": x0 \(line 6\): is not a field .*; x7 \(line 13\): .*; and 92 more; see "):
+        load_pack(path)
+
+
+@pytest.mark.parametrize("text", ["- " * 8_000, "? " * 8_000, "[" + "a," * 7_000 + "]", "a: 1\n" * 3_000])
+def test_what_is_too_deep_or_too_much_is_refused_before_all_of_it_is_read(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(
+        PackError,
+        match=r"is not YAML: line \d+, column \d+: (it is nested more than 20 deep|there is too much in it); ",
+    ):
+        load_pack(path)
+
+
+def test_a_tag_of_thousands_of_characters_is_not_quoted_whole(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{HEAD}faults: []\nseed: !{'x' * 9_000} 1\n")
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert len(str(caught.value)) < 400
+
+
 def test_anchors_that_repeat_each_other_without_end_are_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     laughs = "".join(f"  - &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 40))
     path.write_text(f"{HEAD}faults:\n  - &l0 [x]\n{laughs}  - fault: *l39\n")
-    with pytest.raises(PackError, match=r"a fault is text, written MODE:SERVICE, as in bad_deploy:payments"):
+    with pytest.raises(PackError, match=r": faults\[0\] \(line 6\): Input should be .*; and 33 more; see "):
         load_pack(path)
 
 

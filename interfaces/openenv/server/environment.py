@@ -18,6 +18,7 @@ from openenv.core.env_server.interfaces import Environment as OpenEnvEnvironment
 from openenv.core.env_server.types import EnvironmentMetadata  # type: ignore[import-untyped]
 
 from mirr.env.environment import Environment, EpisodeError
+from mirr.env.quoting import shortened
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS
 from mirr.env.world import World, WorldError
@@ -86,7 +87,9 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
     ) -> MirrObservation:
         """Begin a new incident: that of `seed`, that of task `index` in `split`, or any."""
         if unknown:
-            raise EpisodeError(f"reset takes seed, episode_id, split and index; got {', '.join(sorted(unknown))}")
+            raise EpisodeError(
+                f"reset takes seed, episode_id, split and index; got {shortened(', '.join(sorted(unknown)))}"
+            )
         incident = self._incident(seed, split, index)
         name = _checked_id(episode_id)
         with self._alone():

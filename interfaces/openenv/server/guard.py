@@ -1,9 +1,9 @@
 """A guard before OpenEnv's server: every message gets an answer, and the server only gets well-formed messages.
 
-OpenEnv's own handlers have three weaknesses. They end the session if a frame is JSON but not an object. They fail to
-write an answer that quotes half a surrogate pair. They answer clients that have gone. So this guard answers such
-messages before OpenEnv gets them. It also ends a session whose client does not wait for its last answer. On a full
-server it says what makes room.
+OpenEnv's own handlers have four weaknesses. They end the session if a frame is JSON but not an object. They fail to
+write an answer that quotes half a surrogate pair. They answer clients that have gone. Over HTTP, they take `true` for a
+seed. So this guard answers such messages before OpenEnv gets them. It also ends a session whose client does not wait
+for its last answer. On a full server it says what makes room.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mirr.env.checks import each_name_once
+from mirr.env.scenario import BadSeed, checked_seed
 from mirr.interfaces.openenv.server.turns import Turns
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -177,6 +178,9 @@ class Guard:
         if scope["path"] == f"{_WEB}/step" and not _is_step(content):
             await _answer(send, 422, 'a step is written {"action": {"action": "wait"}}')
             return
+        if scope["path"] == "/reset" and (problem := _seed_problem(content)):
+            await _answer(send, 422, problem)
+            return
         body_sent = False
 
         async def replayed() -> Message:
@@ -187,6 +191,17 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, replayed, send)
+
+
+def _seed_problem(content: object) -> str | None:
+    """What is wrong with the seed of a reset, or None. OpenEnv would make `true` and `1.0` a 1 before we see them."""
+    seed = content.get("seed") if isinstance(content, dict) else None
+    if seed is not None:
+        try:
+            checked_seed(seed)
+        except BadSeed as error:
+            return str(error)
+    return None
 
 
 def _is_step(content: object) -> bool:

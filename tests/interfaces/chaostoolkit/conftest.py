@@ -13,7 +13,9 @@ from mirr.chaos.chaos import Chaos
 from mirr.chaos.journal import Journal
 from mirr.interfaces.chaostoolkit import connection
 from mirr.interfaces.chaostoolkit.connection import Clock
-from tests.fakes import FakeClock, FakeLab, fake_chaos
+from tests.fakes.assembly import fake_chaos
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 
 
 @dataclass(frozen=True, kw_only=True)

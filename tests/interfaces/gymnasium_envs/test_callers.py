@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -209,6 +210,25 @@ def test_masks_are_where_maskable_ppo_looks_for_them() -> None:
     assert masks.shape == (3, 41)
     assert masks.dtype == np.bool_
     assert masks.sum(axis=1).tolist() == [21, 41, 41]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda: gymnasium.make(SIM_ID),
+        lambda: FlatObservation(gymnasium.make(SIM_ID)),
+        lambda: history(gymnasium.make(SIM_ID), 3),
+        lambda: gymnasium.wrappers.RecordEpisodeStatistics(FlatObservation(gymnasium.make(SIM_ID))),
+    ],
+)
+def test_masks_are_found_through_any_wrappers(wrapped: Callable[[], gymnasium.Env[Any, Any]]) -> None:
+    # As `get_action_masks` and `is_masking_supported` of sb3-contrib ask a single environment.
+    env = wrapped()
+    env.reset(seed=1)
+    *_, info = env.step(ACTION_INDEX[Diagnose(Service.AUTH, FaultMode.CRASHED)])
+    mask = env.get_wrapper_attr("action_masks")()
+    assert (mask.shape, mask.dtype, mask.sum()) == ((41,), np.bool_, 21)
+    assert np.array_equal(mask, info["action_mask"].astype(np.bool_))
 
 
 def test_a_vector_has_the_masks_of_its_infos() -> None:

@@ -20,7 +20,7 @@ from mirr.interfaces.mcp_server.answers import answer, as_text
 from mirr.interfaces.mcp_server.exam import VOID_MESSAGE, Exam, ExamConfig, ExamError, Question, State
 from mirr.lab.errors import LabInUse
 from tests.env.fakes import FakeWorld
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 FAULT = Fault.parse("crashed:payments")
 QUESTION = Question(scenario=draw(3, FAULT), symptom="Nobody can pay.")

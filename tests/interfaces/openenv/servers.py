@@ -1,6 +1,7 @@
 """Starts servers on free local ports, and plays episodes on them.
 
-A server in its own process takes ten seconds to import OpenEnv. Where the process is not the point, use `served_here`.
+A server in its own process takes ten seconds to import OpenEnv. So tests share one process (the fixture `server`), and
+a test that needs a server of its own uses `served_here`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from mirr.interfaces.openenv import MirrAction, MirrEnv, MirrObservation
 from mirr.interfaces.openenv.models import from_wire
 from tests.paths import ROOT
 
-MODULE = (sys.executable, "-m", "mirr.interfaces.openenv.server.app")
 COMMAND = (str(Path(sys.executable).with_name("mirr")), "openenv")
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 60.0
@@ -52,13 +52,13 @@ class Served:
 
 
 @contextmanager
-def served(*arguments: str, command: tuple[str, ...] = MODULE) -> Iterator[Served]:
-    """Yields a ready server and stops it at the end. It must exit with code 0 and write nothing to stderr."""
+def served(*arguments: str) -> Iterator[Served]:
+    """Runs `mirr openenv` in a process and stops it. It must exit with code 0 and write nothing to stderr."""
     with tempfile.TemporaryDirectory() as directory:
         errors = Path(directory) / "errors"
         with errors.open("w") as stderr:
             process = subprocess.Popen(
-                [*command, "--port", "0", *arguments],
+                [*COMMAND, "--port", "0", *arguments],
                 cwd=ROOT,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=subprocess.PIPE,
@@ -104,7 +104,7 @@ def served_here(*arguments: str) -> Iterator[Served]:
         server, url = running.get(timeout=STARTS_WITHIN_S)
         try:
             errors.touch()
-            _wait_until_healthy(url, errors)
+            wait_until_healthy(url, errors)
             yield Served(url=url, errors=errors)
         finally:
             server.should_exit = True
@@ -117,18 +117,19 @@ def _address(process: subprocess.Popen[str], errors: Path) -> str:
     line = process.stdout.readline()
     assert "http://" in line, line + errors.read_text()
     url = line[line.index("http://") :].split()[0]
-    _wait_until_healthy(url, errors)
+    wait_until_healthy(url, errors)
     return url
 
 
-def _wait_until_healthy(url: str, errors: Path) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
+def wait_until_healthy(url: str, errors: Path | None = None, *, timeout_s: float = STARTS_WITHIN_S) -> None:
+    """Waits until a server answers. If it does not in time, the error has what it wrote into the file `errors`."""
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             if httpx.get(f"{url}/health", timeout=5.0).json() == {"status": "healthy"}:
                 return
         except httpx.TransportError:
-            assert time.monotonic() < deadline, errors.read_text()
+            assert time.monotonic() < deadline, errors.read_text() if errors else f"{url} did not come up"
 
 
 @dataclass(frozen=True, kw_only=True)

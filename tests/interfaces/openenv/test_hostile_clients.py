@@ -169,6 +169,7 @@ def test_a_web_page_from_another_host_cannot_play(server: Served) -> None:
     ("path", "body", "status"),
     [
         ("/reset", b'{"seed": 5}', 200),
+        ("/reset", b'{"seed": null}', 200),
         ("/reset", b'{"seed": -5}', 422),
         ("/reset", b'{"seed": "\\ud800"}', 400),
         ("/reset", b'{"sede": 1}', 409),
@@ -195,6 +196,15 @@ def test_every_request_gets_an_answer_and_never_status_500(server: Served, path:
     assert answer.status_code == status, answer.text
     assert "Traceback" not in answer.text
     answer.json()
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("true", "True"), ("1.0", "1.0"), ('"7"', "'7'"), ("-5", "-5"), ("[1]", "[1]")]
+)
+def test_a_seed_over_plain_http_is_checked_as_it_is_everywhere(server: Served, written: str, shown: str) -> None:
+    body = f'{{"seed": {written}}}'.encode()
+    answer = httpx.post(f"{server.url}/reset", content=body, headers={"Content-Type": "application/json"}, timeout=30)
+    assert (answer.status_code, answer.json()["detail"]) == (422, f"a seed is a whole number from 0 up; got {shown}")
 
 
 def test_a_step_over_plain_http_says_where_to_play_episodes(server: Served) -> None:

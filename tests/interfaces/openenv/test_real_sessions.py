@@ -19,7 +19,7 @@ from mirr.interfaces.openenv import MirrAction, MirrEnv
 from mirr.lab.footprint import differences
 from mirr.lab.state import state_dir
 from tests.cli.on_real_lab import made_of
-from tests.interfaces.openenv.servers import COMMAND, Played, Served, play, served
+from tests.interfaces.openenv.servers import Played, Served, play, served
 
 pytestmark = pytest.mark.docker
 
@@ -27,7 +27,7 @@ CRASH = next(draw(seed) for seed in range(100) if draw(seed).faults[0].mode is F
 
 
 def on(lab: str) -> Any:
-    return served("--world", "docker", "--lab", lab, command=COMMAND)
+    return served("--world", "docker", "--lab", lab)
 
 
 def refusal_of_a_second_client(server: Served) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import yaml
 from openenv.cli.__main__ import app as openenv_command  # type: ignore[import-untyped]
 from openenv.validation import Level, run_validation  # type: ignore[import-untyped]  # openenv ships no types
@@ -34,11 +38,12 @@ from mirr.env.rollout import play as play_directly
 from mirr.env.scenario import Scenario, draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.interfaces.openenv import MirrAction, MirrEnv
+from mirr.interfaces.openenv.server import app as server_module
 from mirr.interfaces.openenv.server.app import ServerConfig, build_app, simulated, uvicorn_config
 from mirr.interfaces.openenv.server.guard import TOO_EARLY
 from mirr.interfaces.openenv.tasks import task_at
 from tests.distributions import build_distributions, copy_of_checkout, unpack_source
-from tests.interfaces.openenv.servers import COMMAND, STARTS_WITHIN_S, Played, Served, play, served, served_here
+from tests.interfaces.openenv.servers import STARTS_WITHIN_S, Played, Served, play, served_here, wait_until_healthy
 from tests.paths import ROOT
 
 
@@ -92,7 +97,7 @@ def test_the_client_works_without_async_too(server: Served) -> None:
         seen = client.step(MirrAction(action="check_logs(gateway)"))
         assert seen.observation.logs_of == "gateway"
         assert client.state().episode_id == "sync"
-        with pytest.raises(RuntimeError, match=r"diagnose\(none\) is not an action of this episode"):
+        with pytest.raises(RuntimeError, match=r"diagnose\(none\) is not .*; next: diagnose\(SERVICE, MODE\)"):
             client.step(MirrAction(action="diagnose(none)"))
         assert client.state().step_count == 1
 
@@ -186,14 +191,15 @@ def test_openenv_validates_the_source_distribution(tmp_path: Path, monkeypatch: 
 
 
 def test_openenv_validates_the_running_server(server: Served) -> None:
+    httpx.get(f"{server.url}/openapi.json", timeout=60)  # takes long the first time, and the validator waits for 5 s
     answer = openenv("validate", server.url)
     assert answer.output.splitlines()[-1] == "Verdict: PASS", answer.output
 
 
-class LocalProcess:
-    """Runs the `app` of openenv.yaml as a plain process on this machine, without a sandbox."""
+class LocalThread:
+    """Runs the `app` of openenv.yaml on a thread of this process, without a sandbox."""
 
-    name = "local-process"
+    name = "local-thread"
     capabilities = frozenset({ProviderCapability.IMAGE_BUILD})
     supported_network_modes = frozenset({"public"})
 
@@ -202,45 +208,32 @@ class LocalProcess:
         assert (root / execution.dockerfile).is_file()
         return "sha256:" + "0" * 64
 
-    def start(self, spec: Any) -> RunningProcess:
-        return RunningProcess(self.app, spec.startup_timeout_s)
+    def start(self, spec: Any) -> RunningThread:
+        return RunningThread(self.app, spec.startup_timeout_s)
 
 
-class RunningProcess:
-    """The server in its own process."""
+class RunningThread:
+    """A server that imports its application by name, as `uvicorn MODULE:app` does."""
 
     def __init__(self, app: str, timeout_s: float) -> None:
-        listener, self.base_url = _free_port()
-        command = [sys.executable, "-B", "-m", "uvicorn", app, "--fd", str(listener.fileno()), "--log-level", "warning"]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, pass_fds=[listener.fileno()]
-        )
-        listener.close()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread.start()
         try:
-            self._wait(time.monotonic() + timeout_s)
+            wait_until_healthy(self.base_url, timeout_s=timeout_s)
         except BaseException:
             self.stop()  # nobody else knows of it yet
             raise
 
-    def _wait(self, deadline: float) -> None:
-        while True:
-            try:
-                assert httpx.get(f"{self.base_url}/health", timeout=5.0).status_code == 200
-                return
-            except httpx.TransportError:
-                assert time.monotonic() < deadline, "the server did not come up"
-
     def inspect(self) -> dict[str, Any]:
-        return {"process": self._process.pid}
+        return {"thread": self._thread.name}
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=30)
-
-
-def _free_port() -> tuple[socket.socket, str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._server.should_exit = True
+        self._thread.join(timeout=30)
+        assert not self._thread.is_alive()
 
 
 def test_the_running_package_passes_the_checks_of_startup_reward_observation_and_state(tmp_path: Path) -> None:
@@ -252,7 +245,7 @@ def test_the_running_package_passes_the_checks_of_startup_reward_observation_and
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    validation = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalProcess())
+    validation = run_validation(tmp_path, max_level=Level.RUNTIME, provider=LocalThread())
     found = {result.check_id: result for result in validation.results}
     for check in ("startup", "reward_well_formed", "observation_schema", "state_contract"):
         result = found[f"runtime.{check}"]
@@ -321,7 +314,7 @@ def test_hundreds_of_sessions_over_the_limit_are_all_refused() -> None:
 
 
 def test_a_silent_session_ends_and_the_client_is_informed() -> None:
-    with served("--sessions", "1", "--idle", "1", command=COMMAND) as one, connect(one.ws_url) as silent:
+    with served_here("--sessions", "1", "--idle", "1") as one, connect(one.ws_url) as silent:
         assert exchange(silent, "reset", {"seed": 1})["type"] == "observation"
         wait_for_room(one)
         answer = exchange(silent, "step", {"action": "wait"})
@@ -362,6 +355,47 @@ def test_the_error_for_a_used_port_names_the_port_and_the_next_step(
     error = capsys.readouterr().err
     assert error.startswith(f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: ")
     assert error.endswith("; next: another --port, or --port 0 for a free one. See: mirr --help\n")
+
+
+def test_the_module_alone_serves_the_simulator_until_sigterm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # `main` runs here, on the main thread, because only that thread gets signals. The client runs on another one.
+    ready: Queue[str] = Queue()
+    seen: list[str] = []
+
+    def play_and_end() -> None:
+        url = ready.get(timeout=STARTS_WITHIN_S)
+        try:
+            wait_until_healthy(url)
+            with connect(url.replace("http://", "ws://") + "/ws") as session:
+                seen.append(exchange(session, "reset", {"seed": 1})["type"])
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    serve = server_module.serve
+
+    def serve_and_tell(source: Any, config: ServerConfig, announce: Callable[[str], None]) -> None:
+        def tell(address: str) -> None:
+            announce(address)
+            ready.put(address)
+
+        serve(source, config, tell)
+
+    monkeypatch.setattr(server_module, "serve", serve_and_tell)
+    monkeypatch.setattr(sys, "argv", ["app", "--port", "0", "--sessions", "2"])
+    before = signal.getsignal(signal.SIGTERM)
+    client = threading.Thread(target=play_and_end)
+    client.start()
+    try:
+        server_module.main()
+    finally:
+        client.join(timeout=STARTS_WITHIN_S)
+        signal.signal(signal.SIGTERM, before)
+    assert seen == ["observation"]
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+\n", printed.out)
+    assert printed.err == ""
 
 
 def test_openenv_is_imported_only_when_it_is_needed() -> None:

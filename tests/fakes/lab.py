@@ -1,6 +1,6 @@
-"""A small fake lab: hand-written fakes of the engine, the load generator and Prometheus.
+"""A fake lab: its containers, its users and what is measured there.
 
-Its clock moves only when code calls `sleep`. Its model is simple: it only has to tell a right fix from a wrong one.
+Its model is simple: it only has to tell a right fix from a wrong one.
 """
 
 from __future__ import annotations
@@ -12,37 +12,21 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from mirr.bridge.docker_world import DockerWorld
 from mirr.bridge.telemetry import Window
-from mirr.chaos.campaigns import CampaignRequest, Heartbeat
-from mirr.chaos.chaos import Chaos
-from mirr.chaos.errors import CampaignError, FleetError, GeneratorAway, ImageMissing
+from mirr.chaos.campaigns import CampaignRequest
+from mirr.chaos.errors import FleetError, ImageMissing
 from mirr.chaos.faults import costly, crowd, leak
 from mirr.chaos.fleet import Part, ServiceState
-from mirr.chaos.journal import Journal
-from mirr.chaos.limits import Limits
 from mirr.chaos.load import Load
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.vocabulary import CALLS, NEXT_RELEASE, STEADY_RELEASE, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from mirr.lab.names import Role
+from tests.fakes.clock import FakeClock
 
 QUOTA_US = 15_000
 BOOT_S = 2.0
 LEAK_SHARE_PER_S = 0.05
-
-
-class FakeClock:
-    """A clock that moves only when code calls `sleep`."""
-
-    def __init__(self) -> None:
-        self.time_s = 1_000.0
-
-    def now(self) -> float:
-        return self.time_s
-
-    def sleep(self, seconds: float) -> None:
-        self.time_s += seconds
 
 
 @dataclass
@@ -359,75 +343,3 @@ class FakeLab:
     def _journey(self, requests: int, along: Iterable[Service]) -> JourneyCount:
         worst = max(self._own_errors(service) for service in along)
         return JourneyCount(requests=requests, failed=round(requests * worst))
-
-
-class FakeMeter:
-    """The load of a FakeLab's services."""
-
-    def __init__(self, lab: FakeLab) -> None:
-        self._lab = lab
-
-    def so_far(self, service: Service) -> Load:
-        return self._lab.so_far(service)
-
-    def last(self, service: Service, seconds: float) -> Load:
-        return self._lab.last_load(service)
-
-    def glance(self, service: Service, seconds: float) -> Load | None:
-        return self._lab.last_load(service) if self._lab.services[service].running else None
-
-
-class FakeCampaigns:
-    """The load generator of a FakeLab."""
-
-    def __init__(self, lab: FakeLab) -> None:
-        self._lab = lab
-
-    def start(self, campaign: CampaignRequest, lease_s: float) -> None:
-        self._check()
-        self._lab.start(campaign, lease_s)
-
-    def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
-        self._check()
-        return self._lab.renew_lease(campaign, lease_s)
-
-    def stop(self, campaign_id: str) -> None:
-        self._check()
-        self._lab.running_campaigns.pop(campaign_id, None)
-
-    def stop_all(self) -> list[str]:
-        self._check()
-        return self._lab.stop_all()
-
-    def _check(self) -> None:
-        if self._lab.generator_elsewhere or self._lab.clock.now() < self._lab.generator_answers_from:
-            raise GeneratorAway("the load generator at http://fake does not answer (ConnectionError); next: mirr up")
-        if self._lab.generator_hangs:
-            raise CampaignError("the load generator at http://fake does not answer (ReadTimeout); next: mirr up")
-
-
-def fake_chaos(lab: FakeLab, journal: Journal, *, limits: Limits | None = None) -> Chaos:
-    """Chaos on a FakeLab."""
-    campaigns = FakeCampaigns(lab)
-    return Chaos(
-        lab,
-        campaigns,
-        journal,
-        Heartbeat(campaigns),
-        FakeMeter(lab),
-        limits=limits,
-        sleep=lab.clock.sleep,
-        now=lab.clock.now,
-    )
-
-
-def fake_docker_world(lab: FakeLab, journal: Journal) -> DockerWorld:
-    """A DockerWorld on a FakeLab with the clock of the FakeLab."""
-    return DockerWorld(
-        fleet=lab,
-        chaos=fake_chaos(lab, journal),
-        telemetry=lab,
-        now=lab.clock.now,
-        sleep=lab.clock.sleep,
-        wall_clock=lab.clock.now,
-    )
