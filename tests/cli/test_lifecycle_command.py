@@ -36,13 +36,13 @@ def test_the_whole_matrix_is_green_on_the_simulator() -> None:
     answer = json.loads(out)
     assert code == 0
     assert list(answer) == ["world", "lab", "rows", "green", "of", "seconds"]
-    assert (answer["world"], answer["lab"], answer["green"], answer["of"]) == ("sim", None, 20, 20)
-    assert len(err.splitlines()) == 20
-    assert err.startswith("[1/20] crashed:gateway green (0 s)\n")
+    assert (answer["world"], answer["lab"], answer["green"], answer["of"]) == ("sim", None, 45, 45)
+    assert len(err.splitlines()) == 45
+    assert err.startswith("[1/45] crashed:gateway green (0 s)\n")
 
 
 def test_the_text_has_one_line_for_each_fault() -> None:
-    code, out, _ = mirr("--world", "sim", "--mode", "bad_deploy", "--service", "orders")
+    code, out, _ = mirr("--world", "sim", "--mode", "bad_deploy/errors", "--service", "orders")
     heading, row, closing = out.splitlines()
     assert code == 0
     assert heading.split("  ")[-1].strip() == "took"
@@ -53,7 +53,7 @@ def test_the_text_has_one_line_for_each_fault() -> None:
 
 def test_a_red_row_gives_its_reason_and_the_command_exits_1(use_world: Callable[[World], None]) -> None:
     use_world(Altered(SimulatedWorld(), injects=lambda fault: None))
-    code, out, err = mirr("--world", "sim", "--mode", "crashed", "--service", "auth")
+    code, out, err = mirr("--world", "sim", "--mode", "crashed/killed", "--service", "auth")
     why = "auth still meets its objectives 6 s after crashed:auth was injected"
     assert code == 1
     assert out.splitlines()[1].startswith("RED    crashed:auth ")

@@ -14,7 +14,7 @@ from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault, Tier, UnknownName
 from tests.env.fakes import FakeWorld
 
-SEEDS = range(2_000)
+SEEDS = range(4_000)
 MEDIUM = [draw(seed, tier=Tier.MEDIUM).faults[0] for seed in SEEDS]
 
 
