@@ -160,7 +160,12 @@ def test_tasks_are_listed_over_http(server: Served) -> None:
         return httpx.post(f"{server.url}/mirr/{path}", json=body).json()
 
     splits = httpx.get(f"{server.url}/mirr/splits").json()
-    assert splits == [{"name": "train", "type": "train"}, {"name": "test", "type": "test"}]
+    assert splits == [
+        {"name": "train", "type": "train"},
+        {"name": "test", "type": "test"},
+        {"name": "train_medium", "type": "validation"},  # OpenEnv's type for every other name
+        {"name": "test_medium", "type": "validation"},
+    ]
     assert ask("num_tasks", split="test") == {"num_tasks": 540}
     assert ask("task", split="test", index=3) == {"task": task_at("test", 3).to_json()}
     assert [task["index"] for task in ask("task_range", split="train", start=5, stop=8)["tasks"]] == [5, 6, 7]
