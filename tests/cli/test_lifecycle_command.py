@@ -12,6 +12,7 @@ import pytest
 
 from mirr.cli import worlds
 from mirr.cli.main import run
+from mirr.env.forms import form_name
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.env.world import World, WorldError
@@ -91,12 +92,13 @@ def test_an_unknown_name_is_wrong_usage(arguments: tuple[str, ...], message: str
 @pytest.mark.docker
 @pytest.mark.parametrize(
     "fault",
-    # This fault has the most to revert. The contract suite plays every fault mode. `mirr lifecycle` plays all faults.
+    # This fault has the most to revert. The contract suite plays every form. `mirr lifecycle` plays all faults.
     [Fault(FaultMode.OVERLOADED, Service.ORDERS)],
     ids=str,
 )
 def test_a_lifecycle_is_green_on_the_real_lab(real_lab: str, fault: Fault) -> None:
-    code, out, err = mirr("--lab", real_lab, "--mode", fault.mode, "--service", fault.service, "--json")
+    kind = f"{fault.mode}/{form_name(fault.mode, fault.form)}"
+    code, out, err = mirr("--lab", real_lab, "--mode", kind, "--service", fault.service, "--json")
     assert code == 0, err
     (row,) = json.loads(out)["rows"]
     tried: list[dict[str, Any]] = row["wrong_fixes"]
