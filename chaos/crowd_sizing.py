@@ -40,6 +40,7 @@ class CrowdPlan:
     enough: tuple[float, float]  # a load between these is not corrected
     called: str = "flash crowd"  # in errors
     expensive: Expensive | None = None  # None: its requests cost about as much as ordinary ones
+    calm: float = 0.6  # a service with at most this load has worked off what was there before
     vanguard: float = 0.75  # the load that the vanguard aims at
     vanguard_s: float = 2.5  # how long the vanguard is measured
     seen: float = 0.1  # a crowd is seen if it brings at least this load
@@ -63,7 +64,7 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
     """Let the crowd come, in stages. Yields the seconds until the next stage.
 
     Raises FleetError if the load cannot be measured, or if the crowd does not reach the service."""
-    steady = tools.meter.so_far(service)
+    steady = yield from steady_load(tools, service, plan)
     if not (steady.served_rate > 0 and steady.cpu_cores > 0):
         raise FleetError(f"{service} serves nothing, so a {plan.called} cannot be sized; next: mirr status")
     cost = _ordinary_or_expensive(plan, steady)
@@ -85,6 +86,17 @@ def gather(tools: Tools, service: Service, plan: CrowdPlan) -> Iterator[float]:
         if not fits:
             crowd = corrected(plan, crowd, load, usual=steady.cpu_cores / steady.quota_cores)
             tools.run_campaign(crowd)
+
+
+def steady_load(tools: Tools, service: Service, plan: CrowdPlan) -> Generator[float, None, Load]:
+    """What users alone ask of the service. If it is still working off an earlier crowd, it first gets time to do so."""
+    load = tools.meter.so_far(service)
+    for _ in range(plan.corrections):
+        if load.cpu_cores <= plan.calm * load.quota_cores:
+            break
+        yield plan.settles_s
+        load = tools.meter.last(service, plan.look_s)
+    return load
 
 
 def request_cost_s(

@@ -115,6 +115,18 @@ def test_a_flash_crowd_on_a_busy_service_is_an_error(lab: FakeLab, journal: Jour
         fake_chaos(lab, journal).inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
+def test_a_service_that_still_works_off_an_earlier_crowd_gets_time_first(lab: FakeLab, journal: Journal) -> None:
+    lab.steady_cpu_cores = 0.25
+    stages = fake_chaos(lab, journal).begin(Fault(FaultMode.OVERLOADED, Service.PAYMENTS))
+    lab.clock.sleep(next(stages))
+    assert not lab.running_campaigns
+    lab.steady_cpu_cores = 0.1
+    for wait_s in stages:
+        lab.clock.sleep(wait_s)
+    ((request, _),) = lab.running_campaigns.values()
+    assert request.rate_per_s == round((1.45 * 0.3 - 0.1) / 0.004, 2)
+
+
 def test_a_flash_crowd_that_does_not_reach_its_service_is_an_error(lab: FakeLab, journal: Journal) -> None:
     lab.crowd_request_s = 0.0
     with pytest.raises(FleetError, match="the flash crowd does not reach auth; next: mirr status"):
