@@ -11,7 +11,7 @@ import pytest
 
 from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import Patience
-from mirr.chaos.faults import faults, form_of
+from mirr.chaos.faults import costly, faults, form_of
 from mirr.chaos.journal import Journal
 from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
 from mirr.env.simulator.world import SimulatedWorld
@@ -94,7 +94,12 @@ def test_steady_state_meets_every_objective(world: World) -> None:
         assert 35 <= snapshot.requests <= 130
 
 
-@pytest.mark.parametrize("fault", faults(service=Service.PAYMENTS), ids=str)
+# A few costly requests a second are sized by looks at a handful of them, which takes a lab with the machine to itself.
+# `mirr lifecycle` plays them there. The crowd plays their mode here.
+PLAYED = [fault for fault in faults(service=Service.PAYMENTS) if form_of(fault) is not costly.FORM]
+
+
+@pytest.mark.parametrize("fault", PLAYED, ids=str)
 def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(world: World, fault: Fault) -> None:
     world.inject(fault)
     assert loses(world, fault.service, within_steps=STEPS_TO_LOSE)
