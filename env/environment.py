@@ -144,9 +144,11 @@ class Environment:
         scenario: Scenario | None = None,
         tier: Tier | None = None,
     ) -> tuple[Observation, Info]:
-        """Restore steady state, begin the incident and measure one window. The incident is that of `seed` in `tier`
-        (easy unless given), or `fault` with the seed's noise, or a whole `scenario`, which has its own seed. Raises
-        WorldError, EpisodeError and, for a tier that there is not, UnknownName."""
+        """Restore steady state, begin the incident and measure one window.
+
+        `seed` draws the incident in `tier`, which is easy unless given. `fault` replaces what was drawn, and keeps the
+        seed's noise. A `scenario` is a whole incident with its own seed, so it stands alone.
+        Raises WorldError, EpisodeError and, for a tier that there is not, UnknownName."""
         if scenario is None:
             scenario = draw(seed, fault, Tier.EASY if tier is None else tier)  # type: ignore[arg-type]  # `draw` refuses None
         elif seed is not None or fault is not None or tier is not None:

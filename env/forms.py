@@ -6,6 +6,7 @@ An agent names the mode and the service. The form is how the fault happens, and 
 from __future__ import annotations
 
 import pkgutil
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 
@@ -50,10 +51,9 @@ def checked_service(mode: FaultMode, form: str, service: Service) -> Service:
 
 def parse_severity(mode: FaultMode, form: str, text: str) -> float | None:
     """The severity that `text` writes, as `Fault.severity` has it. `form` is as in `Fault.form`. Raises BadSeverity."""
-    try:
+    severity: object = text
+    with suppress(ValueError):
         severity = float(text)
-    except ValueError:
-        return checked_severity(mode, form, text)
     return checked_severity(mode, form, severity)
 
 
@@ -72,7 +72,7 @@ def checked_severity(mode: FaultMode, form: str, severity: object) -> float | No
         number = float("nan")
     if not can.least <= number <= can.most:
         raise BadSeverity(
-            f"the severity of {mode}/{name} is {can.least:g} to {can.most:g} {can.unit}; got {severity!r}"
+            f"the severity of {mode}/{name} is {can.least:g} to {can.most:g} {can.unit}; got {quoted(severity)}"
         )
     return None if number == can.usual else number
 

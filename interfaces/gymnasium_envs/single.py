@@ -258,8 +258,8 @@ def lab_env(
     logs: bool = False,
 ) -> EpisodeEnv:
     """`mirr/Lab-v0`, and `mirr/Lab-v1` with the tier `medium` and what logs tell: the lab of that name, which has to be
-    up. The environment holds the lab from its first reset until it is closed or until another environment of this
-    process is reset on the same lab. Then this one needs a reset."""
+    up. The environment holds the lab from its first reset until it is closed. Another environment of this process takes
+    the lab over when it is reset. Then this one needs a reset."""
 
     def opened() -> World:
         from mirr.bridge.assembly import open_docker_world

@@ -123,8 +123,9 @@ _LEFT = np.array(  # (accepted, taken, other)
 
 
 def flat(observation: Seen, max_steps: int, choices: int = CHOICES) -> NDArray[np.float32]:  # (..., flat_size)
-    """One row of numbers around 0 to 1: scaled features, which of them are there, the last action (one-hot), what the
-    logs told if the observation has it, whether the last action was accepted, and the share of steps taken."""
+    """One row of numbers around 0 to 1, in this order: scaled features, and which of them are there; the last action
+    (one-hot); what the logs told, if the observation has it. Then come whether the last action was accepted, and the
+    share of steps taken."""
     features = observation["features"]
     batch = features.shape[:-2]
     row = np.zeros((*batch, flat_size(choices, logs="logs" in observation)), dtype=np.float32)

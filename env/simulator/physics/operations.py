@@ -114,8 +114,11 @@ def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None
 def deploy_faulty(s: Numbers, p: Numbers, i: int, defect: float, size: float) -> None:
     """Deploy a faulty release.
 
-    `size` is the share of the sound rows that a start spoils, the work that a start adds to each request (in ordinary
-    requests), the MB that a request leaves behind, or the requests after which the first process dies.
+    What `size` means depends on the defect:
+    SPOILS_ROWS: the share of the sound rows that a start spoils.
+    SLOWS: the work that a start adds to each request, in ordinary requests.
+    KEEPS_MEMORY: the MB that a request leaves behind.
+    DIES: the requests after which the first process dies.
     """
     s[k.DEFECT + i] = defect
     s[k.SIZE + i] = size
