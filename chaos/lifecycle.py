@@ -145,6 +145,7 @@ class Lifecycle:
         self._pace = pace or Pace()
         self._seed = seed
         self._now = now
+        self._left_by_the_last_row: Footprint | None = None  # what the world is made of, if that row left it steady
 
     def rows(self, faults: Iterable[Fault]) -> Iterator[Row]:
         """Yields a row for each fault when it is done. If the world fails, the row is red, and the next one begins."""
@@ -156,9 +157,14 @@ class Lifecycle:
         row = Row(fault=fault)
         began = self._now()
         key = streams(self._seed).world
+        before, self._left_by_the_last_row = self._left_by_the_last_row, None
         try:
-            self._world.restore(key)
-            before = self._footprint()
+            # A row ends with a restore and a look at steady state. The next row need not do both again.
+            if before is None:
+                self._world.restore(key)
+                before = self._footprint()
+                row.problems += self._not_steady("to begin with")
+            row.steady = not row.problems
             try:
                 self._break_and_fix(row)
             finally:
@@ -171,10 +177,7 @@ class Lifecycle:
 
     def _break_and_fix(self, row: Row) -> None:
         """Play up to the right fix. Stop early if the rest would show nothing."""
-        missed = self._missed_at_steady_state()
-        row.steady = not missed
-        if missed:
-            row.problems.append(f"no steady state to begin with: {'; '.join(missed)}")
+        if not row.steady:
             return
         self._world.inject(row.fault)
         row.lost_after_s = self._until_lost(row.fault.service)
@@ -236,21 +239,23 @@ class Lifecycle:
 
     def _restore(self, row: Row, before: Footprint, key: int) -> None:
         self._world.restore(key)
-        missed = self._missed_at_steady_state()
-        if missed:
-            row.problems.append(f"no steady state after everything was reverted: {'; '.join(missed)}")
-        row.residue = differences(before, self._footprint())
+        not_steady = self._not_steady("after everything was reverted")
+        after = self._footprint()
+        row.residue = differences(before, after)
+        row.problems += not_steady
         if row.residue:
             row.problems.append(f"left behind: {'; '.join(row.residue)}")
+        if not not_steady and not row.residue:
+            self._left_by_the_last_row = after
 
-    def _missed_at_steady_state(self) -> list[str]:
-        """The objectives that the last step missed; empty if one step met them all in the time for steady state."""
+    def _not_steady(self, when: str) -> list[str]:
+        """Wait until one step meets all objectives. If none does in time, one text: what the last step missed."""
         missed: list[str] = []
         for _ in range(self._pace.steps_to_be_steady):
             missed = breaches(self._step(Wait())[1])
             if not missed:
-                break
-        return missed
+                return []
+        return [f"no steady state {when}: {'; '.join(missed)}"]
 
     def _step(self, action: Action) -> tuple[ActionResult, Snapshot]:
         result = self._world.apply(action)

@@ -187,6 +187,14 @@ def test_the_next_row_is_played_after_a_failed_row(lab: FakeLab, world: World) -
     assert (crowded.green, crashed.green) == (False, True)
 
 
+def test_a_row_begins_where_a_row_ended_that_left_steady_state(lab: FakeLab, world: World) -> None:
+    restores: list[float] = []
+    played = lifecycle_on_fake_lab(Altered(world, after_restore=lambda: restores.append(lab.clock.now())), lab)
+    rows = list(played.rows([CRASHED_AUTH, CRASHED_AUTH, CRASHED_AUTH]))
+    assert [row.steady for row in rows] == [True] * 3
+    assert len(restores) == 4  # one before the first row, and one at the end of each
+
+
 def test_a_lab_that_is_not_in_steady_state_makes_the_row_red_before_the_injection(lab: FakeLab, world: World) -> None:
     row = lifecycle_on_fake_lab(Altered(world, after_restore=lambda: lab.kill(Service.ORDERS)), lab).row(CRASHED_AUTH)
     assert not row.steady
