@@ -40,7 +40,7 @@ class Pace:
 
     step_s: float = 2.0
     steps_to_be_steady: int = 5  # a machine that is busy for a moment does not make a row red
-    steps_to_lose: int = 3
+    steps_to_lose: int = 5  # memory that fills by 4% of its limit a second may take 10 s to miss its objective
     # From the right fix to the first of the good steps. On a slow machine, the queue of an overload takes a while.
     steps_to_restore: int = 6
     good_steps: int = 2  # so many good steps in a row are a recovery, as in an episode
