@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mirr.bridge.telemetry import Measures
 from mirr.chaos.faults import form_of, severity_on_containers
@@ -18,7 +20,7 @@ from mirr.env.world import Snapshot, WorldError
 class LandingPatience:
     """How long an injection waits for its fault. The defaults fit the lab."""
 
-    timeout_s: float = 15.0
+    timeout_s: float = 30.0
     window_s: float = 1.0  # how much time each measurement covers
     poll_s: float = 0.2
 
@@ -50,14 +52,23 @@ class Landing:
 
         Raises WorldError if it does not land in time, and ChaosError if a container cannot be inspected."""
         landed, severity = form_of(fault).landed, severity_on_containers(fault)
+        lowest = before
+
+        def measure() -> Snapshot:
+            # A deploy begins with a new process, which has less memory than the one before it.
+            nonlocal lowest
+            measured = self.look()
+            lowest = replace(lowest, features=np.fmin(lowest.features, measured.features))
+            return measured
+
         deadline = self._now() + self._patience.timeout_s
         while self._now() < deadline:
             go_on()
             sight = Sight(
                 fault.service,
-                before,
+                lowest,
                 severity=severity,
-                measure=self.look,
+                measure=measure,
                 look=lambda: self._fleet.state(fault.service),
             )
             if landed(sight):

@@ -17,7 +17,7 @@ class Sight:
     def __init__(
         self,
         service: Service,
-        before: Snapshot,  # measured before the injection began
+        before: Snapshot,  # the lowest of each feature in all earlier looks, the one before the injection included
         *,
         severity: float,  # of the fault, in the unit of its form; 0 if the form has no severity
         measure: Callable[[], Snapshot],
@@ -44,7 +44,7 @@ class Sight:
         return float(self.now.features[SERVICE_ROW[self.service], FEATURE_COLUMN[feature]])
 
     def rise(self, feature: Feature) -> float:
-        """By how much a feature of the service grew since before the injection; NaN if that is not known."""
+        """How far a feature of the service is above its lowest value in earlier looks; NaN if that is not known."""
         before = float(self.before.features[SERVICE_ROW[self.service], FEATURE_COLUMN[feature]])
         return self.feature(feature) - before
 

@@ -185,7 +185,7 @@ def test_an_engine_that_is_gone_makes_the_episode_void(world: DockerWorld, lab: 
 
 def test_a_fault_that_does_not_land_is_a_world_error(world: DockerWorld, lab: FakeLab) -> None:
     lab.resize(Service.AUTH, 30_000)  # the quota is too large for this crowd
-    with pytest.raises(WorldError, match="overloaded:auth did not land within 15 s; next: mirr status, mirr doctor"):
+    with pytest.raises(WorldError, match="overloaded:auth did not land within 30 s; next: mirr status, mirr doctor"):
         world.inject(Fault(FaultMode.OVERLOADED, Service.AUTH))
 
 
