@@ -1,4 +1,4 @@
-"""The level of the users' traffic: how often users come, times the usual rate. A change holds for as long as its lease."""
+"""The level of the users' traffic: how often users come, times the usual rate. A change holds as long as its lease."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 Work = Callable[[float], Awaitable[None]]  # takes the time at which the request was due
-Due = Callable[[float, float], float]  # takes a time and a number of seconds at the usual rate, gives when they are over
+Due = Callable[
+    [float, float], float
+]  # takes a time and a number of seconds at the usual rate, gives when they are over
 
 
 class OpenLoop:
