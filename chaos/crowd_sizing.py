@@ -131,7 +131,7 @@ def request_cost_s(
     while (now := tools.meter.glance(service, plan.vanguard_s + waited_s)) is None and waited_s <= plan.patience_s:
         yield plan.poll_s
         waited_s += plan.poll_s
-    if now is None or not _seen(plan, steady, now):
+    if now is None or (cost.can_be_corrected and not _seen(plan, steady, now)):
         return cost.expected_s
     return cost.measured_s(vanguard, steady, now, plan.vanguard_s)
 

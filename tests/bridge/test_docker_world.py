@@ -211,7 +211,7 @@ def test_users_come_as_often_as_the_traffic_says_until_the_next_episode(world: D
     usual = step(world).requests
     step(world, TrafficChanges(0.8, 1.2, 6.0))
     requests = [step(world).requests / usual for _ in range(4)]
-    assert requests == pytest.approx([0.93, 1.07, 1.2, 1.2], abs=0.02)
+    assert requests == pytest.approx([1.07, 1.2, 1.2, 1.2], abs=0.02)
     world.restore(KEY)
     assert lab.level == 1.0
 

@@ -364,12 +364,16 @@ class FakeLab:
 
     def _asked_cores(self, service: Service) -> float:
         """The CPU that users and campaigns ask of the service."""
+        return self._users(service) * self.steady_cpu_cores + self._campaign_load(service)[1]
+
+    def _campaign_load(self, service: Service) -> tuple[float, float]:
+        """The requests a second of the crowds on the service, and the CPU that they ask for."""
         rates = {crowd.SENDS: 0.0, costly.SENDS: 0.0}
         for campaign, _ in self.running_campaigns.values():
             if campaign.service is service and campaign.kind in rates:
                 rates[campaign.kind] += campaign.rate_per_s
-        crowd_cores = self.crowd_request_s * rates[crowd.SENDS] + self.costly_request_s * rates[costly.SENDS]
-        return self._users(service) * self.steady_cpu_cores + crowd_cores
+        cores = self.crowd_request_s * rates[crowd.SENDS] + self.costly_request_s * rates[costly.SENDS]
+        return sum(rates.values()), cores
 
     def _users(self, service: Service) -> float:
         """How often users come to the service, times the usual rate."""
@@ -395,16 +399,11 @@ class FakeLab:
         if not self._answers(service):
             return [0.0] + [float("nan")] * 6
         crowded = self._own_errors(service) == 0.3
-        latency_p95_s, cpu_share, in_flight = (0.4, 1.0, 48.0) if crowded else (0.02, 0.33 * self.level, 1.0)
-        return [
-            1.0,
-            20.0 * self.level,
-            self._errors(service),
-            latency_p95_s,
-            cpu_share,
-            self._memory(service),
-            in_flight,
-        ]
+        rate, crowd_cores = self._campaign_load(service)
+        cpu_share = 0.33 * self.level + crowd_cores / (self.services[service].quota_us / 50_000)
+        latency_p95_s, cpu_share, in_flight = (0.4, 1.0, 48.0) if crowded else (0.02, cpu_share, 1.0)
+        asked = 20.0 * self.level + rate
+        return [1.0, asked, self._errors(service), latency_p95_s, cpu_share, self._memory(service), in_flight]
 
     def _journey(self, requests: int, along: Iterable[Service]) -> JourneyCount:
         worst = max(self._own_errors(service) for service in along)
