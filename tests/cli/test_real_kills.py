@@ -51,9 +51,9 @@ def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, c
 @pytest.mark.parametrize("case", CASES)
 def test_a_bridge_killed_at_any_moment_of_an_episode_leaves_nothing_behind(real_lab: str, case: int) -> None:
     draw = random_of_case("bridge", case)
-    played = ("--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000)))
+    played = ["--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000))]
     if draw.random() < 0.5:
-        played += ("--tier", Tier.HARD)  # with users who come more or less often, harmless deploys, perhaps a burst
+        played += ["--tier", Tier.HARD]  # with users who come more or less often, harmless deploys, perhaps a burst
     with reverted_afterwards(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "random", *played)
         kill_after(process, draw.uniform(0.0, EPISODE_S))
