@@ -62,7 +62,7 @@ class OpenAct:
 
     @property
     def what(self) -> tuple[Act, Service | None, Fault | None]:
-        """What it is. No two of the open acts are the same."""
+        """What it is, without its times. What ends one ends each that is the same."""
         return self.act, self.service, self.fault
 
     @property

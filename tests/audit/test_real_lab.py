@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
+from mirr.bridge.docker_world import DockerWorld
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
 from tests.audit.auditor import findings
-from tests.audit.channels import AROUND, odd_shapes, revealing_channels
+from tests.audit.channels import AROUND, OBVIOUS_S, odd_shapes, revealing_channels
 from tests.audit.hard import hard
 from tests.audit.transcript import Transcript, record, without_fault
 
@@ -26,7 +27,7 @@ CONFIG = EpisodeConfig(step_s=1.0, max_steps=80, none_diagnosis=True)
 SERVICES_A_MODE = int(os.environ.get("MIRR_AUDIT", "2"))
 HEALTHY_EPISODES = 2
 LOGS = 3
-HARD_SEEDS = range(int(os.environ.get("MIRR_AUDIT_HARD", "6")))
+HARD_SEEDS = range(int(os.environ.get("MIRR_AUDIT_HARD", "4")))
 HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
 
 FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
@@ -59,12 +60,17 @@ def episodes() -> list[tuple[Scenario, list[Action]]]:
 
 
 @pytest.fixture(scope="module")
-def transcripts(real_lab: str) -> Iterator[list[Transcript]]:
-    world = open_docker_world(real_lab, what="pytest")
+def world(real_lab: str) -> Iterator[DockerWorld]:
+    opened = open_docker_world(real_lab, what="pytest")
     try:
-        yield [record(world, scenario, actions, name="lab", config=CONFIG) for scenario, actions in episodes()]
+        yield opened
     finally:
-        world.close()
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def transcripts(world: DockerWorld) -> list[Transcript]:
+    return [record(world, scenario, actions, name="lab", config=CONFIG) for scenario, actions in episodes()]
 
 
 def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
@@ -89,18 +95,16 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
 
 
 @pytest.fixture(scope="module")
-def among_surroundings(real_lab: str) -> Iterator[list[Transcript]]:
-    """Episodes of `hard`, in an order that has nothing to do with what happens there."""
-    world = open_docker_world(real_lab, what="pytest")
-    try:
-        yield [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in HARD_SEEDS]
-    finally:
-        world.close()
+def among_surroundings(world: DockerWorld) -> list[Transcript]:
+    """Episodes of `hard`."""
+    return [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in HARD_SEEDS]
 
 
 def test_nothing_reveals_the_surroundings(among_surroundings: list[Transcript]) -> None:
     assert [finding for one in among_surroundings for finding in findings(one)] == []
     assert revealing_channels(among_surroundings, AROUND) == []
+    resets_s = [one.seen[0].took_s for one in among_surroundings]
+    assert max(resets_s) - min(resets_s) < OBVIOUS_S
 
 
 def test_neither_times_nor_info_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
