@@ -74,7 +74,13 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
         campaigns,
         journal,
         heartbeat,
-        LoadMeter(telemetry, calm_since=lambda: journal.calm_since() + clock.skew_s()),
+        LoadMeter(
+            telemetry,
+            steady_quota_cores=steady_cpu_quota_cores,
+            calm=journal.calm,
+            traffic=journal.traffic,
+            skew_s=clock.skew_s,
+        ),
         limits=limits,
         watched=partial(reaper.ensure, lab, folder),
     )

@@ -18,9 +18,11 @@ from mirr.chaos.chaos import Chaos
 from mirr.chaos.errors import ChaosError
 from mirr.chaos.fleet import Fleet
 from mirr.env.results import result_of
+from mirr.env.scenario import TRAFFIC
 from mirr.env.vocabulary import (
     Action,
     Breaks,
+    Bursts,
     CheckLogs,
     Deploys,
     Diagnose,
@@ -33,6 +35,7 @@ from mirr.env.vocabulary import (
     Rollback,
     ScaleUp,
     Service,
+    TrafficChanges,
     Wait,
 )
 from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
@@ -50,6 +53,12 @@ class Patience:
     opening_s: float = 6.0
     """From steady state to the first window. It is the same for every fault, so the time that `reset` takes says
     nothing about the fault."""
+    deploys_s: float = 4.0
+    """How much of the opening harmless deploys get, which come before any fault. It is the same for every number of
+    them. If they take longer, that is taken from the time in which they boot."""
+    opening_after_deploys_s: float = opening_s / TRAFFIC[0]
+    """What follows until the first window. Where there are deploys, fewer users may come than usual, and then a fault
+    takes longer to land."""
     late_s: float = 0.5  # a caller that took longer than this between two steps is slow, and still gets a whole step
 
 
@@ -109,7 +118,7 @@ class DockerWorld:
     def inject(self, fault: Fault) -> None:
         with self._as_world_errors():
             before = self._landing.look()
-            self._stages.add(fault, self._chaos.begin(fault))
+            self._stages.add(Breaks(fault), self._chaos.begin(fault))
             self._landing.wait(fault, before, go_on=self._stages.run)
         self._begin_window()
 
@@ -117,14 +126,20 @@ class DockerWorld:
         with self._as_world_errors():
             match event:
                 case Breaks(fault):
-                    self._stages.add(fault, self._chaos.begin(fault))
+                    self._stages.add(event, self._chaos.begin(fault))
                     self._stages.run()
                 case Ends(fault):
-                    self._stages.drop(fault)
+                    self._stages.drop(Breaks(fault))
                     self._chaos.end(fault)
                 case Deploys(service):
+                    self._clock.open_in_two_parts(self._patience.deploys_s, self._patience.opening_after_deploys_s)
                     self._chaos.deploy_sound(service)
                     self._sound.add(service)
+                case TrafficChanges():
+                    self._chaos.change_traffic(event)
+                case Bursts():
+                    self._stages.add(event, self._chaos.burst(event))
+                    self._stages.run()
                 case _:
                     assert_never(event)
 
@@ -137,14 +152,14 @@ class DockerWorld:
         opens_at = self._clock.opening()
         if opens_at is not None:
             self._pass_time(opens_at)
-            self._begin_window()
+            self._begin_window(opens_at if self._clock.has_second_part else None)
         self._clock.end_step(seconds, self._pass_time)
 
     def observe(self) -> Snapshot:
         with self._as_world_errors():
             lost = self._chaos.lost_lease()
             if lost is not None:
-                raise WorldError(f"the fault did not hold: {lost}; next: play the episode again")
+                raise WorldError(f"what was begun did not hold: {lost}; next: play the episode again")
             return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
@@ -159,13 +174,13 @@ class DockerWorld:
             self._chaos.close()
             self._held.__exit__(None, None, None)
 
-    def _begin_window(self) -> None:
+    def _begin_window(self, at: float | None = None) -> None:
         self._window = self._telemetry.open_window()
         self._window.sound = self._sound
-        self._clock.begin_window()
+        self._clock.begin_window(at)
 
     def _pass_time(self, until: float) -> None:
-        """Sleep until then. Meanwhile, faults that begin in stages go on."""
+        """Sleep until then. Meanwhile, events that happen in stages go on."""
         while (now := self._now()) < until:
             self._sleep(self._stages.next_due(now, until) - now)
             with self._as_world_errors():

@@ -57,12 +57,15 @@ class PrometheusReader:
         self._session = session
         self._timeout_s = timeout_s
 
-    def samples(self, lookback_s: float) -> dict[str, list[Sample]]:
-        """Per target, its scrapes of the last `lookback_s`, oldest first. Raises WorldError."""
+    def samples(self, lookback_s: float, *, until: float | None = None) -> dict[str, list[Sample]]:
+        """Per target, its scrapes of the last `lookback_s` before the Unix time `until`, oldest first. None: now.
+
+        Raises WorldError."""
         pattern = "|".join(_METRICS)
         query = f'{{__name__=~"{pattern}",service!=""}}[{round(lookback_s * 1000)}ms]'
+        asked: dict[str, str | float] = {"query": query} | ({} if until is None else {"time": until})
         try:
-            answer = self._session.get(f"{self._url}/api/v1/query", params={"query": query}, timeout=self._timeout_s)
+            answer = self._session.get(f"{self._url}/api/v1/query", params=asked, timeout=self._timeout_s)
             answer.raise_for_status()
             result = answer.json()["data"]["result"]
         except (requests.RequestException, ValueError, KeyError) as error:

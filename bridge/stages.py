@@ -1,39 +1,39 @@
-"""Faults that begin in stages while time passes, such as a crowd that has to be sized."""
+"""Events that happen in stages while time passes, such as a crowd that has to be sized."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mirr.env.vocabulary import Fault
+from mirr.env.vocabulary import Event
 
 
 @dataclass
 class _Stage:
-    """A fault that has begun and has further stages."""
+    """An event that has begun and has further stages."""
 
-    fault: Fault
+    event: Event
     due: float  # when its next stage is due
     rest: Iterator[float]  # its next stages; each yields the seconds until the stage after it
 
 
 class Stages:
-    """The faults of one episode that have further stages."""
+    """The events of one episode that have further stages."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
         self._stages: list[_Stage] = []
 
-    def add(self, fault: Fault, stages: Iterator[float]) -> None:
-        """Begin a fault at the next `run`."""
-        self._stages.append(_Stage(fault, self._now(), stages))
+    def add(self, event: Event, stages: Iterator[float]) -> None:
+        """Begin an event at the next `run`."""
+        self._stages.append(_Stage(event, self._now(), stages))
 
-    def drop(self, fault: Fault) -> None:
-        """Stop the further stages of a fault."""
-        self._stages = [stage for stage in self._stages if stage.fault != fault]
+    def drop(self, event: Event) -> None:
+        """Stop the further stages of an event."""
+        self._stages = [stage for stage in self._stages if stage.event != event]
 
     def clear(self) -> None:
-        """Stop the further stages of every fault."""
+        """Stop the further stages of every event."""
         self._stages.clear()
 
     def run(self) -> None:

@@ -29,8 +29,8 @@ _LOAD_WINDOW_S = 1.4  # the shortest time that shows a load: four scrapes, one o
 class Reader(Protocol):
     """Where samples come from; bridge.prometheus.PrometheusReader is the real one."""
 
-    def samples(self, lookback_s: float) -> dict[str, list[Sample]]:
-        """Per target, its scrapes of the last `lookback_s`, oldest first."""
+    def samples(self, lookback_s: float, *, until: float | None = None) -> dict[str, list[Sample]]:
+        """Per target, its scrapes of the last `lookback_s` before the Unix time `until`, oldest first. None: now."""
 
 
 @dataclass
@@ -89,30 +89,29 @@ class Telemetry:
                 first[target] = good[0]
         return self._snapshot(first, latest)
 
-    def load(self, service: Service, seconds: float = 60.0, *, since: float = 0.0) -> Load | None:
-        """What the service's process did over the last `seconds`, without its boot and without the time before the Unix
-        time `since`. None if what remains is too short to measure."""
-        scrapes = self._reader.samples(seconds).get(service, [])
-        samples = [sample for sample in scrapes if sample.up and sample.at >= since]
-        if samples:
-            samples = _after_boot([sample for sample in samples if _same_process(sample, samples[-1])])
-        if not samples or samples[-1].at - samples[0].at < _LOAD_WINDOW_S:
+    def load(self, service: Service, seconds: float) -> Load | None:
+        """What the service's process did over the last `seconds`, without its boot. None if that is too short to
+        measure."""
+        samples = [sample for sample in self._reader.samples(seconds).get(service, []) if sample.up]
+        return _load(_last_process(samples))
+
+    def load_between(
+        self, service: Service, since: float, until: float | None, *, seconds: float = 60.0
+    ) -> Load | None:
+        """What the service did between two Unix times, at most over the last `seconds` of that; None: until now.
+
+        It is what one process did after its boot: the last one that ran for long enough to be measured. None if none
+        did."""
+        if until is not None and until - since < _LOAD_WINDOW_S:
             return None
-        first, last = samples[0], samples[-1]
-        elapsed_s = last.at - first.at
-        requests = _grown(first, last, "http_requests_total")
-        by_route: dict[str, float] = {}
-        for labels, count in requests.items():
-            if not _failed(labels):
-                route = dict(labels).get("route", "")
-                by_route[route] = by_route.get(route, 0.0) + count / elapsed_s
-        return Load(
-            cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total"))
-            / elapsed_s,
-            served_rate=sum(by_route.values()),
-            quota_cores=last.single("container_cpu_quota_cores"),
-            served_by_route=by_route,
-        )
+        scrapes = self._reader.samples(seconds, until=until).get(service, [])
+        samples = [sample for sample in scrapes if sample.up and sample.at >= since]
+        load = None
+        while samples and load is None:
+            process = _last_process(samples)
+            load = _load(process)
+            samples = samples[: -len(process)]
+        return load
 
     def _snapshot(
         self, first: dict[str, Sample], latest: dict[str, Sample], sound: set[Service] | None = None
@@ -158,6 +157,33 @@ def _after_boot(samples: list[Sample]) -> list[Sample]:
     first, started = samples[0].at, samples[0].single("process_start_time_seconds")
     booted = max(started + _BOOT_S, first + _WARM_UP_S) if first < started + _SLOW_BOOT_S else 0.0
     return [sample for sample in samples if sample.at > booted]
+
+
+def _last_process(samples: list[Sample]) -> list[Sample]:
+    """The samples of the process that was measured last."""
+    return [sample for sample in samples if _same_process(sample, samples[-1])]
+
+
+def _load(process: list[Sample]) -> Load | None:
+    """What a process did after its boot. None if it ran for too short to measure it."""
+    samples = _after_boot(process) if process else []
+    if not samples or samples[-1].at - samples[0].at < _LOAD_WINDOW_S:
+        return None
+    first, last = samples[0], samples[-1]
+    elapsed_s = last.at - first.at
+    by_route: dict[str, float] = {}
+    for labels, count in _grown(first, last, "http_requests_total").items():
+        if not _failed(labels):
+            route = dict(labels).get("route", "")
+            by_route[route] = by_route.get(route, 0.0) + count / elapsed_s
+    return Load(
+        cpu_cores=(last.single("process_cpu_seconds_total") - first.single("process_cpu_seconds_total")) / elapsed_s,
+        served_rate=sum(by_route.values()),
+        quota_cores=last.single("container_cpu_quota_cores"),
+        served_by_route=by_route,
+        began=first.at,
+        ended=last.at,
+    )
 
 
 def _grown(first: Sample | None, last: Sample, metric: str) -> dict[Labels, float]:

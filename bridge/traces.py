@@ -1,6 +1,8 @@
-"""The traces that a fault could leave in a lab: in containers, in the load generator's campaigns, in the journal."""
+"""The traces that an episode could leave in a lab: in containers, in the load generator, in the journal."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from docker.errors import DockerException
 from requests.exceptions import RequestException
@@ -23,16 +25,27 @@ def traces(parts: Parts) -> Footprint:
             f"could not look at what lab {containers.lab} is made of: {error}; next: mirr doctor"
         ) from error
     faults = [str(fault) for fault in parts.chaos.open_faults()]
-    return found | {LAB: flat({"campaigns": campaigns(containers.traffic_url), "open faults": faults})}
+    sent = {"campaigns": campaigns(containers.traffic_url), "users come": level(containers.traffic_url)}
+    return found | {LAB: flat(sent | {"open faults": faults})}
 
 
 def campaigns(traffic_url: str) -> list[str]:
     """The campaigns that the load generator runs, as texts. Raises WorldError if it does not answer."""
+    found = _asked(traffic_url, "campaigns")["campaigns"]
+    return sorted(f"{one['kind']}:{one['service']} at {one['rate_per_s']:g}/s" for one in found)
+
+
+def level(traffic_url: str) -> float:
+    """How often users come, times the usual rate. Raises WorldError if the load generator does not answer."""
+    return float(_asked(traffic_url, "traffic")["level"])
+
+
+def _asked(traffic_url: str, path: str) -> dict[str, Any]:
     try:
-        answer = direct_session().get(f"{traffic_url}/campaigns", timeout=_TIMEOUT_S)
+        answer = direct_session().get(f"{traffic_url}/{path}", timeout=_TIMEOUT_S)
         answer.raise_for_status()
     except RequestException as error:
         raise WorldError(
             f"the load generator at {traffic_url} does not answer ({type(error).__name__}); next: mirr up"
         ) from error
-    return sorted(f"{one['kind']}:{one['service']} at {one['rate_per_s']:g}/s" for one in answer.json()["campaigns"])
+    return dict(answer.json())

@@ -1,16 +1,16 @@
-"""Campaigns of the load generator: extra traffic that is a fault, each on a lease that must be renewed."""
+"""What the load generator is asked for, each on a lease: campaigns, and how often users come."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import requests
 
 from mirr.chaos.errors import CampaignError, GeneratorAway
 from mirr.chaos.leases import LEASE_S, LeaseFile
-from mirr.env.vocabulary import Service
+from mirr.env.vocabulary import Service, TrafficChanges
 
 _NOT_FOUND = 404
 
@@ -49,6 +49,16 @@ class Campaigns(Protocol):
     def stop_all(self) -> list[str]:
         """End every campaign; returns the ids of those that ran."""
 
+    def change_traffic(self, change: TrafficChanges, lease_s: float) -> None:
+        """Let users come more or less often, in place of the change before; it ends `lease_s` from now unless
+        renewed."""
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        """Renew the lease of the change. False if users come as usual already."""
+
+    def reset_traffic(self) -> bool:
+        """Let users come as usual. Returns whether they did not."""
+
 
 class HttpCampaigns:
     """Campaigns by the load generator's HTTP interface at `url`."""
@@ -80,6 +90,17 @@ class HttpCampaigns:
             self.stop(campaign)
         return running
 
+    def change_traffic(self, change: TrafficChanges, lease_s: float) -> None:
+        self._ask("PUT", "/traffic", asdict(change) | {"lease_s": lease_s})
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        answer = self._ask("POST", "/traffic/renew", {"lease_s": lease_s}, missing_ok=True)
+        return answer.status_code != _NOT_FOUND
+
+    def reset_traffic(self) -> bool:
+        # A load generator of an older version does not know this path. Its users always come as usual.
+        return self._ask("DELETE", "/traffic", missing_ok=True).status_code != _NOT_FOUND
+
     def _running(self) -> list[str]:
         """The ids of the campaigns that run."""
         answer = self._ask("GET", "/campaigns")
@@ -100,7 +121,7 @@ class HttpCampaigns:
                 f"the load generator at {self._url} does not answer ({type(error).__name__}); next: mirr up"
             ) from error
         if missing_ok and answer.status_code == _NOT_FOUND:
-            # Any web server says 404. Only the load generator's own answer shows that the campaign is gone.
+            # Any web server says 404. Only the load generator's own answer shows that nothing is there any more.
             if not _says_it_is_gone(answer):
                 raise self._somebody_else(answer)
             return answer
@@ -115,9 +136,13 @@ class HttpCampaigns:
         )
 
 
+_GONE = ("no campaign ", "users come at their usual rate", "DELETE /traffic: ")
+"""How the load generator begins to say that nothing is there any more. The last is one of an older version."""
+
+
 def _says_it_is_gone(answer: requests.Response) -> bool:
     try:
-        return str(answer.json()["error"]).startswith("no campaign ")
+        return str(answer.json()["error"]).startswith(_GONE)
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -125,8 +150,9 @@ def _says_it_is_gone(answer: requests.Response) -> bool:
 class Heartbeat:
     """Renews the leases of what this process injected, from a thread of its own.
 
-    The lease on disk is for every fault; the load generator has one for each campaign. When the process dies, even by
-    SIGKILL, nobody renews them. The campaigns then end by themselves, and the reaper reverts the rest.
+    The lease on disk is for every act; the load generator has one for each campaign and one for the users' traffic.
+    When the process dies, even by SIGKILL, nobody renews them. The campaigns then end by themselves, users come as
+    usual again, and the reaper reverts the rest.
     """
 
     def __init__(self, campaigns: Campaigns, *, lease_s: float = LEASE_S, lease: LeaseFile | None = None) -> None:
@@ -135,6 +161,7 @@ class Heartbeat:
         self.lease_s = lease_s
         self._watching = False
         self._held: dict[str, CampaignRequest] = {}
+        self._holds_traffic = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -165,6 +192,13 @@ class Heartbeat:
             self._lost.pop(campaign.id, None)
         self._start()
 
+    def hold_traffic(self) -> None:
+        """Renew the lease of the users' traffic from now on."""
+        with self._lock:
+            self._holds_traffic = True
+            self._lost.pop(_TRAFFIC, None)
+        self._start()
+
     def let_go(self, campaign_id: str) -> None:
         """Stop renewing that campaign."""
         with self._lock:
@@ -175,6 +209,7 @@ class Heartbeat:
         """Stop renewing everything."""
         self._watching = False
         with self._lock:
+            self._holds_traffic = False
             self._held.clear()
             self._lost.clear()
         if self._lease is not None:
@@ -200,9 +235,11 @@ class Heartbeat:
         """Renew everything once, as the thread does three times a lease."""
         self._renew_on_disk()
         with self._lock:
-            held = list(self._held.values())
+            held, holds_traffic = list(self._held.values()), self._holds_traffic
         for campaign in held:
             self._renew(campaign)
+        if holds_traffic:
+            self._renew_traffic()
 
     def _renew_on_disk(self) -> None:
         if self._lease is None or not self._watching:
@@ -227,6 +264,17 @@ class Heartbeat:
         if held:
             self._note(campaign.id, why)
 
+    def _renew_traffic(self) -> None:
+        try:
+            alive = self._campaigns.renew_traffic(self.lease_s)
+            why = None if alive else "users come as usual again: the lease ran out or somebody ended it"
+        except CampaignError as error:
+            why = str(error)
+        with self._lock:
+            held = self._holds_traffic
+        if held:
+            self._note(_TRAFFIC, why)
+
     def _note(self, key: str, why: str | None) -> None:
         with self._lock:
             if why is None:
@@ -236,3 +284,4 @@ class Heartbeat:
 
 
 _ON_DISK = "on disk"
+_TRAFFIC = "traffic"

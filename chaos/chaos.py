@@ -8,18 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
-from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat
+from mirr.chaos import bursts
+from mirr.chaos.campaigns import CampaignRequest, Campaigns, Heartbeat, campaign_id
 from mirr.chaos.deploys import deploy_over
 from mirr.chaos.errors import FleetError, ImageMissing, Refused
 from mirr.chaos.faults import form_of, severity_on_containers, texts_of
 from mirr.chaos.fleet import Fleet
-from mirr.chaos.journal import Journal, nothing_was_done
+from mirr.chaos.journal import Act, Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.tools import Tools
 from mirr.chaos.turns import turn
-from mirr.env.vocabulary import Fault, Service
+from mirr.env.vocabulary import Bursts, Fault, Service, TrafficChanges
 from mirr.lab.releases import SOUND_RELEASE
 
 INJECT_TURN_S = 10.0
@@ -74,6 +75,7 @@ class Chaos:
         self._meter = meter
         self._limits = limits or Limits()
         self._sleep = sleep
+        self._now = now
         self._watched = watched
         self._reverter = Reverter(fleet, campaigns, journal, now=now, sleep=sleep)
         self._mine: set[Fault] = set()  # what this process injected, and has not ended or reverted
@@ -94,14 +96,15 @@ class Chaos:
         remaining stages do not happen. Raises what `inject` raises."""
         inject = form_of(fault).inject
         with self._turn():
-            self._limits.check(fault, self.open_faults())
+            others = self.open_faults()
+            self._limits.check(fault, others)
             self._fleet.remember()
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
             self._watched()
             with self._unless_nothing_was_done(lambda: self._ended(fault)):
                 self._limits.check_process(fault, self._fleet.state(fault.service))
-                rest = iter(inject(self._tools(fault, lease_s), fault.service))
+                rest = iter(inject(self._tools(fault, lease_s, alone=not others), fault.service))
                 wait_s = next(rest, None)
         while wait_s is not None:
             yield wait_s
@@ -131,7 +134,7 @@ class Chaos:
 
         Raises FleetError or CampaignError; the fault then stays in the journal."""
         with self._turn():
-            form_of(fault).end(self._tools(fault, None), fault.service)
+            form_of(fault).end(self._tools(fault, None, alone=True), fault.service)
             self._ended(fault)
 
     def deploy_sound(self, service: Service) -> None:
@@ -143,6 +146,43 @@ class Chaos:
             with self._unless_nothing_was_done(lambda: self._journal.undeployed(service)):
                 deploy_over(self._fleet, service, SOUND_RELEASE)
 
+    def change_traffic(self, change: TrafficChanges) -> None:
+        """Let users come more or less often than usual, in place of the change before.
+
+        It lasts while this process lives, and `revert` ends it. Raises Refused, JournalError or CampaignError."""
+        with self._turn():
+            self._journal.changing_traffic(change, **self._lasting(None))
+            self._watched()
+            self._campaigns.change_traffic(change, self._heartbeat.lease_s)
+            self._heartbeat.hold_traffic()
+
+    def burst(self, burst: Bursts) -> Iterator[float]:
+        """Let a burst come to a service, in stages. Nothing happens before the first value is asked for.
+
+        It ends by itself: its lease is as long as it is. Raises Refused, JournalError, FleetError or CampaignError."""
+        ends_at = self._now() + burst.for_s
+        with self._turn():
+            if any(fault.service is burst.service for fault in self.open_faults()):
+                raise Refused(f"{burst.service} is broken already, and a burst there would hide the fault")
+            self._journal.bursting(burst.service, lease_s=burst.for_s, holder=self._lasting(None)["holder"])
+            self._watched()
+            rest = bursts.gather(self._burst_tools(ends_at), burst)
+            wait_s = next(rest, None)
+        while wait_s is not None and self._now() + wait_s < ends_at:
+            yield wait_s
+            with self._turn():
+                if not self._bursts_on(burst.service):
+                    return
+                wait_s = next(rest, None)
+        yield max(0.0, ends_at - self._now())
+        with self._turn():
+            if self._bursts_on(burst.service):
+                self._campaigns.stop(campaign_id(bursts.SENDS, burst.service))
+                self._journal.burst_ended(burst.service)
+
+    def _bursts_on(self, service: Service) -> bool:
+        return any(act.act is Act.BURST and act.service is service for act in self._journal.open_acts())
+
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
         """A fault that reverts itself at the end of the block."""
@@ -153,7 +193,8 @@ class Chaos:
             self.revert()
 
     def lost_lease(self) -> str | None:
-        """Why a fault that this process injected does not hold any more, or None."""
+        """Why a fault or a change of traffic that this process began does not hold any more, or None. A burst that is
+        over has held."""
         if self._heartbeat.lost is not None:
             return self._heartbeat.lost
         gone = self._mine - set(self.open_faults())
@@ -211,13 +252,24 @@ class Chaos:
             raise nothing_was_done(f"the lease in {self._journal.folder} cannot be written", error) from error
         return {"lease_s": self._heartbeat.lease_s, "holder": self._heartbeat.holder}
 
-    def _tools(self, fault: Fault, lease_s: float | None) -> Tools:
+    def _tools(self, fault: Fault, lease_s: float | None, *, alone: bool) -> Tools:
         return Tools(
             fleet=self._fleet,
             meter=self._meter,
             run_campaign=lambda campaign: self._run_campaign(campaign, lease_s),
             end_campaign=self._end_campaign,
+            alone=alone,
             severity=severity_on_containers(fault),
+        )
+
+    def _burst_tools(self, ends_at: float) -> Tools:
+        return Tools(
+            fleet=self._fleet,
+            meter=self._meter,
+            run_campaign=lambda campaign: self._campaigns.start(campaign, max(0.1, ends_at - self._now())),
+            end_campaign=self._end_campaign,
+            alone=False,
+            severity=0.0,
         )
 
     def _end_campaign(self, campaign_id: str) -> None:

@@ -16,7 +16,7 @@ from requests.exceptions import RequestException
 
 from mirr.chaos import blueprints
 from mirr.chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEPLOYED_LABEL, Blueprint
-from mirr.chaos.errors import FleetError, ImageMissing
+from mirr.chaos.errors import FleetError, ImageMissing, NoProcess
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
@@ -207,7 +207,7 @@ class DockerFleet:
         said: bytes = self._api.exec_start(asked["Id"])
         code = self._api.exec_inspect(asked["Id"])["ExitCode"]
         if code != 0:
-            raise FleetError(
+            raise NoProcess(
                 f"could not send {service} SIG{signal} in lab {self.lab}: kill answered {code} "
                 f"{said.decode(errors='replace').strip()[:200]!r}; next: mirr status"
             )

@@ -3,6 +3,7 @@
 ChaosError
 ├── FleetError      the engine did not do what was asked of a container
 │   ├── NotReverted    something could not be reverted; the rest was
+│   ├── NoProcess      a container has no process to send a signal to, perhaps not yet
 │   └── ImageMissing   a container could not be made, so the old one was left as it is
 ├── CampaignError   the load generator did not do what was asked of it
 │   └── GeneratorAway   it cannot be reached: it is gone, or still starts, or is not where we look for it
@@ -35,6 +36,10 @@ class NotReverted(FleetError):
 
 class ImageMissing(FleetError):
     """A container cannot be made, because its image is missing. Nothing was done."""
+
+
+class NoProcess(FleetError):
+    """The container runs, but has no process that got the signal. One that has just started may not have it yet."""
 
 
 class CampaignError(ChaosError):

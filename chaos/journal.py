@@ -6,15 +6,17 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from mirr.chaos.errors import JournalError
 from mirr.chaos.leases import MAX_LEASE_S, Clocks, leased_until
-from mirr.env.vocabulary import Fault, Service, UnknownName, parse_service
+from mirr.env.vocabulary import Fault, Service, TrafficChanges, UnknownName, parse_service
 from mirr.lab.state import remedy_for
 
+_REVERTED = "reverted"
 _BLUEPRINT_KEYS = ("Name", "Config", "HostConfig", "Mounts", "NetworkSettings")
 
 
@@ -27,14 +29,67 @@ class OpenFault:
     until: float  # Unix time at which its time to live is over
 
 
+class Act(StrEnum):
+    """What can be open, by the name that the lines of the journal have for it."""
+
+    FAULT = "inject"
+    DEPLOY = "deploy"  # a harmless one
+    BURST = "burst"
+    TRAFFIC = "traffic"
+
+
+_OVER: dict[Act, str] = {
+    Act.FAULT: "ended",
+    Act.DEPLOY: "undeployed",
+    Act.BURST: "burst ended",
+    Act.TRAFFIC: "traffic ended",
+}
+"""What the lines are called that say that such a thing is over."""
+
+_ACT_OVER = {over: act for act, over in _OVER.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenAct:
-    """Something done to a service that has to be reverted: a fault, or a harmless deploy."""
+    """Something done to the lab that has to be reverted."""
 
-    service: Service
+    act: Act
+    service: Service | None  # None for traffic: it is that of all users
     fault: Fault | None
-    at: float
-    until: float
+    traffic: TrafficChanges | None = None
+    at: float  # Unix time
+    until: float  # Unix time at which its time to live is over
+
+    @property
+    def what(self) -> tuple[Act, Service | None, Fault | None]:
+        """What it is, without its times. What ends one ends each that is the same."""
+        return self.act, self.service, self.fault
+
+    @property
+    def changes_containers(self) -> bool:
+        """Whether reverting it has to look at a container. What only the load generator does leaves none changed."""
+        return self.act in (Act.FAULT, Act.DEPLOY)
+
+
+@dataclass(frozen=True)
+class Calm:
+    """A time in which no fault was open."""
+
+    began: float  # Unix time
+    ended: float | None  # None: it goes on
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the journal about an act."""
+
+    act: OpenAct
+    over: bool  # it says that the act is over, and not that it begins
+
+
+def _change(written: Any) -> TrafficChanges:
+    """The change of traffic that a line has. Raises KeyError, TypeError or ValueError."""
+    return TrafficChanges(float(written["first"]), float(written["last"]), float(written["over_s"]))
 
 
 def nothing_was_done(why: str, error: OSError) -> JournalError:
@@ -58,35 +113,51 @@ class Journal:
 
     def injecting(self, fault: Fault, *, lease_s: float = MAX_LEASE_S, holder: str | None = None) -> None:
         """Write that `fault` is about to be injected, to last `lease_s`, or as long as `holder` renews its lease."""
-        self._append({"act": "inject", "fault": str(fault)}, lease_s, holder)
+        self._append({"act": Act.FAULT, "fault": str(fault)}, lease_s, holder)
 
     def deploying(
         self, service: Service, release: str, *, lease_s: float = MAX_LEASE_S, holder: str | None = None
     ) -> None:
         """Write that `release` is about to be deployed to `service`. This is not a fault, but it is reverted too."""
-        self._append({"act": "deploy", "service": service.value, "release": release}, lease_s, holder)
+        self._append({"act": Act.DEPLOY, "service": service.value, "release": release}, lease_s, holder)
+
+    def bursting(self, service: Service, *, lease_s: float, holder: str | None = None) -> None:
+        """Write that a burst of requests is about to come to `service`, to last `lease_s`."""
+        self._append({"act": Act.BURST, "service": service.value}, lease_s, holder)
+
+    def changing_traffic(
+        self, change: TrafficChanges, *, lease_s: float = MAX_LEASE_S, holder: str | None = None
+    ) -> None:
+        """Write that users are about to come more or less often. This replaces the change before."""
+        self._append({"act": Act.TRAFFIC, "change": asdict(change)}, lease_s, holder)
 
     def ended(self, fault: Fault) -> None:
         """Write that `fault` is over. What it left behind, such as a redeployed container, is found by looking."""
-        self._append({"act": "ended", "fault": str(fault)})
+        self._append({"act": _OVER[Act.FAULT], "fault": str(fault)})
 
     def undeployed(self, service: Service) -> None:
         """Write that the harmless deploy to `service` is over."""
-        self._append({"act": "undeployed", "service": service.value})
+        self._append({"act": _OVER[Act.DEPLOY], "service": service.value})
+
+    def burst_ended(self, service: Service) -> None:
+        """Write that the burst on `service` is over."""
+        self._append({"act": _OVER[Act.BURST], "service": service.value})
 
     def over(self, act: OpenAct) -> None:
         """Write that `act` has been reverted."""
+        named: dict[str, Any] = {}
         if act.fault is not None:
-            self.ended(act.fault)
-        else:
-            self.undeployed(act.service)
+            named["fault"] = str(act.fault)
+        elif act.service is not None:
+            named["service"] = act.service.value
+        self._append({"act": _OVER[act.act]} | named)
 
     def reverted(self) -> None:
         """Write that everything has been reverted. The lines before are not needed any more."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps({"act": "reverted"} | self._clocks.stamp()) + "\n")
+            fresh.write_text(json.dumps({"act": _REVERTED} | self._clocks.stamp()) + "\n")
             os.replace(fresh, self._path)
         except OSError:
             self._forget()
@@ -114,23 +185,52 @@ class Journal:
     def open_acts(self) -> list[OpenAct]:
         """Everything that was done since the last revert and is not over, oldest first."""
         found: list[OpenAct] = []
-        for entry in self._entries():
-            match entry.get("act"):
-                case "reverted":
-                    found.clear()
-                case "inject" | "deploy":
-                    act = self._parsed(entry)
-                    found += [act] if act is not None else []
-                case "ended" | "undeployed":
-                    over = self._parsed(entry)
-                    if over is not None:
-                        found = [one for one in found if (one.service, one.fault) != (over.service, over.fault)]
+        _, lines = self._since_revert()
+        for line in lines:
+            if line.over or line.act.act in (Act.TRAFFIC, Act.BURST):  # these two replace the one before
+                found = [one for one in found if one.what != line.act.what]
+            if not line.over:
+                found.append(line.act)
         return found
 
-    def calm_since(self) -> float:
-        """The Unix time of the last revert or end of a fault. Measurements from before it still show that fault."""
-        over = [entry for entry in self._entries() if entry.get("act") in ("reverted", "ended", "undeployed")]
-        return max(map(self._written_at, over), default=0.0)
+    def calm(self, besides: Service | None = None) -> list[Calm]:
+        """When no fault was open since the last revert, the latest time first. A fault on `besides` that is open now
+        does not count: it is about to begin. What was measured at other times shows a fault."""
+        began, lines = self._since_revert()
+        about_to_begin = None
+        for number, line in enumerate(lines):
+            if line.act.fault is not None and line.act.service is besides:
+                about_to_begin = None if line.over else number
+        calm: list[Calm] = []
+        broken: set[Fault] = set()
+        calm_since: float | None = began
+        for number, line in enumerate(lines):
+            if number == about_to_begin or not (line.over or line.act.fault) or not line.act.changes_containers:
+                continue  # it broke nothing
+            if line.act.fault is not None:
+                broken = broken - {line.act.fault} if line.over else broken | {line.act.fault}
+            if calm_since is not None:
+                calm.append(Calm(calm_since, line.act.at))
+            calm_since = None if broken else line.act.at
+        if calm_since is not None:
+            calm.append(Calm(calm_since, None))
+        return calm[::-1]
+
+    def traffic(self) -> list[tuple[float, TrafficChanges | None]]:
+        """Since which Unix time users have come how often, since the last revert, oldest first. None: as usual."""
+        _, lines = self._since_revert()
+        return [(line.act.at, line.act.traffic) for line in lines if line.act.act is Act.TRAFFIC]
+
+    def _since_revert(self) -> tuple[float, list[_Line]]:
+        """The Unix time of the last revert, 0 if there was none, and the lines after it that can be read."""
+        began = 0.0
+        lines: list[_Line] = []
+        for entry in self._entries():
+            if entry.get("act") == _REVERTED:
+                began, lines = self._written_at(entry), []
+            elif (line := self._parsed(entry)) is not None:
+                lines.append(line)
+        return began, lines
 
     def _written_at(self, entry: dict[str, Any]) -> float:
         try:
@@ -138,18 +238,23 @@ class Journal:
         except (KeyError, TypeError, ValueError):
             return 0.0
 
-    def _parsed(self, entry: dict[str, Any]) -> OpenAct | None:
+    def _parsed(self, entry: dict[str, Any]) -> _Line | None:
         """The line as an act. None if another version wrote it and it names something that we cannot revert."""
         try:
-            fault = Fault.parse(entry["fault"]) if "fault" in entry else None
-            service = parse_service(entry["service"]) if fault is None else fault.service
+            over = entry["act"] in _ACT_OVER
+            act = _ACT_OVER[entry["act"]] if over else Act(entry["act"])
+            fault = Fault.parse(entry["fault"]) if act is Act.FAULT else None
+            service = fault.service if fault is not None else None
+            if act in (Act.DEPLOY, Act.BURST):
+                service = parse_service(entry["service"])
+            traffic = _change(entry["change"]) if act is Act.TRAFFIC and not over else None
             at, until = self._clocks.written_at(entry), self._clocks.ends_at(entry)
         except (KeyError, TypeError, ValueError, AttributeError, UnknownName):
             return None
         holder = entry.get("holder")
         if isinstance(holder, str):
             until = max(until, leased_until(self.folder, holder, self._clocks))
-        return OpenAct(service=service, fault=fault, at=at, until=until)
+        return _Line(OpenAct(act=act, service=service, fault=fault, traffic=traffic, at=at, until=until), over)
 
     def remember_blueprint(self, name: str, blueprint: dict[str, Any]) -> None:
         """Keep what the container of that Compose name is made of, so that it can be recreated."""

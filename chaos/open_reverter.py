@@ -12,6 +12,7 @@ from mirr.chaos.docker_fleet import DockerFleet
 from mirr.chaos.errors import CampaignError, GeneratorAway
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
+from mirr.env.vocabulary import TrafficChanges
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.installation import HERE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FoundCampaigns:
-    """The campaigns of the load generator that the lab has at the moment of each call."""
+    """The campaigns and the users of the load generator that the lab has at the moment of each call."""
 
     def __init__(self, containers: LabContainers) -> None:
         self._containers = containers
@@ -39,6 +40,15 @@ class FoundCampaigns:
 
     def stop_all(self) -> list[str]:
         return self._now().stop_all()
+
+    def change_traffic(self, change: TrafficChanges, lease_s: float) -> None:
+        self._now().change_traffic(change, lease_s)
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        return self._now().renew_traffic(lease_s)
+
+    def reset_traffic(self) -> bool:
+        return self._now().reset_traffic()
 
     def _now(self) -> Campaigns:
         try:

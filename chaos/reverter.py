@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from mirr.chaos import bursts
 from mirr.chaos.campaigns import Campaigns, campaign_id
 from mirr.chaos.errors import CampaignError, ChaosError, FleetError, GeneratorAway, JournalError, NotReverted
 from mirr.chaos.faults import all_forms, campaign_kinds, form_of
 from mirr.chaos.fleet import Fleet, Part, ServiceState
 from mirr.chaos.form import Mend
-from mirr.chaos.journal import Journal, OpenAct
+from mirr.chaos.journal import Act, Journal, OpenAct
 from mirr.chaos.leases import MAX_LEASE_S
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import STEADY_RELEASE, Service
@@ -82,9 +83,9 @@ class Reverter:
 
         It does not wait until the services are ready.
 
-        Campaigns end, stopped containers start, changed limits are set again, redeployed services are recreated.
-        Raises NotReverted if something could not be reverted. Everything else is reverted even then, and the
-        journal keeps what is open.
+        Campaigns end, users come as usual, stopped containers start, changed limits are set again, redeployed services
+        are recreated. Raises NotReverted if something could not be reverted. Everything else is reverted even then, and
+        the journal keeps what is open.
         """
         with turn(self._journal.folder / TURN_FILE, timeout_s=TURN_S):
             done = self._revert_services(tuple(Service))
@@ -99,15 +100,30 @@ class Reverter:
             expired = [act for act in open_acts if act.until <= self._now()]
             if not expired:
                 return []
-            services = {act.service for act in expired}
-            if len(expired) == len(open_acts) or services >= {act.service for act in open_acts}:
+            services = _changed(expired)
+            if len(expired) == len(open_acts) or (services and services >= _changed(open_acts)):
                 done = self._revert_services(tuple(Service))
                 self._journal.reverted()
                 return done
-            done = self._revert_services(tuple(services))
+            done = self._revert_services(tuple(services)) if services else []
+            done += self._end_around(expired)
             for act in expired:
                 self._journal.over(act)
             return done
+
+    def _end_around(self, expired: Sequence[OpenAct]) -> list[str]:
+        """End what changed no container. Nobody looks at containers: what they are in may be another act's. Raises
+        NotReverted."""
+        try:
+            for act in expired:
+                if act.act is Act.BURST and act.service is not None:
+                    self._campaigns.stop(campaign_id(bursts.SENDS, act.service))
+            return self._reset_traffic() if any(act.act is Act.TRAFFIC for act in expired) else []
+        except CampaignError as error:
+            raise NotReverted([str(error)], []) from error
+
+    def _reset_traffic(self) -> list[str]:
+        return ["set the users' traffic back to its usual rate"] if self._campaigns.reset_traffic() else []
 
     def plan(self) -> list[Step]:
         """What `revert` would do. It does nothing. Raises FleetError."""
@@ -277,7 +293,10 @@ class Reverter:
             return [], [], []  # a new generator has no campaigns, and does not answer yet
         try:
             ended = self._ask_to_stop(services)
-            return ended, ([f"ended {len(ended)} campaign(s)"] if ended else []), []
+            done = [f"ended {len(ended)} campaign(s)"] if ended else []
+            if len(services) == len(Service):
+                done += self._reset_traffic()
+            return ended, done, []
         except CampaignError as error:
             # A generator that hangs, or that this process cannot reach, would send its campaigns until their leases
             # end. A new process has none.
@@ -292,7 +311,7 @@ class Reverter:
         """What the services need after campaigns that are not in our journal: somebody with another one began them."""
         if acts is None:
             return []  # every service was restarted
-        known = {act.service for act in acts}
+        known = _changed(acts)
         sent = {(form.sends, form.mend) for form in all_forms().values() if form.sends is not None}
         return [
             [self._restart_step(service)]
@@ -355,6 +374,11 @@ def _ailment(part: Part) -> str:
 def _unfit(part: Part) -> bool:
     broken = part.container_id is None or not part.running or part.paused or part.hung
     return broken or bool(part.drifted or part.misjoined)
+
+
+def _changed(acts: Iterable[OpenAct]) -> set[Service]:
+    """The services whose containers the acts have changed."""
+    return {act.service for act in acts if act.changes_containers and act.service is not None}
 
 
 def _homeless(state: ServiceState, sandbox: Part | None) -> bool:

@@ -18,4 +18,5 @@ class Tools:
     meter: Meter
     run_campaign: Callable[[CampaignRequest], None]  # starts it and keeps its lease alive
     end_campaign: Callable[[str], None]  # by its id
+    alone: bool  # nothing else is broken, so the requests of all users reach their services
     severity: float  # in the unit of the fault's form; 0 if the form has no severity

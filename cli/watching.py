@@ -17,6 +17,7 @@ from mirr.env.rollout import EpisodeResult, Move
 from mirr.env.scenario import Scenario
 from mirr.env.vocabulary import (
     Breaks,
+    Bursts,
     Deploys,
     Diagnose,
     DiagnoseNone,
@@ -24,6 +25,7 @@ from mirr.env.vocabulary import (
     Ends,
     Feature,
     Service,
+    TrafficChanges,
     action_text,
 )
 from mirr.env.world import Level
@@ -156,6 +158,10 @@ def faults_text(scenario: Scenario) -> str:
                 events.append(f"{fault} ends by itself{when}")
             case Deploys(service):
                 events.append(f"harmless deploy of {service}{when}")
+            case TrafficChanges(first, last, over_s):
+                events.append(f"traffic {first:.2f} to {last:.2f} times the usual over {over_s:g} s{when}")
+            case Bursts(service, _, for_s):
+                events.append(f"harmless burst on {service} for {for_s:g} s{when}")
     return ", ".join(events) if scenario.faults else ", ".join(["none", *events])
 
 

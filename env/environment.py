@@ -21,6 +21,7 @@ from mirr.env.vocabulary import (
     PACK_ACTIONS,
     Action,
     Breaks,
+    Bursts,
     CheckLogs,
     Deploys,
     Diagnosis,
@@ -31,7 +32,9 @@ from mirr.env.vocabulary import (
     Feature,
     Reason,
     Service,
+    Surrounding,
     Tier,
+    TrafficChanges,
     action_text,
 )
 from mirr.env.world import LogLine, Snapshot, World, WorldError
@@ -180,16 +183,12 @@ class Environment:
 
     def _open(self, scenario: Scenario, judge: Judge) -> None:
         """What happens before the first observation. Each fault has to land before this returns."""
-        deploys: list[Event] = []
-        faults: list[Fault] = []
-        for event in scenario.at(0):
-            if isinstance(event, Breaks):
-                faults.append(event.fault)
-            elif isinstance(event, Deploys):
-                deploys.append(event)
-        for deploy in deploys:
-            self.world.happen(deploy)
-        if deploys:
+        events = scenario.at(0)
+        faults = [event.fault for event in events if isinstance(event, Breaks)]
+        for event in events:
+            if isinstance(event, Surrounding):
+                self.world.happen(event)
+        if any(isinstance(event, Deploys) for event in events):
             self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
             self.world.observe()  # the first window begins after this time
         for fault in sorted(faults, key=injection_order) if len(faults) > 1 else faults:
@@ -395,5 +394,5 @@ def _pass_on(judge: Judge, event: Event) -> None:
             judge.begin(fault)
         case Ends(fault):
             judge.end(fault)
-        case Deploys():
-            pass  # a harmless deploy: there is nothing to judge
+        case Deploys() | TrafficChanges() | Bursts():
+            pass  # there is nothing to judge: it breaks nothing

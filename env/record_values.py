@@ -17,6 +17,7 @@ from mirr.env.vocabulary import (
     Action,
     BadSeverity,
     Breaks,
+    Bursts,
     Deploys,
     Ends,
     Event,
@@ -25,6 +26,7 @@ from mirr.env.vocabulary import (
     Reason,
     Service,
     Tier,
+    TrafficChanges,
     UnknownName,
     parse_action,
     parse_service,
@@ -216,8 +218,13 @@ def _event(value: Json) -> Event:
             return Ends(_fault(_part(value, "fault")))
         case "deploys":
             return Deploys(_service(_part(value, "service")))
+        case "traffic_changes":
+            return TrafficChanges(*(number(_part(value, name)) for name in ("first", "last", "over_s")))
+        case "bursts":
+            service = _service(_part(value, "service"))
+            return Bursts(service, number(_part(value, "load")), number(_part(value, "for_s")))
         case other:
-            raise Misfit(f"{quoted(other)} is not an event; one of: breaks, heals, deploys")
+            raise Misfit(f"{quoted(other)} is not an event; one of: breaks, heals, deploys, traffic_changes, bursts")
 
 
 def event_json(entry: Scheduled) -> Line:
@@ -229,11 +236,18 @@ def event_json(entry: Scheduled) -> Line:
             return {"step": entry.step, "event": "heals", "fault": str(fault)}
         case Deploys(service):
             return {"step": entry.step, "event": "deploys", "service": str(service)}
+        case TrafficChanges(first, last, over_s):
+            return {"step": entry.step, "event": "traffic_changes", "first": first, "last": last, "over_s": over_s}
+        case Bursts(service, load, for_s):
+            return {"step": entry.step, "event": "bursts", "service": str(service), "load": load, "for_s": for_s}
 
 
 def timeline(value: Json) -> object:
     """The events in order."""
-    return _in_order([Scheduled(whole(_part(entry, "step")), _event(entry)) for entry in _list(value)])
+    try:
+        return _in_order([Scheduled(whole(_part(entry, "step")), _event(entry)) for entry in _list(value)])
+    except BadScenario as error:
+        raise Misfit(str(error)) from error
 
 
 def _in_order(timeline: list[Scheduled]) -> tuple[Scheduled, ...]:

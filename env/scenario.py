@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
 
 from mirr.env.checks import BadConfig, NotWhole, flag_field, number_field, whole_field, whole_number
 from mirr.env.dice import Stream, root_of, stream_key
 from mirr.env.quoting import quoted
-from mirr.env.vocabulary import Breaks, Deploys, Ends, Event, Fault, Tier, parse_mode, parse_service, parse_tier
+from mirr.env.vocabulary import (
+    Breaks,
+    Bursts,
+    Deploys,
+    Ends,
+    Event,
+    Fault,
+    Tier,
+    TrafficChanges,
+    parse_mode,
+    parse_service,
+    parse_tier,
+)
 
 MOST_STEPS = 100_000  # the noise of all steps is drawn at once
 MOST_STEP_S = 3_600.0  # the simulator computes every moment of a step, and the lab waits for it
+
+TRAFFIC = (0.75, 1.3)
+"""The least and the most that users can come, times the usual rate. Beyond, steady state would not be steady."""
+
+MOST_TRAFFIC_S = 600.0
+"""The longest time over which traffic can change, in seconds."""
+
+MOST_BURST_LOAD = 0.35
+"""The most that a burst can ask for, as a share of the CPU quota. With the most users, there is still room."""
+
+MOST_BURST_S = 60.0
+"""The longest burst, in seconds."""
 
 DRAW_OF_THE_FAULT = 0
 """The draw of the scenario's key that chooses the fault."""
@@ -72,11 +98,10 @@ class Scheduled:
         if step < 0:
             raise BadScenario(f"Scheduled(step=...) is a whole number from 0 up; got {quoted(self.step)}")
         if not isinstance(self.event, Event):
-            raise BadScenario(f"Scheduled(event=...) is Breaks, Ends or Deploys; got {quoted(self.event)}")
-        if isinstance(self.event, Deploys):
-            parse_service(self.event.service)
-        else:
-            object.__setattr__(self, "event", replace(self.event, fault=checked_fault(self.event.fault)))
+            raise BadScenario(
+                f"Scheduled(event=...) is Breaks, Ends, Deploys, TrafficChanges or Bursts; got {quoted(self.event)}"
+            )
+        object.__setattr__(self, "event", checked_event(self.event))
         object.__setattr__(self, "step", step)
 
 
@@ -108,7 +133,7 @@ class Scenario:
         """The scenario as `mirr episode --json` prints it. Fields that the scenario does not need are left out."""
         ends = {entry.event.fault: entry.step for entry in self.timeline if isinstance(entry.event, Ends)}
         faults: list[dict[str, object]] = []
-        deploys: list[dict[str, object]] = []
+        around: dict[str, list[dict[str, object]]] = {"deploys": [], "traffic": [], "bursts": []}
         for entry in self.timeline:
             later: dict[str, object] = {"at_step": entry.step} if entry.step else {}
             match entry.event:
@@ -119,11 +144,15 @@ class Scenario:
                     ending = {"heals_at_step": ends[fault]} if fault in ends else {}
                     faults.append({"mode": str(fault.mode), "service": str(fault.service)} | form | later | ending)
                 case Deploys(service):
-                    deploys.append({"service": str(service)} | later)
+                    around["deploys"].append({"service": str(service)} | later)
+                case TrafficChanges(first, last, over_s):
+                    around["traffic"].append({"first": first, "last": last, "over_s": over_s} | later)
+                case Bursts(service, load, for_s):
+                    around["bursts"].append({"service": str(service), "load": load, "for_s": for_s} | later)
                 case Ends():
                     pass  # written in the entry of the fault that ends
         named: dict[str, object] = {"name": self.name} if self.name else {}
-        return named | {"faults": faults} | ({"deploys": deploys} if deploys else {})
+        return named | {"faults": faults} | {name: entries for name, entries in around.items() if entries}
 
 
 @dataclass(frozen=True)
@@ -144,6 +173,39 @@ def checked_seed(seed: object) -> int:
     if number < 0:
         raise BadSeed(f"a seed is a whole number from 0 up; got {quoted(number)}")
     return number
+
+
+def checked_event(event: Event) -> Event:
+    """`event` with plain numbers, if it can happen. Raises BadScenario, UnknownName or BadSeverity."""
+    match event:
+        case Breaks(fault) | Ends(fault):
+            return replace(event, fault=checked_fault(fault))
+        case Deploys(service):
+            return Deploys(parse_service(service))
+        case TrafficChanges(first, last, over_s):
+            least, most = TRAFFIC
+            return TrafficChanges(
+                _number("TrafficChanges(first=...)", first, least=least, most=most),
+                _number("TrafficChanges(last=...)", last, least=least, most=most),
+                _number("TrafficChanges(over_s=...)", over_s, least=0.0, most=MOST_TRAFFIC_S),
+            )
+        case Bursts(service, load, for_s):
+            return Bursts(
+                parse_service(service),
+                _number("Bursts(load=...)", load, above=0.0, most=MOST_BURST_LOAD),
+                _number("Bursts(for_s=...)", for_s, above=0.0, most=MOST_BURST_S),
+            )
+        case _:
+            assert_never(event)
+
+
+def _number(
+    name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+) -> float:
+    try:
+        return number_field(name, value, least=least, above=above, most=most)
+    except BadConfig as error:
+        raise BadScenario(str(error)) from error
 
 
 def checked_fault(fault: object) -> Fault:

@@ -33,6 +33,7 @@ class Tier(StrEnum):
 
     EASY = "easy"
     MEDIUM = "medium"
+    HARD = "hard"
 
 
 class Feature(StrEnum):
@@ -171,7 +172,28 @@ class Deploys:
     service: Service
 
 
-Event = Breaks | Ends | Deploys
+@dataclass(frozen=True)
+class TrafficChanges:
+    """Users come more or less often than usual. The rate goes evenly from `first` to `last`, and then stays."""
+
+    first: float  # times the usual rate, from now on
+    last: float  # times the usual rate, after `over_s`
+    over_s: float = 0.0  # 0: at once
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Many clients want the same thing for a short time. The service has room for them, so this harms nobody."""
+
+    service: Service
+    load: float  # CPU that they ask for, as a share of the steady quota, 0..1
+    for_s: float
+
+
+Surrounding = Deploys | TrafficChanges | Bursts
+"""What happens around an incident, and breaks nothing."""
+
+Event = Breaks | Ends | Surrounding
 """What happens to the services from outside."""
 
 

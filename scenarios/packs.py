@@ -21,7 +21,7 @@ from pydantic import (
 from mirr.env.forms import checked_severity, parse_form
 from mirr.env.quoting import quoted, shortened
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, Scheduled
-from mirr.env.vocabulary import Breaks, Deploys, Ends, Fault, Service, parse_service
+from mirr.env.vocabulary import Breaks, Bursts, Deploys, Ends, Fault, Service, TrafficChanges, parse_service
 
 PACKS = Path(__file__).parent
 """Where the packs that come with the project are."""
@@ -122,6 +122,43 @@ class PackDeploy(_Strict):
     at_step: _Step = 0
 
 
+class PackTraffic(_Strict):
+    """One entry of `traffic`: users come more or less often than usual."""
+
+    first: Annotated[float, Field(strict=False)]  # times the usual rate
+    last: Annotated[float, Field(strict=False)] | None = None  # without it: as `first`
+    over_s: Annotated[float, Field(strict=False)] = 0.0
+    at_step: _Step = 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> PackTraffic:
+        self.scheduled()
+        return self
+
+    def scheduled(self) -> Scheduled:
+        """The event, at its step. Raises BadScenario, which is a ValueError."""
+        last = self.first if self.last is None else self.last
+        return Scheduled(self.at_step, TrafficChanges(self.first, last, self.over_s))
+
+
+class PackBurst(_Strict):
+    """One entry of `bursts`: many clients want the same thing for a short time, and the service has room for them."""
+
+    service: Annotated[Any, BeforeValidator(_service)]  # a Service
+    load: Annotated[float, Field(strict=False)]  # as a share of the CPU quota
+    for_s: Annotated[float, Field(strict=False)]
+    at_step: _Step = 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> PackBurst:
+        self.scheduled()
+        return self
+
+    def scheduled(self) -> Scheduled:
+        """The event, at its step. Raises BadScenario, which is a ValueError."""
+        return Scheduled(self.at_step, Bursts(self.service, self.load, self.for_s))
+
+
 class Pack(_Strict):
     """A scenario as a trainer writes it."""
 
@@ -132,6 +169,8 @@ class Pack(_Strict):
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)] = 0
     faults: tuple[PackFault, ...]  # an empty list: the alarm is false
     deploys: tuple[PackDeploy, ...] = ()
+    traffic: tuple[PackTraffic, ...] = ()
+    bursts: tuple[PackBurst, ...] = ()
 
     @field_validator("faults")
     @classmethod
@@ -144,15 +183,20 @@ class Pack(_Strict):
 
     @model_validator(mode="after")
     def _one_thing_a_service(self) -> Pack:
-        services = [entry.fault.service for entry in self.faults] + [entry.service for entry in self.deploys]
+        faults, deploys, bursts = (
+            [entry.fault.service for entry in self.faults],
+            [entry.service for entry in self.deploys],
+            [entry.service for entry in self.bursts],
+        )
         for service in Service:
-            if services.count(service) > 1:
-                raise ValueError(f"{service} is named more than once; at most one fault or deploy a service")
+            if max((faults + deploys).count(service), (faults + bursts).count(service)) > 1:
+                raise ValueError(f"{service} is named more than once; at most one fault, deploy or burst a service")
         return self
 
     def scenario(self, seed: int | None = None) -> Scenario:
         """The scenario. A `seed` other than the pack's changes the users and the noise, but not the incident."""
-        timeline = [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
+        timeline = [entry.scheduled() for entry in (*self.traffic, *self.bursts)]
+        timeline += [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
         for entry in self.faults:
             timeline.append(Scheduled(entry.at_step, Breaks(entry.played)))
             if entry.heals_at_step is not None:

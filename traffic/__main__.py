@@ -16,6 +16,7 @@ from aiohttp import web
 
 from traffic.campaigns import Campaigns, Target
 from traffic.control import Control
+from traffic.level import Level
 from traffic.metrics import Metrics
 from traffic.office import Office
 from traffic.users import RATE_PER_S, Users
@@ -45,17 +46,19 @@ class Settings:
 
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    metrics = Metrics()
+    metrics, level = Metrics(), Level()
     # Names are looked up again every second: an address can pass from one service to another.
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET, keepalive_timeout=30, ttl_dns_cache=1)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         campaigns = Campaigns(session, url_of=settings.urls.__getitem__, seed=settings.seed)
         office = Office(session, url_of=settings.urls.__getitem__, seed=settings.seed)
-        runner = web.AppRunner(Control(campaigns, metrics).app(), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(Control(campaigns, level, metrics).app(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
         gateway_url = settings.urls[Target.GATEWAY]
-        visitors = Users(session, gateway_url, metrics, seed=settings.seed, rate_per_s=settings.rate_per_s)
+        visitors = Users(
+            session, gateway_url, metrics, seed=settings.seed, rate_per_s=settings.rate_per_s, due=level.due
+        )
         senders = [asyncio.ensure_future(visitors.run()), asyncio.ensure_future(office.run())]
         signalled = asyncio.Event()
         for signal_number in (signal.SIGTERM, signal.SIGINT):

@@ -1,19 +1,22 @@
-"""The load generator's HTTP interface: metrics, health, and campaigns."""
+"""The load generator's HTTP interface: metrics, health, campaigns, and how often users come."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from aiohttp import web
 
 from traffic.campaigns import Campaigns, Kind, Order, Target
+from traffic.level import Change, Level
 from traffic.metrics import Metrics
 
 MAX_RATE_PER_S = 2_000.0
 MAX_LEASE_S = 600.0
+LEVELS = (0.25, 2.0)
+"""The least and the most that users can come, times the usual rate. With fewer, nothing could be measured any more."""
+MAX_OVER_S = 600.0
 _PORT = re.compile(r":\d*$")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_CAMPAIGNS = 32  # enough for every kind on every service, and a few more
@@ -21,23 +24,40 @@ MAX_CAMPAIGNS = 32  # enough for every kind on every service, and a few more
 # browser then sends that name, and it is refused.
 HOSTS = frozenset(("localhost", "127.0.0.1", "[::1]", "traffic"))
 FIELDS = ("kind", "service", "rate_per_s", "lease_s")
+CHANGE_FIELDS = ("first", "last", "over_s", "lease_s")
 
 
 class BadOrder(ValueError):
-    """The requested campaign is not possible. The message says why."""
+    """The requested campaign or change is not possible. The message says why."""
 
 
 def parse_order(content: dict[str, Any]) -> Order:
     """The requested campaign. Raises BadOrder if it is not possible."""
-    unknown = sorted(set(content) - set(FIELDS))
-    if unknown:
-        raise BadOrder(f"unknown field {_short(unknown[0])}; the fields are: {', '.join(FIELDS)}")
+    _look_for_unknown(content, FIELDS)
     return Order(
         kind=Kind(_member(content, "kind", tuple(Kind))),
         service=Target(_member(content, "service", tuple(Target))),
         rate_per_s=_number(content, "rate_per_s", MAX_RATE_PER_S),
         lease_s=_number(content, "lease_s", MAX_LEASE_S),
     )
+
+
+def parse_change(content: dict[str, Any]) -> Change:
+    """The requested change of the users' traffic. Raises BadOrder if it is not possible."""
+    _look_for_unknown(content, CHANGE_FIELDS)
+    least, most = LEVELS
+    return Change(
+        first=_number_from(content, "first", least, most),
+        last=_number_from(content, "last", least, most),
+        over_s=_number_from(content, "over_s", 0.0, MAX_OVER_S),
+        lease_s=_number(content, "lease_s", MAX_LEASE_S),
+    )
+
+
+def _look_for_unknown(content: dict[str, Any], fields: tuple[str, ...]) -> None:
+    unknown = sorted(set(content) - set(fields))
+    if unknown:
+        raise BadOrder(f"unknown field {_short(unknown[0])}; the fields are: {', '.join(fields)}")
 
 
 def _short(value: object) -> str:
@@ -57,11 +77,20 @@ def _member(content: dict[str, Any], field: str, allowed: tuple[str, ...]) -> st
 
 def _number(content: dict[str, Any], field: str, most: float) -> float:
     value = content.get(field)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadOrder(f"{field} is {_short(value)}; a number above 0, at most {most:g}")
-    if not math.isfinite(value) or not 0 < value <= most:
+    if not _is_number(value) or not 0 < value <= most:
         raise BadOrder(f"{field} is {_short(value)}; a number above 0, at most {most:g}")
     return float(value)
+
+
+def _number_from(content: dict[str, Any], field: str, least: float, most: float) -> float:
+    value = content.get(field)
+    if not _is_number(value) or not least <= value <= most:
+        raise BadOrder(f"{field} is {_short(value)}; a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 async def _content(request: web.Request) -> dict[str, Any]:
@@ -110,10 +139,11 @@ async def _say_what_is_wrong(request: web.Request, handler: Any) -> web.StreamRe
 
 
 class Control:
-    """The handlers for campaigns and metrics."""
+    """The handlers for campaigns, the users' traffic and metrics."""
 
-    def __init__(self, campaigns: Campaigns, metrics: Metrics) -> None:
+    def __init__(self, campaigns: Campaigns, level: Level, metrics: Metrics) -> None:
         self._campaigns = campaigns
+        self._level = level
         self._metrics = metrics
 
     def app(self) -> web.Application:
@@ -127,6 +157,10 @@ class Control:
                 web.put("/campaigns/{id}", self.put),
                 web.post("/campaigns/{id}/renew", self.renew),
                 web.delete("/campaigns/{id}", self.end),
+                web.get("/traffic", self.show_traffic),
+                web.put("/traffic", self.change_traffic),
+                web.post("/traffic/renew", self.renew_traffic),
+                web.delete("/traffic", self.reset_traffic),
             ]
         )
         return app
@@ -158,6 +192,25 @@ class Control:
     async def end(self, request: web.Request) -> web.Response:
         campaign_id = _campaign_id(request)
         return web.json_response({"id": campaign_id}) if self._campaigns.end(campaign_id) else _gone(campaign_id)
+
+    async def show_traffic(self, _: web.Request) -> web.Response:
+        return web.json_response(self._level.describe())
+
+    async def change_traffic(self, request: web.Request) -> web.Response:
+        change = parse_change(await _content(request))
+        was_usual = self._level.change(change)
+        return web.json_response(self._level.describe(), status=201 if was_usual else 200)
+
+    async def renew_traffic(self, request: web.Request) -> web.Response:
+        lease_s = _number(await _content(request), "lease_s", MAX_LEASE_S)
+        return web.json_response(self._level.describe()) if self._level.renew(lease_s) else _usual()
+
+    async def reset_traffic(self, _: web.Request) -> web.Response:
+        return web.json_response(self._level.describe()) if self._level.end() else _usual()
+
+
+def _usual() -> web.Response:
+    return web.json_response({"error": "users come at their usual rate"}, status=404)
 
 
 def _gone(campaign_id: str) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import aiohttp
 
 from traffic import shop
 from traffic.metrics import Journey, Metrics
-from traffic.open_loop import OpenLoop
+from traffic.open_loop import Due, OpenLoop
 
 RATE_PER_S = 38.0
 MIX = {Journey.BROWSE: 0.5, Journey.SIGN_IN: 0.2, Journey.CHECK_OUT: 0.3}
@@ -40,6 +41,7 @@ class Users:
         rate_per_s: float = RATE_PER_S,
         timeout_s: float = TIMEOUT_S,
         max_in_flight: int = MAX_IN_FLIGHT,
+        due: Due = operator.add,  # as a traffic.level.Level has it, if the rate may change
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
@@ -60,6 +62,7 @@ class Users:
             dropped=lambda: metrics.dropped(self._pick()),
             rng=random.Random(f"arrivals {seed}"),
             max_in_flight=max_in_flight,
+            due=due,
             now=now,
         )
 

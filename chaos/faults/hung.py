@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mirr.chaos.errors import NoProcess
 from mirr.chaos.form import ContainerForm, Mend, Texts
 from mirr.chaos.sight import Sight
 from mirr.chaos.tools import Tools
 from mirr.env.vocabulary import FaultMode, Feature, Service
 
+STARTS_WITHIN_S = 3.0
+"""How long a container that was just restarted may take to have a process."""
+
+_POLL_S = 0.1
+
 
 def inject(tools: Tools, service: Service) -> Iterator[float]:
-    """Stop the process, in one stage. The kernel goes on accepting connections for it."""
+    """Stop the process. The kernel goes on accepting connections for it."""
+    for _ in range(round(STARTS_WITHIN_S / _POLL_S)):
+        try:
+            tools.fleet.freeze(service)
+        except NoProcess:
+            yield _POLL_S
+        else:
+            return
     tools.fleet.freeze(service)
-    return iter(())
 
 
 def landed(sight: Sight) -> bool:

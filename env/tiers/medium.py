@@ -22,15 +22,19 @@ _NUMBERS = {fault: form_numbers(fault.mode, fault.service) for fault in ALL_FAUL
 """The numbers of the forms in which each fault can come."""
 
 
-def drawn_fault(key: int) -> Fault:
-    """The fault of the stream with that key: each form with equal probability, each severity too."""
-    base = easy.drawn_fault(key)
+def formed(key: int, base: Fault, *, form: int, severity: int, users_vary: bool = False) -> Fault:
+    """A fault of the base task in a drawn form, with a drawn severity. `form` and `severity` are the draws' numbers."""
     numbers = _NUMBERS[base]
-    number = numbers[below(key, DRAW_OF_THE_FORM, len(numbers))]
+    number = numbers[below(key, form, len(numbers))]
     fault, can = fault_of(number, base.service), numbered_forms()[number].severity
     if can is None:
         return fault
-    return replace(fault, severity=can.least + uniform(key, DRAW_OF_THE_SEVERITY) * (can.most - can.least))
+    return replace(fault, severity=can.drawn(uniform(key, severity), users_vary=users_vary))
+
+
+def drawn_fault(key: int) -> Fault:
+    """The fault of the stream with that key: each form with equal probability, each severity too."""
+    return formed(key, easy.drawn_fault(key), form=DRAW_OF_THE_FORM, severity=DRAW_OF_THE_SEVERITY)
 
 
 def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:

@@ -40,6 +40,13 @@ _WORDS = (
     r"docker",
     r"container",
     r"oom\w*",
+    # What goes on around an incident.
+    r"surround\w*",
+    r"bursts?",
+    r"traffic",
+    r"harmless",
+    r"onset",
+    r"severit\w*",
 )
 _BOUND = r"(?<![a-z]){}(?![a-z])"  # the word `release` contains `lease`, and `default` contains `fault`
 INJECTOR = re.compile(
@@ -50,6 +57,7 @@ INJECTOR = re.compile(
             r"\w+-net\b",
             r"\w+[-_](gateway|auth|inventory|orders|payments)[-_]\d+",
             r"\b(gateway|auth|inventory|orders|payments):\d+\.\d+\.\d+",
+            r"\b\d+\.\d+\.\d+-\w+",  # more of a release than its number
             r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,64}\b",  # the engine's id of a container
         )
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.evaluation import wilson_interval
-from mirr.env.vocabulary import ALL_FAULTS, Diagnosis, Wait
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Bursts, Deploys, Diagnosis, Event, TrafficChanges, Wait
 from tests.audit.transcript import NO_FAULT, Seen, Transcript
 
 ALPHA = 0.001  # how often the test reports a channel that reveals nothing
@@ -25,16 +25,45 @@ LABELS: dict[str, Callable[[Transcript], str]] = {
 }
 
 
-def revealing_channels(transcripts: Sequence[Transcript]) -> list[str]:
-    """One sentence for each channel that is not a symptom but shows the mode or the service of the fault."""
+def _number_of(transcript: Transcript, kind: type[Event]) -> int:
+    return sum(isinstance(entry.event, kind) for entry in transcript.scenario.timeline)
+
+
+def _onset(transcript: Transcript) -> int | None:
+    """The step at which the first fault begins, or None."""
+    steps = [entry.step for entry in transcript.scenario.timeline if isinstance(entry.event, Breaks)]
+    return min(steps, default=None)
+
+
+def _users(transcript: Transcript) -> str:
+    """Whether fewer or more users than usual come at first."""
+    changes = [entry.event for entry in transcript.scenario.timeline if isinstance(entry.event, TrafficChanges)]
+    return "as usual" if not changes else "fewer" if changes[0].first < 1.0 else "more"
+
+
+AROUND: dict[str, Callable[[Transcript], str]] = LABELS | {
+    "number of faults": lambda one: str(_number_of(one, Breaks)),
+    "number of deploys": lambda one: str(_number_of(one, Deploys)),
+    "number of bursts": lambda one: str(_number_of(one, Bursts)),
+    "onset": lambda one: {None: "never", 0: "at once"}.get(_onset(one), "later"),
+    "traffic": _users,
+}
+"""What happens around an incident must not show either."""
+
+
+def revealing_channels(
+    transcripts: Sequence[Transcript], labels: Mapping[str, Callable[[Transcript], str]] = LABELS
+) -> list[str]:
+    """One sentence for each channel that is not a symptom but shows one of the `labels`: by default, the mode or the
+    service of the fault."""
     found = []
     for channel, values in _channels(transcripts).items():
-        for what, label in LABELS.items():
-            labels = [label(one) for one in transcripts]
-            p = permutation_p_value(values, labels)
+        for what, label in labels.items():
+            told = [label(one) for one in transcripts]
+            p = permutation_p_value(values, told)
             means = {
-                name: float(np.mean([v for v, own in zip(values, labels, strict=True) if own == name]))
-                for name in sorted(set(labels))
+                name: float(np.mean([v for v, own in zip(values, told, strict=True) if own == name]))
+                for name in sorted(set(told))
             }
             obvious = channel.endswith(ON_CLOCK) and max(means.values()) - min(means.values()) > OBVIOUS_S
             if p < (OBVIOUS_ALPHA if obvious else ALPHA):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mirr.env.results import reasons_for, result_text
+from mirr.env.vocabulary import NEXT_RELEASE
 from tests.audit.transcript import Seen
 
 
@@ -11,9 +12,12 @@ def result_problem(seen: Seen) -> str | None:
     action, reason, text = seen.action, seen.observation.last_reason, seen.observation.last_result
     if action is None:
         return None if (reason, text) == (None, "") else f"a reset answers {reason}: {text!r}; it has no result"
-    texts = {each: result_text(action, each, log_lines=len(seen.observation.logs)) for each in reasons_for(action)}
-    if text not in texts.values():
+    lines = len(seen.observation.logs)
+    texts = {each: result_text(action, each, log_lines=lines) for each in reasons_for(action)}
+    # A faulty release may have come after a harmless one. A rollback goes back to that.
+    later = {each: result_text(action, each, log_lines=lines, release=NEXT_RELEASE) for each in reasons_for(action)}
+    if text not in (*texts.values(), *later.values()):
         return f"the result of {action} is {text!r}; one of: {'; '.join(map(repr, texts.values()))}"
-    if reason is None or texts.get(reason) != text:
+    if reason is None or text not in (texts.get(reason), later.get(reason)):
         return f"last_reason is {reason} where the result of {action} is {text!r}"
     return None

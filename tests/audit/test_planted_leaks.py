@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 
 from mirr.env.environment import Environment, Info, Observation
-from mirr.env.scenario import draw
-from mirr.env.vocabulary import ALL_FAULTS, Action, CheckLogs, Diagnose, Fault, FaultMode, Reason, Service, Wait
+from mirr.env.scenario import Scheduled, draw
+from mirr.env.vocabulary import (
+    ALL_FAULTS,
+    Action,
+    CheckLogs,
+    Deploys,
+    Diagnose,
+    Fault,
+    FaultMode,
+    Reason,
+    Service,
+    Wait,
+)
 from mirr.env.world import Level, LogLine
 from tests.audit.auditor import findings
-from tests.audit.channels import odd_shapes, probe, revealing_channels
+from tests.audit.channels import AROUND, odd_shapes, probe, revealing_channels
 from tests.audit.planted import Change, LeakyEnvironment, LeakyWorld
 from tests.audit.transcript import Transcript, record, without_fault
 
@@ -57,6 +68,9 @@ def test_without_a_planted_leak_there_are_no_findings() -> None:
         ("upstream=auth reason=auth:1.5.0 is gone route=/orders", "auth:1.5.0"),
         ("upstream=auth reason=3f2a9c1b7d6e is gone route=/orders", "3f2a9c1b7d6e"),
         ("upstream=auth reason=a memory_leak route=/orders", "memory_leak"),
+        ("upstream=auth reason=a burst is on route=/orders", "burst"),
+        ("upstream=auth reason=traffic at 1.3 route=/orders", "traffic"),
+        ("upstream=auth reason=runs 1.5.0-sound route=/orders", "1.5.0-sound"),
     ],
 )
 def test_a_log_line_with_a_word_of_the_injector_is_found(text: str, word: str) -> None:
@@ -234,6 +248,20 @@ def test_a_reset_that_takes_longer_for_one_mode_is_found() -> None:
     assert revealing_channels(resets(2.0)) == [
         "how long reset takes in s tells the mode: bad_deploy 6, crashed 6, memory_leak 7.99, overloaded 6.01 "
         "(p = 0.00025)"
+    ]
+
+
+def test_an_overrun_that_differs_with_the_number_of_deploys_is_found() -> None:
+    found = []
+    for one in all_played(LeakyWorld(), range(2)):
+        deploys = one.scenario.seed % 2 + 1
+        info = dict(one.seen[0].info) | {"overrun_s": 0.5 * deploys}
+        timeline = tuple(Scheduled(0, Deploys(service)) for service in list(Service)[:deploys])
+        scenario = replace(one.scenario, timeline=(*timeline, *one.scenario.timeline))
+        found.append(replace(one, scenario=scenario, seen=(replace(one.seen[0], info=info), *one.seen[1:])))
+    assert revealing_channels(found) == []
+    assert revealing_channels(found, AROUND) == [
+        "info['overrun_s'] of reset tells the number of deploys: 1 0.5, 2 1 (p = 0.00025)"
     ]
 
 

@@ -1,6 +1,7 @@
 """The leak audit of the real lab. It plays faults of every mode, and episodes without a fault, and reads every log.
 
-`MIRR_AUDIT` is the number of services for each mode. The default is 2, and 5 means all 20 faults.
+`MIRR_AUDIT` is the number of services for each mode. The default is 2, and 5 means all 20 faults. `MIRR_AUDIT_HARD` is
+the number of episodes of `hard`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
+from mirr.bridge.docker_world import DockerWorld
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
 from tests.audit.auditor import findings
-from tests.audit.channels import odd_shapes, revealing_channels
+from tests.audit.channels import AROUND, OBVIOUS_S, odd_shapes, revealing_channels
+from tests.audit.hard import hard
 from tests.audit.transcript import Transcript, record, without_fault
 
 pytestmark = pytest.mark.docker
@@ -24,6 +27,8 @@ CONFIG = EpisodeConfig(step_s=1.0, max_steps=80, none_diagnosis=True)
 SERVICES_A_MODE = int(os.environ.get("MIRR_AUDIT", "2"))
 HEALTHY_EPISODES = 2
 LOGS = 3
+HARD_SEEDS = range(int(os.environ.get("MIRR_AUDIT_HARD", "4")))
+HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
 
 FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
 FAULTS = tuple(
@@ -55,12 +60,17 @@ def episodes() -> list[tuple[Scenario, list[Action]]]:
 
 
 @pytest.fixture(scope="module")
-def transcripts(real_lab: str) -> Iterator[list[Transcript]]:
-    world = open_docker_world(real_lab, what="pytest")
+def world(real_lab: str) -> Iterator[DockerWorld]:
+    opened = open_docker_world(real_lab, what="pytest")
     try:
-        yield [record(world, scenario, actions, name="lab", config=CONFIG) for scenario, actions in episodes()]
+        yield opened
     finally:
-        world.close()
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def transcripts(world: DockerWorld) -> list[Transcript]:
+    return [record(world, scenario, actions, name="lab", config=CONFIG) for scenario, actions in episodes()]
 
 
 def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
@@ -82,6 +92,19 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
         mode = str(one.fault.mode) if one.fault else one.name
         read.setdefault(mode, set()).update(seen.observation.logs_of for seen in one.seen)
     assert all(services >= set(Service) for services in read.values()), read
+
+
+@pytest.fixture(scope="module")
+def among_surroundings(world: DockerWorld) -> list[Transcript]:
+    """Episodes of `hard`."""
+    return [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in HARD_SEEDS]
+
+
+def test_nothing_reveals_the_surroundings(among_surroundings: list[Transcript]) -> None:
+    assert [finding for one in among_surroundings for finding in findings(one)] == []
+    assert revealing_channels(among_surroundings, AROUND) == []
+    resets_s = [one.seen[0].took_s for one in among_surroundings]
+    assert max(resets_s) - min(resets_s) < OBVIOUS_S
 
 
 def test_neither_times_nor_info_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:

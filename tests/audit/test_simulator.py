@@ -24,7 +24,9 @@ from mirr.env.vocabulary import (
 )
 from mirr.scenarios.packs import Pack, all_packs
 from tests.audit.auditor import findings
-from tests.audit.channels import odd_shapes, probe, revealing_channels
+from tests.audit.channels import AROUND, odd_shapes, probe, revealing_channels
+from tests.audit.hard import SEEDS as HARD_SEEDS
+from tests.audit.hard import hard
 from tests.audit.transcript import Transcript, record, without_fault
 
 SEEDS = range(2)
@@ -103,6 +105,26 @@ def test_the_same_seed_gives_the_same_episode_until_the_fault_is_injected() -> N
     for fault, own in shown_for.items():
         assert own[:breaks_at] == first[:breaks_at], fault
         assert fault == ALL_FAULTS[0] or own != first, fault
+
+
+@pytest.fixture(scope="module")
+def among_surroundings() -> list[Transcript]:
+    """Episodes of `hard`."""
+    return [sim(scenario, everything(scenario)) for scenario in map(hard, HARD_SEEDS)]
+
+
+def test_nothing_that_an_agent_can_read_reveals_the_surroundings(among_surroundings: list[Transcript]) -> None:
+    assert [finding for one in among_surroundings for finding in findings(one)] == []
+
+
+def test_only_symptoms_reveal_the_surroundings(among_surroundings: list[Transcript]) -> None:
+    assert revealing_channels(among_surroundings, AROUND) == []
+
+
+def test_observations_and_infos_have_the_same_shape_among_surroundings(
+    transcripts: list[Transcript], among_surroundings: list[Transcript]
+) -> None:
+    assert odd_shapes([*transcripts, *among_surroundings]) == []
 
 
 @pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)

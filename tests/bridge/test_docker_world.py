@@ -14,6 +14,7 @@ from mirr.env.environment import Environment
 from mirr.env.objectives import breaches
 from mirr.env.vocabulary import (
     Breaks,
+    Bursts,
     CheckLogs,
     Deploys,
     Diagnose,
@@ -23,6 +24,7 @@ from mirr.env.vocabulary import (
     FaultMode,
     Restart,
     Service,
+    TrafficChanges,
     Wait,
 )
 from mirr.env.world import Level, LogLine, Snapshot, WorldError
@@ -121,6 +123,50 @@ def test_the_time_until_the_first_observation_is_the_same_for_every_fault(
     assert world.observe().overrun_s == 0.0
 
 
+@pytest.mark.parametrize("fault", [None, *faults(service=Service.ORDERS)], ids=str)
+@pytest.mark.parametrize("deploys", [1, 5])
+def test_the_time_until_the_first_observation_is_the_same_for_every_number_of_deploys_and_every_fault(
+    world: DockerWorld, lab: FakeLab, clock: FakeClock, fault: Fault | None, deploys: int
+) -> None:
+    lab.deploy_s = 0.5
+    world.restore(KEY)
+    before = clock.now()
+    assert open_hard(world, list(Service)[-deploys:], fault) == 0.0
+    assert clock.now() - before == pytest.approx(20.0)
+
+
+def test_deploys_that_take_long_take_it_from_the_time_in_which_they_boot(
+    world: DockerWorld, lab: FakeLab, clock: FakeClock
+) -> None:
+    lab.deploy_s = 1.2
+    world.restore(KEY)
+    before = clock.now()
+    open_hard(world, list(Service), None)
+    assert clock.now() - before == pytest.approx(20.0)
+
+
+def test_an_opening_without_deploys_has_one_part(world: DockerWorld, clock: FakeClock) -> None:
+    world.restore(KEY)
+    before = clock.now()
+    world.happen(TrafficChanges(1.2, 1.2))
+    for _ in range(2):
+        world.advance(2.0)
+    assert clock.now() - before == pytest.approx(10.0)
+
+
+def open_hard(world: DockerWorld, deploys: list[Service], fault: Fault | None) -> float:
+    """What Environment does in a reset with harmless deploys. Returns the overrun of the first window."""
+    world.happen(TrafficChanges(0.75, 0.75))
+    for service in deploys:
+        world.happen(Deploys(service))
+    world.advance(6.0)
+    world.observe()
+    if fault is not None:
+        world.inject(fault)
+    world.advance(2.0)
+    return world.observe().overrun_s
+
+
 def step(world: DockerWorld, *events: Event) -> Snapshot:
     """One step, as Environment does it: an action, the events of the step, and then time passes."""
     world.apply(Wait())
@@ -159,6 +205,56 @@ def test_a_harmless_deploy_breaks_no_objective_and_is_reverted_before_the_next_e
     assert lab.services[Service.AUTH].release == "1.5.0-sound"
     world.restore(KEY)
     assert lab.services[Service.AUTH].release == "1.4.0"
+
+
+def test_users_come_as_often_as_the_traffic_says_until_the_next_episode(world: DockerWorld, lab: FakeLab) -> None:
+    usual = step(world).requests
+    step(world, TrafficChanges(0.8, 1.2, 6.0))
+    requests = [step(world).requests / usual for _ in range(4)]
+    assert requests == pytest.approx([1.07, 1.2, 1.2, 1.2], abs=0.02)
+    world.restore(KEY)
+    assert lab.level == 1.0
+
+
+def test_a_burst_breaks_no_objective_and_its_end_makes_no_episode_void(world: DockerWorld, lab: FakeLab) -> None:
+    step(world, Deploys(Service.AUTH))
+    seen = [breaches(step(world, Bursts(Service.AUTH, 0.3, 6.0)))]
+    running = []
+    for _ in range(4):
+        seen.append(breaches(step(world)))
+        running.append(list(lab.running_campaigns))
+    assert seen[2:] == [[]] * 3  # the deploy boots at first
+    assert running == [["flash-crowd-auth"], [], [], []]
+    assert lab.services[Service.AUTH].release == "1.5.0-sound"
+
+
+def test_a_burst_that_is_not_over_ends_with_its_episode(world: DockerWorld, lab: FakeLab) -> None:
+    step(world, Bursts(Service.AUTH, 0.3, 60.0))
+    world.restore(KEY)
+    for _ in range(3):
+        step(world)
+    assert lab.running_campaigns == {}
+
+
+def test_traffic_that_somebody_else_sets_back_makes_the_episode_void(lab: FakeLab, journal: Journal) -> None:
+    chaos = fake_chaos(lab, journal)
+    world = DockerWorld(fleet=lab, chaos=chaos, telemetry=lab, now=lab.clock.now, sleep=lab.clock.sleep)
+    world.restore(KEY)
+    step(world, TrafficChanges(1.2, 1.2))
+    lab.reset_traffic()
+    chaos._heartbeat.beat()
+    with pytest.raises(WorldError) as raised:
+        step(world)
+    assert str(raised.value) == (
+        "what was begun did not hold: users come as usual again: the lease ran out or somebody ended it; "
+        "next: play the episode again"
+    )
+
+
+def test_close_sets_the_traffic_back(world: DockerWorld, lab: FakeLab) -> None:
+    world.happen(TrafficChanges(1.2, 1.2))
+    world.close()
+    assert lab.level == 1.0
 
 
 def test_an_event_that_fails_makes_the_episode_void(world: DockerWorld, lab: FakeLab) -> None:

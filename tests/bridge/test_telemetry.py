@@ -8,59 +8,12 @@ from typing import Any
 import pytest
 import requests
 
-from mirr.bridge.load import LoadMeter
-from mirr.bridge.prometheus import TRAFFIC, Labels, PrometheusReader, Sample
+from mirr.bridge.prometheus import TRAFFIC, PrometheusReader, Sample
 from mirr.bridge.telemetry import Telemetry, Window, quantile
-from mirr.chaos.errors import FleetError
 from mirr.env.objectives import breaches
-from mirr.env.vocabulary import Feature, Journey, Service
+from mirr.env.vocabulary import Feature, Service
 from mirr.env.world import WorldError
-from tests.fakes.clock import FakeClock
-
-OK: Labels = (("code", "200"), ("method", "GET"), ("route", "/search"))
-FAILED: Labels = (("code", "500"), ("method", "GET"), ("route", "/search"))
-
-
-def scrape(at: float, *, ok: float, failed: float = 0.0, cpu_s: float = 0.0, started: float = 0.0) -> Sample:
-    """A scrape of a service. All its requests took between 10 and 25 ms."""
-    total = ok + failed
-    return Sample(
-        at,
-        up=True,
-        values={
-            "http_requests_total": {OK: ok, FAILED: failed},
-            "http_request_duration_seconds_bucket": {
-                (("le", "0.01"),): 0.0,
-                (("le", "0.025"),): total,
-                (("le", "+Inf"),): total,
-            },
-            "http_requests_in_flight": {(): 3.0},
-            "process_cpu_seconds_total": {(): cpu_s},
-            "process_start_time_seconds": {(): started},
-            "process_resident_memory_bytes": {(): 48e6},
-            "container_memory_limit_bytes": {(): 192e6},
-            "container_cpu_quota_cores": {(): 0.3},
-            "build_info": {(("version", "1.4.0"),): 1.0},
-        },
-    )
-
-
-def users(at: float, *, ok: float, slow: float = 0.0) -> Sample:
-    rows: dict[Labels, float] = {}
-    for journey in Journey:
-        rows[(("journey", journey.value), ("outcome", "ok"))] = ok
-        rows[(("journey", journey.value), ("outcome", "slow"))] = slow
-    return Sample(at, up=True, values={"journey_requests_total": rows, "process_start_time_seconds": {(): 0.0}})
-
-
-class FakeReader:
-    """A fake reader. It returns the same scrapes for every lookback."""
-
-    def __init__(self) -> None:
-        self.scrapes: dict[str, list[Sample]] = {}
-
-    def samples(self, lookback_s: float) -> dict[str, list[Sample]]:
-        return self.scrapes
+from tests.bridge.samples import FakeReader, scrape, users
 
 
 @pytest.fixture
@@ -152,7 +105,7 @@ def test_the_load_does_not_include_the_start_of_the_process(reader: FakeReader, 
     first = scrape(103.0, ok=10.0, cpu_s=0.8, started=100.0)
     last = scrape(105.0, ok=50.0, cpu_s=1.0, started=100.0)
     reader.scrapes = {Service.ORDERS.value: [boot, first, last]}
-    load = telemetry.load(Service.ORDERS)
+    load = telemetry.load(Service.ORDERS, 60.0)
     assert load is not None
     assert (load.cpu_cores, load.served_rate, load.quota_cores) == pytest.approx((0.1, 20.0, 0.3))
 
@@ -165,26 +118,15 @@ def test_the_load_does_not_include_the_start_of_a_process_that_boots_slowly(
     first = scrape(105.1, ok=10.0, cpu_s=1.5, started=100.0)
     last = scrape(107.1, ok=50.0, cpu_s=1.7, started=100.0)
     reader.scrapes = {Service.ORDERS.value: [just_booted, warming_up, first, last]}
-    load = telemetry.load(Service.ORDERS)
+    load = telemetry.load(Service.ORDERS, 60.0)
     assert load is not None
     assert (load.cpu_cores, load.served_rate) == pytest.approx((0.1, 20.0))
 
 
-def test_the_load_does_not_include_a_flash_crowd_that_has_ended(reader: FakeReader, telemetry: Telemetry) -> None:
-    # Until 110 the service has a flash crowd and 30 requests a second. After that it has 20 requests a second.
-    crowded = [scrape(104.0, ok=0.0), scrape(110.0, ok=180.0)]
-    reader.scrapes = {Service.ORDERS.value: [*crowded, scrape(111.0, ok=200.0), scrape(113.0, ok=240.0)]}
-    load = LoadMeter(telemetry, calm_since=lambda: 110.2).so_far(Service.ORDERS)
-    assert load.served_rate == pytest.approx(20.0)
-
-
 def test_a_process_that_has_just_started_has_no_load_yet(reader: FakeReader, telemetry: Telemetry) -> None:
     reader.scrapes = {Service.ORDERS.value: [scrape(100.5, ok=0.0, started=100.0)]}
-    assert telemetry.load(Service.ORDERS) is None
-    clock = FakeClock()
-    with pytest.raises(FleetError, match="orders does not run long enough to measure its load; next: mirr status"):
-        LoadMeter(telemetry, now=clock.now, sleep=clock.sleep).so_far(Service.ORDERS)
-    assert 10.0 <= clock.now() - 1_000.0 < 11.0
+    assert telemetry.load(Service.ORDERS, 60.0) is None
+    assert telemetry.load_between(Service.ORDERS, 0.0, None) is None
 
 
 @pytest.mark.parametrize(
@@ -219,12 +161,18 @@ def test_the_samples_of_one_scrape_are_grouped_by_their_time() -> None:
                 }
             }
 
+    asked: list[Any] = []
+
     class FakeSession(requests.Session):
         def get(self, *args: Any, **kwargs: Any) -> Any:
             assert kwargs["params"]["query"].endswith('service!=""}[2500ms]')
+            asked.append(kwargs["params"].get("time"))
             return FakeAnswer()
 
-    samples = PrometheusReader("http://fake", FakeSession()).samples(2.5)
+    reader = PrometheusReader("http://fake", FakeSession())
+    samples = reader.samples(2.5)
+    assert reader.samples(2.5, until=1700000000.5) == samples
+    assert asked == [None, 1700000000.5]
     assert samples == {
         "auth": [
             Sample(1.0, up=True, values={"http_requests_total": {(("code", "200"),): 7.0}}),

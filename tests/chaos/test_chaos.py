@@ -141,7 +141,7 @@ def test_a_crowd_whose_vanguard_is_not_seen_is_found_by_corrections(lab: FakeLab
     lab.crowd_request_s = 0.004
     list(stages)
     rate_per_s = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
-    least, most = crowd.plan(1.45).enough
+    least, most = crowd.plan(Service.PAYMENTS, 1.45).enough
     assert least <= (0.1 + rate_per_s * 0.004) / 0.3 <= most
 
 
@@ -190,7 +190,7 @@ def test_a_flash_crowd_is_sized_again_if_the_cost_of_its_requests_changes(
     lab.crowd_request_s = later_cost_s
     list(stages)
     rate_per_s = lab.running_campaigns["flash-crowd-payments"][0].rate_per_s
-    least, most = crowd.plan(1.45).enough
+    least, most = crowd.plan(Service.PAYMENTS, 1.45).enough
     assert least <= (0.1 + rate_per_s * later_cost_s) / 0.3 <= most
 
 

@@ -79,7 +79,7 @@ def test_the_route_that_is_measured_is_the_one_that_is_sent_to(service: Service)
 def test_a_crowd_that_is_not_corrected_is_an_overload_and_less_than_twice_the_quota(
     severity: float, least: float, most: float
 ) -> None:
-    assert enough(severity, most=2.0) == crowd.plan(severity).enough == (least, most)
+    assert enough(severity, most=2.0) == crowd.plan(Service.AUTH, severity).enough == (least, most)
 
 
 @pytest.mark.parametrize("severity", [1.15, 1.9])

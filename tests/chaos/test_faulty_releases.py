@@ -47,7 +47,12 @@ def world(lab: FakeLab, journal: Journal) -> DockerWorld:
 
 def tools_of(lab: FakeLab) -> Tools:
     return Tools(
-        fleet=lab, meter=FakeMeter(lab), run_campaign=lambda _: None, end_campaign=lambda _: None, severity=14.0
+        fleet=lab,
+        meter=FakeMeter(lab),
+        run_campaign=lambda _: None,
+        end_campaign=lambda _: None,
+        alone=True,
+        severity=14.0,
     )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mirr.chaos.errors import JournalError
-from mirr.chaos.journal import Journal
+from mirr.chaos.journal import Act, Journal
 from mirr.chaos.leases import LeaseFile, boot_id, ticks
-from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.env.vocabulary import Fault, FaultMode, Service, TrafficChanges
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
@@ -117,7 +117,7 @@ def test_a_lease_file_that_was_written_in_the_future_does_not_extend_a_fault(jou
 
 def test_calm_does_not_begin_in_the_future(journal: Journal) -> None:
     journal.folder.joinpath("journal.jsonl").write_text('{"act": "reverted", "at": 4600.0}\n{"act": "ended"}\n')
-    assert journal.calm_since() == 1000.0  # now
+    assert [one.began for one in journal.calm()] == [1000.0]  # now
 
 
 def test_the_ticks_of_a_machine_go_on_within_one_boot() -> None:
@@ -182,14 +182,78 @@ def test_revert_removes_the_leases(journal: Journal, lab: FakeLab) -> None:
     assert list(journal.folder.glob("lease-*")) == []
 
 
-def test_calm_since_is_the_time_of_the_last_end_or_revert(lab: FakeLab, journal: Journal) -> None:
-    assert journal.calm_since() == 0.0
+def calm(journal: Journal, besides: Service | None = None) -> list[tuple[float, float | None]]:
+    """When it was calm, in seconds after the clock of a FakeLab began."""
+    return [
+        (max(0.0, one.began - 1000.0), None if one.ended is None else one.ended - 1000.0)
+        for one in journal.calm(besides)
+    ]
+
+
+def test_it_is_calm_since_the_last_revert_and_the_end_of_the_last_fault(lab: FakeLab, journal: Journal) -> None:
+    assert calm(journal) == [(0.0, None)]
+    lab.clock.sleep(5.0)
     journal.injecting(AUTH_DOWN)
-    assert journal.calm_since() == 0.0
+    assert calm(journal) == [(0.0, 5.0)]
     lab.clock.sleep(5.0)
     journal.ended(AUTH_DOWN)
-    ended_at = lab.clock.now()
-    assert journal.calm_since() == ended_at
+    assert calm(journal) == [(10.0, None), (0.0, 5.0)]
     lab.clock.sleep(5.0)
     journal.reverted()
-    assert journal.calm_since() == ended_at + 5.0
+    assert calm(journal) == [(15.0, None)]
+
+
+def test_it_is_not_calm_while_one_of_two_faults_is_open(lab: FakeLab, journal: Journal) -> None:
+    lab.clock.sleep(5.0)
+    journal.injecting(AUTH_DOWN)
+    lab.clock.sleep(5.0)
+    journal.injecting(ORDERS_DOWN)
+    lab.clock.sleep(5.0)
+    journal.ended(AUTH_DOWN)
+    assert calm(journal) == [(0.0, 5.0)]
+    lab.clock.sleep(5.0)
+    journal.ended(ORDERS_DOWN)
+    assert calm(journal) == [(20.0, None), (0.0, 5.0)]
+
+
+def test_a_fault_that_is_about_to_begin_does_not_end_the_calm(lab: FakeLab, journal: Journal) -> None:
+    lab.clock.sleep(5.0)
+    journal.injecting(AUTH_DOWN)
+    assert calm(journal, besides=Service.AUTH) == [(0.0, None)]
+    lab.clock.sleep(5.0)
+    journal.injecting(ORDERS_DOWN)
+    assert calm(journal, besides=Service.ORDERS) == [(0.0, 5.0)]
+    journal.ended(AUTH_DOWN)
+    assert calm(journal, besides=Service.ORDERS) == [(10.0, None), (0.0, 5.0)]
+
+
+def test_what_breaks_nothing_does_not_end_the_calm(lab: FakeLab, journal: Journal) -> None:
+    lab.clock.sleep(5.0)
+    journal.deploying(Service.AUTH, "1.5.0-sound")
+    journal.bursting(Service.ORDERS, lease_s=10.0)
+    journal.changing_traffic(TrafficChanges(1.2, 1.2))
+    assert calm(journal) == [(0.0, None)]
+
+
+@pytest.mark.parametrize("act", Act)
+def test_everything_that_is_open_can_be_written_off(journal: Journal, act: Act) -> None:
+    match act:
+        case Act.FAULT:
+            journal.injecting(AUTH_DOWN)
+        case Act.DEPLOY:
+            journal.deploying(Service.AUTH, "1.5.0-sound")
+        case Act.BURST:
+            journal.bursting(Service.AUTH, lease_s=10.0)
+        case Act.TRAFFIC:
+            journal.changing_traffic(TrafficChanges(1.2, 1.2))
+    (open_act,) = journal.open_acts()
+    assert open_act.act is act
+    journal.over(open_act)
+    assert journal.open_acts() == []
+
+
+def test_a_deploy_and_a_burst_on_one_service_are_two_things(journal: Journal) -> None:
+    journal.deploying(Service.AUTH, "1.5.0-sound")
+    journal.bursting(Service.AUTH, lease_s=10.0)
+    journal.burst_ended(Service.AUTH)
+    assert [one.act for one in journal.open_acts()] == [Act.DEPLOY]

@@ -234,6 +234,13 @@ def test_only_the_load_generator_itself_can_say_that_a_campaign_is_gone() -> Non
     HttpCampaigns("http://there", Somebody(404, gone)).stop("flash-crowd-auth")
 
 
+def test_the_users_of_an_older_load_generator_come_as_usual() -> None:
+    body = json.dumps({"error": "DELETE /traffic: Not Found"}).encode()
+    assert not HttpCampaigns("http://there", Somebody(404, body)).reset_traffic()
+    with pytest.raises(CampaignError, match="what answers at http://there is not the load generator"):
+        HttpCampaigns("http://there", Somebody(404, b"{}")).reset_traffic()
+
+
 def test_a_refused_connection_and_a_timeout_of_the_load_generator_are_different_errors() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

@@ -20,7 +20,7 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LeaseFile
 from mirr.chaos.limits import Limits
 from mirr.chaos.reverter import Reverter
-from mirr.env.vocabulary import Service
+from mirr.env.vocabulary import Bursts, Service, TrafficChanges
 from tests.fakes.campaigns import FakeCampaigns
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import QUOTA_US, FakeLab
@@ -147,6 +147,15 @@ class Storm(RuleBasedStateMachine):
         if service not in {act.service for act in self.journal.open_acts()}:
             self._try(lambda: self.chaos.deploy_sound(service))
 
+    @rule(service=SERVICES, for_s=st.sampled_from([1.0, 10.0, 60.0]))
+    def a_burst_comes(self, service: Service, for_s: float) -> None:
+        if service not in {act.service for act in self.journal.open_acts()}:
+            self.stages.append(self.chaos.burst(Bursts(service, 0.3, for_s)))
+
+    @rule(first=st.sampled_from([0.75, 1.3]), over_s=st.sampled_from([0.0, 60.0]))
+    def users_come_more_or_less_often(self, first: float, over_s: float) -> None:
+        self._try(lambda: self.chaos.change_traffic(TrafficChanges(first, 1.0, over_s)))
+
     @rule(service=SERVICES)
     def an_agent_restarts(self, service: Service) -> None:
         self._try(lambda: self.lab.restart(service))
@@ -200,6 +209,7 @@ class Storm(RuleBasedStateMachine):
         self._let_time_pass(601.0)  # the longest lease that a person can give
         assert self.journal.open_acts() == []
         assert not self.lab.running_campaigns
+        assert self.lab.level == 1.0
 
     @invariant()
     def no_more_is_broken_than_the_limit_allows(self) -> None:
@@ -215,6 +225,7 @@ class Storm(RuleBasedStateMachine):
             assert not self.lab.services[service].hung
         assert all(part.running and not part.paused for part in self.lab.support.values())
         assert not self.lab.running_campaigns
+        assert self.lab.level == 1.0
         assert self.journal.open_acts() == []
         assert list(self.journal.folder.glob("lease-*")) == []
 

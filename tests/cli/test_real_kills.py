@@ -15,7 +15,7 @@ import pytest
 
 from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
-from mirr.env.vocabulary import FaultMode, Service
+from mirr.env.vocabulary import FaultMode, Service, Tier
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.names import Role
@@ -31,7 +31,7 @@ INJECTING_S = {FaultMode.CRASHED: 1.5, FaultMode.MEMORY_LEAK: 1.5, FaultMode.OVE
 ACTING_S = 0.5
 """About how long `mirr inject` changes containers after its journal entry. Half of the kills come in this time."""
 
-EPISODE_S = 20.0  # an episode takes a minute; this part has the reset, the injection and some steps
+EPISODE_S = 30.0  # an episode takes a minute; this part has the reset, the injection and some steps
 MID_EPISODE_S = 6.0
 
 
@@ -51,7 +51,9 @@ def test_an_injector_killed_at_any_moment_leaves_nothing_behind(real_lab: str, c
 @pytest.mark.parametrize("case", CASES)
 def test_a_bridge_killed_at_any_moment_of_an_episode_leaves_nothing_behind(real_lab: str, case: int) -> None:
     draw = random_of_case("bridge", case)
-    played = ("--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000)))
+    played = ["--fault", str(draw.choice(faults())), "--seed", str(draw.randrange(1000))]
+    if draw.random() < 0.5:
+        played += ["--tier", Tier.HARD]  # with users who come more or less often, harmless deploys, perhaps a burst
     with reverted_afterwards(real_lab):
         process = start(real_lab, "episode", "--world", "docker", "--policy", "random", *played)
         kill_after(process, draw.uniform(0.0, EPISODE_S))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mirr.chaos.campaigns import CampaignRequest
 from mirr.chaos.errors import CampaignError, GeneratorAway
+from mirr.env.vocabulary import TrafficChanges
 from tests.fakes.lab import FakeLab
 
 
@@ -28,6 +29,18 @@ class FakeCampaigns:
     def stop_all(self) -> list[str]:
         self._check()
         return self._lab.stop_all()
+
+    def change_traffic(self, change: TrafficChanges, lease_s: float) -> None:
+        self._check()
+        self._lab.change_traffic(change, lease_s)
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        self._check()
+        return self._lab.renew_traffic(lease_s)
+
+    def reset_traffic(self) -> bool:
+        self._check()
+        return self._lab.reset_traffic()
 
     def _check(self) -> None:
         if self._lab.generator_elsewhere or self._lab.clock.now() < self._lab.generator_answers_from:

@@ -18,8 +18,9 @@ from mirr.chaos.errors import FleetError, ImageMissing
 from mirr.chaos.faults import costly, crowd, errors, leak
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.load import Load
+from mirr.chaos.traffic import USUAL, level_after
 from mirr.env.objectives import SERVICE_ROW
-from mirr.env.vocabulary import CALLS, STEADY_RELEASE, Journey, Service
+from mirr.env.vocabulary import CALLS, STEADY_RELEASE, Journey, Service, TrafficChanges
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from mirr.lab.names import Role
 from mirr.lab.releases import shown
@@ -84,12 +85,15 @@ class FakeLab:
         self.generator_hangs = False
         self.generator_answers_from = 0.0  # it starts, and cannot be reached before this time
         self.generator_elsewhere = False  # it runs where this process cannot reach it
+        self.traffic: tuple[TrafficChanges, float, float] | None = None  # a change, when it began, when its lease ends
+        self.deploy_s = 0.0  # how long a deploy takes
         self.leases_end = False  # False: no thread renews the leases on a fake clock, so they do not end
         self.acts = 0  # the number of acts on containers
         self.steady_rate = 20.0  # requests a second of each service
         self.steady_cpu_cores = 0.1
         self.crowd_request_s = 0.004  # CPU seconds of one request of a flash crowd
         self.costly_request_s = 0.06
+        self.measured = True  # whether what users ask for was ever measured
 
     # Fleet
 
@@ -147,6 +151,7 @@ class FakeLab:
         self._check_engine()
         self._check_image(service, release)
         self.acts += 1
+        self.clock.sleep(self.deploy_s)
         own = self.services[service]
         own.release, own.previous, own.redeployed = release, previous, True
         self._boot(service)
@@ -193,6 +198,7 @@ class FakeLab:
         anew = part.container_id is None or part.hung or not part.running
         if part.role is Role.TRAFFIC and anew:
             self.running_campaigns.clear()  # a new process has no campaigns
+            self.traffic = None
             self.generator_hangs = False
         self.support[part.name] = Part(
             role=part.role,
@@ -239,6 +245,29 @@ class FakeLab:
         self.running_campaigns.clear()
         return ended
 
+    # Traffic
+
+    def change_traffic(self, change: TrafficChanges, lease_s: float) -> None:
+        self.acts += 1
+        self.traffic = change, self.clock.now(), self._lease_end(lease_s)
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        if self.traffic is None or self.clock.now() >= self.traffic[2]:
+            return False
+        self.traffic = *self.traffic[:2], self._lease_end(lease_s)
+        return True
+
+    def reset_traffic(self) -> bool:
+        changed, self.traffic = self.traffic is not None and self.clock.now() < self.traffic[2], None
+        return changed
+
+    @property
+    def level(self) -> float:
+        """How often users come, times the usual rate."""
+        if self.traffic is None or self.clock.now() >= self.traffic[2]:
+            return USUAL
+        return level_after(self.traffic[0], self.clock.now() - self.traffic[1])
+
     # Measures
 
     def open_window(self) -> Window:
@@ -268,19 +297,22 @@ class FakeLab:
 
     # Meter
 
-    def so_far(self, service: Service) -> Load:
-        return Load(cpu_cores=self.steady_cpu_cores, served_rate=self.steady_rate, quota_cores=0.3)
+    def usual_load(self) -> Load | None:
+        load = Load(cpu_cores=self.steady_cpu_cores, served_rate=self.steady_rate, quota_cores=QUOTA_US / 50_000)
+        return load.times(self.level) if self.measured else None
 
-    def last_load(self, service: Service) -> Load:
+    def last_load(self, service: Service) -> Load | None:
+        if not self._answers(service):
+            return None
         running = [one for one, _ in self.running_campaigns.values() if one.service is service]
         costly_rate = sum(one.rate_per_s for one in running if one.kind == costly.SENDS)
         rate = sum(one.rate_per_s for one in running) - costly_rate
         quota_cores = self.services[service].quota_us / 50_000
-        work_cores = self.steady_cpu_cores + self.crowd_request_s * rate + self.costly_request_s * costly_rate
-        share = min(1.0, quota_cores / work_cores)
+        work_cores = self._asked_cores(service)
+        share = min(1.0, quota_cores / work_cores) if work_cores else 0.0
         return Load(
             cpu_cores=min(work_cores, quota_cores),
-            served_rate=share * (self.steady_rate + rate + costly_rate),
+            served_rate=share * (self._users(service) * self.steady_rate + rate + costly_rate),
             quota_cores=quota_cores,
             served_by_route={costly.EXPENSIVE[service].route: share * costly_rate},
         )
@@ -330,13 +362,33 @@ class FakeLab:
         own = self.services[service]
         return own.running and not own.hung and self.clock.now() >= own.ready_at
 
+    def _asked_cores(self, service: Service) -> float:
+        """The CPU that users and campaigns ask of the service."""
+        return self._users(service) * self.steady_cpu_cores + self._campaign_load(service)[1]
+
+    def _campaign_load(self, service: Service) -> tuple[float, float]:
+        """The requests a second of the crowds on the service, and the CPU that they ask for."""
+        rates = {crowd.SENDS: 0.0, costly.SENDS: 0.0}
+        for campaign, _ in self.running_campaigns.values():
+            if campaign.service is service and campaign.kind in rates:
+                rates[campaign.kind] += campaign.rate_per_s
+        cores = self.crowd_request_s * rates[crowd.SENDS] + self.costly_request_s * rates[costly.SENDS]
+        return sum(rates.values()), cores
+
+    def _users(self, service: Service) -> float:
+        """How often users come to the service, times the usual rate."""
+        return self.level if self._reached(service) else 0.0
+
+    def _reached(self, service: Service) -> bool:
+        """Whether users come to the service, by one of its callers that answers."""
+        callers = [caller for caller, called in CALLS.items() if service in called]
+        return not callers or any(self._answers(caller) and self._reached(caller) for caller in callers)
+
     def _own_errors(self, service: Service) -> float:
         own = self.services[service]
         if not self._answers(service) or own.full_disk:
             return 1.0
-        crowded = own.quota_us <= QUOTA_US and any(
-            self._campaign(service, kind) for kind in (crowd.SENDS, costly.SENDS)
-        )
+        crowded = self._asked_cores(service) > own.quota_us / 50_000
         spoiled = own.spoiled if errors.RELEASE.severity_of(own.release) else 0.0
         return max(0.3 if crowded or is_slow(own.release) else 0.0, spoiled)
 
@@ -347,9 +399,13 @@ class FakeLab:
         if not self._answers(service):
             return [0.0] + [float("nan")] * 6
         crowded = self._own_errors(service) == 0.3
-        latency_p95_s, cpu_share, in_flight = (0.4, 1.0, 48.0) if crowded else (0.02, 0.33, 1.0)
-        return [1.0, 20.0, self._errors(service), latency_p95_s, cpu_share, self._memory(service), in_flight]
+        rate, crowd_cores = self._campaign_load(service)
+        cpu_share = 0.33 * self.level + crowd_cores / (self.services[service].quota_us / 50_000)
+        latency_p95_s, cpu_share, in_flight = (0.4, 1.0, 48.0) if crowded else (0.02, cpu_share, 1.0)
+        asked = 20.0 * self.level + rate
+        return [1.0, asked, self._errors(service), latency_p95_s, cpu_share, self._memory(service), in_flight]
 
     def _journey(self, requests: int, along: Iterable[Service]) -> JourneyCount:
         worst = max(self._own_errors(service) for service in along)
-        return JourneyCount(requests=requests, failed=round(requests * worst))
+        asked = round(requests * self.level)
+        return JourneyCount(requests=asked, failed=round(asked * worst))

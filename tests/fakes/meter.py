@@ -13,11 +13,8 @@ class FakeMeter:
     def __init__(self, lab: FakeLab) -> None:
         self._lab = lab
 
-    def so_far(self, service: Service) -> Load:
-        return self._lab.so_far(service)
-
-    def last(self, service: Service, seconds: float) -> Load:
-        return self._lab.last_load(service)
+    def usual(self, service: Service) -> Load | None:
+        return self._lab.usual_load()
 
     def glance(self, service: Service, seconds: float) -> Load | None:
-        return self._lab.last_load(service) if self._lab.services[service].running else None
+        return self._lab.last_load(service)

@@ -178,7 +178,7 @@ SEE = "see scenarios/README.md"
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}, {fault: overloaded:auth}]",
-            f": auth is named more than once; at most one fault or deploy a service; {SEE}",
+            f": auth is named more than once; at most one fault, deploy or burst a service; {SEE}",
         ),
         (
             HEAD + "faults: [{fault: crashed:auth}, {fault: crashed:orders}, {fault: crashed:payments}]",

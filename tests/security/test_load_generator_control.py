@@ -12,6 +12,7 @@ import pytest
 from tests.traffic.fakes import a_shop, serving
 from traffic.campaigns import Campaigns
 from traffic.control import MAX_CAMPAIGNS, Control
+from traffic.level import Level
 from traffic.metrics import Metrics
 
 CROWD = json.dumps({"kind": "flash_crowd", "service": "auth", "rate_per_s": 1.0, "lease_s": 30.0}).encode()
@@ -28,7 +29,7 @@ def ask(*requests: Request) -> tuple[list[tuple[int, Any]], int]:
     async def run() -> int:
         async with a_shop() as (_, shop_url, session):
             campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
-            async with serving(Control(campaigns, Metrics()).app()) as url:
+            async with serving(Control(campaigns, Level(), Metrics()).app()) as url:
                 for method, path, body, headers in requests:
                     async with session.request(method, url + path, data=body, headers=headers) as answer:
                         answers.append((answer.status, await answer.json()))
@@ -46,7 +47,9 @@ def test_a_request_to_one_of_its_own_names_is_accepted(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8089", "localhost.evil.example", "[::2]:1"])
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/campaigns/c"), ("GET", "/campaigns"), ("GET", "/metrics")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/campaigns/c"), ("GET", "/campaigns"), ("GET", "/metrics"), ("PUT", "/traffic")]
+)
 def test_a_foreign_name_that_points_here_is_refused(host: str, method: str, path: str) -> None:
     answers, running = ask((method, path, CROWD if method == "PUT" else b"", JSON | {"Host": host}))
     assert answers == [(403, {"error": f"{method} {path}: {HOSTS}"})]

@@ -5,53 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-import aiohttp
 import pytest
 from fastapi.testclient import TestClient
 
 from tests.services.conftest import FakeUpstreams
-from tests.traffic.fakes import FakeShop, a_shop, serving
+from tests.traffic.generator import Generator, run_with_generator
 from traffic import shop as shop_module
-from traffic.campaigns import MAX_IN_FLIGHT, NOTE, NOTE_BYTES, REQUESTS, Campaigns, Kind, Target
-from traffic.control import Control
-from traffic.metrics import Metrics
+from traffic.campaigns import MAX_IN_FLIGHT, NOTE, NOTE_BYTES, REQUESTS, Kind, Target
 
 CROWD = {"kind": "flash_crowd", "service": "auth", "rate_per_s": 200.0, "lease_s": 30.0}
-
-
-class Generator:
-    """The control interface and the shop that gets the requests of its campaigns."""
-
-    def __init__(self, shop: FakeShop, url: str, session: aiohttp.ClientSession, campaigns: Campaigns) -> None:
-        self.shop = shop
-        self.campaigns = campaigns
-        self._url = url
-        self._session = session
-
-    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        async with self._session.request(method, self._url + path, data=data, headers=headers) as answer:
-            return answer.status, await answer.json()
-
-    async def wait_until_all_have_ended(self) -> None:
-        async with asyncio.timeout(5):
-            while self.campaigns.describe():
-                await asyncio.sleep(0.005)
-
-
-def _run_with_generator(run_test: Callable[[Generator], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with a_shop() as (shop, shop_url, session):
-            campaigns = Campaigns(session, url_of=lambda _: shop_url, seed=1)
-            async with serving(Control(campaigns, Metrics()).app()) as url:
-                await run_test(Generator(shop, url, session, campaigns))
-            campaigns.end_all()
-
-    asyncio.run(run())
 
 
 def test_a_flash_crowd_sends_requests_until_the_campaign_is_ended() -> None:
@@ -63,7 +27,7 @@ def test_a_flash_crowd_sends_requests_until_the_campaign_is_ended() -> None:
         assert await generator.ask("DELETE", "/campaigns/c") == (200, {"id": "c"})
         assert await generator.ask("GET", "/campaigns") == (200, {"campaigns": []})
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_a_second_request_changes_the_running_campaign() -> None:
@@ -77,7 +41,7 @@ def test_a_second_request_changes_the_running_campaign() -> None:
         assert (await generator.ask("PUT", "/campaigns/c", CROWD | {"service": "orders"}))[0] == 200
         assert [c["service"] for c in generator.campaigns.describe()] == ["orders"]
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_a_campaign_ends_by_itself_if_its_lease_is_not_renewed() -> None:
@@ -90,7 +54,7 @@ def test_a_campaign_ends_by_itself_if_its_lease_is_not_renewed() -> None:
         )
         assert await generator.ask("DELETE", "/campaigns/c") == (404, {"error": "no campaign 'c' is running"})
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_a_renewed_lease_lasts_longer() -> None:
@@ -100,7 +64,7 @@ def test_a_renewed_lease_lasts_longer() -> None:
         await asyncio.sleep(0.4)
         assert [c["id"] for c in generator.campaigns.describe()] == ["c"]
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() -> None:
@@ -112,7 +76,7 @@ def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() 
         assert all(len(body) > NOTE_BYTES for _, _, body in asked)
         assert all(json.loads(body)["note"] == NOTE.decode() for _, _, body in asked)
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> None:
@@ -124,7 +88,7 @@ def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> N
                 await asyncio.sleep(0.005)
         assert generator.campaigns.describe()[0]["sent"] == MAX_IN_FLIGHT
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 BAD_ORDERS: list[tuple[object, str]] = [
@@ -147,7 +111,7 @@ def test_an_invalid_campaign_is_refused_with_a_reason(order: object, message: st
         assert await generator.ask("PUT", "/campaigns/c", order) == (422, {"error": message})
         assert generator.campaigns.describe() == []
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_an_unknown_path_is_refused_in_json() -> None:
@@ -155,7 +119,7 @@ def test_an_unknown_path_is_refused_in_json() -> None:
         assert await generator.ask("GET", "/nothing") == (404, {"error": "GET /nothing: Not Found"})
         assert (await generator.ask("PUT", "/campaigns/a%20b", CROWD))[0] == 422
 
-    _run_with_generator(run_test)
+    run_with_generator(run_test)
 
 
 def test_every_kind_of_campaign_has_a_request_for_every_service() -> None:

@@ -6,21 +6,8 @@ import asyncio
 import itertools
 import random
 
+from tests.traffic.clock import Clock
 from traffic.open_loop import OpenLoop
-
-
-class Clock:
-    """A clock that moves only when code calls `sleep`."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def now(self) -> float:
-        return self.now_s
-
-    async def sleep(self, seconds: float) -> None:
-        self.now_s += seconds
-        await asyncio.sleep(0)
 
 
 def _due_times(

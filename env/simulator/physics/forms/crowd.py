@@ -31,6 +31,7 @@ def end(s: Numbers, p: Numbers, i: int) -> None:
     end_campaign(s, i)
 
 
+# Twice the quota has to be enough for the crowd and all users. If more of them than usual come, less is left for it.
 # A crowd goes first: its size is set by what services do in steady state, and every other fault changes that.
 FORM = Form(
     mode=FaultMode.OVERLOADED,
@@ -39,5 +40,5 @@ FORM = Form(
     begin=begin,
     landed=landed,
     end=end,
-    severity=Severity(least=1.15, usual=USUAL, most=1.9, unit="times the CPU quota"),
+    severity=Severity(least=1.15, usual=USUAL, most=1.9, unit="times the CPU quota", most_if_users_vary=1.7),
 )

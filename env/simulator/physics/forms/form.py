@@ -17,6 +17,12 @@ class Severity:
     usual: float  # what the base task plays, and what a fault has if nothing is said
     most: float
     unit: str  # as in "times the CPU quota"
+    most_if_users_vary: float | None = None  # the most where more users than usual may come; None: `most`
+
+    def drawn(self, share: float, *, users_vary: bool) -> float:
+        """The severity at `share` (0..1) of the range that a tier draws from."""
+        most = self.most_if_users_vary if users_vary and self.most_if_users_vary is not None else self.most
+        return self.least + share * (most - self.least)
 
 
 @dataclass(frozen=True, kw_only=True)
