@@ -21,6 +21,7 @@ from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, fixed_parameters
 from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ACTION_INDEX, Fault, Tier, parse_tier
 from mirr.env.world import World
 from mirr.interfaces.gymnasium_envs import spaces
@@ -53,7 +54,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         self._history = History()
         self._open_world = open_world
         self._environment: Environment | None = None
-        self._config = checked_config(config)
+        self._config = checked_config(TIERS[self._tier].config if config is None else config)
         self._choices = spaces.choices_of(self._config)
         self.action_space = spaces.action_space(self._choices)
         self.observation_space = spaces.observation_space(self._config.max_steps, self._choices, logs=logs)

@@ -1,5 +1,5 @@
 """The tasks for training and testing: every fault and every scenario pack many times, in two splits that share no
-seed. Two more splits have what seeds draw in the tier `medium`."""
+seed. Two more splits have what seeds draw in the tier `medium`, and two in the tier `hard`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Split(StrEnum):
     TEST = "test"
     TRAIN_MEDIUM = "train_medium"
     TEST_MEDIUM = "test_medium"
+    TRAIN_HARD = "train_hard"
+    TEST_HARD = "test_hard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ _PLANS: dict[Split, _Plan] = {
     Split.TEST: _Plan(first_seed=2_000_000, rounds=20),
     Split.TRAIN_MEDIUM: _Plan(first_seed=3_000_000, rounds=100, tier=Tier.MEDIUM),
     Split.TEST_MEDIUM: _Plan(first_seed=4_000_000, rounds=20, tier=Tier.MEDIUM),
+    Split.TRAIN_HARD: _Plan(first_seed=5_000_000, rounds=100, tier=Tier.HARD),
+    Split.TEST_HARD: _Plan(first_seed=6_000_000, rounds=20, tier=Tier.HARD),
 }
 
 DRAWN_SITUATION = "Users are affected. One of the five services is broken; find out which one and how."
