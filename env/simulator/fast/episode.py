@@ -13,7 +13,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
 from mirr.env.simulator.fast.logged import count_log, forget_logs
 from mirr.env.simulator.fast.paces import advance
-from mirr.env.simulator.fast.timeline import let_due_happen, open_timeline, tell_judge
+from mirr.env.simulator.fast.timeline import find_next_due, let_due_happen, open_timeline
 from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.physics import operations as ops
 from mirr.env.simulator.physics.gauges import noisy
@@ -72,8 +72,7 @@ def play_step(
     observe(s, p, world_key, w)
     reward = judge_action(s, g, action, result == k.ACCEPTED)
     if due:
-        tell_judge(s)
-        note_settled(s)
+        judge_events(s)
     s[k.STEP] += 1.0
     s[k.ACTION] = action
     s[k.RESULT] = result
@@ -166,6 +165,21 @@ def _judge_fix(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
     s[k.NEEDLESS] += 1.0
     s[k.WRONG_FIXES] += 1.0
     return g[k.PAY_WRONG_FIX]
+
+
+@jit
+def judge_events(s: Numbers) -> None:
+    """The judge learns of the events of the step that is due. Then the next ones are due."""
+    step = s[k.DUE_STEP]
+    while s[k.DUE_STEP] == step:
+        at = k.EVENTS + i64(s[k.DUE_EVENT]) * k.EVENT_SIZE
+        kind, of = s[at + k.EVENT_KIND], i64(s[at + k.EVENT_OF])
+        if kind == k.BREAKS:
+            s[k.CASE_BEGUN + of] = 1.0
+        elif kind == k.ENDS:
+            s[k.CASE_ENDED + of] = 1.0
+        find_next_due(s)
+    note_settled(s)
 
 
 @jit

@@ -60,19 +60,18 @@ def open_timeline(s: Numbers, p: Numbers, w: Numbers, g: Numbers, key: Any) -> b
         advance(s, p, key, DEPLOY_SETTLES_STEPS * i64(g[k.TICKS_A_STEP]))
         observe(s, p, key, w)
     while True:
-        fault = _next_to_inject(s)
+        fault = next_to_inject(s)
         if fault < 0:
             break
         if not inject(s, p, key, i64(s[k.FORM + fault]), i64(s[k.SERVICE + fault]), s[k.SEVERITY + fault]):
             return False
         s[k.CASE_BEGUN + fault] = 1.0
-    s[k.DUE_EVENT] = -1.0
-    _find_due(s)
+    find_first_due(s)
     return True
 
 
 @jit
-def _next_to_inject(s: Numbers) -> int:
+def next_to_inject(s: Numbers) -> int:
     """The number of the fault of step 0 that is injected next, or -1."""
     found, lowest = -1, _LAST_ORDER + 1.0
     for event in range(i64(s[k.EVENTS_PLANNED])):
@@ -87,17 +86,20 @@ def _next_to_inject(s: Numbers) -> int:
 
 
 @jit
-def _find_due(s: Numbers) -> None:
-    """Find the next event that does not happen before the first observation."""
-    s[k.DUE_STEP] = -1.0
-    event = i64(s[k.DUE_EVENT]) + 1
-    while event < i64(s[k.EVENTS_PLANNED]):
-        step = s[k.EVENTS + event * k.EVENT_SIZE + k.EVENT_STEP]
-        if step > 0.0:
-            s[k.DUE_STEP] = step
-            break
-        event += 1
-    s[k.DUE_EVENT] = event
+def find_first_due(s: Numbers) -> None:
+    """Find the first event after those of step 0."""
+    s[k.DUE_EVENT] = -1.0
+    find_next_due(s)
+    while s[k.DUE_STEP] == 0.0:
+        find_next_due(s)
+
+
+@jit
+def find_next_due(s: Numbers) -> None:
+    """Find the event after the one that was due."""
+    s[k.DUE_EVENT] += 1.0
+    at = k.EVENTS + i64(s[k.DUE_EVENT]) * k.EVENT_SIZE
+    s[k.DUE_STEP] = s[at + k.EVENT_STEP] if s[k.DUE_EVENT] < s[k.EVENTS_PLANNED] else -1.0
 
 
 @jit
@@ -108,20 +110,6 @@ def let_due_happen(s: Numbers, p: Numbers) -> None:
         if s[at + k.EVENT_STEP] != s[k.DUE_STEP]:
             break
         _let_happen(s, p, at)
-
-
-@jit
-def tell_judge(s: Numbers) -> None:
-    """The judge learns of the events that happened in this step. Then the next ones are due."""
-    step = s[k.DUE_STEP]
-    while s[k.DUE_STEP] == step:
-        at = k.EVENTS + i64(s[k.DUE_EVENT]) * k.EVENT_SIZE
-        kind, of = s[at + k.EVENT_KIND], i64(s[at + k.EVENT_OF])
-        if kind == k.BREAKS:
-            s[k.CASE_BEGUN + of] = 1.0
-        elif kind == k.ENDS:
-            s[k.CASE_ENDED + of] = 1.0
-        _find_due(s)
 
 
 @jit
