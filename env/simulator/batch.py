@@ -1,8 +1,8 @@
 """Thousands of simulated episodes at once: one compiled call a step.
 
 Each episode is the same as with `Environment(SimulatedWorld())`, bit for bit. Its place, the size of the batch and the
-number of threads do not matter. What happens is drawn from the seed as the tier says, or it is given: a fault, or a whole
-scenario. Result texts, log lines and reports are made only on request, for one environment.
+number of threads do not matter. What happens is drawn from the seed as the tier says, or it is given: a fault, or a
+whole scenario. Result texts, log lines and reports are made only on request, for one environment.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, checked_f
 from mirr.env.simulator.chronicle import lines, log_state
 from mirr.env.simulator.fast import lanes, team
 from mirr.env.simulator.fast import rows as k
-from mirr.env.simulator.fast.given import checked_scenario, faults_of, plan, unsettled_faults
 from mirr.env.simulator.fast.compiled import numbers, table, whole_numbers
+from mirr.env.simulator.fast.given import checked_scenario, faults_of, plan, unsettled_faults
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
 from mirr.env.simulator.world import snapshot_of
@@ -256,9 +256,7 @@ class BatchedSimulator:
         return EpisodeReport(
             scenario=scenario,
             outcome=outcome,
-            reason=reason_of(
-                outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=settled
-            ),
+            reason=reason_of(outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=settled),
             steps=int(b[k.STEP]),
             total_reward=float(b[k.REWARD]),
             diagnosis=diagnosis,
@@ -312,7 +310,9 @@ class BatchedSimulator:
         givens, numbers_, severities = zip(*numbered, strict=True)
         return np.array(givens), np.array(numbers_), np.array(severities)
 
-    def _given_scenarios(self, scenarios: Scenario | Sequence[Scenario] | None, faults: object) -> list[Scenario] | None:
+    def _given_scenarios(
+        self, scenarios: Scenario | Sequence[Scenario] | None, faults: object
+    ) -> list[Scenario] | None:
         """One for each environment. Raises EpisodeError or BadScenario."""
         if scenarios is None:
             return None

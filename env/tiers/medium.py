@@ -43,8 +43,8 @@ def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
     return (Scheduled(0, Breaks(drawn_fault(key) if fault is None else checked_fault(fault))),)
 
 
-# The same in numbers, for compiled code. A cell is a fault of the base task: mode by mode, service by service. A span is
-# how far severities go above the least one.
+# The same in numbers, for compiled code. A cell is a fault of the base task: mode by mode, service by service. A span
+# is how far severities go above the least one.
 _MOST = max(len(numbers) for numbers in _NUMBERS.values())
 _COUNTS = constants(len(numbers) for numbers in _NUMBERS.values())
 _FORMS = constants(number for numbers in _NUMBERS.values() for number in (*numbers, *[-1] * (_MOST - len(numbers))))

@@ -213,7 +213,7 @@ def sim_env(
     *,
     logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Sim-v0`; with what logs tell, `mirr/Sim-v1` in the tier `medium` and `mirr/SimHard-v1` in the tier `hard`."""
+    """`mirr/Sim-v0`; with what logs tell, `mirr/Sim-v1` in the tier `medium` and `mirr/SimHard-v1` in `hard`."""
     sets = parameter_sets(parameters, randomisation) or fixed_parameters()
     if not isinstance(sets, ParameterSets):
         sets = fixed_parameters(sets)
@@ -258,9 +258,9 @@ def lab_env(
     *,
     logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Lab-v0`; with what logs tell, `mirr/Lab-v1` in the tier `medium` and `mirr/LabHard-v1` in the tier `hard`:
-    the lab of that name, which has to be up. The environment holds the lab from its first reset until it is closed. Another environment of this process takes
-    the lab over when it is reset. Then this one needs a reset."""
+    """`mirr/Lab-v0`; with what logs tell, `mirr/Lab-v1` in the tier `medium` and `mirr/LabHard-v1` in `hard`: the lab of
+    that name, which has to be up. The environment holds the lab from its first reset until it is closed. Another
+    environment of this process takes the lab over when it is reset. Then this one needs a reset."""
 
     def opened() -> World:
         from mirr.bridge.assembly import open_docker_world

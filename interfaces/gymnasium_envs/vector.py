@@ -42,7 +42,8 @@ Actions = NDArray[np.int64]
 
 
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
-    """The same as `num_envs` times `mirr/Sim-v0`, `mirr/Sim-v1` or `mirr/SimHard-v1`, bit for bit. Each call returns new arrays."""
+    """The same as `num_envs` times `mirr/Sim-v0`, `mirr/Sim-v1` or `mirr/SimHard-v1`, bit for bit. Each call returns
+    new arrays."""
 
     metadata = {  # noqa: RUF012 - Gymnasium's own is not a ClassVar
         "render_modes": ["ansi", "rgb_array"],

@@ -159,7 +159,9 @@ def test_a_burst_asks_for_its_load_as_long_as_it_lasts(service: Service) -> None
 def test_a_burst_that_ends_within_a_step_lasts_as_long_as_it_says() -> None:
     rates = np.array(
         [
-            column(windows(steady(Bursts(Service.ORDERS, 0.3, 3.2), seed=seed), 3), Service.ORDERS, Feature.REQUEST_RATE)
+            column(
+                windows(steady(Bursts(Service.ORDERS, 0.3, 3.2), seed=seed), 3), Service.ORDERS, Feature.REQUEST_RATE
+            )
             for seed in range(200)
         ]
     ).mean(axis=0)
