@@ -258,8 +258,8 @@ def lab_env(
     *,
     logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Lab-v0`; with what logs tell, `mirr/Lab-v1` in the tier `medium` and `mirr/LabHard-v1` in `hard`: the lab of
-    that name, which has to be up. The environment holds the lab from its first reset until it is closed. Another
+    """`mirr/Lab-v0`; with what logs tell, `mirr/Lab-v1` in the tier `medium` and `mirr/LabHard-v1` in `hard`: the lab
+    of that name, which has to be up. The environment holds the lab from its first reset until it is closed. Another
     environment of this process takes the lab over when it is reset. Then this one needs a reset."""
 
     def opened() -> World:

@@ -164,7 +164,7 @@ def fresh_mask(size: int, choices: int = CHOICES) -> NDArray[np.int8]:  # (size,
 
 
 def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
-    """Remove the actions that each agent's last action has made pointless: a second scale-up and, where there is exactly
-    one fault, a second diagnosis, or a rollback without an earlier release. The agent may still take them. The mask
-    depends only on what the agent did and read, so it reveals nothing of the truth."""
+    """Remove the actions that each agent's last action has made pointless: a second scale-up and, where there is
+    exactly one fault, a second diagnosis, or a rollback without an earlier release. The agent may still take them. The
+    mask depends only on what the agent did and read, so it reveals nothing of the truth."""
     mask &= _LEFT[mask.shape[-1]][accepted.astype(np.int64), actions]
