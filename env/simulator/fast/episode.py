@@ -41,6 +41,13 @@ def open_ledger(s: Numbers) -> None:
     s[k.DIAGNOSED_AT_S] = -1.0
     s[k.DIAGNOSIS] = -1.0
     s[k.ACTION] = -1.0
+    s[k.COMMITMENTS] = max(1.0, s[k.FAULTS])
+    for fault in range(k.MOST_FAULTS):
+        s[k.CURE + fault] = -1.0
+        s[k.ANSWER + fault] = -1.0
+    for fault in range(i64(s[k.FAULTS])):
+        s[k.CURE + fault] = _REMEDY_BEGINS[i64(s[k.MODE + fault])] + s[k.SERVICE + fault]
+        s[k.ANSWER + fault] = k.DIAGNOSE + s[k.SERVICE + fault] * k.MODES + s[k.MODE + fault]
 
 
 @merged
@@ -116,24 +123,29 @@ def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
 
 @inlined
 def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
-    faults = i64(s[k.FAULTS])
     if s[k.DIAGNOSIS] < 0.0:
         s[k.DIAGNOSIS] = action
-    too_late = faults > 0
-    for fault in range(faults):
-        too_late = too_late and s[k.CASE_FIXED + fault] == 1.0
-    if too_late or s[k.COMMITTED] >= max(1.0, s[k.FAULTS]):
+    if s[k.COMMITMENTS] == 0.0 or _all_fixed(s):
         s[k.NEEDLESS] += 1.0
         return 0.0
-    s[k.COMMITTED] += 1.0
+    s[k.COMMITMENTS] -= 1.0
     if not _is_true(s, action):
         return g[k.PAY_WRONG_DIAGNOSIS]
     s[k.RIGHT] += 1.0
-    if s[k.RIGHT] >= max(1.0, s[k.FAULTS]):
+    if s[k.RIGHT] >= s[k.FAULTS]:
         s[k.DIAGNOSED] = 1.0
         s[k.DIAGNOSED_AT_S] = s[k.STEP] * g[k.STEP_S]
         note_settled(s)
     return g[k.PAY_DIAGNOSIS]
+
+
+@jit
+def _all_fixed(s: Numbers) -> bool:
+    """Whether there are faults, and the agent has fixed them all."""
+    fixed = 0.0
+    for fault in range(k.MOST_FAULTS):
+        fixed += s[k.CASE_FIXED + fault]
+    return bool(fixed > 0.0 and fixed == s[k.FAULTS])
 
 
 @inlined
@@ -141,8 +153,8 @@ def _is_true(s: Numbers, action: int) -> bool:
     """Whether a diagnosis is right. The fault that it names is then named."""
     if action == k.DIAGNOSE_NONE:
         return bool(s[k.FAULTS] == 0.0)
-    for fault in range(i64(s[k.FAULTS])):
-        if action == k.DIAGNOSE + i64(s[k.SERVICE + fault]) * k.MODES + i64(s[k.MODE + fault]):
+    for fault in range(k.MOST_FAULTS):
+        if action == s[k.ANSWER + fault]:
             if s[k.CASE_BEGUN + fault] == 0.0 or s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_NAMED + fault] == 1.0:
                 return False
             s[k.CASE_NAMED + fault] = 1.0
@@ -152,19 +164,23 @@ def _is_true(s: Numbers, action: int) -> bool:
 
 @inlined
 def _judge_fix(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
-    for fault in range(i64(s[k.FAULTS])):
-        remedy = i64(_REMEDY_BEGINS[i64(s[k.MODE + fault])]) + i64(s[k.SERVICE + fault])
-        if action != remedy or s[k.CASE_BEGUN + fault] == 0.0:
-            continue
-        if s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_ENDED + fault] == 1.0 or not accepted:
-            s[k.NEEDLESS] += 1.0
-            return 0.0
-        s[k.CASE_FIXED + fault] = 1.0
-        note_settled(s)
-        return g[k.PAY_FIX_DIAGNOSED] if s[k.CASE_NAMED + fault] == 1.0 else g[k.PAY_FIX]
+    for fault in range(k.MOST_FAULTS):
+        if action == s[k.CURE + fault] and s[k.CASE_BEGUN + fault] == 1.0:
+            return _judge_right_fix(s, g, fault, accepted)
     s[k.NEEDLESS] += 1.0
     s[k.WRONG_FIXES] += 1.0
     return g[k.PAY_WRONG_FIX]
+
+
+@jit
+def _judge_right_fix(s: Numbers, g: Numbers, fault: int, accepted: bool) -> float:
+    """The right fix for a fault that has begun. It may be over already."""
+    if s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_ENDED + fault] == 1.0 or not accepted:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.CASE_FIXED + fault] = 1.0
+    note_settled(s)
+    return float(g[k.PAY_FIX_DIAGNOSED] if s[k.CASE_NAMED + fault] == 1.0 else g[k.PAY_FIX])
 
 
 @jit

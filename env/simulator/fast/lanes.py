@@ -139,7 +139,7 @@ def first_refused(actions: Any, choices: int, autoreset: int, over: Any) -> int:
 @inlined
 def _fetch_lane(e: int, rows: Any, features: Any) -> None:
     """Fetch what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
-    for line in range(0, k.HOT, k.LINE):
+    for line in range(k.WARM, k.HOT, k.LINE):
         fetch_ahead(rows, e, line)
     for line in range(0, k.CELLS, 2 * k.LINE):
         fetch_ahead(features, e, line)

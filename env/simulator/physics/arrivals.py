@@ -141,7 +141,7 @@ def campaign_draw(key: Any, tick: float) -> Any:
     return draw(key, _DRAWS_A_TICK * i64(tick) + 1)
 
 
-@inlined
+@jit
 def other_campaign_draw(key: Any, tick: float, i: int) -> Any:
     """The draw for the requests of a second campaign in a tick, or of a third: the one on service `i`."""
     return draw(key, _OTHER_CAMPAIGNS + i64(tick) * k.SERVICES + i)

@@ -111,10 +111,8 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             work = offered * (each_cpu(s, p, i) if watched else p[REQUEST_CPU + i]) + idle
             even = True
             if s[CAMPAIGN + i] > 0.0:
-                surge = campaign_draw(key, s[NOW])
-                if invaded >= 0:
-                    several = True
-                    surge = other_campaign_draw(key, s[NOW], i)
+                several = invaded >= 0
+                surge = other_campaign_draw(key, s[NOW], i) if several else campaign_draw(key, s[NOW])
                 invaded = i
                 even = not watched or s[MIXED_CPU + i] == 0.0
                 extra = _campaign(s, i, normal(surge), seconds)
@@ -141,16 +139,15 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     s[PENDING + CHECK_OUT] += check_out
     if invaded >= 0:
         s[SURGE_SUM + invaded] += s[SURGE + invaded]
-    if several:
-        _add_other_surges(s, invaded)
+        if several:
+            _add_other_surges(s, invaded)
     if changed:
         settle(s, p, True)
-    if invaded >= 0 and s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
-        _run_out_of_memory(s, p, invaded)
-    if several:
-        for i in range(invaded):
-            if s[STATUS + i] == UP and s[MEMORY + i] >= p[MEMORY_LIMIT]:
-                _run_out_of_memory(s, p, i)
+    if invaded >= 0:
+        if s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
+            _run_out_of_memory(s, p, invaded)
+        if several:
+            _check_other_memories(s, p, invaded)
     if watched:
         _wear(s, p)
 
@@ -178,6 +175,14 @@ def _add_other_surges(s: Numbers, last: int) -> None:
     for i in range(last):
         if s[CAMPAIGN + i] > 0.0:
             s[SURGE_SUM + i] += s[SURGE + i]
+
+
+@jit
+def _check_other_memories(s: Numbers, p: Numbers, last: int) -> None:
+    """End the other processes that a campaign has filled."""
+    for i in range(last):
+        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP and s[MEMORY + i] >= p[MEMORY_LIMIT]:
+            _run_out_of_memory(s, p, i)
 
 
 @jit
