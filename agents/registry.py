@@ -12,6 +12,7 @@ from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolu
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
 from mirr.env.scenario import Scenario
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
 
 
@@ -36,11 +37,16 @@ class PolicyName(StrEnum):
     ONLY_LOG_VOLUME = "only_log_volume"
 
 
+def alarms_may_be_false(scenario: Scenario) -> bool:
+    """Whether nothing may be broken where the scenario comes from: in every pack, and in some tiers."""
+    return bool(scenario.name) or (scenario.tier is not None and TIERS[scenario.tier].config.none_diagnosis)
+
+
 POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.WAIT: lambda _: WaitPolicy(),
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
-    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
+    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
@@ -66,5 +72,5 @@ def parse_policy(name: str) -> PolicyName:
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
     """A new policy of that name. Only the oracle reads the scenario. The heuristic only learns whether it comes from
-    a pack, where alarms may be false; that is no secret."""
+    where alarms may be false; that is no secret."""
     return POLICIES[name](scenario)

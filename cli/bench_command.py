@@ -60,8 +60,15 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
 
     Every round measures everything once, so other work on the machine slows all figures down alike.
     """
-    from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb, batched_steps_per_s, single_steps_per_s
+    from mirr.env.simulator.bench import (
+        BATCH_SIZES,
+        TIER_SIZE,
+        batch_memory_mb,
+        batched_steps_per_s,
+        single_steps_per_s,
+    )
     from mirr.env.simulator.fast.compiled import COMPILED, to_be_compiled
+    from mirr.env.vocabulary import Tier
 
     if to_be_compiled():
         typer.echo(COMPILING, err=True)
@@ -69,6 +76,11 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
     measures: dict[str, Callable[[], float]] = {"single": lambda: single_steps_per_s(round_s)}
     for size in BATCH_SIZES:
         measures[f"batched {size}"] = lambda size=size: batched_steps_per_s(size, round_s, threads=threads)  # type: ignore[misc]  # a default binds the size
+    for tier in Tier:
+        measures[f"{tier} single"] = lambda tier=tier: single_steps_per_s(round_s, tier=tier)  # type: ignore[misc]
+        measures[f"{tier} batched {TIER_SIZE}"] = lambda tier=tier: batched_steps_per_s(  # type: ignore[misc]
+            TIER_SIZE, round_s, threads=threads, tier=tier
+        )
     gym = _gymnasium_measures(round_s, threads) if find_spec("gymnasium") else {}
     measures |= {f"gymnasium {name}": measure for name, measure in gym.items()}
     found: dict[str, list[int]] = {name: [] for name in measures}
@@ -83,6 +95,13 @@ def simulator_figures(round_s: float, rounds: int = ROUNDS) -> dict[str, Any]:
         "compiled": COMPILED or "numba is not installed: plain Python, batches of at most 64",
         "threads": threads,
         "batched": {str(size): middle[f"batched {size}"] for size in BATCH_SIZES},
+        "tiers": {
+            str(tier): {
+                "single": middle[f"{tier} single"],
+                f"batched {TIER_SIZE}": middle[f"{tier} batched {TIER_SIZE}"],
+            }
+            for tier in Tier
+        },
         "memory_mb": round(batch_memory_mb(BATCH_SIZES[-1]), 1),
         "gymnasium": {name: middle[f"gymnasium {name}"] for name in gym} or "not installed",
         "spread": {name: f"{min(values):,} to {max(values):,}" for name, values in found.items()},

@@ -44,7 +44,7 @@ Info = dict[str, object]
 _BASE_TYPES = tuple({type(action) for action in ACTIONS})
 _PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
 
-_DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
+DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
 _REASONS_SHOWN = 3
 
 
@@ -189,7 +189,7 @@ class Environment:
             if isinstance(event, Surrounding):
                 self.world.happen(event)
         if any(isinstance(event, Deploys) for event in events):
-            self.world.advance(_DEPLOY_SETTLES_STEPS * self.config.step_s)
+            self.world.advance(DEPLOY_SETTLES_STEPS * self.config.step_s)
             self.world.observe()  # the first window begins after this time
         for fault in sorted(faults, key=injection_order) if len(faults) > 1 else faults:
             self.world.inject(fault)

@@ -219,7 +219,7 @@ class Diagnose:
 
 @dataclass(frozen=True)
 class DiagnoseNone:
-    """Commit to a false alarm: nothing is broken. Only scenario packs have this action."""
+    """Commit to a false alarm: nothing is broken. Only scenario packs and some tiers have this action."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ ACTIONS: tuple[Action, ...] = (
 """The 41 discrete actions of the base task; an action's place here is its number."""
 
 PACK_ACTIONS: tuple[Action, ...] = (*ACTIONS, DiagnoseNone())
-"""The actions of scenario packs, where the alarm may be false: the 41 with the same numbers, and one more."""
+"""The actions where the alarm may be false, as in scenario packs: the 41 with the same numbers, and one more."""
 
 ACTION_INDEX: dict[Action, int] = {action: index for index, action in enumerate(PACK_ACTIONS)}
 

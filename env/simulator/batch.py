@@ -1,13 +1,14 @@
 """Thousands of simulated episodes at once: one compiled call a step.
 
 Each episode is the same as with `Environment(SimulatedWorld())`, bit for bit. Its place, the size of the batch and the
-number of threads do not matter. An episode has one fault, drawn from the seed as its tier says, or given. Result texts,
-log lines and reports are made only on request, for one environment.
+number of threads do not matter. What happens is drawn from the seed as the tier says, or it is given: a fault, or a
+whole scenario. Result texts, log lines and reports are made only on request, for one environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from mirr.env.actions import NotAnAction, action_numbers
 from mirr.env.checks import NotWhole, as_array, whole_number
 from mirr.env.environment import EpisodeError, EpisodeReport, Harm, Observation, breaches_left, reason_of
-from mirr.env.forms import fault_of, form_number, severity_of
+from mirr.env.forms import form_number, severity_of
 from mirr.env.logs import digest, log_numbers
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW, Objectives
 from mirr.env.quoting import quoted
@@ -28,11 +29,12 @@ from mirr.env.simulator.chronicle import lines, log_state
 from mirr.env.simulator.fast import lanes, team
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers, table, whole_numbers
+from mirr.env.simulator.fast.given import checked_scenario, faults_of, plan, unsettled_faults
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
 from mirr.env.simulator.world import snapshot_of
-from mirr.env.tiers import TIER_NUMBER
-from mirr.env.vocabulary import ACTIONS, REASONS, CheckLogs, Diagnose, Fault, Service, Tier, parse_tier
+from mirr.env.tiers import TIER_NUMBER, TIERS
+from mirr.env.vocabulary import PACK_ACTIONS, REASONS, CheckLogs, Diagnose, DiagnoseNone, Fault, Tier, parse_tier
 from mirr.env.world import FEATURES_SHAPE, LogLine, WorldError
 
 
@@ -45,8 +47,6 @@ class Autoreset(Enum):
 
 
 _OUTCOMES = {k.RESOLVED: Outcome.RESOLVED, k.COLLAPSED: Outcome.COLLAPSED, k.EXHAUSTED: Outcome.EXHAUSTED}
-
-_SERVICES = tuple(Service)
 
 Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -72,14 +72,13 @@ class BatchedSimulator:
             )
         self.size = size = whole_number(size)
         threads = whole_number(threads)
-        self.config = checked_config(config)
+        self.tier = parse_tier(tier)
+        self.config = checked_config(TIERS[self.tier].config if config is None else config)
+        self.choices = k.ACTIONS + 1 if self.config.none_diagnosis else k.ACTIONS
         self.objectives = objectives
         self.rewards = rewards
         self.autoreset = autoreset
-        self.tier = parse_tier(tier)
         self.parameters = parameters if isinstance(parameters, ParameterSets) else fixed_parameters(parameters)
-        if self.config.none_diagnosis:
-            raise ValueError("a batch plays episodes of 41 actions; play packs with mirr.env.environment.Environment")
         parts = team.Team.parts(size, threads)
         self._lanes = lanes.Lanes(
             rows=table(size, k.ROW),
@@ -88,8 +87,9 @@ class BatchedSimulator:
             features=np.zeros((size, k.CELLS), dtype=np.float32),
             ended=table(size, lanes.ENDED),
             final=np.full((size, k.CELLS), np.nan, dtype=np.float32),
-            forced=np.full(size, -1, dtype=np.int64),
-            severities=np.full(size, np.nan),
+            given=np.zeros(size, dtype=np.int64),
+            forced=np.zeros(size, dtype=np.int64),
+            severities=np.zeros(size),
             which=np.zeros(size, dtype=np.int64),
             over=np.zeros(size, dtype=np.bool_),
             chosen=np.zeros(size, dtype=np.bool_),
@@ -98,10 +98,14 @@ class BatchedSimulator:
             terminated=np.zeros(size, dtype=np.bool_),
             truncated=np.zeros(size, dtype=np.bool_),
             game=numbers(_game(self.config, objectives, rewards, self.parameters.ticks(self.config.step_s))),
+            choices=self.choices,
             autoreset=autoreset.value,
             tier=TIER_NUMBER[self.tier],
             shown=table(parts, 2 * k.SHOWN_ROW),
         )
+        self._scenarios: dict[int, Scenario] = {}
+        """The given scenarios by their number, which is GIVEN in the ledger. Their seed is 0, and the lane has one."""
+        self._last_scenario = k.SCENARIO_GIVEN - 1
         self._begun = np.zeros(size, dtype=np.bool_)  # lanes that have been reset at least once
         self._all_begun = False
         self._team = team.Team(size, parts, self._lanes)
@@ -153,25 +157,33 @@ class BatchedSimulator:
         seeds: Sequence[int] | NDArray[Any] | None = None,
         *,
         faults: Fault | Sequence[Fault | None] | None = None,
+        scenarios: Scenario | Sequence[Scenario] | None = None,
         mask: ArrayLike | None = None,
     ) -> NDArray[np.float32]:  # (size, services, features)
         """Begin an episode in every environment, or in those of `mask`.
 
         Without seeds, each environment plays the seed that follows its last. `faults` replace the drawn ones until the
-        next reset. Raises EpisodeError, BadSeed, or WorldError if a fault does not land.
+        next reset. `scenarios` replace all that is drawn, with the seeds of their own unless there are `seeds`. Raises
+        EpisodeError, BadSeed, BadScenario, or WorldError if a fault does not land.
         """
         chosen = np.ones(self.size, dtype=np.bool_) if mask is None else self._checked_mask(mask)
+        incidents = self._given_scenarios(scenarios, faults)
+        if seeds is None and incidents is not None:
+            seeds = [scenario.seed for scenario in incidents]
         if seeds is None:
             if not np.all(self._begun[chosen]):
                 raise EpisodeError("the first reset takes a seed for each environment: reset(range(size))")
         elif (count := _length(seeds)) != self.size:
             shown = quoted(seeds) if count is None else str(count)
             raise EpisodeError(f"a batch of {self.size} takes {self.size} seeds; got {shown}")
-        forced, severities = self._forced_faults(faults)
+        given, forced, severities = self._forced_faults(faults)
         # Every seed is checked before anything changes.
         starts = None if seeds is None else [_seed_of_64_bits(seed) for seed in seeds]
+        self._lanes.given[chosen] = given[chosen]
         self._lanes.forced[chosen] = forced[chosen]
         self._lanes.severities[chosen] = severities[chosen]
+        if incidents is not None:
+            self._plan(incidents, np.flatnonzero(chosen))
         if isinstance(self._lanes.wholes, np.ndarray):
             # All seeds at once: a loop would take longer than to begin the episodes.
             if starts is None:
@@ -198,7 +210,7 @@ class BatchedSimulator:
             raise EpisodeError(str(error)) from error
         if not self._all_begun:
             raise EpisodeError("no episode is running; call reset(seeds) first")
-        refused = lanes.first_refused(taken, self.autoreset.value, self._lanes.over)
+        refused = lanes.first_refused(taken, self.choices, self.autoreset.value, self._lanes.over)
         if refused >= 0:
             raise EpisodeError(self._why_refused(refused, int(taken[refused])))
         self._lanes.actions[:] = taken
@@ -216,29 +228,35 @@ class BatchedSimulator:
 
     def scenario(self, e: int) -> Scenario:
         """What is being played in environment `e`. The truth: not for agents."""
-        return draw(int(self._lanes.wholes[e][lanes.SEED]), _fault(self._lanes.rows[e]), self.tier)
+        return self._scenario(self._lanes.rows[e], int(self._lanes.wholes[e][lanes.SEED]))
+
+    def _scenario(self, b: Any, seed: int) -> Scenario:
+        """The scenario of a ledger, played with a seed."""
+        given = int(b[k.GIVEN])
+        if given >= k.SCENARIO_GIVEN:
+            return replace(self._scenarios[given], seed=seed)
+        return draw(seed, faults_of(b)[0] if given == k.FAULT_GIVEN else None, self.tier)
 
     def report(self, e: int) -> EpisodeReport:
         """The truth about the last episode of environment `e` that is over. Raises EpisodeError if there is none."""
         b = self._ended_row(e)
         if b[k.OUTCOME] == k.RUNNING:
             raise EpisodeError(f"no episode of environment {e} is over yet")
-        outcome, fault, fixed = _OUTCOMES[float(b[k.OUTCOME])], _fault(b), b[k.FIXED] == 1.0
+        outcome, settled = _OUTCOMES[float(b[k.OUTCOME])], bool(b[k.SETTLED] == 1.0)
         missing = []
         if outcome is Outcome.EXHAUSTED:
             missing = breaches_left(snapshot_of(self._lanes.ended[e]), self.config, self.objectives)
-        unsettled = () if fixed else (fault,)
+        scenario = self._scenario(b, int(self._lanes.wholes[e][lanes.ENDED_SEED]))
+        unsettled = [] if settled else unsettled_faults(b, scenario)
         # Nobody can think for too long here, so a step always lasts `step_s`.
         diagnosed_at_s = float(b[k.DIAGNOSED_AT_S]) if b[k.DIAGNOSED_AT_S] >= 0.0 else None
         mitigated_at = int(b[k.STEP] - b[k.HEALTHY]) if outcome is Outcome.RESOLVED else None
-        diagnosis = ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
-        assert diagnosis is None or isinstance(diagnosis, Diagnose)
+        diagnosis = PACK_ACTIONS[int(b[k.DIAGNOSIS])] if b[k.DIAGNOSIS] >= 0.0 else None
+        assert diagnosis is None or isinstance(diagnosis, Diagnose | DiagnoseNone)
         return EpisodeReport(
-            scenario=draw(int(self._lanes.wholes[e][lanes.ENDED_SEED]), fault, self.tier),
+            scenario=scenario,
             outcome=outcome,
-            reason=reason_of(
-                outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=bool(fixed)
-            ),
+            reason=reason_of(outcome, self.config, self.objectives, self.rewards, missing, unsettled, settled=settled),
             steps=int(b[k.STEP]),
             total_reward=float(b[k.REWARD]),
             diagnosis=diagnosis,
@@ -262,7 +280,7 @@ class BatchedSimulator:
         return [*ledger, *[0.0] * (k.READ_LOG - k.LEDGER_SIZE), *read]
 
     def _observation(self, b: Any, features: NDArray[np.float32], which: int) -> Observation:
-        action = ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None
+        action = PACK_ACTIONS[int(b[k.ACTION])] if b[k.ACTION] >= 0.0 else None
         logs: tuple[LogLine, ...] = ()
         if isinstance(action, CheckLogs):
             state = log_state(action.service, b, k.READ_LOG)
@@ -281,15 +299,43 @@ class BatchedSimulator:
 
     def _forced_faults(
         self, faults: Fault | Sequence[Fault | None] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # (size,) and (size,)
-        """As `lanes.Lanes` has them: `forced` and `severities`."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:  # (size,) each
+        """As `lanes.Lanes` has them: `given`, `forced` and `severities`."""
         if faults is None or isinstance(faults, Fault | str):
-            number, severity = _number(faults)
-            return np.full(self.size, number), np.full(self.size, severity)
+            given, number, severity = _number(faults)
+            return np.full(self.size, given), np.full(self.size, number), np.full(self.size, severity)
         numbered = [_number(fault) for fault in faults]
         if len(numbered) != self.size:
             raise EpisodeError(f"a batch of {self.size} takes one fault or {self.size}; got {len(numbered)}")
-        return np.array([number for number, _ in numbered]), np.array([severity for _, severity in numbered])
+        givens, numbers_, severities = zip(*numbered, strict=True)
+        return np.array(givens), np.array(numbers_), np.array(severities)
+
+    def _given_scenarios(
+        self, scenarios: Scenario | Sequence[Scenario] | None, faults: object
+    ) -> list[Scenario] | None:
+        """One for each environment. Raises EpisodeError or BadScenario."""
+        if scenarios is None:
+            return None
+        if faults is not None:
+            raise EpisodeError("reset takes scenarios, or else faults; a scenario has its own")
+        found = [scenarios] * self.size if isinstance(scenarios, Scenario) else list(scenarios)
+        if len(found) != self.size:
+            raise EpisodeError(f"a batch of {self.size} takes one scenario or {self.size}; got {len(found)}")
+        return [checked_scenario(scenario) for scenario in found]
+
+    def _plan(self, scenarios: list[Scenario], chosen: NDArray[np.int64]) -> None:
+        """Write the scenarios into the rows of these environments. Each has a number, as long as a ledger has it."""
+        in_use = {*self.column(k.GIVEN), *self.column(k.GIVEN, ended=True)}
+        self._scenarios = {number: scenario for number, scenario in self._scenarios.items() if number in in_use}
+        number_of = {scenario: number for number, scenario in self._scenarios.items()}
+        for e in chosen:
+            scenario = replace(scenarios[e], seed=0)
+            if scenario not in number_of:
+                self._last_scenario += 1
+                number_of[scenario] = self._last_scenario
+                self._scenarios[self._last_scenario] = scenario
+            self._lanes.given[e] = number_of[scenario]
+            plan(self._lanes.rows[e], scenario, number_of[scenario])
 
     def _checked_mask(self, mask: object) -> NDArray[np.bool_]:
         found = as_array(mask)
@@ -301,15 +347,16 @@ class BatchedSimulator:
         return found.astype(np.bool_)
 
     def _why_refused(self, e: int, action: int) -> str:
-        if not 0 <= action < k.ACTIONS:
-            return f"action numbers go from 0 to {k.ACTIONS - 1}; environment {e} got {action}"
+        if not 0 <= action < self.choices:
+            return f"action numbers go from 0 to {self.choices - 1}; environment {e} got {action}"
         return f"the episode of environment {e} is over; call reset(mask=...) first"
 
     def _play(self, job: int) -> None:
         stuck = self._team.play(job)
         if stuck >= 0:
+            faults = " or ".join(str(fault) for fault in faults_of(self._lanes.rows[stuck]))
             raise WorldError(
-                f"{_fault(self._lanes.rows[stuck])} did not land in environment {stuck}, seed "
+                f"{faults} did not land in environment {stuck}, seed "
                 f"{int(self._lanes.wholes[stuck][lanes.SEED])}; see its parameters"
             )
 
@@ -319,16 +366,12 @@ def clean_lanes(outcome: Any, diagnosed: Any, wrong_fixes: Any) -> Any:
     return (outcome == k.RESOLVED) & (diagnosed == 1.0) & (wrong_fixes == 0.0)
 
 
-def _fault(b: Any) -> Fault:
-    return fault_of(int(b[k.FORM]), _SERVICES[int(b[k.SERVICE])], float(b[k.SEVERITY]))
-
-
-def _number(fault: Fault | None) -> tuple[int, float]:
-    """A fault as `lanes.Lanes.forced` and `severities` have it."""
+def _number(fault: Fault | None) -> tuple[int, int, float]:
+    """A fault as `lanes.Lanes` has it: `given`, `forced` and `severities`."""
     if fault is None:
-        return -1, np.nan
+        return k.NOTHING_GIVEN, 0, 0.0
     fault = checked_fault(fault)
-    return form_number(fault) * k.SERVICES + SERVICE_ROW[fault.service], severity_of(fault)
+    return k.FAULT_GIVEN, form_number(fault) * k.SERVICES + SERVICE_ROW[fault.service], severity_of(fault)
 
 
 def _at_least_one(value: object) -> bool:

@@ -19,7 +19,9 @@ from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.physics import faults
 from mirr.env.simulator.physics import operations as ops
+from mirr.env.simulator.physics.campaigns import start_burst
 from mirr.env.simulator.physics.profile import NOT_LANDED_S
+from mirr.env.simulator.physics.traffic import change_traffic
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
 from mirr.env.vocabulary import (
     NEXT_RELEASE,
@@ -27,6 +29,7 @@ from mirr.env.vocabulary import (
     STEADY_RELEASE,
     Action,
     Breaks,
+    Bursts,
     CheckLogs,
     Deploys,
     Diagnose,
@@ -39,6 +42,7 @@ from mirr.env.vocabulary import (
     Rollback,
     ScaleUp,
     Service,
+    TrafficChanges,
     Wait,
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
@@ -81,6 +85,10 @@ class SimulatedWorld:
                 faults.end(form_number(fault), s, p, SERVICE_ROW[fault.service])
             case Deploys(service):
                 ops.deploy(s, p, SERVICE_ROW[service], True, True)
+            case TrafficChanges(first, last, over_s):
+                change_traffic(s, p, first, last, over_s)
+            case Bursts(service, load, for_s):
+                start_burst(s, p, SERVICE_ROW[service], load, for_s)
             case _:
                 assert_never(event)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from mirr.env.dice import below
 from mirr.env.scenario import DRAW_OF_THE_FAULT, Scheduled, checked_fault
+from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, jit
+from mirr.env.simulator.fast.timeline import plan_event
 from mirr.env.tiers.rules import Rules
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault
 
@@ -23,7 +25,8 @@ def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
 
 @jit
 def choose(s: Numbers, key: Any, i: int) -> None:
-    """Nothing is left to draw."""
+    """The fault is there from the beginning."""
+    plan_event(s, 0.0, k.BREAKS, 0.0, 0.0, 0.0, 0.0)
 
 
 RULES = Rules(

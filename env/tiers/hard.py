@@ -6,8 +6,14 @@ The fault may begin later, and a second one may follow.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mirr.env.dice import below, uniform
 from mirr.env.scenario import TRAFFIC, EpisodeConfig, Scheduled, checked_fault
+from mirr.env.simulator.fast import dice
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
+from mirr.env.simulator.fast.timeline import plan_event, plan_fault
 from mirr.env.tiers import easy, medium
 from mirr.env.tiers.rules import Rules
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Bursts, Deploys, Fault, Service, TrafficChanges
@@ -116,10 +122,95 @@ def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
     return tuple(sorted([*around, *broken], key=lambda entry: entry.step))
 
 
+# The same in numbers, for compiled code.
+_LEAST_LEVEL, _HIGHEST_LEVEL = TRAFFIC
+_FIRST_BURST, _LAST_BURST = BURST_STEPS
+_LEAST_LOAD, _MOST_LOAD = BURST_LOADS
+_LEAST_AFTER, _MOST_AFTER = SECOND_AFTER
+_LENGTHS_S = constants(BURST_LENGTHS_S)
+_NO_STEP = -1
+
+
+@jit
+def choose(s: Numbers, key: Any, i: int) -> None:
+    """Draw the surroundings, and what breaks among them. A given fault is the only one, and it always comes."""
+    onset = dice.below(key, _ONSET, LATEST_ONSET + 1)
+    second_step = _NO_STEP
+    if s[k.GIVEN] == k.NOTHING_GIVEN:
+        if dice.uniform(key, _NOTHING) < NOTHING_BROKEN:
+            s[k.FAULTS] = 0.0
+        else:
+            form = medium.drawn_form(key, i64(s[k.MODE]), i, medium.DRAW_OF_THE_FORM)
+            s[k.FORM] = form
+            s[k.SEVERITY] = medium.drawn_severity(key, form, medium.DRAW_OF_THE_SEVERITY, True)
+            if dice.uniform(key, _SECOND) < SECOND_FAULT:
+                second_step = _plan_second(s, key, i, onset)
+    _plan_steady(s, key)
+    burst_step = _NO_STEP
+    if dice.uniform(key, _BURST) < BURST:
+        burst_step = _FIRST_BURST + dice.below(key, _BURST_STEP, _LAST_BURST - _FIRST_BURST + 1)
+    if burst_step >= 0 and (s[k.FAULTS] == 0.0 or burst_step <= onset):
+        _plan_burst(s, key, burst_step)
+        burst_step = _NO_STEP
+    if s[k.FAULTS] > 0.0:
+        plan_event(s, float(onset), k.BREAKS, 0.0, 0.0, 0.0, 0.0)
+    if burst_step >= 0 and (second_step < 0 or burst_step <= second_step):
+        _plan_burst(s, key, burst_step)
+        burst_step = _NO_STEP
+    if second_step >= 0:
+        plan_event(s, float(second_step), k.BREAKS, 1.0, 0.0, 0.0, 0.0)
+    if burst_step >= 0:
+        _plan_burst(s, key, burst_step)
+
+
+@jit
+def _plan_second(s: Numbers, key: Any, first: int, onset: int) -> int:
+    """Add the second fault. Returns the step in which it begins."""
+    i = dice.below(key, _SECOND_SERVICE, k.SERVICES - 1)
+    i += i64(i >= first)
+    form = medium.drawn_form(key, dice.below(key, _SECOND_MODE, k.MODES), i, _SECOND_FORM)
+    plan_fault(s, form, i, medium.drawn_severity(key, form, _SECOND_SEVERITY, True))
+    return int(onset + _LEAST_AFTER + dice.below(key, _SECOND_STEP, _MOST_AFTER - _LEAST_AFTER + 1))
+
+
+@jit
+def _plan_steady(s: Numbers, key: Any) -> None:
+    """Add traffic and deploys, which are there from the beginning."""
+    first = _LEAST_LEVEL + dice.uniform(key, _FIRST_LEVEL) * (_HIGHEST_LEVEL - _LEAST_LEVEL)
+    drifted = first + (2.0 * dice.uniform(key, _DRIFT) - 1.0) * DRIFT
+    last = min(_HIGHEST_LEVEL, max(_LEAST_LEVEL, drifted))
+    plan_event(s, 0.0, k.TRAFFIC_CHANGES, 0.0, first, last, DRIFT_S)
+    deployed = False
+    for i in range(k.SERVICES):
+        if dice.uniform(key, _DEPLOY + i) < DEPLOYED:
+            plan_event(s, 0.0, k.DEPLOYS, float(i), 0.0, 0.0, 0.0)
+            deployed = True
+    if not deployed:
+        plan_event(s, 0.0, k.DEPLOYS, float(dice.below(key, _LEAST_DEPLOY, k.SERVICES)), 0.0, 0.0, 0.0)
+
+
+@jit
+def _plan_burst(s: Numbers, key: Any, step: int) -> None:
+    """Add the burst, on a service with which nothing is wrong."""
+    place = dice.below(key, _BURST_SERVICE, k.SERVICES - i64(s[k.FAULTS]))
+    service = _NO_STEP
+    for i in range(k.SERVICES):
+        culprit = False
+        for fault in range(i64(s[k.FAULTS])):
+            culprit = culprit or s[k.SERVICE + fault] == i
+        if not culprit:
+            if place == 0:
+                service = i
+            place -= 1
+    load = _LEAST_LOAD + dice.uniform(key, _BURST_LOAD) * (_MOST_LOAD - _LEAST_LOAD)
+    seconds = _LENGTHS_S[dice.below(key, _BURST_STEPS, len(BURST_LENGTHS_S))]
+    plan_event(s, float(step), k.BURSTS_OUT, float(service), load, 0.0, seconds)
+
+
 RULES = Rules(
     says="forms and severities as on medium, among changing traffic, harmless deploys and bursts; the fault may come "
     "later, with a second one after it, or not at all",
     timeline=timeline,
-    choose=easy.choose,
+    choose=choose,
     config=EpisodeConfig(none_diagnosis=True),
 )

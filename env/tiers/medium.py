@@ -11,6 +11,7 @@ from mirr.env.scenario import DRAW_OF_THE_FAULT, Scheduled, checked_fault
 from mirr.env.simulator.fast import dice
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
+from mirr.env.simulator.fast.timeline import plan_event
 from mirr.env.tiers import easy
 from mirr.env.tiers.rules import Rules
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault
@@ -42,23 +43,40 @@ def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
     return (Scheduled(0, Breaks(drawn_fault(key) if fault is None else checked_fault(fault))),)
 
 
-# The same in numbers, for compiled code. A cell is a fault of the base task: mode by mode, service by service.
+# The same in numbers, for compiled code. A cell is a fault of the base task: mode by mode, service by service. A span
+# is how far severities go above the least one.
 _MOST = max(len(numbers) for numbers in _NUMBERS.values())
 _COUNTS = constants(len(numbers) for numbers in _NUMBERS.values())
 _FORMS = constants(number for numbers in _NUMBERS.values() for number in (*numbers, *[-1] * (_MOST - len(numbers))))
 _LEAST = constants(0.0 if form.severity is None else form.severity.least for form in numbered_forms())
-_SPAN = constants(
-    0.0 if form.severity is None else form.severity.most - form.severity.least for form in numbered_forms()
+_SPAN = constants(0.0 if form.severity is None else form.severity.span() for form in numbered_forms())
+_SPAN_IF_USERS_VARY = constants(
+    0.0 if form.severity is None else form.severity.span(users_vary=True) for form in numbered_forms()
 )
 
 
 @jit
+def drawn_form(key: Any, mode: int, i: int, number: int) -> int:
+    """The form of a fault of that mode on service `i`. `number` is the draw's."""
+    cell = mode * k.SERVICES + i
+    return int(i64(_FORMS[cell * _MOST + dice.below(key, number, i64(_COUNTS[cell]))]))
+
+
+@jit
+def drawn_severity(key: Any, form: int, number: int, users_vary: bool) -> float:
+    """The severity of a fault of that form. `number` is the draw's."""
+    span = _SPAN_IF_USERS_VARY[form] if users_vary else _SPAN[form]
+    return float(_LEAST[form] + dice.uniform(key, number) * span)
+
+
+@jit
 def choose(s: Numbers, key: Any, i: int) -> None:
-    """Draw the form and the severity of the ledger's fault."""
-    cell = i64(s[k.MODE]) * k.SERVICES + i
-    form = i64(_FORMS[cell * _MOST + dice.below(key, DRAW_OF_THE_FORM, i64(_COUNTS[cell]))])
-    s[k.FORM] = form
-    s[k.SEVERITY] = _LEAST[form] + dice.uniform(key, DRAW_OF_THE_SEVERITY) * _SPAN[form]
+    """Draw the form and the severity of a fault that is not given. It is there from the beginning."""
+    if s[k.GIVEN] == k.NOTHING_GIVEN:
+        form = drawn_form(key, i64(s[k.MODE]), i, DRAW_OF_THE_FORM)
+        s[k.FORM] = form
+        s[k.SEVERITY] = drawn_severity(key, form, DRAW_OF_THE_SEVERITY, False)
+    plan_event(s, 0.0, k.BREAKS, 0.0, 0.0, 0.0, 0.0)
 
 
 RULES = Rules(says="the same faults, in any of their forms, and any severity", timeline=timeline, choose=choose)

@@ -23,6 +23,7 @@ class Rules:
     timeline: Callable[[int, Fault | None], tuple[Scheduled, ...]]
     """What happens, from the stream's key. A given fault replaces the drawn one, and is played as it is."""
     choose: Callable[[Any, Any, int], None]
-    """`choose(s, key, i)`, compiled: a lane's ledger `s` has the base task's fault on service `i`. Draws the rest."""
+    """`choose(s, key, i)`, compiled: the plan of a lane's row `s` has no event yet and one fault, on service `i`. That
+    is the base task's, or a given one. Draws the rest, and adds the events."""
     config: EpisodeConfig = EpisodeConfig()  # noqa: RUF009 - it is frozen
     """How its episodes are played unless somebody says otherwise."""

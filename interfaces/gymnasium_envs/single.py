@@ -21,6 +21,7 @@ from mirr.env.scenario import EpisodeConfig, checked_config, checked_seed
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, fixed_parameters
 from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ACTION_INDEX, Fault, Tier, parse_tier
 from mirr.env.world import World
 from mirr.interfaces.gymnasium_envs import spaces
@@ -53,7 +54,7 @@ class EpisodeEnv(gymnasium.Env[spaces.Seen, Any]):
         self._history = History()
         self._open_world = open_world
         self._environment: Environment | None = None
-        self._config = checked_config(config)
+        self._config = checked_config(TIERS[self._tier].config if config is None else config)
         self._choices = spaces.choices_of(self._config)
         self.action_space = spaces.action_space(self._choices)
         self.observation_space = spaces.observation_space(self._config.max_steps, self._choices, logs=logs)
@@ -212,7 +213,7 @@ def sim_env(
     *,
     logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Sim-v0`, and `mirr/Sim-v1` with the tier `medium` and what logs tell."""
+    """`mirr/Sim-v0`; with what logs tell, `mirr/Sim-v1` in the tier `medium` and `mirr/SimHard-v1` in `hard`."""
     sets = parameter_sets(parameters, randomisation) or fixed_parameters()
     if not isinstance(sets, ParameterSets):
         sets = fixed_parameters(sets)
@@ -257,9 +258,9 @@ def lab_env(
     *,
     logs: bool = False,
 ) -> EpisodeEnv:
-    """`mirr/Lab-v0`, and `mirr/Lab-v1` with the tier `medium` and what logs tell: the lab of that name, which has to be
-    up. The environment holds the lab from its first reset until it is closed. Another environment of this process takes
-    the lab over when it is reset. Then this one needs a reset."""
+    """`mirr/Lab-v0`; with what logs tell, `mirr/Lab-v1` in the tier `medium` and `mirr/LabHard-v1` in `hard`: the lab
+    of that name, which has to be up. The environment holds the lab from its first reset until it is closed. Another
+    environment of this process takes the lab over when it is reset. Then this one needs a reset."""
 
     def opened() -> World:
         from mirr.bridge.assembly import open_docker_world

@@ -100,26 +100,33 @@ def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
     return np.where(known, np.minimum(features, _MOST), np.float32(0.0)), known.view(np.int8)
 
 
-def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
-    """Whether `other` may still be useful after `taken`, as far as the agent can know."""
+def _still_of_use(taken: Action, accepted: bool, other: Action, *, one_fault: bool) -> bool:
+    """Whether `other` may still be useful after `taken`, as far as the agent can know. With `one_fault`, there is
+    exactly one, from the beginning; else there may be none, or a second one may follow."""
     match taken:
         case Diagnose() | DiagnoseNone():
-            return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
+            if one_fault:
+                return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
+            return other != taken and not isinstance(other, DiagnoseNone)
         case Rollback():
-            return other != taken  # there is no earlier release left
+            return other != taken or not one_fault  # there is no earlier release left, until one is deployed
         case ScaleUp():
             return other != taken or not accepted
         case _:
             return True
 
 
-_LEFT = np.array(  # (accepted, taken, other)
-    [
-        [[_still_of_use(taken, accepted, other) for other in PACK_ACTIONS] for taken in PACK_ACTIONS]
-        for accepted in (False, True)
-    ],
-    dtype=np.int8,
-)
+def _left(actions: tuple[Action, ...], *, one_fault: bool) -> NDArray[np.int8]:  # (accepted, taken, other)
+    return np.array(
+        [
+            [[_still_of_use(taken, accepted, other, one_fault=one_fault) for other in actions] for taken in actions]
+            for accepted in (False, True)
+        ],
+        dtype=np.int8,
+    )
+
+
+_LEFT = {len(ACTIONS): _left(ACTIONS, one_fault=True), len(PACK_ACTIONS): _left(PACK_ACTIONS, one_fault=False)}
 
 
 def flat(observation: Seen, max_steps: int, choices: int = CHOICES) -> NDArray[np.float32]:  # (..., flat_size)
@@ -157,7 +164,7 @@ def fresh_mask(size: int, choices: int = CHOICES) -> NDArray[np.int8]:  # (size,
 
 
 def narrow_mask(mask: NDArray[np.int8], actions: NDArray[np.int64], accepted: NDArray[np.bool_]) -> None:
-    """Remove the actions that each agent's last action has made pointless: a second diagnosis, a rollback without an
-    earlier release, a second scale-up. The agent may still take them. The mask depends only on what the agent did and
-    read, so it reveals nothing of the truth."""
-    mask &= _LEFT[accepted.astype(np.int64), actions, : mask.shape[-1]]
+    """Remove the actions that each agent's last action has made pointless: a second scale-up and, where there is
+    exactly one fault, a second diagnosis, or a rollback without an earlier release. The agent may still take them. The
+    mask depends only on what the agent did and read, so it reveals nothing of the truth."""
+    mask &= _LEFT[mask.shape[-1]][accepted.astype(np.int64), actions]

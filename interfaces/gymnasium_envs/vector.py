@@ -42,7 +42,8 @@ Actions = NDArray[np.int64]
 
 
 class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
-    """The same as `num_envs` times `mirr/Sim-v0` or `mirr/Sim-v1`, bit for bit. Each call returns new arrays."""
+    """The same as `num_envs` times `mirr/Sim-v0`, `mirr/Sim-v1` or `mirr/SimHard-v1`, bit for bit. Each call returns
+    new arrays."""
 
     metadata = {  # noqa: RUF012 - Gymnasium's own is not a ClassVar
         "render_modes": ["ansi", "rgb_array"],
@@ -77,12 +78,13 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             tier=tier,
         )
         self._logs = logs
-        self.single_action_space = spaces.action_space()
-        self.single_observation_space = spaces.observation_space(self.batch.config.max_steps, logs=logs)
+        choices = self.batch.choices
+        self.single_action_space = spaces.action_space(choices)
+        self.single_observation_space = spaces.observation_space(self.batch.config.max_steps, choices, logs=logs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mode = mode
-        self._mask = spaces.fresh_mask(num_envs)
+        self._mask = spaces.fresh_mask(num_envs, choices)
         self._started = False
 
     def reset(
@@ -168,7 +170,7 @@ class SimVectorEnv(VectorEnv[spaces.Seen, Actions, NDArray[Any]]):
             "features": values,
             "seen": known,
             "step": self.batch.column(k.STEP, ended=ended).astype(np.int64),
-            "last_action": np.where(actions < 0, spaces.NO_ACTION, actions),
+            "last_action": np.where(actions < 0, self.batch.choices, actions),
             "last_accepted": (self.batch.column(k.RESULT, ended=ended) == k.ACCEPTED).astype(np.int64),
             **told,
         }

@@ -1,5 +1,5 @@
 """The tasks for training and testing: every fault and every scenario pack many times, in two splits that share no
-seed. Two more splits have what seeds draw in the tier `medium`."""
+seed. Two more splits have what seeds draw in the tier `medium`, and two in the tier `hard`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Split(StrEnum):
     TEST = "test"
     TRAIN_MEDIUM = "train_medium"
     TEST_MEDIUM = "test_medium"
+    TRAIN_HARD = "train_hard"
+    TEST_HARD = "test_hard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,17 @@ _PLANS: dict[Split, _Plan] = {
     Split.TEST: _Plan(first_seed=2_000_000, rounds=20),
     Split.TRAIN_MEDIUM: _Plan(first_seed=3_000_000, rounds=100, tier=Tier.MEDIUM),
     Split.TEST_MEDIUM: _Plan(first_seed=4_000_000, rounds=20, tier=Tier.MEDIUM),
+    Split.TRAIN_HARD: _Plan(first_seed=5_000_000, rounds=100, tier=Tier.HARD),
+    Split.TEST_HARD: _Plan(first_seed=6_000_000, rounds=20, tier=Tier.HARD),
 }
 
-DRAWN_SITUATION = "Users are affected. One of the five services is broken; find out which one and how."
+ONE_BROKEN = "Users are affected. One of the five services is broken; find out which one and how."
+ALARM = "There was an alarm, and it may be false. Find out which of the five services are broken, if any, and how."
+
+
+def situation_of(config: EpisodeConfig) -> str:
+    """What the person on call knows about an incident that a seed drew."""
+    return ALARM if config.none_diagnosis else ONE_BROKEN
 
 
 class UnknownSplit(BadScenario):
@@ -108,7 +118,7 @@ def _drawn(split: Split, plan: _Plan, index: int) -> Task:
         index=index,
         scenario=draw(plan.first_seed + index, tier=plan.tier),
         config=TIERS[plan.tier].config,
-        situation=DRAWN_SITUATION,
+        situation=situation_of(TIERS[plan.tier].config),
     )
 
 
@@ -123,7 +133,7 @@ class _Kind:
 
 @cache
 def _kinds() -> tuple[_Kind, ...]:
-    drawn = (_Kind(scenario=draw(0, fault), config=EpisodeConfig(), situation=DRAWN_SITUATION) for fault in ALL_FAULTS)
+    drawn = (_Kind(scenario=draw(0, fault), config=EpisodeConfig(), situation=ONE_BROKEN) for fault in ALL_FAULTS)
     packs = (
         _Kind(scenario=pack.scenario(), config=PACK_CONFIG, situation=pack.symptom.strip()) for pack in all_packs()
     )

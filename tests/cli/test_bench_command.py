@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mirr.cli.bench_command import simulator_figures
-from mirr.env.simulator.bench import BATCH_SIZES, batch_memory_mb
+from mirr.env.simulator.bench import BATCH_SIZES, TIER_SIZE, batch_memory_mb
+from mirr.env.vocabulary import Tier
 
 
 def test_one_run_measures_every_figure_with_its_spread() -> None:
@@ -18,8 +19,11 @@ def test_one_run_measures_every_figure_with_its_spread() -> None:
     }
     assert figures["single_steps_per_s_min"] <= figures["single_steps_per_s"] <= figures["single_steps_per_s_max"]
     assert all(steps_per_s > 0 for steps_per_s in figures["batched"].values())
+    assert list(figures["tiers"]) == list(Tier)
+    assert all(steps_per_s > 0 for tier in figures["tiers"].values() for steps_per_s in tier.values())
     assert set(figures["spread"]) == {
         "single",
+        *(f"{tier} {kind}" for tier in Tier for kind in ("single", f"batched {TIER_SIZE}")),
         *(f"batched {size}" for size in figures["batched"]),
         *(f"gymnasium {name}" for name in figures["gymnasium"]),
     }

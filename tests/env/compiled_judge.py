@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirr.env.forms import form_number, severity_of
 from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
-from mirr.env.scenario import EpisodeConfig
+from mirr.env.scenario import EpisodeConfig, Scenario
 from mirr.env.simulator.batch import _game as game
 from mirr.env.simulator.batch import clean_lanes
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
-from mirr.env.simulator.fast.episode import judge_action, judge_window, open_ledger
-from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action, Diagnose, Fault, Journey, Service
+from mirr.env.simulator.fast.episode import judge_action, judge_events, judge_window, open_ledger
+from mirr.env.simulator.fast.given import plan
+from mirr.env.simulator.fast.timeline import find_first_due, next_to_inject
+from mirr.env.vocabulary import ACTION_INDEX, PACK_ACTIONS, Action, Journey, Service
 from mirr.env.world import Snapshot
 
 _OUTCOMES = {
@@ -33,7 +34,7 @@ class Ledger:
     total_reward: float
     diagnosis: Action | None  # the first diagnosis
     diagnosed: bool
-    fixed: bool
+    settled: bool
     time_to_diagnose_s: float | None
     healthy_steps: int
     failed_requests: int
@@ -46,17 +47,23 @@ class Ledger:
 class CompiledJudge:
     """The ledger of one compiled episode. `step` does the part of a batch step that comes after the physics."""
 
-    def __init__(self, fault: Fault, config: EpisodeConfig, objectives: Objectives, rewards: RewardTable) -> None:
+    def __init__(self, scenario: Scenario, config: EpisodeConfig, objectives: Objectives, rewards: RewardTable) -> None:
         self._row = numbers([0.0] * k.ROW)
         self._shown = numbers([0.0] * k.SHOWN_ROW)
         self._game = numbers(game(config, objectives, rewards, ticks=1))
-        open_ledger(self._row, form_number(fault), list(Service).index(fault.service), severity_of(fault))
+        plan(self._row, scenario, k.SCENARIO_GIVEN)
+        open_ledger(self._row)
+        while (fault := next_to_inject(self._row)) >= 0:
+            self._row[k.CASE_BEGUN + fault] = 1.0
+        find_first_due(self._row)
 
     def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
         """The reward of a step with this action and this measured snapshot."""
         row = self._row
         self._show(snapshot)
         reward = float(judge_action(row, self._game, ACTION_INDEX[action], accepted))
+        if row[k.DUE_STEP] == row[k.STEP] + 1.0:
+            judge_events(row)
         row[k.STEP] += 1.0
         reward += float(judge_window(row, self._shown, self._game))
         row[k.REWARD] += reward
@@ -74,15 +81,14 @@ class CompiledJudge:
     def ledger(self) -> Ledger:
         """The ledger as it is now."""
         row = self._row
-        diagnosis = ACTIONS[int(row[k.DIAGNOSIS])] if row[k.DIAGNOSIS] >= 0.0 else None
-        assert diagnosis is None or isinstance(diagnosis, Diagnose)
+        diagnosis = PACK_ACTIONS[int(row[k.DIAGNOSIS])] if row[k.DIAGNOSIS] >= 0.0 else None
         return Ledger(
             steps=int(row[k.STEP]),
             outcome=_OUTCOMES[float(row[k.OUTCOME])],
             total_reward=float(row[k.REWARD]),
             diagnosis=diagnosis,
             diagnosed=bool(row[k.DIAGNOSED] == 1.0),
-            fixed=bool(row[k.FIXED] == 1.0),
+            settled=bool(row[k.SETTLED] == 1.0),
             time_to_diagnose_s=float(row[k.DIAGNOSED_AT_S]) if row[k.DIAGNOSED_AT_S] >= 0.0 else None,
             healthy_steps=int(row[k.HEALTHY]),
             failed_requests=int(row[k.FAILED_REQUESTS]),

@@ -59,7 +59,7 @@ ACTION_TEXTS: dict[type[Action], str] = {
     Restart: "ends the service's process and starts it again, same release",
     Rollback: "goes back to the release before the current one, if there is one",
     ScaleUp: "doubles the service's CPU quota, once an episode",
-    DiagnoseNone: "commits to a false alarm; only in scenario packs",
+    DiagnoseNone: "commits to a false alarm; only in scenario packs and on `hard`",
 }
 
 REWARD_TEXTS: dict[str, str] = {

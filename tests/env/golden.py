@@ -21,6 +21,7 @@ from mirr.env.rollout import Policy
 from mirr.env.scenario import draw, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ACTION_INDEX, Tier, Wait
 
 FOLDER = Path(__file__).with_name("golden")
@@ -41,6 +42,9 @@ GOLDEN: dict[Tier, Golden] = {
     # Every new form changes what these seeds draw, so there are few.
     Tier.MEDIUM: Golden(
         file="medium.json", seeds=range(40), policies=(PolicyName.RANDOM, PolicyName.HEURISTIC, PolicyName.ORACLE)
+    ),
+    Tier.HARD: Golden(
+        file="hard.json", seeds=range(40), policies=(PolicyName.RANDOM, PolicyName.HEURISTIC, PolicyName.ORACLE)
     ),
 }
 
@@ -73,7 +77,7 @@ class Trajectory:
 
 def played_alone(policy: PolicyName, tier: Tier = Tier.EASY) -> list[str]:
     """The digest of each episode. `Environment` plays them one after the other."""
-    environment = Environment(SimulatedWorld())
+    environment = Environment(SimulatedWorld(), TIERS[tier].config)
     found = []
     for seed in GOLDEN[tier].seeds:
         trajectory = Trajectory(policy, seed, tier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +14,7 @@ from mirr.env.dice import following_seed
 from mirr.env.environment import Environment, EpisodeError, Observation
 from mirr.env.forms import severity_of
 from mirr.env.reward import Outcome
-from mirr.env.scenario import BadSeed, EpisodeConfig, policy_rng
+from mirr.env.scenario import BadSeed, EpisodeConfig, Scenario, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.fast import dice as compiled_dice
 from mirr.env.simulator.fast import rows as k
@@ -57,17 +58,21 @@ def assert_same_episodes(
     seeds: list[int],
     parameters: ParameterSets | None = None,
     faults: list[Fault] | None = None,
+    scenarios: list[Scenario] | None = None,
 ) -> None:
     """Plays random actions in a batch and in single environments. Compares observations, rewards and reports."""
     worlds = [Environment(SimulatedWorld(parameters), batch.config) for _ in seeds]
     dice = [policy_rng(seed) for seed in seeds]
-    batch.reset(seeds, faults=faults)
+    batch.reset(seeds, faults=faults, scenarios=scenarios)
     for e, (world, seed) in enumerate(zip(worlds, seeds, strict=True)):
-        fault = None if faults is None else faults[e]
-        assert everything_shown(batch.observation(e)) == everything_shown(world.reset(seed=seed, fault=fault)[0])
+        if scenarios is not None:
+            begun, _ = world.reset(scenario=replace(scenarios[e], seed=seed))
+        else:
+            begun, _ = world.reset(seed=seed, fault=None if faults is None else faults[e], tier=batch.tier)
+        assert everything_shown(batch.observation(e)) == everything_shown(begun)
     playing = set(range(len(seeds)))
     while playing:
-        actions = [int(rng.integers(len(ACTIONS))) for rng in dice]
+        actions = [int(rng.integers(batch.choices)) for rng in dice]
         _, rewards, terminated, truncated = batch.step(actions)
         for e in sorted(playing):
             observation, reward, is_terminated, is_truncated, _ = worlds[e].step(actions[e])
@@ -251,8 +256,6 @@ def test_wrong_calls_are_refused_with_a_message() -> None:
         with pytest.raises(EpisodeError) as caught:
             batch.step(actions)
         assert str(caught.value) == message
-    with pytest.raises(ValueError, match=r"^a batch plays episodes of 41 actions; play packs with"):
-        BatchedSimulator(1, config=EpisodeConfig(none_diagnosis=True))
     with pytest.raises(ValueError, match=r"^a batch has at least one environment and one thread; got 0 and 1$"):
         BatchedSimulator(0)
 

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.forms import all_forms, form_name, form_numbers, numbered_forms
 from mirr.env.rollout import play
-from mirr.env.scenario import Scenario, Scheduled, draw
+from mirr.env.scenario import TRAFFIC, Scenario, Scheduled, draw
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.tiers import TIERS
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault, Tier, UnknownName
+from mirr.env.tiers.hard import (
+    BURST,
+    BURST_STEPS,
+    DRIFT,
+    LATEST_ONSET,
+    NOTHING_BROKEN,
+    SECOND_AFTER,
+    SECOND_FAULT,
+)
+from mirr.env.vocabulary import (
+    ALL_FAULTS,
+    Breaks,
+    Bursts,
+    Deploys,
+    Fault,
+    Service,
+    Surrounding,
+    Tier,
+    TrafficChanges,
+    UnknownName,
+)
 from tests.env.fakes import FakeWorld
 
 SEEDS = range(4_000)
+HARD = [draw(seed, tier=Tier.HARD) for seed in SEEDS]
 MEDIUM = [draw(seed, tier=Tier.MEDIUM).faults[0] for seed in SEEDS]
 
 
@@ -26,6 +49,53 @@ def test_a_seed_has_the_same_mode_and_service_in_every_tier() -> None:
     easy = [draw(seed).faults[0] for seed in SEEDS]
     assert all(fault in ALL_FAULTS for fault in easy)
     assert [(fault.mode, fault.service) for fault in MEDIUM] == [(fault.mode, fault.service) for fault in easy]
+
+
+def test_hard_draws_the_fault_of_medium_unless_nothing_is_broken_or_fewer_severities_leave_room_for_users() -> None:
+    for scenario, medium in zip(HARD, MEDIUM, strict=True):
+        if not scenario.faults:
+            continue
+        first = scenario.faults[0]
+        assert (first.mode, first.service, first.form) == (medium.mode, medium.service, medium.form)
+        form = all_forms()[first.mode][form_name(first.mode, first.form)]
+        if form.severity is not None and form.severity.most_if_users_vary is not None:
+            assert first.severity is not None
+            assert form.severity.least <= first.severity < form.severity.most_if_users_vary
+        else:
+            assert first == medium
+
+
+def test_hard_leaves_some_alarms_false_and_breaks_two_things_in_some_episodes() -> None:
+    numbers = Counter(len(scenario.faults) for scenario in HARD)
+    assert numbers[0] / len(HARD) == pytest.approx(NOTHING_BROKEN, abs=0.02)
+    assert numbers[2] / (numbers[1] + numbers[2]) == pytest.approx(SECOND_FAULT, abs=0.02)
+    assert set(numbers) == {0, 1, 2}
+    for scenario in HARD:
+        onsets = [entry.step for entry in scenario.timeline if isinstance(entry.event, Breaks)]
+        assert len({fault.service for fault in scenario.faults}) == len(onsets)
+        assert all(0 <= step <= LATEST_ONSET for step in onsets[:1])
+        assert all(SECOND_AFTER[0] <= step - onsets[0] <= SECOND_AFTER[1] for step in onsets[1:])
+    seconds = {(fault.mode, fault.service) for scenario in HARD for fault in scenario.faults[1:]}
+    assert seconds == {_answer(fault) for fault in ALL_FAULTS}
+
+
+def test_hard_has_traffic_and_a_deploy_in_every_episode_and_a_burst_on_an_innocent_service_in_some() -> None:
+    bursts = []
+    for scenario in HARD:
+        around = [entry for entry in scenario.timeline if isinstance(entry.event, Surrounding)]
+        (traffic,) = [entry.event for entry in around if isinstance(entry.event, TrafficChanges)]
+        assert TRAFFIC[0] <= traffic.first <= TRAFFIC[1]
+        assert abs(traffic.last - traffic.first) <= DRIFT
+        deployed = [entry for entry in around if isinstance(entry.event, Deploys)]
+        assert 1 <= len(deployed) == len({str(entry.event) for entry in deployed}) <= len(Service)
+        assert all(entry.step == 0 for entry in deployed)
+        burst = [entry for entry in around if isinstance(entry.event, Bursts)]
+        bursts += burst
+        culprits = {fault.service for fault in scenario.faults}
+        assert len(burst) <= 1
+        assert not culprits & {entry.event.service for entry in burst if isinstance(entry.event, Bursts)}
+        assert all(BURST_STEPS[0] <= entry.step <= BURST_STEPS[1] for entry in burst)
+    assert len(bursts) / len(HARD) == pytest.approx(BURST, abs=0.03)
 
 
 def test_easy_is_what_a_seed_draws_if_no_tier_is_named() -> None:
@@ -66,7 +136,33 @@ def test_medium_draws_severities_evenly_over_the_range_of_the_form() -> None:
 @pytest.mark.parametrize("text", ["overloaded:auth", "overloaded@1.8:auth"])
 def test_a_given_fault_is_played_as_it_is_in_every_tier(tier: Tier, text: str) -> None:
     fault = Fault.parse(text)
-    assert draw(7, fault, tier) == Scenario(seed=7, timeline=(Scheduled(0, Breaks(fault)),), tier=tier)
+    for seed in range(50):
+        scenario = draw(seed, fault, tier)
+        assert scenario.faults == (fault,)
+        if tier is not Tier.HARD:
+            assert scenario == Scenario(seed=seed, timeline=(Scheduled(0, Breaks(fault)),), tier=tier)
+
+
+def test_a_given_fault_keeps_the_surroundings_that_hard_draws() -> None:
+    fault, bursts = Fault.parse("crashed:auth"), 0
+    for seed in range(200):
+        given, drawn = draw(seed, fault, Tier.HARD), draw(seed, tier=Tier.HARD)
+        assert _steady_surroundings(given) == _steady_surroundings(drawn)
+        found, expected = _bursts(given), _bursts(drawn)
+        assert [(entry.step, burst.load, burst.for_s) for entry, burst in found] == [
+            (entry.step, burst.load, burst.for_s) for entry, burst in expected
+        ]
+        assert all(burst.service is not fault.service for _, burst in found)
+        bursts += len(found)
+    assert bursts > 0
+
+
+def _steady_surroundings(scenario: Scenario) -> list[Scheduled]:
+    return [entry for entry in scenario.timeline if isinstance(entry.event, TrafficChanges | Deploys)]
+
+
+def _bursts(scenario: Scenario) -> list[tuple[Scheduled, Bursts]]:
+    return [(entry, entry.event) for entry in scenario.timeline if isinstance(entry.event, Bursts)]
 
 
 @pytest.mark.parametrize("tier", Tier)
@@ -95,7 +191,7 @@ def test_an_unknown_tier_is_refused_before_anything_is_touched() -> None:
         lambda: BatchedSimulator(2, tier="insane"),  # type: ignore[arg-type]
         lambda: Scenario(seed=1, timeline=(), tier="insane"),  # type: ignore[arg-type]
     ):
-        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium, hard$"):
             refused()
     assert world.restored_with is None
 

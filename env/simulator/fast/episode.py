@@ -1,4 +1,4 @@
-"""An episode of the base task in flat rows: one fault, actions by number, the judge.
+"""An episode in flat rows: its timeline, actions by number, the judge.
 
 `mirr.env.environment` and `mirr.env.reward` define an episode. This is the same in a form that compiles. Tests check
 that every bit is equal. `s` is a lane's row, `p` its parameters, `w` what the last window shows, `g` how the episode is
@@ -13,9 +13,9 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit, merged
 from mirr.env.simulator.fast.logged import count_log, forget_logs
 from mirr.env.simulator.fast.paces import advance
+from mirr.env.simulator.fast.timeline import find_next_due, let_due_happen, open_timeline
 from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import MODE_OF_FORM, inject
 from mirr.env.simulator.physics.gauges import noisy
 from mirr.env.vocabulary import REMEDY, FaultMode, Restart, Rollback, ScaleUp
 
@@ -27,27 +27,38 @@ _REMEDY_BEGINS = constants(_FIRST_OF[REMEDY[mode]] for mode in FaultMode)
 
 
 @jit
-def open_ledger(s: Numbers, form: int, i: int, severity: float) -> None:
-    """The ledger of an episode before it begins, with the fault of that form on service `i`."""
-    for place in range(k.LEDGER_SIZE):
+def clear_plan(s: Numbers) -> None:
+    """Nothing happens in the episode, and nothing is broken in it."""
+    for place in range(k.PLAN_SIZE):
         s[place] = 0.0
-    s[k.FORM] = form
-    s[k.SEVERITY] = severity
-    s[k.MODE] = MODE_OF_FORM[form]
-    s[k.SERVICE] = i
+
+
+@jit
+def open_ledger(s: Numbers) -> None:
+    """The ledger of an episode before it begins. Its plan stays."""
+    for place in range(k.PLAN_SIZE, k.LEDGER_SIZE):
+        s[place] = 0.0
     s[k.DIAGNOSED_AT_S] = -1.0
     s[k.DIAGNOSIS] = -1.0
     s[k.ACTION] = -1.0
+    s[k.COMMITMENTS] = max(1.0, s[k.FAULTS])
+    for fault in range(k.MOST_FAULTS):
+        s[k.CURE + fault] = -1.0
+        s[k.ANSWER + fault] = -1.0
+    for fault in range(i64(s[k.FAULTS])):
+        s[k.CURE + fault] = _REMEDY_BEGINS[i64(s[k.MODE + fault])] + s[k.SERVICE + fault]
+        s[k.ANSWER + fault] = k.DIAGNOSE + s[k.SERVICE + fault] * k.MODES + s[k.MODE + fault]
 
 
 @merged
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:
-    """Set the steady state, inject the ledger's fault, let a window pass. False if the fault does not land."""
+    """Set the steady state, open the timeline, let a window pass. False if a fault does not land."""
+    open_ledger(s)
     ops.steady(s, p)
     forget_logs(s)
-    if not inject(s, p, world_key, i64(s[k.FORM]), i64(s[k.SERVICE]), s[k.SEVERITY]):
+    if not open_timeline(s, p, w, g, world_key):
         return False
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
@@ -61,9 +72,14 @@ def play_step(
 ) -> float:
     """Take an action, let a step pass, and observe. Returns the reward. The outcome is in the ledger."""
     result = apply(s, p, action)
+    due = s[k.DUE_STEP] == s[k.STEP] + 1.0
+    if due:
+        let_due_happen(s, p)
     advance(s, p, world_key, i64(g[k.TICKS_A_STEP]))
     observe(s, p, world_key, w)
     reward = judge_action(s, g, action, result == k.ACCEPTED)
+    if due:
+        judge_events(s)
     s[k.STEP] += 1.0
     s[k.ACTION] = action
     s[k.RESULT] = result
@@ -90,7 +106,9 @@ def apply(s: Numbers, p: Numbers, action: int) -> int:
         return k.ACCEPTED
     if action < k.SCALE_UP:
         return int(ops.roll_back(s, p, action - k.ROLLBACK))
-    return int(ops.scale_up(s, p, action - k.SCALE_UP))
+    if action < k.DIAGNOSE_NONE:
+        return int(ops.scale_up(s, p, action - k.SCALE_UP))
+    return k.ACCEPTED
 
 
 @inlined
@@ -98,32 +116,96 @@ def judge_action(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
     """The reward for the action itself."""
     if action < k.DIAGNOSE:
         return 0.0
-    if action < k.RESTART:
+    if action < k.RESTART or action == k.DIAGNOSE_NONE:
         return float(_judge_diagnosis(s, g, action))
-    if action != i64(_REMEDY_BEGINS[i64(s[k.MODE])]) + i64(s[k.SERVICE]):
-        s[k.NEEDLESS] += 1.0
-        s[k.WRONG_FIXES] += 1.0
-        return float(g[k.PAY_WRONG_FIX])
-    if s[k.FIXED] == 1.0 or not accepted:
-        s[k.NEEDLESS] += 1.0
-        return 0.0
-    s[k.FIXED] = 1.0
-    return float(g[k.PAY_FIX_DIAGNOSED] if s[k.DIAGNOSED] == 1.0 else g[k.PAY_FIX])
+    return float(_judge_fix(s, g, action, accepted))
 
 
 @inlined
 def _judge_diagnosis(s: Numbers, g: Numbers, action: int) -> float:
     if s[k.DIAGNOSIS] < 0.0:
         s[k.DIAGNOSIS] = action
-    if s[k.FIXED] == 1.0 or s[k.COMMITTED] == 1.0:
+    if s[k.COMMITMENTS] == 0.0 or _all_fixed(s):
         s[k.NEEDLESS] += 1.0
         return 0.0
-    s[k.COMMITTED] = 1.0
-    if action != k.DIAGNOSE + i64(s[k.SERVICE]) * k.MODES + i64(s[k.MODE]):
+    s[k.COMMITMENTS] -= 1.0
+    if not _is_true(s, action):
         return g[k.PAY_WRONG_DIAGNOSIS]
-    s[k.DIAGNOSED] = 1.0
-    s[k.DIAGNOSED_AT_S] = s[k.STEP] * g[k.STEP_S]
+    s[k.RIGHT] += 1.0
+    if s[k.RIGHT] >= s[k.FAULTS]:
+        s[k.DIAGNOSED] = 1.0
+        s[k.DIAGNOSED_AT_S] = s[k.STEP] * g[k.STEP_S]
+        note_settled(s)
     return g[k.PAY_DIAGNOSIS]
+
+
+@jit
+def _all_fixed(s: Numbers) -> bool:
+    """Whether there are faults, and the agent has fixed them all."""
+    fixed = 0.0
+    for fault in range(k.MOST_FAULTS):
+        fixed += s[k.CASE_FIXED + fault]
+    return bool(fixed > 0.0 and fixed == s[k.FAULTS])
+
+
+@inlined
+def _is_true(s: Numbers, action: int) -> bool:
+    """Whether a diagnosis is right. The fault that it names is then named."""
+    if action == k.DIAGNOSE_NONE:
+        return bool(s[k.FAULTS] == 0.0)
+    for fault in range(k.MOST_FAULTS):
+        if action == s[k.ANSWER + fault]:
+            if s[k.CASE_BEGUN + fault] == 0.0 or s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_NAMED + fault] == 1.0:
+                return False
+            s[k.CASE_NAMED + fault] = 1.0
+            return True
+    return False
+
+
+@inlined
+def _judge_fix(s: Numbers, g: Numbers, action: int, accepted: bool) -> float:
+    for fault in range(k.MOST_FAULTS):
+        if action == s[k.CURE + fault] and s[k.CASE_BEGUN + fault] == 1.0:
+            return _judge_right_fix(s, g, fault, accepted)
+    s[k.NEEDLESS] += 1.0
+    s[k.WRONG_FIXES] += 1.0
+    return g[k.PAY_WRONG_FIX]
+
+
+@jit
+def _judge_right_fix(s: Numbers, g: Numbers, fault: int, accepted: bool) -> float:
+    """The right fix for a fault that has begun. It may be over already."""
+    if s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_ENDED + fault] == 1.0 or not accepted:
+        s[k.NEEDLESS] += 1.0
+        return 0.0
+    s[k.CASE_FIXED + fault] = 1.0
+    note_settled(s)
+    return float(g[k.PAY_FIX_DIAGNOSED] if s[k.CASE_NAMED + fault] == 1.0 else g[k.PAY_FIX])
+
+
+@jit
+def judge_events(s: Numbers) -> None:
+    """The judge learns of the events of the step that is due. Then the next ones are due."""
+    step = s[k.DUE_STEP]
+    while s[k.DUE_STEP] == step:
+        at = k.EVENTS + i64(s[k.DUE_EVENT]) * k.EVENT_SIZE
+        kind, of = s[at + k.EVENT_KIND], i64(s[at + k.EVENT_OF])
+        if kind == k.BREAKS:
+            s[k.CASE_BEGUN + of] = 1.0
+        elif kind == k.ENDS:
+            s[k.CASE_ENDED + of] = 1.0
+        find_next_due(s)
+    note_settled(s)
+
+
+@jit
+def note_settled(s: Numbers) -> None:
+    """Note whether anything is left to do."""
+    s[k.SETTLED] = 1.0 if s[k.FAULTS] > 0.0 else s[k.DIAGNOSED]
+    for fault in range(i64(s[k.FAULTS])):
+        over = s[k.CASE_FIXED + fault] == 1.0 or s[k.CASE_ENDED + fault] == 1.0
+        if s[k.CASE_BEGUN + fault] == 0.0 or not over:
+            s[k.SETTLED] = 0.0
 
 
 @inlined
@@ -139,7 +221,7 @@ def judge_window(s: Numbers, w: Numbers, g: Numbers) -> float:
     s[k.FAILED_REQUESTS] += failed
     if not healthy:
         s[k.LOST_S] += g[k.STEP_S]
-    s[k.HEALTHY] = s[k.HEALTHY] + 1.0 if healthy and s[k.FIXED] == 1.0 else 0.0
+    s[k.HEALTHY] = s[k.HEALTHY] + 1.0 if healthy and s[k.SETTLED] == 1.0 else 0.0
     s[k.COLLAPSING] = s[k.COLLAPSING] + 1.0 if user_sli <= g[k.COLLAPSE_SLI] else 0.0
     steps_left = g[k.MAX_STEPS] - s[k.STEP]
     if s[k.HEALTHY] >= g[k.RECOVERY_STEPS]:

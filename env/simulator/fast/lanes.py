@@ -15,8 +15,9 @@ from mirr.env.scenario import DRAW_OF_THE_FAULT
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import i64, inlined, jit, merged, u64
 from mirr.env.simulator.fast.dice import below, draw, following_seed, root_of, stream_key
-from mirr.env.simulator.fast.episode import begin_episode, open_ledger, play_step
+from mirr.env.simulator.fast.episode import begin_episode, clear_plan, play_step
 from mirr.env.simulator.fast.instructions import fetch_ahead
+from mirr.env.simulator.fast.timeline import plan_fault
 from mirr.env.simulator.physics.faults import USUAL_SEVERITY
 from mirr.env.tiers import choose
 
@@ -59,10 +60,9 @@ class Lanes(NamedTuple):
     features: NDArray[np.float32]  # (size, CELLS): what is seen now
     ended: Any  # (size, ENDED) float64: the episodes that are over
     final: NDArray[np.float32]  # (size, CELLS): what was seen last in them
-    forced: NDArray[
-        np.int64
-    ]  # (size,): number of the fault to play, form * SERVICES + service; negative: the drawn one
-    severities: NDArray[np.float64]  # (size,): of that fault; NaN: as severe as its form usually is
+    given: NDArray[np.int64]  # (size,): what a reset gave, as GIVEN in the ledger; a scenario is in the lane's row
+    forced: NDArray[np.int64]  # (size,): number of a given fault, form * SERVICES + service
+    severities: NDArray[np.float64]  # (size,): of that fault
     which: NDArray[np.int64]  # (size,): the place of the lane's parameters
     over: NDArray[np.bool_]  # (size,): the episode is over, and the next has not begun
     chosen: NDArray[np.bool_]  # (size,): the lanes that a reset resets
@@ -71,6 +71,7 @@ class Lanes(NamedTuple):
     terminated: NDArray[np.bool_]  # (size,)
     truncated: NDArray[np.bool_]  # (size,)
     game: Any  # (GAME.size,) float64: how episodes are played
+    choices: int  # actions
     autoreset: int
     tier: int  # number of the tier that faults are drawn from
     shown: Any  # (threads, 2 * SHOWN_ROW) float64: what the last window of a thread shows, with room between threads
@@ -84,7 +85,7 @@ def which_parameters(world_key: Any, choices: int) -> int:
 
 @jit
 def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
-    """Begin the episode of the lane's seed; False if its fault does not land. `own` is the thread's number."""
+    """Begin the episode of the lane's seed; False if a fault does not land. `own` is the thread's number."""
     whole = lanes.wholes[e]
     s = lanes.rows[e]
     seed = following_seed(whole[START], whole[NUMBER])
@@ -92,19 +93,29 @@ def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
     whole[SEED] = seed
     whole[WORLD_KEY] = stream_key(root, WORLD)
     whole[NOISE_KEY] = stream_key(root, NOISE)
-    fault = lanes.forced[e]
-    if fault < 0:
-        fault = below(stream_key(root, SCENARIO), DRAW_OF_THE_FAULT, BASE_FAULTS)
+    if lanes.given[e] < k.SCENARIO_GIVEN:
+        _plan(e, stream_key(root, SCENARIO), lanes)
     lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
-    form, i = fault // k.SERVICES, fault % k.SERVICES
-    drawn = lanes.forced[e] < 0
-    open_ledger(s, form, i, USUAL_SEVERITY[form] if drawn else lanes.severities[e])
-    if drawn:
-        choose(lanes.tier, s, stream_key(root, SCENARIO), i)
     lanes.over[e] = False
     p = lanes.parameters[lanes.which[e]]
     w = lanes.shown[own]
     return begin_episode(s, p, w, lanes.game, whole[WORLD_KEY], whole[NOISE_KEY], lanes.features, e)
+
+
+@inlined
+def _plan(e: int, scenario_key: Any, lanes: Lanes) -> None:
+    """Draw what happens in the lane's episode. A given scenario is not drawn: its plan stays in the row."""
+    s = lanes.rows[e]
+    clear_plan(s)
+    s[k.GIVEN] = lanes.given[e]
+    if lanes.given[e] == k.FAULT_GIVEN:
+        form, i = lanes.forced[e] // k.SERVICES, lanes.forced[e] % k.SERVICES
+        plan_fault(s, form, i, lanes.severities[e])
+    else:
+        fault = below(scenario_key, DRAW_OF_THE_FAULT, BASE_FAULTS)
+        form, i = fault // k.SERVICES, fault % k.SERVICES
+        plan_fault(s, form, i, USUAL_SEVERITY[form])
+    choose(lanes.tier, s, scenario_key, i)
 
 
 @merged
@@ -117,10 +128,10 @@ def reset_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
 
 
 @jit
-def first_refused(actions: Any, autoreset: int, over: Any) -> int:
+def first_refused(actions: Any, choices: int, autoreset: int, over: Any) -> int:
     """The number of a lane that cannot take its action, or -1."""
     for e in range(len(actions)):
-        if actions[e] < 0 or actions[e] >= k.ACTIONS or (autoreset == DISABLED and over[e]):
+        if actions[e] < 0 or actions[e] >= choices or (autoreset == DISABLED and over[e]):
             return e
     return -1
 
@@ -128,7 +139,7 @@ def first_refused(actions: Any, autoreset: int, over: Any) -> int:
 @inlined
 def _fetch_lane(e: int, rows: Any, features: Any) -> None:
     """Fetch what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
-    for line in range(0, k.HOT, k.LINE):
+    for line in range(k.WARM, k.HOT, k.LINE):
         fetch_ahead(rows, e, line)
     for line in range(0, k.CELLS, 2 * k.LINE):
         fetch_ahead(features, e, line)

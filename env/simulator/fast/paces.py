@@ -48,6 +48,8 @@ def find_pace(s: Numbers, p: Numbers) -> None:
     """Find out at which pace the next steps may be taken."""
     s[k.PACE] = k.TICKS
     s[k.INVADED] = -1.0
+    if s[k.BURSTS] == 1.0:
+        return  # a burst may end at any tick
     waits = booting = False
     for i in range(k.SERVICES):
         booting = booting or s[k.STATUS + i] == k.BOOTING

@@ -50,6 +50,23 @@ SLOWS: Final = 2.0  # each start adds work to each request
 KEEPS_MEMORY: Final = 3.0  # each request leaves memory behind, and each start begins with more
 DIES: Final = 4.0  # its process dies after some requests, each one sooner
 
+# Values of EARLIER.
+EARLIER_NONE: Final = 0.0
+EARLIER_STEADY: Final = 1.0
+EARLIER_SOUND_NEXT: Final = 2.0  # the next release, a good one
+
+# Values of EVENT_KIND. From DEPLOYS on, they break nothing.
+BREAKS: Final = 0.0
+ENDS: Final = 1.0
+DEPLOYS: Final = 2.0
+TRAFFIC_CHANGES: Final = 3.0
+BURSTS_OUT: Final = 4.0
+
+# Values of GIVEN. From SCENARIO_GIVEN on, it is the number of the scenario.
+NOTHING_GIVEN: Final = 0
+FAULT_GIVEN: Final = 1
+SCENARIO_GIVEN: Final = 2
+
 # The numbers that the lines in a service's log depend on.
 LOG = Table("log", services=SERVICES, journeys=JOURNEYS)
 LOG_TICK: Final = LOG.one("LOG_TICK", "tick of the last line; negative if there is none")
@@ -72,17 +89,47 @@ LOGGED_TURNED_AWAY: Final = LOGGED_TABLE.one("LOGGED_TURNED_AWAY", "warnings of 
 LOGGED_OTHER_RELEASE: Final = LOGGED_TABLE.one("LOGGED_OTHER_RELEASE", "1 if the last start was of another release")
 LOGGED_SIZE: Final = LOGGED_TABLE.size
 
-# A lane's row. First the ledger: what the judge of the episode knows.
+# An event of a timeline.
+EVENT = Table("event", services=SERVICES, journeys=JOURNEYS)
+EVENT_STEP: Final = EVENT.one("EVENT_STEP", "step in which it happens; 0 for before the first observation")
+EVENT_KIND: Final = EVENT.one("EVENT_KIND", "BREAKS, ENDS, DEPLOYS, TRAFFIC_CHANGES or BURSTS_OUT")
+EVENT_OF: Final = EVENT.one("EVENT_OF", "number of the fault that begins or ends, or of the service")
+EVENT_FIRST: Final = EVENT.one("EVENT_FIRST", "level of traffic from then on, or load of a burst")
+EVENT_LAST: Final = EVENT.one("EVENT_LAST", "level of traffic at last")
+EVENT_SECONDS: Final = EVENT.one("EVENT_SECONDS", "seconds until then, or seconds of a burst")
+EVENT_SIZE: Final = EVENT.size
+MOST_EVENTS: Final = 16  # of an episode
+MOST_FAULTS: Final = 2  # of an episode
+
+# A lane's row. First the ledger: what the judge of the episode knows. It begins with the plan of the episode.
 LANE = Table("lane", services=SERVICES, journeys=JOURNEYS)
-MODE: Final = LANE.one("MODE", "number of the fault's mode")
-SERVICE: Final = LANE.one("SERVICE", "number of the fault's service")
-FORM: Final = LANE.one("FORM", "number of the fault's form")
-SEVERITY: Final = LANE.one("SEVERITY", "severity of the fault, in its form's unit")
+GIVEN: Final = LANE.one("GIVEN", "what replaces what the seed draws: nothing, a fault, or the scenario of that number")
+EVENTS_PLANNED: Final = LANE.one("EVENTS_PLANNED", "events of the timeline")
+FAULTS: Final = LANE.one("FAULTS", "faults of the episode")
+FORM: Final = LANE.block("FORM", MOST_FAULTS, "for each fault, the number of its form")
+SEVERITY: Final = LANE.block("SEVERITY", MOST_FAULTS, "for each fault, its severity, in its form's unit")
+MODE: Final = LANE.block("MODE", MOST_FAULTS, "for each fault, the number of its mode")
+SERVICE: Final = LANE.block("SERVICE", MOST_FAULTS, "for each fault, the number of its service")
+PLAN_SIZE: Final = LANE.size
+CASE_BEGUN: Final = LANE.block("CASE_BEGUN", MOST_FAULTS, "for each fault, 1 once it has begun")
+CASE_NAMED: Final = LANE.block("CASE_NAMED", MOST_FAULTS, "for each fault, 1 once a diagnosis that counts named it")
+CASE_FIXED: Final = LANE.block("CASE_FIXED", MOST_FAULTS, "for each fault, 1 once the agent has fixed it")
+CASE_ENDED: Final = LANE.block("CASE_ENDED", MOST_FAULTS, "for each fault, 1 once it has ended by itself")
+DUE_EVENT: Final = LANE.one("DUE_EVENT", "number of the next event")
+RIGHT: Final = LANE.one("RIGHT", "diagnoses that counted and were right")
+DIAGNOSED: Final = LANE.one("DIAGNOSED", "1 once every fault was diagnosed correctly before its fix")
+DIAGNOSED_AT_S: Final = LANE.one("DIAGNOSED_AT_S", "seconds until DIAGNOSED; negative before")
+SPARE: Final = LANE.one("SPARE", "nothing: it lets the next number begin a line of the cache")
+WARM: Final = LANE.size  # most steps read no number before
+CURE: Final = LANE.block(
+    "CURE", MOST_FAULTS, "for each fault, the number of the action that fixes it; negative: no fault"
+)
+ANSWER: Final = LANE.block("ANSWER", MOST_FAULTS, "for each fault, the number of the diagnosis that names it; the same")
+DUE_STEP: Final = LANE.one("DUE_STEP", "step of the next event; negative if none is left")
 STEP: Final = LANE.one("STEP", "steps taken")
-COMMITTED: Final = LANE.one("COMMITTED", "1 once a diagnosis counts")
-DIAGNOSED: Final = LANE.one("DIAGNOSED", "1 if it was right")
-FIXED: Final = LANE.one("FIXED", "1 once the fault is fixed")
-HEALTHY: Final = LANE.one("HEALTHY", "steps in a row inside every objective, since the fix")
+COMMITMENTS: Final = LANE.one("COMMITMENTS", "diagnoses that will still count")
+SETTLED: Final = LANE.one("SETTLED", "1 while every fault is over; without faults: once somebody said so")
+HEALTHY: Final = LANE.one("HEALTHY", "steps in a row inside every objective, since nothing is left to do")
 COLLAPSING: Final = LANE.one("COLLAPSING", "steps in a row in which almost nothing worked for the users")
 OUTCOME: Final = LANE.one("OUTCOME", "how the episode ended; 0 while it runs")
 REWARD: Final = LANE.one("REWARD", "sum of the rewards so far")
@@ -90,7 +137,6 @@ FAILED_REQUESTS: Final = LANE.one("FAILED_REQUESTS", "user requests that failed"
 LOST_S: Final = LANE.one("LOST_S", "seconds outside an objective")
 NEEDLESS: Final = LANE.one("NEEDLESS", "needless actions")
 WRONG_FIXES: Final = LANE.one("WRONG_FIXES", "fixes of the wrong kind, or on the wrong service")
-DIAGNOSED_AT_S: Final = LANE.one("DIAGNOSED_AT_S", "seconds until the right diagnosis; negative if there was none")
 DIAGNOSIS: Final = LANE.one("DIAGNOSIS", "number of the first diagnosis; negative if there was none")
 ACTION: Final = LANE.one("ACTION", "number of the last action; negative before the first")
 RESULT: Final = LANE.one("RESULT", "the result of the last action")
@@ -130,6 +176,8 @@ JOURNEY_PLACES: Final = LANE.block("JOURNEY_PLACES", 2 * JOURNEYS, "for each jou
 WATCHED: Final = LANE.one(
     "WATCHED", "1 once something has begun that can make every tick matter; see every_tick_matters"
 )
+VARIED: Final = LANE.one("VARIED", "1 if users do not come at the usual rate; see level_at")
+BURSTS: Final = LANE.one("BURSTS", "1 while there is a burst")
 HOT: Final = LANE.size  # every step reads the numbers up to here
 
 # The rest of the state.
@@ -158,6 +206,7 @@ BOOT_LEFT: Final = LANE.per_service("BOOT_LEFT", "CPU seconds until the process 
 READY_TICK: Final = LANE.per_service("READY_TICK", "tick at which the process began to listen")
 STOPPED_TICK: Final = LANE.per_service("STOPPED_TICK", "tick at which its last process ended")
 NEXT: Final = LANE.per_service("NEXT", "1 if the next release runs")
+EARLIER: Final = LANE.per_service("EARLIER", "what a rollback goes back to: EARLIER_STEADY and its like")
 ROWS_SPOILED: Final = LANE.per_service("ROWS_SPOILED", "share of the service's rows that are spoiled")
 BOOTED: Final = LANE.per_service("BOOTED", "1 if the service was started after the episode began")
 DIED_TICK: Final = LANE.per_service("DIED_TICK", "tick at which a process last died of its own error; 0 if none did")
@@ -170,6 +219,11 @@ LEFT: Final = LANE.per_service("LEFT", "requests that the process takes before i
 FAULT_SEVERITY: Final = LANE.per_service(
     "FAULT_SEVERITY", "severity of the last fault that began here, in its form's unit"
 )
+BURST_ENDS: Final = LANE.per_service("BURST_ENDS", "tick at which the service's burst ends; 0 if there is none")
+LEVEL_FIRST: Final = LANE.one("LEVEL_FIRST", "level of traffic at first: times the usual rate at which users come")
+LEVEL_LAST: Final = LANE.one("LEVEL_LAST", "level of traffic at last")
+LEVEL_SINCE: Final = LANE.one("LEVEL_SINCE", "tick at which that began")
+LEVEL_TICKS: Final = LANE.one("LEVEL_TICKS", "ticks from the first level to the last; may be a fraction")
 MEMORY_BEFORE: Final = LANE.one("MEMORY_BEFORE", "resident MB of the service when its fault began")
 PENDING: Final = LANE.per_journey("PENDING", "users who have begun, but were not yet followed through the call graph")
 BEGUN: Final = LANE.per_journey("BEGUN", "users who have begun in this window")
@@ -183,6 +237,7 @@ READ_AT: Final = LANE.one("READ_AT", "tick at which that log was read")
 LOGGED: Final = LANE.block(
     "LOGGED", SERVICES * LOGGED_SIZE, "for each service, what the last reading of its log told; see logged"
 )
+EVENTS: Final = LANE.block("EVENTS", MOST_EVENTS * EVENT_SIZE, "the timeline, in the order of the steps; see event")
 ROW: Final = -(-LANE.size // LINE) * LINE  # whole lines of the cache
 
 # What a window shows.
@@ -258,6 +313,12 @@ STEPS: Final = PARAMETERS.block("STEPS", JOURNEYS * MOST_ARRIVALS, "for each jou
 BLOCK_GUIDE: Final = PARAMETERS.block("BLOCK_GUIDE", JOURNEYS * GUIDES, "GUIDE for a block of ticks")
 BLOCK_STEPS: Final = PARAMETERS.block("BLOCK_STEPS", JOURNEYS * MOST_IN_BLOCK, "STEPS for a block of ticks")
 USERS: Final = PARAMETERS.per_journey("USERS", "mean number of users in a tick")
+BUSY_GUIDE: Final = PARAMETERS.block("BUSY_GUIDE", JOURNEYS * GUIDES, "GUIDE at the highest level of traffic")
+BUSY_STEPS: Final = PARAMETERS.block("BUSY_STEPS", JOURNEYS * MOST_ARRIVALS, "STEPS at the highest level of traffic")
+BUSY_BLOCK_GUIDE: Final = PARAMETERS.block("BUSY_BLOCK_GUIDE", JOURNEYS * GUIDES, "BUSY_GUIDE for a block of ticks")
+BUSY_BLOCK_STEPS: Final = PARAMETERS.block(
+    "BUSY_BLOCK_STEPS", JOURNEYS * MOST_IN_BLOCK, "BUSY_STEPS for a block of ticks"
+)
 # After these comes the steady state, in which every episode begins. It is like a lane's row up to STATE_END.
 STEADY: Final = PARAMETERS.size
 PARAMETERS_ROW: Final = STEADY + STATE_END
@@ -307,6 +368,7 @@ DIAGNOSE: Final = CHECK_LOGS + SERVICES
 RESTART: Final = DIAGNOSE + SERVICES * MODES
 ROLLBACK: Final = RESTART + SERVICES
 SCALE_UP: Final = ROLLBACK + SERVICES
-ACTIONS: Final = SCALE_UP + SERVICES
+ACTIONS: Final = SCALE_UP + SERVICES  # of the base task
+DIAGNOSE_NONE: Final = ACTIONS
 
-TABLES: Final = (LANE, LOG, LOGGED_TABLE, SHOWN, PARAMETERS, GAME)
+TABLES: Final = (LANE, EVENT, LOG, LOGGED_TABLE, SHOWN, PARAMETERS, GAME)

@@ -13,7 +13,9 @@ from typing import Any
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
 from mirr.env.simulator.physics.arrivals import (
+    BUSIEST,
     arrivals_in_block,
+    arrivals_in_block_at,
     campaign_draw,
     normal,
     service_draw,
@@ -30,10 +32,12 @@ from mirr.env.simulator.physics.callgraph import (
 )
 from mirr.env.simulator.physics.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
 from mirr.env.simulator.physics.latencies import bucket_of, enter, tail_of
+from mirr.env.simulator.physics.traffic import highest_level, level_at
 
 _BUSIEST = 4.0  # standard deviations above the mean; a busier tick comes only once in some hours
 _MOST_SCATTER = 3.5  # standard deviations; no normal number in the table is larger
 _MOST_DRAWN = 140.0  # users of a block on average; with more, the table of MOST_IN_BLOCK might be too short
+_MIDDLE = 0.5 * (k.BLOCK - 1)  # ticks; the level of traffic there is the mean of the block
 _OVERFLOWS = 1.1  # work of a window / its quota; above this, a full queue stays full for the whole window
 
 Campaign = tuple[float, float, float]
@@ -42,13 +46,17 @@ Campaign = tuple[float, float, float]
 
 @jit
 def foresee(s: Numbers, p: Numbers) -> bool:
-    """Whether every expected tick fits into the quotas. A service whose queue is full does not count.
+    """Whether every expected tick fits into the quotas, as often as users may come from now on. A service whose queue
+    is full does not count.
 
     This also works out how late answers will be in the next windows.
     """
     _learn_latencies(s, p)
-    offer(s, k.LOAD, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT])
-    roomy = (p[k.USERS + k.BROWSE] + p[k.USERS + k.SIGN_IN] + p[k.USERS + k.CHECK_OUT]) * k.BLOCK <= _MOST_DRAWN
+    level = highest_level(s)
+    browse, sign_in, check_out = p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]
+    offer(s, k.LOAD, level * browse, level * sign_in, level * check_out)
+    drawn_at = BUSIEST if s[k.VARIED] == 1.0 else 1.0
+    roomy = (browse + sign_in + check_out) * drawn_at * k.BLOCK <= _MOST_DRAWN
     for i in range(k.SERVICES):
         if s[k.STATUS + i] != k.UP or s[k.WAIT + i] > 0.0:
             continue
@@ -63,10 +71,15 @@ def foresee(s: Numbers, p: Numbers) -> bool:
 @inlined
 def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
     """Draw what happens in a block of ticks. Returns False, and changes nothing, if a single tick may matter."""
-    drawn = users_draw(key, s[k.NOW])
-    s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn)
-    s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
-    s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, drawn)
+    if s[k.VARIED] == 0.0:
+        drawn = users_draw(key, s[k.NOW])
+        s[k.DRAWN_USERS + k.BROWSE] = arrivals_in_block(p, k.BROWSE, drawn)
+        s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
+        s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, drawn)
+    else:
+        level = level_at(s, s[k.NOW] + _MIDDLE)
+        for journey in range(k.JOURNEYS):
+            s[k.DRAWN_USERS + journey] = arrivals_in_block_at(p, key, s[k.NOW], journey, level)
     s[k.DRAWN_SURGE] = 0.0
     if s[k.INVADED] >= 0.0 and not _draw_campaign(s, p, key):
         return False
@@ -95,7 +108,9 @@ def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
 @inlined
 def _overflows(s: Numbers, p: Numbers, i: int, campaign: float) -> bool:
     """Whether `campaign` requests in a window and the expected users keep the queue full."""
-    users = _reached(s, i, p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]) * k.BLOCK
+    level = level_at(s, s[k.NOW] + _MIDDLE)
+    browse, sign_in, check_out = p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]
+    users = _reached(s, i, level * browse, level * sign_in, level * check_out) * k.BLOCK
     work = users * p[k.REQUEST_CPU + i] + campaign * s[k.CAMPAIGN_CPU + i]
     return bool(work >= _OVERFLOWS * s[k.QUOTA + i] * p[k.TICK_S] * k.BLOCK)
 

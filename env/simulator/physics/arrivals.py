@@ -13,14 +13,28 @@ from typing import Any, Final
 import numpy as np
 
 from mirr.env import dice
+from mirr.env.scenario import TRAFFIC
 from mirr.env.simulator.fast import rows as k
-from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined
+from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit
 from mirr.env.simulator.fast.dice import draw
 
-# The counters of the world's key: two for each tick, then those of the windows.
+# The counters of the world's key: two for each tick, then those of the windows, then those that are seldom needed.
 _DRAWS_A_TICK: Final = 2
 _WINDOWS: Final = 1 << 40
 _DRAWS_A_WINDOW: Final = k.JOURNEYS + k.SERVICES
+_OTHER_CAMPAIGNS: Final = 1 << 44
+_KEEPING: Final = 1 << 46
+
+BUSIEST: Final = TRAFFIC[1]
+"""The highest level of traffic: times the usual rate at which users come."""
+
+# Four users share a draw that says which of them are kept. A block of ticks has room for it among its ticks' counters.
+_KEEP_BITS: Final = 16
+_KEPT_A_DRAW: Final = 64 // _KEEP_BITS
+_JOURNEY_DRAWS: Final = k.MOST_ARRIVALS // _KEPT_A_DRAW
+_JOURNEY_DRAWS_IN_BLOCK: Final = k.MOST_IN_BLOCK // _KEPT_A_DRAW
+_KEEPING_A_TICK: Final = k.JOURNEYS * _JOURNEY_DRAWS
+assert k.JOURNEYS * _JOURNEY_DRAWS_IN_BLOCK <= k.BLOCK * _KEEPING_A_TICK
 
 _CELLS: Final = 512  # of the normal distribution, all equally likely
 _FRACTION_BITS: Final = 23  # of a draw: the place within a cell; the cell's number is in the bits above
@@ -52,6 +66,37 @@ def arrivals_in_block(p: Numbers, journey: int, drawn: Any) -> float:
     """The same for a whole block of ticks."""
     guide, steps = k.BLOCK_GUIDE + journey * k.GUIDES, k.BLOCK_STEPS + journey * k.MOST_IN_BLOCK
     return _looked_up(p, guide, steps, _bits_of(drawn, journey))
+
+
+@jit
+def arrivals_at(p: Numbers, key: Any, tick: float, journey: int, level: float) -> float:
+    """A Poisson number of users of a journey in a tick, if they come `level` times as often as usual."""
+    guide, steps = k.BUSY_GUIDE + journey * k.GUIDES, k.BUSY_STEPS + journey * k.MOST_ARRIVALS
+    most = _looked_up(p, guide, steps, _bits_of(users_draw(key, tick), journey))
+    return _kept(key, i64(tick) * _KEEPING_A_TICK + journey * _JOURNEY_DRAWS, most, level)
+
+
+@jit
+def arrivals_in_block_at(p: Numbers, key: Any, tick: float, journey: int, level: float) -> float:
+    """The same for a whole block of ticks that begins with `tick`."""
+    guide, steps = k.BUSY_BLOCK_GUIDE + journey * k.GUIDES, k.BUSY_BLOCK_STEPS + journey * k.MOST_IN_BLOCK
+    most = _looked_up(p, guide, steps, _bits_of(users_draw(key, tick), journey))
+    return _kept(key, i64(tick) * _KEEPING_A_TICK + journey * _JOURNEY_DRAWS_IN_BLOCK, most, level)
+
+
+@inlined
+def _kept(key: Any, first: int, most: float, level: float) -> float:
+    """How many users come, if `most` come at the busiest level. Each of them comes with the probability
+    level / BUSIEST, so the number is again a Poisson number. `first` is the number of the first draw for it."""
+    limit = i64(level * ((1 << _KEEP_BITS) / BUSIEST) + 0.5)
+    kept = 0
+    bits = draw(key, _KEEPING + first)
+    for user in range(i64(most)):
+        if user > 0 and user % _KEPT_A_DRAW == 0:
+            bits = draw(key, _KEEPING + first + user // _KEPT_A_DRAW)
+        kept += i64(i64(bits & ((1 << _KEEP_BITS) - 1)) < limit)
+        bits = bits >> _KEEP_BITS
+    return float(kept)
 
 
 @inlined
@@ -94,6 +139,12 @@ def users_draw(key: Any, tick: float) -> Any:
 def campaign_draw(key: Any, tick: float) -> Any:
     """The draw for the campaign's requests in a tick."""
     return draw(key, _DRAWS_A_TICK * i64(tick) + 1)
+
+
+@jit
+def other_campaign_draw(key: Any, tick: float, i: int) -> Any:
+    """The draw for the requests of a second campaign in a tick, or of a third: the one on service `i`."""
+    return draw(key, _OTHER_CAMPAIGNS + i64(tick) * k.SERVICES + i)
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""The operations on a service between ticks: stop and boot its process, deploy it, scale it, send it a campaign.
+"""The operations on a service between ticks: stop and boot its process, deploy it, scale it.
 
 `s` is a state and `p` its parameters, as in `rows`; `i` is a service's number.
 """
@@ -103,7 +103,11 @@ def _start_faulty(s: Numbers, p: Numbers, i: int) -> None:
 
 @jit
 def deploy(s: Numbers, p: Numbers, i: int, following: bool, sound: bool) -> None:
-    """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one."""
+    """Recreate service `i`: from the next release, which may be faulty (not `sound`), or from the steady one.
+
+    What ran before is what a rollback goes back to.
+    """
+    s[k.EARLIER + i] = k.EARLIER_SOUND_NEXT if s[k.NEXT + i] == 1.0 and s[k.RUNS_BAD + i] == 0.0 else k.EARLIER_STEADY
     s[k.NEXT + i] = 1.0 if following else 0.0
     s[k.RUNS_BAD + i] = 1.0 if following and not sound else 0.0
     s[k.DIED_TICK + i] = 0.0  # a new container has an empty log
@@ -126,13 +130,6 @@ def deploy_faulty(s: Numbers, p: Numbers, i: int, defect: float, size: float) ->
     if defect != k.SPOILS_ROWS:
         s[k.WATCHED] = 1.0
     deploy(s, p, i, True, False)
-
-
-@jit
-def withdraw(s: Numbers, p: Numbers, i: int) -> None:
-    """The team rolls the next release back, unless somebody has done so."""
-    if s[k.NEXT + i] == 1.0:
-        deploy(s, p, i, False, False)
 
 
 @jit
@@ -162,36 +159,21 @@ def overwhelmed(s: Numbers, p: Numbers, i: int) -> bool:
 
 
 @jit
-def start_campaign(s: Numbers, i: int, rate: float, cpu_s: float, memory_mb: float) -> None:
-    """Send service `i` so many requests a second. Each takes CPU seconds and leaves memory behind."""
-    s[k.CAMPAIGN + i] = rate
-    s[k.CAMPAIGN_CPU + i] = cpu_s
-    s[k.CAMPAIGN_MB + i] = memory_mb
-    s[k.MIXED_CPU + i] = 0.0
-    s[k.PACE] = k.UNKNOWN
-
-
-@jit
-def start_costly_campaign(s: Numbers, i: int, rate: float, cpu_s: float) -> None:
-    """Send service `i` so many requests a second that cost much more CPU time than the others."""
-    start_campaign(s, i, rate, cpu_s, 0.0)
-    s[k.MIXED_CPU + i] = cpu_s
-    s[k.WATCHED] = 1.0
-
-
-@jit
-def end_campaign(s: Numbers, i: int) -> None:
-    """Stop the campaign on service `i`. Only users send requests then."""
-    start_campaign(s, i, 0.0, 0.0, 0.0)
-
-
-@jit
 def roll_back(s: Numbers, p: Numbers, i: int) -> int:
-    """Go back to the steady release; returns the result."""
-    if s[k.NEXT + i] == 0.0:
+    """Go back to the release before the current one; returns the result. Only one release is kept for that."""
+    earlier = s[k.EARLIER + i]
+    if earlier == k.EARLIER_NONE:
         return k.NO_EARLIER_RELEASE
-    deploy(s, p, i, False, False)
+    deploy(s, p, i, earlier == k.EARLIER_SOUND_NEXT, True)
+    s[k.EARLIER + i] = k.EARLIER_NONE
     return k.ACCEPTED
+
+
+@jit
+def withdraw(s: Numbers, p: Numbers, i: int) -> None:
+    """The team rolls a faulty release back, unless somebody has done so."""
+    if s[k.RUNS_BAD + i] == 1.0:
+        roll_back(s, p, i)
 
 
 @jit

@@ -10,7 +10,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.rows import BOUNDS
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.physics.arrivals import arrival_tables
+from mirr.env.simulator.physics.arrivals import BUSIEST, arrival_tables
 from mirr.env.simulator.physics.latencies import latency_beyond
 from mirr.env.vocabulary import Journey, Service
 
@@ -110,7 +110,20 @@ def _of_users(q: Parameters) -> dict[str, list[float]]:
     users = [q.journeys_per_s[journey] * q.tick_s for journey in Journey]
     guide, steps = arrival_tables(users, k.MOST_ARRIVALS)
     block_guide, block_steps = arrival_tables([mean * k.BLOCK for mean in users], k.MOST_IN_BLOCK)
-    return {"GUIDE": guide, "STEPS": steps, "BLOCK_GUIDE": block_guide, "BLOCK_STEPS": block_steps, "USERS": users}
+    busy = [mean * BUSIEST for mean in users]
+    busy_guide, busy_steps = arrival_tables(busy, k.MOST_ARRIVALS)
+    busy_block_guide, busy_block_steps = arrival_tables([mean * k.BLOCK for mean in busy], k.MOST_IN_BLOCK)
+    return {
+        "GUIDE": guide,
+        "STEPS": steps,
+        "BLOCK_GUIDE": block_guide,
+        "BLOCK_STEPS": block_steps,
+        "USERS": users,
+        "BUSY_GUIDE": busy_guide,
+        "BUSY_STEPS": busy_steps,
+        "BUSY_BLOCK_GUIDE": busy_block_guide,
+        "BUSY_BLOCK_STEPS": busy_block_steps,
+    }
 
 
 def _lognormal_cdf(value: float, median: float, sigma: float) -> float:

@@ -15,6 +15,7 @@ from mirr.env.simulator.fast.rows import (
     BOOT_LEFT,
     BOOTING,
     BROWSE,
+    BURSTS,
     CAMPAIGN,
     CAMPAIGN_CPU,
     CAMPAIGN_MB,
@@ -57,11 +58,21 @@ from mirr.env.simulator.fast.rows import (
     UNKNOWN,
     UP,
     USUAL_RATE,
+    VARIED,
     WAIT,
     WATCHED,
 )
-from mirr.env.simulator.physics.arrivals import arrivals, campaign_draw, normal, users_draw
+from mirr.env.simulator.physics.arrivals import (
+    arrivals,
+    arrivals_at,
+    campaign_draw,
+    normal,
+    other_campaign_draw,
+    users_draw,
+)
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
+from mirr.env.simulator.physics.campaigns import end_bursts
+from mirr.env.simulator.physics.traffic import level_at
 
 
 @inlined
@@ -71,18 +82,27 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     While nothing changes, outcomes are proportional to what was offered. Such ticks only add to the pending journeys.
     `settle` counts them together, before the next change and at the end of an advance.
     """
+    if s[BURSTS] == 1.0:
+        end_bursts(s)
     if s[STALE] != 0.0:
         follow(s, p)
-    drawn = users_draw(key, s[NOW])
-    browse = arrivals(p, BROWSE, drawn)
-    sign_in = arrivals(p, SIGN_IN, drawn)
-    check_out = arrivals(p, CHECK_OUT, drawn)
+    if s[VARIED] == 0.0:
+        drawn = users_draw(key, s[NOW])
+        browse = arrivals(p, BROWSE, drawn)
+        sign_in = arrivals(p, SIGN_IN, drawn)
+        check_out = arrivals(p, CHECK_OUT, drawn)
+    else:
+        level = level_at(s, s[NOW])
+        browse = arrivals_at(p, key, s[NOW], BROWSE, level)
+        sign_in = arrivals_at(p, key, s[NOW], SIGN_IN, level)
+        check_out = arrivals_at(p, key, s[NOW], CHECK_OUT, level)
     offer(s, LOAD, browse, sign_in, check_out)
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
     changed = False
     watched = s[WATCHED] == 1.0
-    invaded = -1  # the service that a campaign is on
+    invaded = -1  # the last service that a campaign is on
+    several = False  # whether there are more campaigns
     for i in range(SERVICES):
         status = s[STATUS + i]
         offered = s[LOAD + i]
@@ -91,9 +111,11 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             work = offered * (each_cpu(s, p, i) if watched else p[REQUEST_CPU + i]) + idle
             even = True
             if s[CAMPAIGN + i] > 0.0:
+                several = invaded >= 0
+                surge = other_campaign_draw(key, s[NOW], i) if several else campaign_draw(key, s[NOW])
                 invaded = i
                 even = not watched or s[MIXED_CPU + i] == 0.0
-                extra = _campaign(s, i, normal(campaign_draw(key, s[NOW])), seconds)
+                extra = _campaign(s, i, normal(surge), seconds)
                 offered += extra
                 work += extra * s[CAMPAIGN_CPU + i]
             if even and s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
@@ -117,12 +139,15 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
     s[PENDING + CHECK_OUT] += check_out
     if invaded >= 0:
         s[SURGE_SUM + invaded] += s[SURGE + invaded]
+        if several:
+            _add_other_surges(s, invaded)
     if changed:
         settle(s, p, True)
-    if invaded >= 0 and s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
-        settle(s, p, False)
-        stop(s, invaded)
-        s[STALE] = 1.0
+    if invaded >= 0:
+        if s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
+            _run_out_of_memory(s, p, invaded)
+        if several:
+            _check_other_memories(s, p, invaded)
     if watched:
         _wear(s, p)
 
@@ -142,6 +167,30 @@ def every_tick_matters(s: Numbers) -> bool:
         if s[MIXED_CPU + i] > 0.0 or (s[RUNS_BAD + i] == 1.0 and s[DEFECT + i] != SPOILS_ROWS):
             return True
     return False
+
+
+@jit
+def _add_other_surges(s: Numbers, last: int) -> None:
+    """Add up the requests of all campaigns of this tick but the one on service `last`."""
+    for i in range(last):
+        if s[CAMPAIGN + i] > 0.0:
+            s[SURGE_SUM + i] += s[SURGE + i]
+
+
+@jit
+def _check_other_memories(s: Numbers, p: Numbers, last: int) -> None:
+    """End the other processes that a campaign has filled."""
+    for i in range(last):
+        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP and s[MEMORY + i] >= p[MEMORY_LIMIT]:
+            _run_out_of_memory(s, p, i)
+
+
+@jit
+def _run_out_of_memory(s: Numbers, p: Numbers, i: int) -> None:
+    """The OOM killer ends the process of service `i`."""
+    settle(s, p, False)
+    stop(s, i)
+    s[STALE] = 1.0
 
 
 @jit
@@ -215,7 +264,8 @@ def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
     """
     quota = s[QUOTA + i]
     service_s = s[CAMPAIGN_CPU + i] / quota
-    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + p[USUAL_RATE + i] * each_cpu(s, p, i)) / quota
+    by_users = level_at(s, s[NOW]) * p[USUAL_RATE + i] * each_cpu(s, p, i)
+    busy = (s[CAMPAIGN + i] * s[CAMPAIGN_CPU + i] + by_users) / quota
     return float(0.5 * s[CAMPAIGN + i] * service_s * service_s / max(0.25, 1.0 - busy))
 
 

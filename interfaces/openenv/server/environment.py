@@ -26,7 +26,7 @@ from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Tier, parse_tier
 from mirr.env.world import World, WorldError
 from mirr.interfaces.openenv.models import MirrAction, MirrObservation, MirrState, report_json, to_wire
 from mirr.interfaces.openenv.rubric import IncidentRubric
-from mirr.interfaces.openenv.tasks import DRAWN_SITUATION, Split, parse_split, task_at, tasks_of
+from mirr.interfaces.openenv.tasks import Split, parse_split, situation_of, task_at, tasks_of
 
 WorldSource = Callable[[], AbstractContextManager[World]]
 """Opens a world, and closes it at the end. The server decides which world."""
@@ -129,7 +129,7 @@ class IncidentEnvironment(OpenEnvEnvironment):  # type: ignore[misc]  # Environm
         if split is None and index is None:
             named = self._tier if tier is None else parse_tier(tier)
             drawn = draw(self._fresh_seed() if seed is None else seed, tier=named)
-            return _Incident(scenario=drawn, config=TIERS[named].config, situation=DRAWN_SITUATION)
+            return _Incident(scenario=drawn, config=TIERS[named].config, situation=situation_of(TIERS[named].config))
         if split is None or index is None:
             raise EpisodeError("a task is named by its split and its index; got one of the two")
         if seed is not None or tier is not None:

@@ -32,7 +32,7 @@ from mirr.env.vocabulary import (
     UnknownName,
     Wait,
 )
-from mirr.interfaces.gymnasium_envs import LAB_ID, MEDIUM_LAB_ID, MEDIUM_SIM_ID, SIM_ID
+from mirr.interfaces.gymnasium_envs import HARD_LAB_ID, HARD_SIM_ID, LAB_ID, MEDIUM_LAB_ID, MEDIUM_SIM_ID, SIM_ID
 from mirr.interfaces.gymnasium_envs.single import EpisodeEnv, sim_env
 from mirr.interfaces.gymnasium_envs.spaces import flat
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
@@ -74,7 +74,7 @@ def without_reports(infos: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.parametrize("name", [SIM_ID, MEDIUM_SIM_ID, f"mirr.interfaces.gymnasium_envs:{SIM_ID}"])
+@pytest.mark.parametrize("name", [SIM_ID, MEDIUM_SIM_ID, HARD_SIM_ID, f"mirr.interfaces.gymnasium_envs:{SIM_ID}"])
 def test_the_simulator_passes_gymnasiums_check_without_a_warning(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -119,18 +119,19 @@ def test_a_vector_equals_its_single_environments_to_the_last_bit(mode: Autoreset
     assert ended > size
 
 
+@pytest.mark.parametrize("name", [MEDIUM_SIM_ID, HARD_SIM_ID])
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_a_vector_of_v1_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
+def test_a_vector_of_v1_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode, name: str) -> None:
     size = 12
-    vector = gymnasium.make_vec(MEDIUM_SIM_ID, size, "vector_entry_point", autoreset_mode=mode).unwrapped
-    alone = functools.partial(gymnasium.make, MEDIUM_SIM_ID, disable_env_checker=True)
+    vector = gymnasium.make_vec(name, size, "vector_entry_point", autoreset_mode=mode).unwrapped
+    alone = functools.partial(gymnasium.make, name, disable_env_checker=True)
     single = SyncVectorEnv([alone] * size, autoreset_mode=mode)
     assert (vector.observation_space, vector.action_space) == (single.observation_space, single.action_space)
     assert_equal(as_dict(vector.reset(seed=11)), as_dict(single.reset(seed=11)))
     rng = np.random.default_rng(2)
-    read = 0.0
+    read, choices = 0.0, vector.single_action_space.n
     for _ in range(60):
-        actions = np.where(rng.random(size) < 0.7, rng.integers(1, 6, size=size), rng.integers(26, 41, size=size))
+        actions = np.where(rng.random(size) < 0.7, rng.integers(1, 6, size=size), rng.integers(26, choices, size=size))
         found, expected = vector.step(actions), single.step(actions)
         assert_equal(as_dict(found[:4]), as_dict(expected[:4]))
         assert_equal(found[4], without_reports(expected[4]))
@@ -158,10 +159,24 @@ def test_v1_plays_medium_and_sees_what_logs_tell() -> None:
     assert info["report"].scenario == draw(3, tier=Tier.MEDIUM)
 
 
+def test_the_environment_of_hard_has_42_actions_and_plays_hard() -> None:
+    env = gymnasium.make(HARD_SIM_ID)
+    assert env.action_space == gymnasium.spaces.Discrete(42)
+    observation, info = env.reset(seed=3)
+    assert (observation["last_action"], info["action_mask"].tolist()) == (42, [1] * 42)
+    observation, *_, info = env.step(41)
+    assert observation["last_action"] == 41
+    assert info["action_mask"].tolist() == [1] * 41 + [0]  # two faults may have been missed
+    terminated = truncated = False
+    while not (terminated or truncated):
+        *_, terminated, truncated, info = env.step(0)
+    assert info["report"].scenario == draw(3, tier=Tier.HARD)
+
+
 def test_v0_is_not_out_of_date_because_there_is_v1() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name in (SIM_ID, LAB_ID, MEDIUM_SIM_ID, MEDIUM_LAB_ID):
+        for name in (SIM_ID, LAB_ID, MEDIUM_SIM_ID, MEDIUM_LAB_ID, HARD_SIM_ID, HARD_LAB_ID):
             made = gymnasium.make(name)
             assert made.spec is not None
             assert made.spec.id == name
@@ -174,12 +189,12 @@ def test_v0_observes_what_it_always_did() -> None:
 def test_an_unknown_tier_is_refused_when_the_environment_is_made() -> None:
     makers: list[Any] = [sim_env, functools.partial(SimVectorEnv, 2), functools.partial(gymnasium.make, LAB_ID)]
     for make in makers:
-        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+        with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium, hard$"):
             make(tier="insane")
 
 
 def test_the_lab_has_the_same_spaces_as_the_simulator() -> None:
-    for simulator, lab in ((SIM_ID, LAB_ID), (MEDIUM_SIM_ID, MEDIUM_LAB_ID)):
+    for simulator, lab in ((SIM_ID, LAB_ID), (MEDIUM_SIM_ID, MEDIUM_LAB_ID), (HARD_SIM_ID, HARD_LAB_ID)):
         assert gymnasium.make(simulator).observation_space == gymnasium.make(lab).observation_space
 
 

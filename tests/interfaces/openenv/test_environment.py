@@ -86,7 +86,7 @@ def test_a_reset_plays_the_tier_that_it_names_or_else_that_of_the_server() -> No
 def test_an_unknown_tier_is_refused_and_the_episode_goes_on() -> None:
     environment = session()
     environment.reset(seed=3)
-    with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium$"):
+    with pytest.raises(UnknownName, match=r"^unknown tier 'insane'; one of: easy, medium, hard$"):
         environment.reset(seed=3, tier="insane")
     assert environment.step(WAIT).step == 1
 

@@ -52,7 +52,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
         {"type": "reset", "data": {"split": {}, "index": 0}},
         "EXECUTION_ERROR",
-        "unknown split {}; one of: train, test, train_medium, test_medium",
+        "unknown split {}; one of: train, test, train_medium, test_medium, train_hard, test_hard",
     ),
     ({"type": "state", "data": {"a": 1}}, "VALIDATION_ERROR", "Invalid message"),
 ]

@@ -165,6 +165,8 @@ def test_tasks_are_listed_over_http(server: Served) -> None:
         {"name": "test", "type": "test"},
         {"name": "train_medium", "type": "validation"},  # OpenEnv's type for every other name
         {"name": "test_medium", "type": "validation"},
+        {"name": "train_hard", "type": "validation"},
+        {"name": "test_hard", "type": "validation"},
     ]
     assert ask("num_tasks", split="test") == {"num_tasks": 540}
     assert ask("task", split="test", index=3) == {"task": task_at("test", 3).to_json()}
@@ -172,7 +174,7 @@ def test_tasks_are_listed_over_http(server: Served) -> None:
     assert len(ask("tasks", split="test")["tasks"]) == 540
     assert ask("task", split="test", index=540) == {"detail": "Invalid task index"}
     assert ask("num_tasks", split="dev") == {
-        "detail": "unknown split 'dev'; one of: train, test, train_medium, test_medium"
+        "detail": "unknown split 'dev'; one of: train, test, train_medium, test_medium, train_hard, test_hard"
     }
 
 

@@ -96,6 +96,13 @@ def test_the_tasks_of_medium_are_what_their_seeds_draw_there() -> None:
         assert named == {(fault.mode, fault.service) for fault in ALL_FAULTS}
 
 
+def test_the_tasks_of_hard_are_what_their_seeds_draw_there() -> None:
+    for split in (Split.TRAIN_HARD, Split.TEST_HARD):
+        tasks = tasks_of(split)
+        assert [task.scenario for task in tasks] == [draw(task.scenario.seed, tier=Tier.HARD) for task in tasks]
+        assert all(task.config.none_diagnosis for task in tasks)
+
+
 def test_no_seed_is_in_two_tasks() -> None:
     seeds = [task.scenario.seed for split in Split for task in tasks_of(split)]
     assert len(seeds) == len(set(seeds))
@@ -123,7 +130,8 @@ def test_the_same_index_always_gives_the_same_task() -> None:
 
 def test_an_unknown_split_or_index_is_refused() -> None:
     with pytest.raises(
-        UnknownSplit, match=r"^unknown split 'validation'; one of: train, test, train_medium, test_medium$"
+        UnknownSplit,
+        match=r"^unknown split 'validation'; one of: train, test, train_medium, test_medium, train_hard, test_hard$",
     ):
         task_at("validation", 0)
     with pytest.raises(NoSuchTask, match=r"^no task 540 in test; its tasks go from 0 to 539$"):

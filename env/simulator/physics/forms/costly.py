@@ -6,16 +6,18 @@ The offered load is above the quota, as with a crowd, but the request rate hardl
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import BASE_QUOTA, COSTLY_CPU, FAULT_SEVERITY, REQUEST_CPU, USUAL_RATE
+from mirr.env.simulator.fast.rows import BASE_QUOTA, COSTLY_CPU, FAULT_SEVERITY, NOW, REQUEST_CPU, USUAL_RATE
+from mirr.env.simulator.physics.campaigns import end_campaign, start_costly_campaign
 from mirr.env.simulator.physics.forms.form import Form, Severity
-from mirr.env.simulator.physics.operations import end_campaign, overwhelmed, start_costly_campaign
+from mirr.env.simulator.physics.operations import overwhelmed
+from mirr.env.simulator.physics.traffic import level_at
 from mirr.env.vocabulary import FaultMode
 
 
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
     """The customers come."""
-    ordinary = p[USUAL_RATE + i] * p[REQUEST_CPU + i]
+    ordinary = level_at(s, s[NOW]) * p[USUAL_RATE + i] * p[REQUEST_CPU + i]
     rate = (s[FAULT_SEVERITY + i] * p[BASE_QUOTA] - ordinary) / p[COSTLY_CPU]
     start_costly_campaign(s, i, rate, p[COSTLY_CPU])
 

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from mirr.env.simulator.fast.compiled import Numbers, jit
-from mirr.env.simulator.fast.rows import BASE_QUOTA, CROWD_CPU, CROWD_RATE, FAULT_SEVERITY
+from mirr.env.simulator.fast.rows import (
+    BASE_QUOTA,
+    CROWD_CPU,
+    CROWD_RATE,
+    FAULT_SEVERITY,
+    NOW,
+    REQUEST_CPU,
+    USUAL_RATE,
+)
+from mirr.env.simulator.physics.campaigns import end_campaign, start_campaign
 from mirr.env.simulator.physics.forms.form import Form, Severity
-from mirr.env.simulator.physics.operations import end_campaign, overwhelmed, start_campaign
+from mirr.env.simulator.physics.operations import overwhelmed
+from mirr.env.simulator.physics.traffic import level_at
 from mirr.env.vocabulary import FaultMode
 
 USUAL = 1.45
@@ -14,9 +24,10 @@ USUAL = 1.45
 
 @jit
 def begin(s: Numbers, p: Numbers, i: int) -> None:
-    """The crowd arrives."""
+    """The crowd arrives. The more users come, the fewer are missing for an overload."""
     more = (s[FAULT_SEVERITY + i] - USUAL) * p[BASE_QUOTA] / p[CROWD_CPU + i]
-    start_campaign(s, i, p[CROWD_RATE + i] + more, p[CROWD_CPU + i], 0.0)
+    by_users = (level_at(s, s[NOW]) - 1.0) * p[USUAL_RATE + i] * p[REQUEST_CPU + i] / p[CROWD_CPU + i]
+    start_campaign(s, i, p[CROWD_RATE + i] + more - by_users, p[CROWD_CPU + i], 0.0)
 
 
 @jit

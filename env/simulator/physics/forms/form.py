@@ -21,8 +21,12 @@ class Severity:
 
     def drawn(self, share: float, *, users_vary: bool) -> float:
         """The severity at `share` (0..1) of the range that a tier draws from."""
+        return self.least + share * self.span(users_vary=users_vary)
+
+    def span(self, *, users_vary: bool = False) -> float:
+        """The length of that range."""
         most = self.most_if_users_vary if users_vary and self.most_if_users_vary is not None else self.most
-        return self.least + share * (most - self.least)
+        return most - self.least
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from mirr.env.simulator.fast.rows import (
     MEMORY,
     MEMORY_BEFORE,
 )
+from mirr.env.simulator.physics.campaigns import end_campaign, start_campaign
 from mirr.env.simulator.physics.forms.form import Form, Severity
-from mirr.env.simulator.physics.operations import boot, end_campaign, start_campaign
+from mirr.env.simulator.physics.operations import boot
 from mirr.env.vocabulary import FaultMode
 
 USUAL = 0.04
