@@ -7,11 +7,13 @@ from enum import StrEnum
 
 from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
+from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
 from mirr.env.scenario import Scenario
+from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
 
 
@@ -22,6 +24,7 @@ class PolicyName(StrEnum):
     RANDOM = "random"
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
+    DETECTIVE = "detective"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -36,11 +39,17 @@ class PolicyName(StrEnum):
     ONLY_LOG_VOLUME = "only_log_volume"
 
 
+def _alarms_may_be_false(scenario: Scenario) -> bool:
+    """Whether it may be that nothing is broken. This is no secret: then there is the action `diagnose(none)`."""
+    return bool(scenario.name) or (scenario.tier is not None and TIERS[scenario.tier].config.none_diagnosis)
+
+
 POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.WAIT: lambda _: WaitPolicy(),
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
-    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
+    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=_alarms_may_be_false(scenario)),
+    PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=_alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
@@ -65,6 +74,6 @@ def parse_policy(name: str) -> PolicyName:
 
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
-    """A new policy of that name. Only the oracle reads the scenario. The heuristic only learns whether it comes from
-    a pack, where alarms may be false; that is no secret."""
+    """A new policy of that name. Only the oracle reads the scenario. The heuristic and the detective only learn whether
+    alarms may be false."""
     return POLICIES[name](scenario)
