@@ -55,10 +55,11 @@ def _case(form: str, mode: FaultMode, *, seen: Iterable[Sign], absent: Iterable[
 
 
 CASES: tuple[Case, ...] = (
-    # It is down. Who ended the process: somebody else, or the process itself?
-    _case("killed", FaultMode.CRASHED, seen=[Sign.DOWN], absent=[Sign.EXITED, Sign.SWOLLEN]),
-    _case("hung", FaultMode.CRASHED, seen=[Sign.DOWN], absent=[Sign.EXITED, Sign.SWOLLEN]),
+    # It is down. Who ended the process: somebody else, or a release itself?
+    _case("killed", FaultMode.CRASHED, seen=[Sign.DOWN], absent=[Sign.EXITED, Sign.DEPLOYED, Sign.SWOLLEN]),
+    _case("hung", FaultMode.CRASHED, seen=[Sign.DOWN], absent=[Sign.EXITED, Sign.DEPLOYED, Sign.SWOLLEN]),
     _case("crashing", FaultMode.BAD_DEPLOY, seen=[Sign.DOWN, Sign.EXITED]),
+    _case("leaky", FaultMode.BAD_DEPLOY, seen=[Sign.DOWN, Sign.DEPLOYED], absent=[Sign.EXITED]),
     # Memory climbs, or has climbed until the kernel ended the process. Is it what clients send, or the release?
     _case("leak", FaultMode.MEMORY_LEAK, seen=[Sign.SWOLLEN], absent=[Sign.DEPLOYED, Sign.EXITED]),
     _case("leaky", FaultMode.BAD_DEPLOY, seen=[Sign.SWOLLEN, Sign.DEPLOYED]),

@@ -105,7 +105,7 @@ class DetectivePolicy:
     def _pursue(self, service: Service, cases: list[Case]) -> Action | None:
         """What to do about a service in trouble. None: nothing for now."""
         known = self._notebook.known(service)
-        if service is Service.GATEWAY and known[Sign.DOWN]:
+        if service is Service.GATEWAY and known[Sign.DOWN] and not self._notebook.users_are_served():
             return self._commit(Fault(self._mode_of_dead_gateway(cases), service))
         mode = verdict(cases, known)
         if mode is None and self._excluded[service]:

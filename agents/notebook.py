@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -55,7 +56,9 @@ class Thresholds:
     swollen_rise: float = 1.3  # times the other services, in one window
     climbed_rise: float = 1.45  # times the other services, over several windows in which memory climbs
     climb: float = 0.012  # of the memory limit, in a step
+    early_rise: float = 1.28  # times the other services, in the first two windows
     cut_off: float = 0.6  # of the requests that the gateway passed on before
+    served: float = 0.5  # of the requests that it usually passes on
 
 
 THRESHOLDS = Thresholds()
@@ -66,6 +69,7 @@ BOOT_STEPS = 3  # a process that was started so long ago does not boot any more
 LOOKS_BACK = 5  # windows in which a deploy of the gateway is looked for
 LOOKS_TWICE = 2  # windows in a row in which a sign has to be seen that chance can bring once
 SETTLED_S = 6.25  # before the first observation: a release that is older did not begin the trouble
+CLIMBED_S = 8.75  # the same, if memory had climbed by then: that takes a while
 
 
 @dataclass
@@ -93,6 +97,18 @@ class Notes:
 def below(service: Service) -> frozenset[Service]:
     """Every service that `service` depends on."""
     return frozenset(CALLS[service]).union(*(below(each) for each in CALLS[service]))
+
+
+def _measured(readings: Sequence[Reading], service: Service) -> list[float]:
+    """The memory shares of a service, as far as they could be measured."""
+    values = [reading.value(service, Feature.MEMORY_SHARE) for reading in readings]
+    return [value for value in values if value > 0.0]
+
+
+def _rise(shares: Mapping[Service, Sequence[float]], service: Service) -> float:
+    """The mean memory share of a service, divided by the median of the others. 1 if it is not known."""
+    own, others = shares[service], [np.mean(seen) for each, seen in shares.items() if seen and each is not service]
+    return float(np.mean(own) / np.median(others)) if own and others else 1.0
 
 
 class Notebook:
@@ -142,7 +158,7 @@ class Notebook:
             Sign.FAILING: self._stands(Sign.FAILING, service),
         }
         log, read = notes.log, self._has_read_since_trouble(notes)
-        told = {Sign.EXITED: log.exited, Sign.RAISING: log.raising, Sign.DEPLOYED: self._deployed(log)}
+        told = {Sign.EXITED: log.exited, Sign.RAISING: log.raising, Sign.DEPLOYED: self._deployed(service)}
         return known | {sign: true for sign, true in told.items() if true or read}
 
     def in_trouble(self, service: Service) -> bool:
@@ -174,9 +190,7 @@ class Notebook:
 
     def memory_rise(self, service: Service) -> float:
         """Its memory share divided by that of the other services, both over several windows. 1 if it is not known."""
-        own = self._memories(service, SMOOTHED)
-        others = [np.mean(seen) for each in Service if each is not service and (seen := self._memories(each, SMOOTHED))]
-        return float(np.mean(own) / np.median(others)) if own and others else 1.0
+        return _rise({each: self._memories(each, SMOOTHED) for each in Service}, service)
 
     def was_cut_off(self) -> bool:
         """Whether the gateway was away for a moment in one of the last windows, and came back: it was deployed."""
@@ -185,6 +199,10 @@ class Notebook:
             all(now < THRESHOLDS.cut_off * earlier for earlier, now in zip(before, after, strict=True))
             for before, after in pairwise(passed_on)
         )
+
+    def users_are_served(self) -> bool:
+        """Whether the gateway passed on users' requests for most of the last window."""
+        return all(share >= THRESHOLDS.served for share in self._passed_on(self._readings[-1]))
 
     def begin_change(self, service: Service) -> None:
         """A fix was chosen for it. What is seen until it has settled is the fix's doing."""
@@ -252,12 +270,16 @@ class Notebook:
             return True
         return self.memory_rise(service) >= at.climbed_rise and self._climb(service) >= at.climb
 
+    def _early_rise(self, service: Service) -> float:
+        """The same for the first windows of the episode."""
+        first = self._readings[:LOOKS_TWICE]
+        return _rise({each: _measured(first, each) for each in Service}, service)
+
     def _memories(self, service: Service, windows: int) -> list[float]:
         """Its memory shares in the last windows, as far as they were measured, and are from after its last change."""
         changed = self._notes[service].changed_at_step
         first = max(len(self._readings) - windows, 0 if changed is None else changed + 1)
-        values = [reading.value(service, Feature.MEMORY_SHARE) for reading in self._readings[first:]]
-        return [value for value in values if value > 0.0]
+        return _measured(self._readings[first:], service)
 
     def _climb(self, service: Service) -> float:
         """By how much its memory share climbs in a step. 0 if there are too few windows to say."""
@@ -295,10 +317,13 @@ class Notebook:
             if is_other and started_at_s < fixed_at_s:
                 log.deployed_at_s = started_at_s
 
-    def _deployed(self, log: LogNotes) -> bool:
-        if log.deployed_at_s is None:
+    def _deployed(self, service: Service) -> bool:
+        """Whether the release that its log names began the trouble. Harmless ones went out before."""
+        deployed_at_s = self._notes[service].log.deployed_at_s
+        if deployed_at_s is None:
             return False
-        return not self._harmless_deploys or log.deployed_at_s >= -SETTLED_S
+        climbed = self._notes[service].swollen and self._early_rise(service) >= THRESHOLDS.early_rise
+        return not self._harmless_deploys or deployed_at_s >= -(CLIMBED_S if climbed else SETTLED_S)
 
     def _has_read_since_trouble(self, notes: Notes) -> bool:
         read, since = notes.log.read_at_step, notes.trouble_since

@@ -58,14 +58,16 @@ def suspicion(features: Numbers) -> Numbers:  # (episodes, services)
 def played(seeds: range) -> Seen:
     """Each step reads the log of the service that looks worst, among those that were not read lately."""
     batch = BatchedSimulator(len(seeds), tier=Tier.MEDIUM)
-    windows = [batch.reset(list(seeds)).astype(np.float64)]
+    features = batch.reset(list(seeds)).astype(np.float64)
+    windows = [features]
     over = np.zeros(len(seeds), dtype=bool)
     logs = batch.logged().astype(np.float64)
     last_read = np.full((len(seeds), len(SERVICES)), -READ_AGAIN)
     for step in range(1, STEPS + 1):
-        worst = np.where(step - last_read >= READ_AGAIN, suspicion(windows[-1]), -np.inf).argmax(axis=-1)
+        worst = np.where(step - last_read >= READ_AGAIN, suspicion(features), -np.inf).argmax(axis=-1)
         last_read[np.arange(len(seeds)), worst] = step
-        features, _, terminated, _ = batch.step(FIRST_LOG + worst)
+        shown, _, terminated, _ = batch.step(FIRST_LOG + worst)
+        features = shown.astype(np.float64)
         # An episode that is over shows nothing more. The batch has begun another one in its place.
         windows.append(np.where(over[:, None, None], np.nan, features))
         logs = np.where(over[:, None, None], logs, batch.logged())
