@@ -39,8 +39,8 @@ class PolicyName(StrEnum):
     ONLY_LOG_VOLUME = "only_log_volume"
 
 
-def _alarms_may_be_false(scenario: Scenario) -> bool:
-    """Whether it may be that nothing is broken. This is no secret: then there is the action `diagnose(none)`."""
+def alarms_may_be_false(scenario: Scenario) -> bool:
+    """Whether nothing may be broken where the scenario comes from: in every pack, and in some tiers."""
     return bool(scenario.name) or (scenario.tier is not None and TIERS[scenario.tier].config.none_diagnosis)
 
 
@@ -48,8 +48,8 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.WAIT: lambda _: WaitPolicy(),
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
-    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=_alarms_may_be_false(scenario)),
-    PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=_alarms_may_be_false(scenario)),
+    PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
+    PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
