@@ -27,11 +27,12 @@ from mirr.env.vocabulary import (
     Wait,
 )
 
-PATIENCE_STEPS = 5  # after so many steps without effect, a fix counts as wrong
+PATIENCE_STEPS = 8  # after so many steps without effect, a fix counts as wrong; a long queue takes time to drain
 CALM_STEPS = 14  # by then, the slowest leak that begins latest has shown: the alarm was false
 QUIET_STEPS = 6  # for so long, nothing must have stood out
 FULL_AGAIN = 0.5  # of the memory limit, at which a leak that came back is worth another restart; the objective is 0.6
-MOST_RESTARTS = 4  # of a leak that comes back; then it may be something else
+FULL_TOO = 0.35  # the same, if another leak was just restarted
+MOST_RESTARTS = 6  # of a leak that comes back; then it may be something else
 ODD_RISE = 1.2  # times the memory of the other services: the log may be worth a look
 SUSPICIOUS = (Sign.DOWN, Sign.SWOLLEN, Sign.SWAMPED, Sign.FAILING)
 """The signs by which a service is suspected, the most certain first."""
@@ -73,14 +74,12 @@ class DetectivePolicy:
         self._judge_treatments(observation)
         if self._diagnosed is not None:
             return self._fix(self._diagnosed)
-        returned = self._leak_that_is_back()
-        if returned is not None:
-            return self._fix(returned)
         for service, cases in self._hypotheses():
             action = self._pursue(service, cases)
             if action is not None:
                 return action
-        return self._watch()
+        returned = self._leak_that_is_back()
+        return self._watch() if returned is None else self._fix(returned)
 
     # Hypotheses
 
@@ -89,7 +88,9 @@ class DetectivePolicy:
         found: dict[Service, list[Case]] = {}
         for sign in SUSPICIOUS:
             for service in DEEPEST_FIRST:
-                if service not in self._treated and service not in found and self._notebook.known(service)[sign]:
+                if service in found or service in self._treated or service in self._leaks:
+                    continue
+                if self._notebook.known(service)[sign]:
                     found[service] = self._open_cases(service)
         return [(service, cases) for service, cases in found.items() if cases]
 
@@ -166,8 +167,12 @@ class DetectivePolicy:
         """A leak whose client is still there, and has filled the memory again. In an incident with one fault, its fix
         would have been the end. So it was no leak."""
         book = self._notebook
+        # Two leaks are restarted in a row. Else one of them would always be above its objective.
+        limit = FULL_AGAIN
+        if any(each in self._leaks and fix.since_step == book.step - 1 for each, fix in self._treated.items()):
+            limit = FULL_TOO
         for service, restarts in list(self._leaks.items()):
-            if service in self._treated or (book.is_up(service) and not book.memory(service) >= FULL_AGAIN):
+            if service in self._treated or (book.is_up(service) and not book.memory(service) >= limit):
                 continue
             if self._alarms_may_be_false and restarts < MOST_RESTARTS:
                 return Fault(FaultMode.MEMORY_LEAK, service)

@@ -46,7 +46,7 @@ class Thresholds:
     """Where a sign begins."""
 
     full_cpu: float = 0.75  # of the quota; with the most users and a burst, a healthy service comes near it
-    late_p95_s: float = 0.45
+    late_p95_s: float = 0.5  # the objective; steady below 0.1
     queueing: float = 15.0  # requests in flight; steady about one
     crowded: float = 1.8  # times the usual rate; users alone come at most 1.3 times as often
     refusing: float = 0.65  # error ratio; a crowd of twice the quota gets half of its answers
@@ -57,6 +57,7 @@ class Thresholds:
     climbed_rise: float = 1.45  # times the other services, over several windows in which memory climbs
     climb: float = 0.012  # of the memory limit, in a step
     early_rise: float = 1.28  # times the other services, in the first two windows
+    risen_at_first: float = 1.25  # the same, if the climb since then is taken back
     cut_off: float = 0.6  # of the requests that the gateway passed on before
     served: float = 0.5  # of the requests that it usually passes on
 
@@ -270,10 +271,17 @@ class Notebook:
             return True
         return self.memory_rise(service) >= at.climbed_rise and self._climb(service) >= at.climb
 
-    def _early_rise(self, service: Service) -> float:
-        """The same for the first windows of the episode."""
-        first = self._readings[:LOOKS_TWICE]
-        return _rise({each: _measured(first, each) for each in Service}, service)
+    def _had_climbed_at_first(self, service: Service) -> bool:
+        """Whether its memory was already above that of the others at the first observation: by what was seen then, and
+        by the line on which it climbs now. Either alone may be noise."""
+        first = {each: _measured(self._readings[:LOOKS_TWICE], each) for each in Service}
+        seen = self._memories(service, FITTED)
+        before = self.step - 0.5 * (len(seen) - 1)  # from step 0 to the middle of the windows
+        taken_back = float(np.mean(seen)) - before * self._climb(service) if seen else 0.0
+        return (
+            _rise(first, service) >= THRESHOLDS.early_rise
+            and _rise(first | {service: [taken_back]}, service) >= THRESHOLDS.risen_at_first
+        )
 
     def _memories(self, service: Service, windows: int) -> list[float]:
         """Its memory shares in the last windows, as far as they were measured, and are from after its last change."""
@@ -322,7 +330,7 @@ class Notebook:
         deployed_at_s = self._notes[service].log.deployed_at_s
         if deployed_at_s is None:
             return False
-        climbed = self._notes[service].swollen and self._early_rise(service) >= THRESHOLDS.early_rise
+        climbed = self._notes[service].swollen and self._had_climbed_at_first(service)
         return not self._harmless_deploys or deployed_at_s >= -(CLIMBED_S if climbed else SETTLED_S)
 
     def _has_read_since_trouble(self, notes: Notes) -> bool:

@@ -69,7 +69,7 @@ def test_if_every_sign_is_known_no_two_modes_are_proved() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.form)
 def test_a_case_is_proved_by_its_own_signs(case: Case) -> None:
-    known = dict.fromkeys(Sign, False) | case.signs
+    known = dict.fromkeys(Sign, False) | dict(case.signs)
     assert verdict(open_cases(known), known) is case.mode
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_proved_as_long_as_the_log_could_tell_otherwise() -> None:
     down = {sign: sign is Sign.DOWN for sign in Sign if sign not in IN_THE_LOG}
     assert {case.mode for case in open_cases(down)} == {FaultMode.CRASHED, FaultMode.BAD_DEPLOY}
     assert verdict(open_cases(down), down) is None
-    told = down | {Sign.EXITED: False}
+    told = down | {Sign.EXITED: False, Sign.DEPLOYED: False}
     assert verdict(open_cases(told), told) is FaultMode.CRASHED
 
 
