@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
+from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
@@ -23,6 +24,7 @@ class PolicyName(StrEnum):
     RANDOM = "random"
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
+    DETECTIVE = "detective"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -47,6 +49,7 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
+    PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
@@ -71,6 +74,6 @@ def parse_policy(name: str) -> PolicyName:
 
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
-    """A new policy of that name. Only the oracle reads the scenario. The heuristic only learns whether it comes from
-    where alarms may be false; that is no secret."""
+    """A new policy of that name. Only the oracle reads the scenario. The heuristic and the detective only learn whether
+    alarms may be false."""
     return POLICIES[name](scenario)

@@ -29,6 +29,7 @@ def test_the_page_has_the_usual_headings_in_the_usual_order() -> None:
         "Arguments",
         "Seeds",
         "State",
+        "Policies",
         "Versions",
     ]
 

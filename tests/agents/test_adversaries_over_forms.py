@@ -1,0 +1,125 @@
+"""Where faults come in all their forms, tricks still earn less than honest play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment, Observation
+from mirr.env.rollout import Policy, play
+from mirr.env.scenario import Scenario, draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.tiers import TIERS
+from mirr.env.vocabulary import (
+    Action,
+    Diagnose,
+    DiagnoseNone,
+    FaultMode,
+    Feature,
+    Restart,
+    Service,
+    Tier,
+    Wait,
+)
+from tests.agents.test_adversaries import ADVERSARIES, SINGLE_CHANNELS
+
+SEEDS = range(200)
+HONEST = (PolicyName.HEURISTIC, PolicyName.DETECTIVE)
+PLAYED = [tier for tier in TIERS if tier is not Tier.EASY]
+MARGIN = 5.0
+"""Honest play must earn this much more than every trick."""
+
+
+class RestartsForEver:
+    """Restarts whatever is down, or fills its memory. It commits to a leak or a crash first, and never looks for a
+    release behind it."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._said = False
+
+    def act(self, observation: Observation) -> Action:
+        for service in Service:
+            down = observation.value(service, Feature.UP) < 1.0
+            if not down and not observation.value(service, Feature.MEMORY_SHARE) >= 0.42:
+                continue
+            if not self._said:
+                self._said = True
+                return Diagnose(service, FaultMode.CRASHED if down else FaultMode.MEMORY_LEAK)
+            return Restart(service)
+        return Wait()
+
+
+class SaysNothingIsBroken:
+    """Says so at once, and waits."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        pass
+
+    def act(self, observation: Observation) -> Action:
+        return DiagnoseNone() if observation.step == 0 else Wait()
+
+
+class WaitsItOut:
+    """Lets two thirds of the episode pass, so that everything has shown, and then plays as the heuristic does."""
+
+    UNTIL = 20
+
+    def __init__(self, honest: Policy) -> None:
+        self._honest = honest
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._honest.reset(rng)
+
+    def act(self, observation: Observation) -> Action:
+        return Wait() if observation.step < self.UNTIL else self._honest.act(observation)
+
+
+Make = Callable[[Scenario], Policy]
+
+
+def registered(name: PolicyName) -> Make:
+    return lambda scenario: make_policy(name, scenario)
+
+
+TRICKS: dict[str, Make] = {
+    "restarts for ever": lambda _: RestartsForEver(),
+    "waits it out": lambda scenario: WaitsItOut(make_policy(PolicyName.HEURISTIC, scenario)),
+    **{str(name): registered(name) for name in (*ADVERSARIES, *SINGLE_CHANNELS)},
+}
+NOTHING_BROKEN: dict[str, Make] = {"says that nothing is broken": lambda _: SaysNothingIsBroken()}
+"""Only where that is an action."""
+
+
+def tricks(tier: Tier) -> dict[str, Make]:
+    return TRICKS | (NOTHING_BROKEN if TIERS[tier].config.none_diagnosis else {})
+
+
+def rewards(make: Make, tier: Tier) -> NDArray[np.float64]:
+    environment = Environment(SimulatedWorld(), TIERS[tier].config)
+    scenarios = [draw(seed, tier=tier) for seed in SEEDS]
+    return np.array(
+        [play(environment, make(scenario), scenario=scenario).report.total_reward for scenario in scenarios]
+    )
+
+
+@cache
+def of_honest_play(name: PolicyName, tier: Tier) -> NDArray[np.float64]:
+    return rewards(registered(name), tier)
+
+
+@pytest.mark.parametrize(("tier", "trick"), [(tier, trick) for tier in PLAYED for trick in tricks(tier)])
+def test_honest_play_earns_more_than_the_trick(tier: Tier, trick: str) -> None:
+    earned = rewards(tricks(tier)[trick], tier)
+    for name in HONEST:
+        ahead = of_honest_play(name, tier) - earned  # the same seeds
+        dealt = np.random.default_rng(0).integers(len(ahead), size=(2_000, len(ahead)))
+        low, high = np.percentile(ahead[dealt].mean(axis=1), (2.5, 97.5))  # paired bootstrap
+        assert low > MARGIN, f"{name} is {ahead.mean():.1f} ahead, 95% {low:.1f} to {high:.1f}"
