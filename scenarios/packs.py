@@ -195,7 +195,7 @@ class Pack(_Strict):
 
     def scenario(self, seed: int | None = None) -> Scenario:
         """The scenario. A `seed` other than the pack's changes the users and the noise, but not the incident."""
-        timeline = [entry.scheduled() for entry in (*self.traffic, *self.bursts)]
+        timeline = [entry.scheduled() for entry in self.traffic] + [entry.scheduled() for entry in self.bursts]
         timeline += [Scheduled(entry.at_step, Deploys(entry.service)) for entry in self.deploys]
         for entry in self.faults:
             timeline.append(Scheduled(entry.at_step, Breaks(entry.played)))
