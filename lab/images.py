@@ -16,7 +16,7 @@ from mirr.lab.errors import ImageError
 from mirr.lab.installation import HERE
 from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, ROOT, TRAFFIC_IMAGE, service_image
 from mirr.lab.progress import Progress, timed
-from mirr.lab.releases import RELEASES
+from mirr.lab.releases import LAYERS
 from mirr.lab.sources import Build, read_file, read_tree, service_build
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Bu
         arguments={"BASE": prometheus_base},
         files={"prometheus/prometheus.yml": read_file(root / "prometheus" / "prometheus.yml"), **rules},
     )
+    # All strengths, too: a build in mid-episode would take time, and so tell that there is a bad deploy.
     # One release after the other: the first build of a release makes the layers that the other services share.
-    services = [service_build(service, release, runtime, root) for release in RELEASES for service in Service]
+    services = [service_build(service, release, runtime, root) for release in LAYERS for service in Service]
     return [*services, traffic, prometheus]
 
 

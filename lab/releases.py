@@ -18,7 +18,7 @@ LEAKY_RELEASE = f"{NEXT_RELEASE}-leaky"
 CRASHING_RELEASE = f"{NEXT_RELEASE}-crashing"
 
 RELEASES = (STEADY_RELEASE, NEXT_RELEASE, SOUND_RELEASE, SLOW_RELEASE, LEAKY_RELEASE, CRASHING_RELEASE)
-"""The releases whose images `mirr up` builds: the faulty ones in their usual strength."""
+"""The releases that the base task needs: the faulty ones in their usual strength."""
 
 _TRAIL = f"{NEXT_RELEASE}-trail"  # what the releases with a trail share
 

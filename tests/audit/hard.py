@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mirr.env.scenario import Scenario, Scheduled, draw
-from mirr.env.vocabulary import Bursts, Event, Tier
+from mirr.env.vocabulary import Bursts, Deploys, Event, Tier
 
 SEEDS = range(12)
 """Among these seeds are ones with a burst, with two faults and without a fault."""
@@ -25,6 +25,11 @@ def without(scenario: Scenario, *kinds: type[Event], since: int = 0) -> Scenario
 def with_events(scenario: Scenario, *entries: Scheduled) -> Scenario:
     """The scenario with more events."""
     return replace(scenario, timeline=tuple(sorted([*scenario.timeline, *entries], key=lambda one: one.step)))
+
+
+def deploys(scenario: Scenario) -> int:
+    """How many harmless deploys went out before."""
+    return sum(isinstance(event, Deploys) for event in scenario.at(0))
 
 
 def bursts(scenario: Scenario) -> bool:

@@ -1,13 +1,14 @@
 """The leak audit of the real lab. It plays faults of every mode, and episodes without a fault, and reads every log.
 
 `MIRR_AUDIT` is the number of services for each mode. The default is 2, and 5 means all 20 faults. `MIRR_AUDIT_HARD` is
-the number of episodes of `hard`.
+the number of episodes of `hard`: their deploys are few and many in turn.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
 from tests.audit.auditor import findings
 from tests.audit.channels import AROUND, OBVIOUS_S, odd_shapes, revealing_channels
-from tests.audit.hard import hard
+from tests.audit.hard import deploys, hard
 from tests.audit.transcript import Transcript, record, without_fault
 
 pytestmark = pytest.mark.docker
@@ -27,7 +28,7 @@ CONFIG = EpisodeConfig(step_s=1.0, max_steps=80, none_diagnosis=True)
 SERVICES_A_MODE = int(os.environ.get("MIRR_AUDIT", "2"))
 HEALTHY_EPISODES = 2
 LOGS = 3
-HARD_SEEDS = range(int(os.environ.get("MIRR_AUDIT_HARD", "4")))
+HARD_EPISODES = int(os.environ.get("MIRR_AUDIT_HARD", "2"))
 HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
 
 FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
@@ -96,8 +97,11 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
 
 @pytest.fixture(scope="module")
 def among_surroundings(world: DockerWorld) -> list[Transcript]:
-    """Episodes of `hard`."""
-    return [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in HARD_SEEDS]
+    """Episodes of `hard`, with one deploy and with many in turn."""
+    one = (seed for seed in count() if deploys(hard(seed)) == 1)
+    many = (seed for seed in count() if deploys(hard(seed)) >= 4)
+    seeds = [next((one, many)[number % 2]) for number in range(HARD_EPISODES)]
+    return [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in seeds]
 
 
 def test_nothing_reveals_the_surroundings(among_surroundings: list[Transcript]) -> None:

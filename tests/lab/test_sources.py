@@ -143,7 +143,7 @@ def test_a_file_with_the_same_content_changes_no_image(checkout: Path) -> None:
 
 
 def test_a_changed_service_file_changes_exactly_all_releases_of_all_services(checkout: Path) -> None:
-    tags = {f"mirr/{service}:{release}" for service in Service for release in RELEASES}
+    tags = {f"mirr/{service}:{release}" for service in Service for release in LAYERS}
     assert changed(checkout, "services/auth.py") == tags
 
 
