@@ -120,6 +120,7 @@ def test_the_wheel_can_start_a_second_lab_play_on_it_and_remove_all_of_it(
         assert all(status["services"][service]["up"] for service in Service)
         assert "resolved: " in made.run("mirr", "episode", "--world", "docker", "--seed", "1")
     finally:
-        assert f"lab {LAB} is gone: 12 containers, 1 networks, 6 volumes" in made.run("mirr", "down")
+        removed = made.run("mirr", "down")
+    assert f"lab {LAB} is gone: 12 containers, 1 networks, 6 volumes" in removed
     assert labelled(client, LAB) == []
     assert sorted(str(one.id) for one in LabContainers(client, real_lab).all()) == first
