@@ -13,17 +13,22 @@ import numpy as np
 
 import mirr
 from mirr.env.simulator.fast.compiled import to_be_compiled
+from mirr.env.vocabulary import Breaks, Deploys, Ends
 
 
 def main() -> None:
-    """Play a few steps of one episode and of a batch. These steps compile every function that other runs need."""
+    """Play a few steps of one episode and of a batch, and all kinds of events. This compiles every function that other
+    runs need."""
     if not to_be_compiled():
         return
     began_s = time.monotonic()
     print("compiling the simulator, once ...", file=sys.stderr)
-    environment = mirr.Environment(mirr.SimulatedWorld())
+    world, fault = mirr.SimulatedWorld(), mirr.Fault.parse("bad_deploy:auth")
+    environment = mirr.Environment(world)
     environment.reset(seed=1)
     environment.step(mirr.parse_action("wait"))
+    for event in (Breaks(fault), Ends(fault), Deploys(fault.service)):
+        world.happen(event)
     batch = mirr.BatchedSimulator(2)
     batch.reset(range(2))
     batch.step(np.zeros(2, dtype=np.int64))

@@ -65,6 +65,26 @@ def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the `checkout`, and in `dist` its wheel and its source distribution. No test changes it.
+
+    The first worker that needs it builds it, and the others wait.
+    """
+    from filelock import FileLock
+
+    from tests.distributions import build_distributions, copy_of_checkout
+
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    folder = shared / "distributions"
+    with FileLock(shared / "distributions.lock"):
+        if not folder.exists():
+            build_distributions(copy_of_checkout(shared / "unfinished" / "checkout"), shared / "unfinished" / "dist")
+            (shared / "unfinished").rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_lab() -> Iterator[str]:
     """The name of a lab in steady state. The fixture installs a missing engine and builds missing images."""
     from mirr.cli.lab_commands import remember, revert, wait_until_steady

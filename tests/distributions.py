@@ -21,9 +21,9 @@ def copy_of_checkout(to: Path) -> Path:
     return to
 
 
-def build_distributions(checkout: Path, to: Path, *options: str) -> None:
-    """Build offline into the folder `to`: the source distribution, and the wheel from it. Options can change this."""
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(to), *options, str(checkout)]
+def build_distributions(checkout: Path, to: Path) -> None:
+    """Build offline into the folder `to`: the source distribution, and the wheel from it."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(to), str(checkout)]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 

@@ -27,7 +27,7 @@ def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
 
 
 class LabLast(LoadScheduling):
-    """Gives each worker a run of consecutive tests, which share fixtures. An idle worker takes half of another run."""
+    """Gives each worker a run of files. An idle worker takes half of the files of another run."""
 
     collection: list[str] | None  # the names of all tests, when every worker has found the same tests
     node2pending: dict[WorkerController, list[int]]  # for each worker: the tests that it got and that have not ended
@@ -57,10 +57,10 @@ class LabLast(LoadScheduling):
             everything = range(len(self.collection))
             self._lab = [index for index in everything if self._is_of_the_lab(index)]
             unmarked = [index for index in everything if not self._is_of_the_lab(index)]
-            workers = self.nodes
-            for place, worker in enumerate(workers):
-                first, end = (len(unmarked) * edge // len(workers) for edge in (place, place + 1))
-                self._runs[worker] = deque(unmarked[first:end])
+            left = unmarked
+            for place, worker in enumerate(self.nodes):
+                end = self._border(left, len(left) // (len(self.nodes) - place))
+                self._runs[worker], left = deque(left[:end]), left[end:]
         for worker in self.nodes:
             self.check_schedule(worker)
 
@@ -96,9 +96,22 @@ class LabLast(LoadScheduling):
             own = self._runs.setdefault(node, deque())
             if not own:
                 longest = max(self._runs.values(), key=len)
-                taken = [longest.pop() for _ in range((len(longest) + 1) // 2)]
-                own.extend(reversed(taken))
+                left = list(longest)
+                kept = self._border(left, len(left) // 2)
+                own.extend(left[kept:])
+                longest.clear()
+                longest.extend(left[:kept])
             yield own.popleft()
+
+    def _border(self, run: Sequence[int], about: int) -> int:
+        """A place about there where a run can be divided. The tests of a file stay together if there are other files:
+        they share what takes long to set up."""
+        assert self.collection is not None
+        files = [self.collection[index].partition("::")[0] for index in run]
+        borders = [place for place in range(1, len(run)) if files[place] != files[place - 1]]
+        if about == len(run) or not borders:
+            return about
+        return min(borders, key=lambda place: abs(place - about))
 
     def _go_on_to_the_lab(self) -> None:
         """End all workers but one. When they have ended, the last worker gets the tests of the lab."""

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,32 @@ def _our_modules() -> list[Path]:
     return [path for package in (*MAY_IMPORT, "mirr", "tests") for path in _modules(package)]
 
 
-def _imports(path: Path, tree: ast.Module) -> Iterator[Import]:
+Interesting = ast.Import | ast.ImportFrom | ast.Call | ast.ExceptHandler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """What the tests ask about one module."""
+
+    lines: list[str]
+    nodes: list[Interesting]  # of the whole module, also inside functions
+    documented: bool  # an empty module needs no docstring
+
+
+@cache  # there are hundreds of modules, and most tests look at all of them
+def _parsed(path: Path) -> Parsed:
+    text = path.read_text()
+    tree = ast.parse(text, filename=str(path))
+    return Parsed(
+        lines=text.splitlines(),
+        nodes=[node for node in ast.walk(tree) if isinstance(node, Interesting)],
+        documented=not tree.body or ast.get_docstring(tree) is not None,
+    )
+
+
+def _imports(path: Path) -> Iterator[Import]:
     """Every import, also inside functions and under TYPE_CHECKING."""
-    for node in ast.walk(tree):
+    for node in _parsed(path).nodes:
         match node:
             case ast.Import(names=names):
                 for name in names:
@@ -96,12 +120,8 @@ def _module_in(argument: ast.expr) -> str:
             return UNKNOWN
 
 
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), filename=str(path))
-
-
 def _imports_of(package: str) -> list[Import]:
-    return [found for path in _modules(package) for found in _imports(path, _parse(path))]
+    return [found for path in _modules(package) for found in _imports(path)]
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -161,12 +181,7 @@ def test_all_our_packages_are_type_checked() -> None:
 
 
 def test_every_module_has_a_docstring() -> None:
-    found = []
-    for path in _our_modules():
-        tree = _parse(path)
-        if tree.body and ast.get_docstring(tree) is None:
-            found.append(str(path.relative_to(ROOT)))
-    assert found == []
+    assert [str(path.relative_to(ROOT)) for path in _our_modules() if not _parsed(path).documented] == []
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:
@@ -190,12 +205,11 @@ def _has_comment(handler: ast.ExceptHandler, lines: list[str]) -> bool:
 def test_a_handler_that_hides_every_error_has_a_comment_that_says_why() -> None:
     found = []
     for path in _our_modules():
-        lines = path.read_text().splitlines()
-        for node in ast.walk(_parse(path)):
+        for node in _parsed(path).nodes:
             if not isinstance(node, ast.ExceptHandler) or not _is_broad(node):
                 continue
             raised_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
-            if not raised_again and not _has_comment(node, lines):
+            if not raised_again and not _has_comment(node, _parsed(path).lines):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert found == []
 
@@ -204,7 +218,7 @@ def test_no_code_builds_the_name_of_an_attribute_at_run_time() -> None:
     # No tool finds a typo in such a name. mypy checks a table over an enum.
     found = []
     for path in _our_modules():
-        for node in ast.walk(_parse(path)):
+        for node in _parsed(path).nodes:
             match node:
                 case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.JoinedStr() | ast.BinOp(), *_]):
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}")

@@ -10,7 +10,7 @@ import pytest
 
 from mirr.lab.images import lab_builds, runtime_build
 from mirr.lab.names import ROOT as PACKAGE
-from tests.distributions import build_distributions, copy_of_checkout, unpack_source
+from tests.distributions import unpack_source
 
 ONLY_IN_A_CHECKOUT = {"mirr/lab/venv.sh"}  # only the Makefile needs it
 BESIDE_THE_PACKAGE = {"LICENSE", "README.md", "openenv.yaml", "pyproject.toml"}
@@ -26,13 +26,12 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    folder = tmp_path_factory.mktemp("built")
-    checkout = copy_of_checkout(folder / "checkout")
-    build_distributions(checkout, folder / "dist")
-    with zipfile.ZipFile(next((folder / "dist").glob("*.whl"))) as archive:
-        archive.extractall(folder / "wheel")
-    return Built(checkout=checkout, wheel=folder / "wheel", source=unpack_source(folder / "dist", folder / "source"))
+def built(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    unpacked, dist = tmp_path_factory.mktemp("unpacked"), distributions / "dist"
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
+        archive.extractall(unpacked / "wheel")
+    source = unpack_source(dist, unpacked / "source")
+    return Built(checkout=distributions / "checkout", wheel=unpacked / "wheel", source=source)
 
 
 def files_below(package: Path) -> set[str]:

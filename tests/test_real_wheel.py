@@ -6,23 +6,28 @@ runs the tests, through a path file. The simulator is not compiled, which saves 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
+from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
-from tests.distributions import build_distributions, copy_of_checkout
+from tests.cli.on_real_lab import labelled
 
 pytestmark = pytest.mark.docker
 
 LAB = "mirr-test-wheel"
+UP_WITHIN_S = 30.0  # the images are there: the first lab has the same ones
 MAKE_AND_RESET = "import gymnasium; gymnasium.make('mirr:mirr/Sim-v0').reset(seed=1)"
 WHERE = "import mirr; print(mirr.__file__)"
 
@@ -34,8 +39,8 @@ class Installed:
     environment: Path
     work: Path
 
-    def run(self, program: str, *arguments: str, timeout_s: float = 240) -> str:
-        """Run a program of the environment. Returns its output. The program has to exit with 0."""
+    def run(self, program: str, *arguments: str, timeout_s: float = 240, codes: Collection[int] = (0,)) -> str:
+        """Run a program of the environment. Returns its output. The program has to exit with one of `codes`."""
         removed = {"LAB", "PYTHONPATH"}
         inherited = {
             name: value for name, value in os.environ.items() if name not in removed and not name.endswith("_PORT")
@@ -49,15 +54,8 @@ class Installed:
             timeout=timeout_s,
             check=False,
         )
-        assert done.returncode == 0, f"{program} {' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        assert done.returncode in codes, f"{program} {' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
-
-
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("distributions")
-    build_distributions(copy_of_checkout(folder / "checkout"), folder / "dist")
-    return folder / "dist"
 
 
 def install(distribution: Path, folder: Path) -> Installed:
@@ -83,7 +81,7 @@ def assert_plays_on_the_simulator(made: Installed) -> None:
 def test_the_source_distribution_can_be_installed_and_plays_on_the_simulator(
     distributions: Path, tmp_path: Path
 ) -> None:
-    assert_plays_on_the_simulator(install(next(distributions.glob("*.tar.gz")), tmp_path))
+    assert_plays_on_the_simulator(install(next((distributions / "dist").glob("*.tar.gz")), tmp_path))
 
 
 @pytest.fixture
@@ -100,12 +98,29 @@ def machine_to_itself(real_lab: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("machine_to_itself")
-def test_the_wheel_can_start_a_lab_play_on_it_and_remove_it(distributions: Path, tmp_path: Path) -> None:
-    made = install(next(distributions.glob("*.whl")), tmp_path)
+def test_the_wheel_can_start_a_second_lab_play_on_it_and_remove_all_of_it(
+    real_lab: str, distributions: Path, tmp_path: Path
+) -> None:
+    client = connect()
+    first = sorted(str(one.id) for one in LabContainers(client, real_lab).all())
+    made = install(next((distributions / "dist").glob("*.whl")), tmp_path)
     assert_plays_on_the_simulator(made)
     try:
         assert f"fix it with: mirr up --lab {LAB}" in made.run("mirr", "doctor")
+        began_s = time.monotonic()
         assert f"next: mirr status --lab {LAB}, or break something: " in made.run("mirr", "up")
+        assert time.monotonic() - began_s < UP_WITHIN_S
+        assert requests.get(f"{LabContainers(client, LAB).gateway_url}/healthz", timeout=2).status_code == 200
+        # Exit code 1: out of steady state for a moment. `up` has waited for steady state.
+        status = json.loads(made.run("mirr", "status", "--json", codes=(0, 1)))
+        assert status["faults"] == []
+        assert {service: status["services"][service]["release"] for service in Service} == dict.fromkeys(
+            Service, STEADY_RELEASE
+        )
+        assert all(status["services"][service]["up"] for service in Service)
         assert "resolved: " in made.run("mirr", "episode", "--world", "docker", "--seed", "1")
     finally:
-        assert f"lab {LAB} is gone" in made.run("mirr", "down")
+        removed = made.run("mirr", "down")
+    assert f"lab {LAB} is gone: 12 containers, 1 networks, 6 volumes" in removed
+    assert labelled(client, LAB) == []
+    assert sorted(str(one.id) for one in LabContainers(client, real_lab).all()) == first

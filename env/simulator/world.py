@@ -82,7 +82,7 @@ class SimulatedWorld:
             case Breaks(fault):
                 faults.begin(s, p, form_number(fault), SERVICE_ROW[fault.service], severity_of(fault))
             case Ends(fault):
-                faults.end(form_number(fault), s, p, SERVICE_ROW[fault.service])
+                faults.end(s, p, form_number(fault), SERVICE_ROW[fault.service])
             case Deploys(service):
                 ops.deploy(s, p, SERVICE_ROW[service], True, True)
             case TrafficChanges(first, last, over_s):

@@ -6,6 +6,7 @@ compiles its forms at the first import, so `tests/env/test_toy_form.py` plays a 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,11 @@ from types import ModuleType
 
 import pytest
 
-from mirr.bridge.assembly import assemble, open_docker_world
-from mirr.bridge.traces import traces
 from mirr.chaos import faults as container_forms
 from mirr.chaos.faults import all_forms, form_of
 from mirr.chaos.journal import Journal
 from mirr.chaos.lifecycle import Lifecycle, Row
+from mirr.cli.main import run
 from mirr.env.forms import all_forms as all_simulated_forms
 from mirr.env.simulator.physics import forms as simulated_forms
 from mirr.env.vocabulary import Fault, FaultMode, Service
@@ -149,10 +149,16 @@ def test_another_process_reverts_the_form_after_its_run_was_killed(
 
 
 @pytest.mark.docker
-def test_the_lifecycle_of_the_form_is_green_on_the_real_lab(stopped: Fault, real_lab: str) -> None:
-    world = open_docker_world(real_lab)
-    try:
-        parts = assemble(real_lab)
-        assert_green(Lifecycle(world, footprint=lambda: traces(parts)).row(stopped))
-    finally:
-        world.close()
+def test_the_command_lifecycle_plays_the_form_on_the_real_lab(
+    stopped: Fault, real_lab: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["lifecycle", "--lab", real_lab, "--mode", "crashed/stopped", "--service", "payments", "--json"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    (row,) = json.loads(printed.out)["rows"]
+    assert (row["mode"], row["form"], row["service"]) == ("crashed", "stopped", "payments")
+    assert row["green"]
+    assert [fix["lost"] for fix in row["wrong_fixes"]] == [True] * 3, row["wrong_fixes"]
+    assert row["lost_after_s"] <= 6.0
+    assert row["restored_after_s"] <= 8.0
+    assert row["residue"] == []

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from mirr.bridge.assembly import assemble
+from mirr.bridge.assembly import assemble, assemble_reverter
 from mirr.bridge.traces import campaigns
 from mirr.chaos.campaigns import CampaignRequest, HttpCampaigns
 from mirr.chaos.faults import leak
@@ -47,7 +47,7 @@ def mirr(lab: str, *arguments: str, **variables: str) -> subprocess.CompletedPro
 def reverted(real_lab: str) -> Iterator[None]:
     """Revert the lab after each test, so that a failed test does not affect the next one."""
     yield
-    mirr(real_lab, "revert")
+    assemble_reverter(real_lab).revert()
 
 
 def test_a_campaign_ends_behind_a_proxy_and_where_the_load_generator_cannot_be_reached(real_lab: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
+from mirr.bridge.assembly import assemble_reverter
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LEASE_S
 from mirr.env.vocabulary import STEADY_RELEASE, FaultMode, Service
@@ -46,7 +47,7 @@ def _environment() -> dict[str, str]:
 def reverted(real_lab: str) -> Iterator[None]:
     """Revert the lab after each test, so that a failed test does not affect the next one."""
     yield
-    mirr(real_lab, "revert")
+    assemble_reverter(real_lab).revert()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.fakes.campaigns import FakeCampaigns
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import QUOTA_US, FakeLab
 from tests.fakes.meter import FakeMeter
+from tests.trials import trials
 
 BEAT_S = 2.0
 FAULTS = st.sampled_from(faults())
@@ -238,5 +239,9 @@ class Storm(RuleBasedStateMachine):
 
 TestStorm = Storm.TestCase
 TestStorm.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=trials(50),
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )

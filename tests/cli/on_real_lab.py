@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from docker import DockerClient
+
 from mirr.bridge.assembly import assemble
 from mirr.bridge.traces import traces
 from mirr.cli.lab_commands import steady_problems
 from mirr.env.world import WorldError
 from mirr.lab.doctor import Verdict, examine
 from mirr.lab.footprint import Footprint, differences
+from mirr.lab.names import LABEL_LAB
 
 MIRR = str(Path(sys.executable).with_name("mirr"))
 SEED = int(os.environ.get("MIRR_SEED", "1"))
@@ -72,6 +75,16 @@ def made_of(lab: str) -> Footprint:
 
     wait_until(look, "a look at the lab", timeout_s=REVERT_S)
     return found[0]
+
+
+def labelled(client: DockerClient, lab: str) -> list[str]:
+    """The names of all containers, networks and volumes with the lab's label."""
+    wanted: dict[str, str | list[str] | bool] = {"label": f"{LABEL_LAB}={lab}"}
+    return [
+        *(str(one.name) for one in client.containers.list(all=True, filters=wanted)),
+        *(str(one.name) for one in client.networks.list(filters=wanted)),
+        *(str(one.name) for one in client.volumes.list(filters=wanted)),
+    ]
 
 
 def revert(lab: str) -> None:

@@ -1,4 +1,4 @@
-"""The command `mirr lifecycle`: its output and its exit codes, on the simulator and with one fault on the real lab."""
+"""The command `mirr lifecycle`: what it prints, and its exit codes. tests/chaos/test_added_form.py runs it on a lab."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import contextlib
 import io
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from mirr.cli import worlds
 from mirr.cli.main import run
-from mirr.env.forms import form_name
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.env.vocabulary import Fault
 from mirr.env.world import World, WorldError
 from tests.worlds import Altered
 
@@ -87,23 +85,3 @@ def test_the_command_exits_3_if_the_world_fails_in_every_row(use_world: Callable
 )
 def test_an_unknown_name_is_wrong_usage(arguments: tuple[str, ...], message: str) -> None:
     assert mirr(*arguments) == (2, "", message)
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize(
-    "fault",
-    # This fault has the most to revert. The contract suite plays every form. `mirr lifecycle` plays all faults.
-    [Fault(FaultMode.OVERLOADED, Service.ORDERS)],
-    ids=str,
-)
-def test_a_lifecycle_is_green_on_the_real_lab(real_lab: str, fault: Fault) -> None:
-    kind = f"{fault.mode}/{form_name(fault.mode, fault.form)}"
-    code, out, err = mirr("--lab", real_lab, "--mode", kind, "--service", fault.service, "--json")
-    assert code == 0, err
-    (row,) = json.loads(out)["rows"]
-    tried: list[dict[str, Any]] = row["wrong_fixes"]
-    assert row["green"]
-    assert [fix["lost"] for fix in tried] == [True] * 3, tried
-    assert row["lost_after_s"] <= 6.0
-    assert row["restored_after_s"] <= 8.0
-    assert row["residue"] == []

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-import torch
 
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Restart, Service
+from tests.late import Tensor, made
 
 REFUSED = [
     True,
@@ -23,14 +24,15 @@ REFUSED = [
     None,
     [27],
     np.array([27]),
-    torch.tensor([27]),
-    torch.tensor(True),
+    Tensor([27]),
+    Tensor(True),
 ]
-WELCOME = [27, np.int64(27), np.uint8(27), np.array(27), torch.tensor(27)]
+WELCOME = [27, np.int64(27), np.uint8(27), np.array(27), Tensor(27)]
 
 
 @pytest.mark.parametrize("action", REFUSED, ids=repr)
 def test_a_refused_action_has_not_been_played(action: object) -> None:
+    action = made(action)
     env = gymnasium.make("mirr:mirr/Sim-v0").unwrapped
     env.reset(seed=3)
     with pytest.raises(EpisodeError, match=f"^an action is an Action or its number; got {re.escape(repr(action))}$"):
@@ -46,7 +48,7 @@ def test_a_refused_action_has_not_been_played(action: object) -> None:
 def test_scalars_of_numpy_and_torch_are_action_numbers(action: object) -> None:
     env = gymnasium.make("mirr:mirr/Sim-v0").unwrapped
     env.reset(seed=3)
-    assert env.step(action)[0]["last_action"] == 27
+    assert env.step(made(action))[0]["last_action"] == 27
 
 
 def test_an_action_object_is_played_too() -> None:
@@ -66,20 +68,21 @@ def test_a_number_out_of_range_is_named(number: int) -> None:
 
 @pytest.mark.parametrize(
     "actions",
-    [[3.7, 0.0], ["3", "0"], [True, False], [True, 0], [float("nan"), 0.0], torch.tensor([0.0, 1.0])],
+    [[3.7, 0.0], ["3", "0"], [True, False], [True, 0], [float("nan"), 0.0], Tensor([0.0, 1.0])],
     ids=repr,
 )
-def test_a_batch_takes_whole_numbers_only_and_plays_nothing_else(actions: object) -> None:
+def test_a_batch_takes_whole_numbers_only_and_plays_nothing_else(actions: Any) -> None:
+    actions = made(actions)
     batch = BatchedSimulator(2)
     before = batch.reset([1, 2]).copy()
     with pytest.raises(EpisodeError, match=f"^action numbers are whole numbers; got {re.escape(repr(actions))}$"):
-        batch.step(actions)  # type: ignore[arg-type]  # that it is refused is what is tested
+        batch.step(actions)
     assert np.array_equal(batch.features, before, equal_nan=True)
 
 
-@pytest.mark.parametrize("actions", [[3, 0], np.array([3, 0], dtype=np.uint8), torch.tensor([3, 0])], ids=repr)
+@pytest.mark.parametrize("actions", [[3, 0], np.array([3, 0], dtype=np.uint8), Tensor([3, 0])], ids=repr)
 def test_a_batch_takes_arrays_and_tensors_of_whole_numbers(actions: object) -> None:
     batch = BatchedSimulator(2)
     batch.reset([1, 2])
-    batch.step(actions)  # type: ignore[arg-type]  # numpy's ArrayLike does not name torch
+    batch.step(made(actions))
     assert batch.observation(0).step == 1

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from mirr.env.actions import NotAnAction, action_number, action_numbers
 from mirr.env.checks import BadConfig
@@ -25,8 +24,10 @@ from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, load_
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, Range
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Breaks, Deploys, Diagnose, Ends, Fault, FaultMode, Restart, Service, UnknownName
+from tests.late import Tensor, made
 
-WHOLE = [7, np.int64(7), np.uint8(7), np.array(7), torch.tensor(7), torch.tensor(7, dtype=torch.uint8)]
+WITH_GRADIENT = {"requires_grad": True}
+WHOLE = [7, np.int64(7), np.uint8(7), np.array(7), Tensor(7), Tensor(7, dtype="uint8")]
 NOT_WHOLE: list[Any] = [
     True,
     np.bool_(True),
@@ -37,9 +38,9 @@ NOT_WHOLE: list[Any] = [
     b"7",
     [7],
     np.array([7]),
-    torch.tensor([7]),
-    torch.tensor(7.0, requires_grad=True),
-    torch.tensor(True),
+    Tensor([7]),
+    Tensor(7.0, options=WITH_GRADIENT),
+    Tensor(True),
     [[1], [1, 2]],
 ]
 
@@ -59,6 +60,7 @@ class OnAnAccelerator:
 
 @pytest.mark.parametrize("seed", WHOLE, ids=repr)
 def test_a_seed_may_be_any_kind_of_whole_number(seed: Any) -> None:
+    seed = made(seed)
     assert type(checked_seed(seed)) is int
     assert draw(seed) == draw(7)
     observation, _ = Environment(SimulatedWorld()).reset(seed=seed)
@@ -68,6 +70,7 @@ def test_a_seed_may_be_any_kind_of_whole_number(seed: Any) -> None:
 
 @pytest.mark.parametrize("seed", NOT_WHOLE, ids=repr)
 def test_anything_else_is_no_seed(seed: Any) -> None:
+    seed = made(seed)
     environment = Environment(SimulatedWorld())
     with pytest.raises(BadSeed, match=f"^a seed is a whole number from 0 up; got {re.escape(repr(seed))}$"):
         environment.reset(seed=seed)
@@ -81,8 +84,9 @@ def test_tensors_on_an_accelerator_are_welcome() -> None:
     assert action_numbers(OnAnAccelerator([7, 3]), 2).tolist() == [7, 3]
 
 
-@pytest.mark.parametrize("values", [[[1], [1, 2]], torch.tensor([1.0, 2.0], requires_grad=True)], ids=repr)
+@pytest.mark.parametrize("values", [[[1], [1, 2]], Tensor([1.0, 2.0], options=WITH_GRADIENT)], ids=repr)
 def test_what_is_no_array_at_all_is_refused_in_the_same_words(values: object) -> None:
+    values = made(values)
     with pytest.raises(NotAnAction, match=f"^action numbers are whole numbers; got {re.escape(repr(values))}$"):
         action_numbers(values, 2)
 
@@ -121,8 +125,8 @@ def test_a_configuration_that_cannot_be_played_cannot_be_made(field: str, value:
 
 def test_numbers_of_numpy_and_torch_become_plain_numbers_in_a_configuration() -> None:
     config = EpisodeConfig(
-        step_s=torch.tensor(4),  # type: ignore[arg-type]  # trainers pass them
-        max_steps=np.int32(9),  # type: ignore[arg-type]
+        step_s=Tensor(4).make(),
+        max_steps=np.int32(9),  # type: ignore[arg-type]  # trainers pass them
         noise=np.array(0.5),  # type: ignore[arg-type]
         none_diagnosis=np.bool_(True),  # type: ignore[arg-type]
     )
@@ -275,8 +279,8 @@ def test_a_batch_refuses_a_reset_of_the_wrong_form(call: Any, message: str) -> N
 
 def test_a_batch_takes_seeds_and_masks_as_tensors() -> None:
     batch, expected = BatchedSimulator(2), BatchedSimulator(2)
-    batch.reset(torch.tensor([1, 2]))  # type: ignore[arg-type]
-    batch.reset(torch.tensor([5, 6]), mask=torch.tensor([True, False]))  # type: ignore[arg-type]
+    batch.reset(Tensor([1, 2]).make())
+    batch.reset(Tensor([5, 6]).make(), mask=Tensor([True, False]).make())
     assert np.array_equal(batch.features, expected.reset([5, 2]), equal_nan=True)
 
 

@@ -22,8 +22,9 @@ from mirr.env.world import Snapshot
 from mirr.interfaces.gymnasium_envs.spaces import MOST
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 from mirr.scenarios.packs import PACK_CONFIG, Pack, all_packs
+from tests.trials import trials
 
-EPISODES = 1_200 if COMPILED else 10  # of each fault, at once; in all, two million steps
+EPISODES = 10 * trials(40 if COMPILED else 1)  # of each fault, at once; in all, more than half a million steps
 STEPS = 45  # more than an episode has, so that the next one begins in between
 SHARES = (Feature.UP, Feature.ERROR_RATIO, Feature.CPU_SHARE, Feature.MEMORY_SHARE)
 NO_SCATTER = EpisodeConfig(noise=0.0)
@@ -156,14 +157,14 @@ def snapshots(scenario: Scenario, config: EpisodeConfig, parameters: ParameterSe
 
 @pytest.mark.parametrize("fault", ALL_FAULTS, ids=str)
 def test_every_user_who_begins_succeeds_or_fails(fault: Fault, drawn_parameters: ParameterSets) -> None:
-    for seed in range(20 if COMPILED else 2):
+    for seed in range(trials(8 if COMPILED else 2)):
         for snapshot in snapshots(draw(seed, fault), NO_SCATTER, drawn_parameters if seed % 2 else None):
             assert_users_are_sound(snapshot)
 
 
 @pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
 def test_packs_show_sound_values_too(pack: Pack) -> None:
-    for seed in range(25 if COMPILED else 2):
+    for seed in range(trials(8 if COMPILED else 2)):
         found = snapshots(pack.scenario(seed), PACK_CONFIG)
         for snapshot in found:
             assert_users_are_sound(snapshot)
@@ -183,7 +184,7 @@ def test_every_user_reaches_the_gateway_and_no_more_requests_go_on_than_came_in(
     for service in Service:
         if service is Service.GATEWAY and mode is FaultMode.CRASHED:
             continue  # nobody answers there, so nothing is counted
-        for seed in range(15 if COMPILED else 2):
+        for seed in range(trials(6 if COMPILED else 2)):
             environment = Environment(SimulatedWorld(), NO_SCATTER)
             environment.reset(seed=seed, fault=Fault(mode, service))
             done = False

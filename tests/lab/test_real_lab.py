@@ -1,4 +1,7 @@
-"""The lab on a real engine: it comes up, reaches steady state and goes down."""
+"""The lab on a real engine: what `up`, `down` and the other commands do to it, and to nothing else.
+
+tests/test_real_wheel.py brings a second lab up beside it, and removes that lab.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from docker import DockerClient
 
 from mirr.env.vocabulary import STEADY_RELEASE, Service
@@ -21,12 +22,12 @@ from mirr.lab.engine import connect
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, service_image
 from mirr.lab.ownership import COMPOSE_PROJECT
 from mirr.lab.up_and_down import take_down
+from tests.cli.on_real_lab import labelled
 from tests.conftest import REAL_LAB
 
 pytestmark = pytest.mark.docker
 
 SECOND_LAB = "mirr-test-two"
-WARM_UP_S = 15.0
 MIRR = str(Path(sys.executable).with_name("mirr"))
 
 
@@ -51,20 +52,11 @@ def json_of(*arguments: str) -> dict[str, Any]:
 
 def status_of(lab: str) -> dict[str, Any]:
     """What `mirr status` says. Its exit code also says whether the lab is in steady state at that moment. Nobody can
-    promise that while the command itself starts and two labs share the cores. `mirr up` has waited for it."""
+    promise that while the command itself starts. `mirr up` has waited for it."""
     done = mirr("status", "--lab", lab, "--json")
     assert done.returncode in (0, 1), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def labelled(client: DockerClient, lab: str) -> list[str]:
-    wanted: dict[str, str | list[str] | bool] = {"label": f"{LABEL_LAB}={lab}"}
-    return [
-        *(str(one.name) for one in client.containers.list(all=True, filters=wanted)),
-        *(str(one.name) for one in client.networks.list(filters=wanted)),
-        *(str(one.name) for one in client.volumes.list(filters=wanted)),
-    ]
 
 
 @pytest.fixture
@@ -78,28 +70,6 @@ def second_lab(real_lab: str, client: DockerClient) -> Iterator[str]:
     take_down(SECOND_LAB, client)
     yield SECOND_LAB
     take_down(SECOND_LAB, client)
-
-
-def test_a_second_lab_comes_up_beside_the_first_and_down_removes_all_of_it(
-    real_lab: str, second_lab: str, client: DockerClient
-) -> None:
-    before = sorted(str(one.id) for one in LabContainers(client, real_lab).all())
-    began_s = time.monotonic()
-    addresses = json_of("up", "--lab", second_lab)
-    took_s = time.monotonic() - began_s
-    # The first lab serves its own traffic on the same cores, so the limit is twice the usual time.
-    assert took_s < 2 * WARM_UP_S
-    assert requests.get(f"{addresses['gateway_url']}/healthz", timeout=2).status_code == 200
-    status = status_of(second_lab)
-    assert status["faults"] == []
-    assert {service: status["services"][service]["release"] for service in Service} == dict.fromkeys(
-        Service, STEADY_RELEASE
-    )
-    assert all(status["services"][service]["up"] for service in Service)
-    removed = json_of("down", "--lab", second_lab)
-    assert removed == {"lab": second_lab, "containers": 12, "networks": 1, "volumes": 6}
-    assert labelled(client, second_lab) == []
-    assert sorted(str(one.id) for one in LabContainers(client, real_lab).all()) == before
 
 
 def test_a_second_up_keeps_the_running_containers(real_lab: str, client: DockerClient) -> None:

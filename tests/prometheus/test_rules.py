@@ -6,6 +6,7 @@ import io
 import re
 import tarfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ CAUSES = {
 """Words for causes. Rules may only mention symptoms."""
 
 
+@cache  # most tests read all files, and none changes what was read
 def _load(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 

@@ -1,25 +1,27 @@
-"""Makes good and bad requests from a service's own description, and compares each answer with that description."""
+"""Makes good and bad requests from a service's own description, and compares each answer with that description.
+
+Schemathesis takes seconds to import, so only a process that fuzzes imports it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
-import schemathesis
 from hypothesis import HealthCheck, Phase
-from schemathesis import Case, GenerationMode
-from schemathesis.core.result import Ok
-from schemathesis.schemas import BaseSchema
+
+if TYPE_CHECKING:
+    from schemathesis import Case, GenerationMode
+    from schemathesis.schemas import BaseSchema
 
 SEED = 7
 # A service correctly refuses a key of an earlier request, even if both requests match the description.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LEAKS = ("Traceback (most recent call last)", 'File "/', "sqlite3.", "\\nTypeError")
 
-AnyCase = Case[Any]
-Send = Callable[[AnyCase], Any]  # sends a case to the service and returns schemathesis' response
+Send = Callable[["Case[Any]"], Any]  # sends a case to the service and returns schemathesis' response
 
 
 def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.call()) -> int:
@@ -28,6 +30,9 @@ def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.ca
     Raises an error if an answer has a 5xx status, or a status, type or shape that is not in the description. Raises an
     error too if the service accepts a bad request, refuses a good one, or shows its internals.
     """
+    from schemathesis import GenerationMode
+    from schemathesis.core.result import Ok
+
     sent = 0
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
@@ -38,6 +43,8 @@ def fuzz(schema: BaseSchema, *, examples: int, send: Send = lambda case: case.ca
 
 
 def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
+    from schemathesis import GenerationMode
+
     sent = 0
 
     # No shrinking and no database: each run sends the same requests and takes the same time.
@@ -51,7 +58,7 @@ def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
         suppress_health_check=tuple(HealthCheck),
     )
     @hypothesis.given(cases)
-    def run(case: AnyCase) -> None:
+    def run(case: Case[Any]) -> None:
         nonlocal sent
         sent += 1
         if mode is GenerationMode.POSITIVE and case.headers and IDEMPOTENCY_KEY in case.headers:
@@ -67,9 +74,13 @@ def _fuzz(cases: Any, examples: int, send: Send, mode: GenerationMode) -> int:
 
 def from_app(app: Any) -> BaseSchema:
     """The description of an ASGI application that is called in this process."""
+    import schemathesis
+
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
 def from_address(url: str) -> BaseSchema:
     """The description of a running service."""
+    import schemathesis
+
     return schemathesis.openapi.from_url(f"{url}/openapi.json")

@@ -10,13 +10,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
-from schemathesis.core.failures import FailureGroup
 
 from services.kit import logs
 from tests.security.fuzz import from_app, fuzz
 from tests.services.conftest import NAMES, FakeUpstreams
+from tests.trials import trials
 
-EXAMPLES = 25  # the number of good requests for every operation; the number of bad requests is the same
+EXAMPLES = trials(10)
+"""The number of good requests for every operation, and of bad ones. tests/security/test_fuzzed_lab.py sends more."""
 
 
 @pytest.fixture
@@ -97,6 +98,8 @@ def _shows_a_traceback(app: FastAPI) -> None:
     ],
 )
 def test_fuzzing_finds_a_weakness_that_the_test_adds(plant: Callable[[FastAPI], None], found: str) -> None:
+    from schemathesis.core.failures import FailureGroup
+
     app = FastAPI()
     plant(app)
     with pytest.raises((FailureGroup, AssertionError)) as caught:

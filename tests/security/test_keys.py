@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 from services import auth, payments
 from services.kit.settings import Settings
-from services.seed import seed
 
 KNOWN = {"username": "user-001", "password": "user-001-secret"}
 CHARGE = {"account": "user-001", "amount_cents": 5000}
@@ -43,9 +42,8 @@ def test_a_token_signed_with_another_database_is_refused(
 
 
 @pytest.mark.parametrize("name", ["auth", "payments"])
-def test_the_database_in_an_image_has_no_key(name: str, tmp_path: Path) -> None:
-    seed(name, tmp_path / "shop.db")
-    with sqlite3.connect(tmp_path / "shop.db") as database:
+def test_the_database_in_an_image_has_no_key(name: str, data: Path) -> None:
+    with sqlite3.connect(data / f"{name}.db") as database:
         tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {table for table in tables if "key" in table} == set()
 

@@ -26,8 +26,7 @@ _begin = chosen([form.begin for form in FORMS])
 
 _landed = chosen([form.landed for form in FORMS])
 
-end = chosen([form.end for form in FORMS])
-"""`end(form, s, p, i)`: a fault ends by itself."""
+_end = chosen([form.end for form in FORMS])
 
 
 @jit
@@ -52,3 +51,9 @@ def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int, severity: float)
     forget_window(s)
     s[k.PACE] = k.UNKNOWN
     return True
+
+
+@jit  # what is chosen is kept on disk only as a part of its callers, and nothing else compiled calls this
+def end(s: Numbers, p: Numbers, form: int, i: int) -> None:
+    """A fault of that form ends by itself on service `i`."""
+    _end(form, s, p, i)

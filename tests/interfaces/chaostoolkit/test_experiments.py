@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ FUNC = {Restart: "restart", Rollback: "rollback", ScaleUp: "scale_up"}
 every_fault = pytest.mark.parametrize("fault", faults(), ids=str)
 
 
+@cache  # five tests read each file, and none changes what was read
 def read(fault: Fault) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((FOLDER / file_name(fault)).read_text())
     return found

@@ -10,11 +10,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from mirr.env.checks import BadConfig
 from mirr.env.environment import EpisodeError
@@ -25,8 +22,9 @@ from mirr.interfaces.gymnasium_envs import SIM_ID
 from mirr.interfaces.gymnasium_envs.single import EpisodeEnv, lab_env, sim_env
 from mirr.interfaces.gymnasium_envs.vector import SimVectorEnv
 from mirr.interfaces.gymnasium_envs.wrappers import FlatObservation, history
+from tests.late import Tensor, made
 
-WHOLE = [5, np.int64(5), np.uint8(5), np.array(5), torch.tensor(5)]
+WHOLE = [5, np.int64(5), np.uint8(5), np.array(5), Tensor(5)]
 NOT_WHOLE = [True, 5.0, float("nan"), "5", np.bool_(True)]
 NONE = ACTION_INDEX[DiagnoseNone()]
 
@@ -37,13 +35,14 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("seed", WHOLE, ids=repr)
 def test_any_kind_of_whole_number_is_a_seed(seed: Any) -> None:
+    seed = made(seed)
     assert same(sim_env().reset(seed=seed)[0], sim_env().reset(seed=5)[0])
     assert same(SimVectorEnv(3).reset(seed=seed)[0], SimVectorEnv(3).reset(seed=5)[0])
 
 
-@pytest.mark.parametrize("seeds", [[5, 6, 7], np.array([5, 6, 7]), torch.tensor([5, 6, 7])], ids=repr)
+@pytest.mark.parametrize("seeds", [[5, 6, 7], np.array([5, 6, 7]), Tensor([5, 6, 7])], ids=repr)
 def test_a_vector_takes_a_seed_for_each_environment(seeds: Any) -> None:
-    assert same(SimVectorEnv(3).reset(seed=seeds)[0], SimVectorEnv(3).reset(seed=5)[0])
+    assert same(SimVectorEnv(3).reset(seed=made(seeds))[0], SimVectorEnv(3).reset(seed=5)[0])
 
 
 @pytest.mark.parametrize("seed", NOT_WHOLE, ids=repr)
@@ -99,7 +98,7 @@ def test_a_mask_may_be_a_tensor() -> None:
     for env in (vector, expected):
         env.reset(seed=1)
         env.step(np.zeros(2, dtype=np.int64))
-    found = vector.reset(options={"reset_mask": torch.tensor([True, False])})
+    found = vector.reset(options={"reset_mask": Tensor([True, False]).make()})
     assert same(found[0], expected.reset(options={"reset_mask": np.array([True, False])})[0])
     assert same(found[1], {"action_mask": found[1]["action_mask"]})
 
@@ -202,6 +201,10 @@ def test_a_lab_is_not_copied() -> None:
 
 
 def test_masks_are_where_maskable_ppo_looks_for_them() -> None:
+    # They take seconds to import, so only the process that runs this test imports them.
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
     envs = make_vec_env(lambda: FlatObservation(gymnasium.make(SIM_ID)), n_envs=3, seed=0, vec_env_cls=DummyVecEnv)
     assert envs.has_attr("action_masks")
     envs.reset()
@@ -260,8 +263,9 @@ def test_what_are_no_parameters_is_refused_in_words(make: Any, parameters: Any) 
         make(parameters=parameters)
 
 
-@pytest.mark.parametrize("flag", [np.array(True), torch.tensor(True)], ids=repr)
+@pytest.mark.parametrize("flag", [np.array(True), Tensor(True)], ids=repr)
 def test_a_flag_among_the_actions_of_a_vector_is_refused(flag: Any) -> None:
+    flag = made(flag)
     vector = SimVectorEnv(2)
     vector.reset(seed=7)
     with pytest.raises(EpisodeError, match=r"^action numbers are whole numbers; got \["):

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import gymnasium
-import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_vec_env
 
 from mirr.interfaces.gymnasium_envs import SIM_ID
 from mirr.interfaces.gymnasium_envs.wrappers import FlatObservation
@@ -16,23 +12,28 @@ STEPS = 64
 ROLLOUTS = 6
 
 
-class MeanRewards(BaseCallback):
-    """Collects the mean reward of the last 100 episodes at the end of each rollout."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[float] = []
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        buffer = self.model.ep_info_buffer
-        assert buffer
-        self.found.append(sum(episode["r"] for episode in buffer) / len(buffer))
-
-
 def test_ppo_of_stable_baselines3_starts_and_improves() -> None:
+    # They take seconds to import, so only the process that runs this test imports them.
+    import torch
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.env_util import make_vec_env
+
+    class MeanRewards(BaseCallback):
+        """Collects the mean reward of the last 100 episodes at the end of each rollout."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: list[float] = []
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            buffer = self.model.ep_info_buffer
+            assert buffer
+            self.found.append(sum(episode["r"] for episode in buffer) / len(buffer))
+
     torch.set_num_threads(1)
     envs = make_vec_env(lambda: FlatObservation(gymnasium.make(SIM_ID)), n_envs=ENVS, seed=0)
     rewards = MeanRewards()

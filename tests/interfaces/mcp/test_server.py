@@ -26,6 +26,7 @@ from mirr.interfaces.mcp_server.server import build_server
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
 from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
 from tests.paths import ROOT
+from tests.trials import trials
 
 FAULT = Fault.parse("bad_deploy:orders")
 
@@ -325,7 +326,7 @@ CALLS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=trials(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls=CALLS)
 def test_every_call_gets_a_result_or_a_one_line_error(
     calls: list[tuple[str, dict[str, Any]]],

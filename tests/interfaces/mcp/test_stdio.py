@@ -108,7 +108,7 @@ def conversation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conversat
         early = answer_to(server, 7)
         initialize(server)
         yield Conversation(process=server, before_initialize=early)
-        # Its client still listens.
+        # Its client still listens. test_stdin.py sends SIGINT, which is handled in the same way.
         server.send_signal(signal.SIGTERM)
         assert wait_for_exit(server, 20.0) == 130
 
@@ -214,10 +214,3 @@ def test_the_server_exits_when_its_client_closes_stdin(process: Process) -> None
     assert process.stdin is not None
     process.stdin.close()
     assert wait_for_exit(process, 20.0) == 0
-
-
-def test_the_server_exits_on_ctrl_c_while_its_client_still_listens(process: Process) -> None:
-    # The fixture `conversation` does the same with SIGTERM.
-    initialize(process)
-    process.send_signal(signal.SIGINT)
-    assert wait_for_exit(process, 20.0) == 130

@@ -18,7 +18,7 @@ from mirr.env.vocabulary import FaultMode
 from mirr.interfaces.openenv import MirrAction, MirrEnv
 from mirr.lab.footprint import differences
 from mirr.lab.state import state_dir
-from tests.cli.on_real_lab import made_of
+from tests.cli.on_real_lab import made_of, wait_until
 from tests.interfaces.openenv.servers import Played, Served, play, served
 
 pytestmark = pytest.mark.docker
@@ -46,9 +46,9 @@ def play_oracle_when_a_session_is_free(server: Served, timeout_s: float = 10.0) 
                 raise
 
 
-def test_one_client_at_a_time_plays_an_episode_on_real_containers(real_lab: str) -> None:
-    before = made_of(real_lab)
-    with on(real_lab) as server:
+def test_one_client_at_a_time_plays_on_real_containers_and_every_end_leaves_the_lab_as_it_was(real_lab: str) -> None:
+    before, journal = made_of(real_lab), Journal(state_dir(real_lab))
+    with ExitStack() as stack, on(real_lab) as server:
         with connect(server.ws_url) as first:
             first.send(json.dumps({"type": "state"}))
             assert json.loads(first.recv(timeout=30))["type"] == "state"
@@ -60,19 +60,16 @@ def test_one_client_at_a_time_plays_an_episode_on_real_containers(real_lab: str)
             assert json.loads(first.recv(timeout=120))["type"] == "observation"
         # The first client left during its episode. The next client waits until the lab is reverted.
         played = play_oracle_when_a_session_is_free(server)
-    assert played.last.report is not None
-    assert played.last.report["outcome"] == "resolved", played.last.report
-    assert played.last.report["scenario"] == CRASH.to_json()
-    assert differences(before, made_of(real_lab)) == []
-
-
-def test_a_server_stopped_during_an_episode_leaves_the_lab_as_it_was(real_lab: str) -> None:
-    before = made_of(real_lab)
-    with ExitStack() as stack, on(real_lab) as server:
-        # The client closes only after the server, so the server stops while a session is open.
-        client = stack.enter_context(MirrEnv(server.url).sync())
-        client.reset(seed=CRASH.seed)
-        assert [str(entry.fault) for entry in Journal(state_dir(real_lab)).open_faults()] == [str(CRASH.faults[0])]
-        client.step(MirrAction(action="wait"))
-    assert Journal(state_dir(real_lab)).open_faults() == []
+        assert played.last.report is not None
+        assert played.last.report["outcome"] == "resolved", played.last.report
+        assert played.last.report["scenario"] == CRASH.to_json()
+        # The server ends the session after its client has gone.
+        wait_until(lambda: differences(before, made_of(real_lab)) == [], "a lab as it was")
+        assert journal.open_faults() == []
+        # The last client closes only after the server, so the server stops while a session is open.
+        last = stack.enter_context(MirrEnv(server.url).sync())
+        last.reset(seed=CRASH.seed)
+        assert [str(entry.fault) for entry in journal.open_faults()] == [str(CRASH.faults[0])]
+        last.step(MirrAction(action="wait"))
+    assert journal.open_faults() == []
     assert differences(before, made_of(real_lab)) == []

@@ -42,7 +42,7 @@ from mirr.interfaces.openenv.server import app as server_module
 from mirr.interfaces.openenv.server.app import ServerConfig, build_app, simulated, uvicorn_config
 from mirr.interfaces.openenv.server.guard import TOO_EARLY
 from mirr.interfaces.openenv.tasks import task_at
-from tests.distributions import build_distributions, copy_of_checkout, unpack_source
+from tests.distributions import unpack_source
 from tests.interfaces.openenv.servers import STARTS_WITHIN_S, Played, Served, play, served_here, wait_until_healthy
 from tests.paths import ROOT
 
@@ -191,10 +191,11 @@ def openenv(*arguments: str) -> Result:
     return CliRunner().invoke(openenv_command, arguments)
 
 
-def test_openenv_validates_the_source_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openenv_validates_the_source_distribution(
+    distributions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The checkout has symbolic links, and the validator refuses them.
-    build_distributions(copy_of_checkout(tmp_path / "checkout"), tmp_path / "dist", "--sdist")
-    monkeypatch.chdir(unpack_source(tmp_path / "dist", tmp_path / "source"))
+    monkeypatch.chdir(unpack_source(distributions / "dist", tmp_path / "source"))
     answer = openenv("validate", ".", "--level", "static")
     assert answer.output.splitlines()[-1] == "Verdict: PASS", answer.output
 
@@ -333,6 +334,9 @@ def test_a_silent_session_ends_and_the_client_is_informed() -> None:
 
 
 def test_the_option_web_serves_a_page_to_play_by_hand() -> None:
+    # It takes seconds, and is no part of the time that a server has for its start.
+    import openenv.core.env_server.web_interface  # type: ignore[import-untyped]  # noqa: F401
+
     with served_here("--web") as running:
         assert httpx.get(f"{running.url}/web/", timeout=STARTS_WITHIN_S).status_code == 200
         seen = httpx.post(f"{running.url}/web/reset", json={"seed": 3}, timeout=60).json()
