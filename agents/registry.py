@@ -8,6 +8,7 @@ from enum import StrEnum
 from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
 from mirr.agents.heuristic import HeuristicPolicy
+from mirr.agents.language_model.policy import LanguageModelPolicy
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
@@ -22,6 +23,7 @@ class PolicyName(StrEnum):
     RANDOM = "random"
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
+    TRAINED_LM = "trained_lm"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -41,6 +43,7 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.RANDOM: lambda _: RandomPolicy(),
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
+    PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),

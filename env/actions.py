@@ -1,4 +1,4 @@
-"""Numbers of actions, checked before anything happens. Every interface that takes numbers uses these two functions."""
+"""Numbers of actions, checked before anything happens, and which actions are still of use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mirr.env.checks import WHOLE_NUMBERS, NotWhole, as_array, whole_number
 from mirr.env.quoting import quoted
+from mirr.env.vocabulary import Action, Diagnose, DiagnoseNone, Rollback, ScaleUp
 
 
 class NotAnAction(ValueError):
@@ -52,3 +53,16 @@ def _is_flag(value: object) -> bool:
         return False
     array = as_array(value)
     return array is not None and array.dtype.kind == "b"
+
+
+def still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
+    """Whether `other` may still be useful after `taken`, as far as the agent can know."""
+    match taken:
+        case Diagnose() | DiagnoseNone():
+            return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
+        case Rollback():
+            return other != taken  # there is no earlier release left
+        case ScaleUp():
+            return other != taken or not accepted
+        case _:
+            return True

@@ -8,9 +8,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mirr.env.actions import still_of_use
 from mirr.env.logs import LOG_NUMBERS_SHAPE, MAX_LINES, LogNumber
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Action, Diagnose, DiagnoseNone, Feature, Rollback, ScaleUp
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Feature
 from mirr.env.world import FEATURES_SHAPE
 
 CHOICES: Final = len(ACTIONS)  # of the base task
@@ -100,22 +101,9 @@ def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
     return np.where(known, np.minimum(features, _MOST), np.float32(0.0)), known.view(np.int8)
 
 
-def _still_of_use(taken: Action, accepted: bool, other: Action) -> bool:
-    """Whether `other` may still be useful after `taken`, as far as the agent can know."""
-    match taken:
-        case Diagnose() | DiagnoseNone():
-            return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
-        case Rollback():
-            return other != taken  # there is no earlier release left
-        case ScaleUp():
-            return other != taken or not accepted
-        case _:
-            return True
-
-
 _LEFT = np.array(  # (accepted, taken, other)
     [
-        [[_still_of_use(taken, accepted, other) for other in PACK_ACTIONS] for taken in PACK_ACTIONS]
+        [[still_of_use(taken, accepted, other) for other in PACK_ACTIONS] for taken in PACK_ACTIONS]
         for accepted in (False, True)
     ],
     dtype=np.int8,
