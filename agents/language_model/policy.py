@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ import numpy as np
 from mirr.agents.language_model.network import Floats, Size, scores, weight_shapes
 from mirr.agents.language_model.notebook import Notebook
 from mirr.agents.language_model.weights import BadCheckpoint, load_weights
-from mirr.agents.language_model.words import encode
+from mirr.agents.language_model.words import Whole, encode
 from mirr.env.environment import Observation
 from mirr.env.logs import LogBook
 from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action
@@ -29,6 +30,10 @@ class Checkpoint:
 
     size: Size
     weights: dict[str, Floats]
+
+    def scores(self, words: Whole) -> Floats:  # (n, actions)
+        """How much it favours each action after each prompt, (n, LENGTH)."""
+        return scores(self.weights, self.size, words)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -56,11 +61,15 @@ def shipped_checkpoint() -> Checkpoint:
     return load_checkpoint(SHIPPED)
 
 
-class LanguageModelPolicy:
-    """Takes the favoured action among those that may still be of use. It needs no package but numpy."""
+Scores = Callable[[Whole], Floats]
+"""From prompts, (n, LENGTH), to a number for each action, (n, actions)."""
 
-    def __init__(self, checkpoint: Checkpoint | None = None) -> None:
-        self._checkpoint = shipped_checkpoint() if checkpoint is None else checkpoint
+
+class LanguageModelPolicy:
+    """Takes the favoured action among those that may still be of use. Without `favour`, the shipped model decides."""
+
+    def __init__(self, favour: Scores | None = None) -> None:
+        self._favour = shipped_checkpoint().scores if favour is None else favour
         self._begin()
 
     def _begin(self) -> None:
@@ -81,5 +90,5 @@ class LanguageModelPolicy:
             taken = np.array([ACTION_INDEX[observation.last_action]])
             accepted = np.array([observation.last_accepted])
             self._notebook.note(taken, accepted, features, self._logs.numbers()[None])
-        found = scores(self._checkpoint.weights, self._checkpoint.size, encode(self._notebook.briefing()))
+        found = self._favour(encode(self._notebook.briefing()))
         return ACTIONS[int(np.where(self._notebook.allowed, found, -np.inf)[0].argmax())]

@@ -66,17 +66,28 @@ def _kinds(*counts: int) -> tuple[Kind, ...]:
     return tuple(Kind(first, count) for first, count in zip(firsts, counts, strict=False))
 
 
-STEP, DIAGNOSIS, ACT, LOG, *PAIRS = _kinds(
-    LATEST_STEP + 1, DIAGNOSES + 1, 2 * len(ACTIONS) + 1, 2 ** len(LOG_FLAGS) + 1, *[_LEVELS**2] * (len(FEATURES) // 2)
-)
+_WINDOW: Final = (_LEVELS**2,) * (len(FEATURES) // 2)
 """Two levels are one word: errors with latency, CPU with memory, requests in flight with their rate."""
 
-_WINDOW: Final = (*PAIRS,) * SERVICES
-PLACES: Final = (STEP, DIAGNOSIS, *[ACT] * PAST, *[LOG] * SERVICES, *_WINDOW, *_WINDOW)
+STEP, DIAGNOSIS, ACT, LOG, *_PAIRS = _kinds(
+    LATEST_STEP + 1, DIAGNOSES + 1, 2 * len(ACTIONS) + 1, 2 ** len(LOG_FLAGS) + 1, *_WINDOW, *_WINDOW
+)
+_BEFORE: Final = _PAIRS[: len(_WINDOW)] * SERVICES
+_NOW: Final = _PAIRS[len(_WINDOW) :] * SERVICES
+
+PLACES: Final = (STEP, DIAGNOSIS, *[ACT] * PAST, *[LOG] * SERVICES, *_BEFORE, *_NOW)
 """The kind of the word at each place of a prompt."""
 
+_ASKED: Final = PAST + SERVICES
+_EACH: Final = tuple(PAST + row for row in range(SERVICES))
+_OF_WINDOW: Final = tuple(spot for spot in _EACH for _ in _WINDOW)
+SPOTS: Final = (_ASKED, _ASKED, *range(PAST), *_EACH, *_OF_WINDOW, *_OF_WINDOW)
+"""Where the word at each place is read. Words on the same thing are read at the same spot: one spot for each past
+action, one for each service, and the last one, where the model answers, for step and diagnosis."""
+
+SPOT_COUNT: Final = _ASKED + 1
 LENGTH: Final = len(PLACES)
-VOCABULARY: Final = PAIRS[-1].first + PAIRS[-1].count
+VOCABULARY: Final = _PAIRS[-1].first + _PAIRS[-1].count
 _FIRSTS: Final = np.array([kind.first for kind in PLACES])
 _COUNTS: Final = np.array([kind.count for kind in PLACES])
 
@@ -122,7 +133,7 @@ def values_of(words: Whole) -> Whole:  # (n, LENGTH)
 def decode(words: Whole) -> Briefing:
     """The briefing of `words`, (n, LENGTH). Raises NotAPrompt."""
     values = values_of(words)
-    ends = np.cumsum([1, 1, PAST, SERVICES, len(_WINDOW)]).tolist()
+    ends = np.cumsum([1, 1, PAST, SERVICES, len(_BEFORE)]).tolist()
     step, diagnosis, past, logs, before, now = np.split(values, ends, axis=1)
     return Briefing(
         step=step[:, 0], diagnosis=diagnosis[:, 0], past=past, logs=logs, before=_unpaired(before), now=_unpaired(now)

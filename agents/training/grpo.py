@@ -26,10 +26,10 @@ FIRST_GRPO_SEED = 2 * FIRST_TRAINING_SEED
 class GrpoPlan:
     """How to improve."""
 
-    seeds: int = 64  # of an iteration
-    group: int = 16  # episodes of each seed
+    seeds: int = 48  # of an iteration
+    group: int = 8  # episodes of each seed
     passes: int = 2  # over the decisions of an iteration
-    at_once: int = 1024  # decisions a step of the optimiser
+    at_once: int = 512  # decisions a step of the optimiser
     learning_rate: float = 3e-4
     step_cost: float = 0.5  # reward that each step costs, in training only
     least_spread: float = 2.0  # reward

@@ -17,7 +17,7 @@ class ImitationPlan:
     """How to imitate."""
 
     episodes: int = 2048  # of the teacher
-    passes: int = 12  # over all its decisions
+    passes: int = 8  # over all its decisions
     at_once: int = 256  # decisions a step of the optimiser
     learning_rate: float = 2e-3
     weight_decay: float = 0.01

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mirr.agents.language_model.network import Floats
 from mirr.agents.language_model.words import Whole
 from mirr.agents.training.episodes import Choose, Decisions
 
@@ -101,6 +102,12 @@ class Learner:
         """The same for many rows, without learning."""
         pairs = zip(rows.words.split(READ_AT_ONCE), rows.allowed.split(READ_AT_ONCE), strict=True)
         return torch.cat([self.log_shares(words, allowed) for words, allowed in pairs])
+
+    @torch.no_grad()
+    def scores(self, words: Whole) -> Floats:  # (n, actions)
+        """As `LanguageModelPolicy` asks for them."""
+        found: Floats = self.model(torch.from_numpy(words).to(self.device)).float().cpu().numpy()
+        return found
 
     def best(self) -> Choose:
         """Chooses the action with the highest probability."""

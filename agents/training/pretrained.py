@@ -49,6 +49,8 @@ def find_base() -> Path:
 class PretrainedModel(nn.Module):
     """The pretrained model with an adapter. `forward` gives the logits of the 41 actions."""
 
+    _answers: Tensor
+
     def __init__(self, base: Path, *, rank: int = RANK) -> None:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -12,6 +12,7 @@ from torch.nn import functional
 from mirr.agents.language_model.network import SMALLEST_VARIANCE, Floats, Size, weight_shapes
 from mirr.agents.language_model.policy import SIZE_KEY, load_checkpoint
 from mirr.agents.language_model.weights import save_weights
+from mirr.agents.language_model.words import SPOT_COUNT, SPOTS
 
 SPREAD = 0.02  # standard deviation of the first weights, as in GPT-2
 
@@ -19,9 +20,12 @@ SPREAD = 0.02  # standard deviation of the first weights, as in GPT-2
 class SmallModel(nn.Module):
     """A transformer of a few layers, from nothing."""
 
+    _spots: Tensor
+
     def __init__(self, size: Size, seed: int = 0) -> None:
         super().__init__()
         self.size = size
+        self.register_buffer("_spots", torch.tensor(SPOTS), persistent=False)
         dice = torch.Generator().manual_seed(seed)
         self._weights = nn.ParameterDict(
             {_key(name): nn.Parameter(_first(name, shape, dice)) for name, shape in weight_shapes(size).items()}
@@ -30,8 +34,9 @@ class SmallModel(nn.Module):
     def forward(self, words: Tensor) -> Tensor:  # (n, actions)
         """The logits of all actions after each prompt, (n, LENGTH)."""
         of = {_name(key): value for key, value in self._weights.items()}
-        asked = of["words"].new_zeros(len(words), 1, self.size.width)
-        x = torch.cat([of["words"][words], asked], dim=1) + of["places"]
+        read = functional.embedding(words, of["words"])
+        x = torch.zeros(len(words), SPOT_COUNT, self.size.width, device=words.device)
+        x = x.index_add(1, self._spots, read) + of["spots"]
         for layer in range(self.size.layers):
             at = f"layers.{layer}."
             x = x + self._attended(of, at, _normed(x, of[at + "attention_norm"]))

@@ -7,7 +7,6 @@ import platform
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -28,17 +27,11 @@ from mirr.agents.training.episodes import (
 from mirr.agents.training.grpo import GrpoPlan, Iteration, improve
 from mirr.agents.training.imitation import ImitationPlan, imitate
 from mirr.agents.training.learner import Learner, Model, device_name, found_device
+from mirr.agents.training.names import ModelName
 from mirr.env.vocabulary import Tier
 
 FIRST_DEMONSTRATION_SEED: Final = FIRST_TRAINING_SEED
 FIRST_VALIDATION_SEED: Final = FIRST_TRAINING_SEED + 500_000
-
-
-class ModelName(StrEnum):
-    """The models that can be trained."""
-
-    SMALL = "small"
-    SMOLLM2 = "smollm2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +74,14 @@ class Tools:
     threads: int  # of the simulator
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves behind beside its checkpoint."""
+
+    provenance: dict[str, object]
+    curves: Curves
+
+
 class Training:
     """One training, step by step."""
 
@@ -104,20 +105,23 @@ class Training:
             imitation=self._passes, grpo=[each.to_json() for each in self._iterations], validation=self._validation
         )
 
-    def run(self) -> dict[str, object]:
-        """Train, judge, write the checkpoint. Returns the provenance."""
+    def run(self) -> Trained:
+        """Train and judge. Writes the checkpoint and its provenance into the folder."""
         plan = self.plan
         self._tools.say(f"training {plan.model} on {device_name(self.learner.device)}")
         taught = self._timed("demonstrations_and_imitation", self._imitate)
         with tempfile.TemporaryDirectory() as folder:
             start = Path(folder) / "imitation.safetensors"
             self.learner.model.save(start, self._about)
-            imitation = self._judge("imitation", start)
+            imitation = self.judge("imitation", start)
             self._timed("grpo", self._improve)
-            trained = self._judge("after GRPO", self.checkpoint)
+            trained = self.judge("after GRPO", self.checkpoint)
         gain, half = mean_interval(trained.rewards - imitation.rewards)
         self._tools.say(f"GRPO gained {gain:.3f} in mean reward (95%: {gain - half:.3f} to {gain + half:.3f})")
-        return self._provenance(taught, imitation, trained, (gain, half))
+        provenance = self._provenance(taught, imitation, trained, (gain, half))
+        text = json.dumps(provenance, indent=1) + "\n"
+        self.checkpoint.with_suffix(".json").write_text(text, encoding="utf-8")
+        return Trained(provenance, self.curves)
 
     def _timed(self, name: str, job: Callable[[], Endings | None]) -> Endings | None:
         began_s = self._tools.now()
@@ -169,7 +173,7 @@ class Training:
         batch = open_batch(count, self.plan.tier, threads=self._tools.threads, spread=0.0, seed=0)
         return play(batch, range(first, first + count), self.learner.best())[1]
 
-    def _judge(self, what: str, checkpoint: Path) -> Endings:
+    def judge(self, what: str, checkpoint: Path) -> Endings:
         """How the checkpoint does on held-out seeds. It is judged as it was written."""
         self.learner.model.load(checkpoint)
         found = self._played(self.plan.first_judged_seed, self.plan.judged)
@@ -205,34 +209,17 @@ class Training:
         }
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves behind beside its checkpoint."""
-
-    provenance: dict[str, object]
-    curves: Curves
-
-
-def train(plan: Plan, out: Path, tools: Tools, *, base: Path | None = None) -> Trained:
-    """Train as planned, and write the checkpoint and its provenance into the folder `out`."""
-    model, about = _new_model(plan, base)
-    training = Training(plan, model, about, out, tools)
-    provenance = training.run()
-    text = json.dumps(provenance, indent=1) + "\n"
-    (out / f"{plan.model}.json").write_text(text, encoding="utf-8")
-    return Trained(provenance, training.curves)
-
-
-def _new_model(plan: Plan, base: Path | None) -> tuple[Model, dict[str, str]]:
+def new_training(plan: Plan, out: Path, tools: Tools, *, base: Path | None = None) -> Training:
+    """A training that has not begun. `base` is the GGUF file of `smollm2`, if it is not the package's."""
     if plan.model is ModelName.SMALL:
         from mirr.agents.training.small import SmallModel, small_about
 
-        return SmallModel(plan.size, plan.seed), small_about(plan.size)
+        return Training(plan, SmallModel(plan.size, plan.seed), small_about(plan.size), out, tools)
     from mirr.agents.training.pretrained import PretrainedModel, adapter_about, find_base
 
     torch.manual_seed(plan.seed)  # the adapter's first weights
     chosen = find_base() if base is None else base
-    return PretrainedModel(chosen), adapter_about(chosen)
+    return Training(plan, PretrainedModel(chosen), adapter_about(chosen), out, tools)
 
 
 def _told(endings: Endings) -> str:

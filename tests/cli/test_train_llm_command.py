@@ -26,7 +26,7 @@ def test_packages_that_are_missing_are_named(
     monkeypatch.setattr(train_llm_command, "find_spec", find)
     assert run(["train-llm", "--out", str(tmp_path), "--model", "smollm2"]) == 2
     assert capsys.readouterr().err.startswith(
-        "mirr: Invalid value: gguf, peft is not installed; next: pip install 'mirr-lab[llm]' See: "
+        "mirr: Invalid value: not installed: gguf, peft; next: pip install 'mirr-lab[llm]' See: "
     )
 
 

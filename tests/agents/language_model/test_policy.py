@@ -55,7 +55,7 @@ def test_what_ships_is_small() -> None:
 def test_even_an_untrained_model_repeats_no_pointless_action() -> None:
     environment = Environment(SimulatedWorld())
     for seed in range(5):
-        policy = LanguageModelPolicy(Checkpoint(TINY, random_weights(seed=seed)))
+        policy = LanguageModelPolicy(Checkpoint(TINY, random_weights(seed=seed)).scores)
         moves = [move.action for move in play(environment, policy, seed=seed).trajectory]
         assert sum(isinstance(action, Diagnose) for action in moves) <= 1
         rollbacks = [action for action in moves if isinstance(action, Rollback)]

@@ -39,7 +39,7 @@ def test_different_briefings_have_different_words() -> None:
 
 
 def test_the_prompt_has_45_words() -> None:
-    assert (LENGTH, VOCABULARY) == (45, 468)
+    assert (LENGTH, VOCABULARY) == (45, 768)
 
 
 @pytest.mark.parametrize(("place", "word"), [(0, -1), (0, 31), (1, 30), (44, VOCABULARY)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mirr.agents.training.grpo import GrpoPlan
 from mirr.agents.training.imitation import ImitationPlan
-from mirr.agents.training.train import ModelName, Plan
+from mirr.agents.training.names import ModelName
+from mirr.agents.training.train import Plan
 from tests.agents.language_model.briefings import TINY
 
 SHORT = ImitationPlan(episodes=128, passes=8, at_once=64, learning_rate=5e-3)

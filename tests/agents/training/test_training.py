@@ -28,7 +28,7 @@ from mirr.agents.training.grpo import FIRST_GRPO_SEED, GrpoPlan, improve, merits
 from mirr.agents.training.imitation import imitate  # noqa: E402
 from mirr.agents.training.learner import Learner  # noqa: E402
 from mirr.agents.training.small import SmallModel, small_about  # noqa: E402
-from mirr.agents.training.train import Tools, train  # noqa: E402
+from mirr.agents.training.train import Tools, new_training  # noqa: E402
 from mirr.env.vocabulary import Tier  # noqa: E402
 from tests.agents.training.plans import GRPO, SHORT, TINY_PLAN  # noqa: E402
 
@@ -128,7 +128,8 @@ def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
 def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path) -> None:
     said: list[str] = []
     clock = iter(float(second) for second in range(1000))
-    trained = train(TINY_PLAN, tmp_path, Tools(now=lambda: next(clock), say=said.append, commit="abc", threads=1))
+    tools = Tools(now=lambda: next(clock), say=said.append, commit="abc", threads=1)
+    trained = new_training(TINY_PLAN, tmp_path, tools).run()
     provenance = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
     assert provenance == json.loads(json.dumps(trained.provenance))
     assert (provenance["commit"], provenance["device"]) == ("abc", "CPU")
