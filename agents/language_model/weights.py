@@ -10,13 +10,13 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 MOST_HEADER_BYTES: Final = 1_000_000
-_TYPES: Final = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_TYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _NAMES: Final = {dtype: name for name, dtype in _TYPES.items()}
 
 
@@ -63,7 +63,7 @@ def _array(numbers: bytes, *, dtype: str, shape: list[int], data_offsets: list[i
         raise ValueError(f"it ends {end - len(numbers)} bytes too early")
     if end - begin != math.prod(shape) * kind.itemsize:
         raise ValueError(f"{end - begin} bytes cannot hold the shape {shape}")
-    found = np.frombuffer(numbers[begin:end], dtype=kind).reshape(shape).astype(np.float32)
+    found: NDArray[np.float32] = np.frombuffer(numbers[begin:end], dtype=kind).reshape(shape).astype(np.float32)
     if not np.isfinite(found).all():
         raise ValueError("it has numbers that are not finite")
     return found

@@ -15,6 +15,7 @@ PROMPT = """\
 Incident, step 2.
 diagnosis: auth crashed
 done: diagnose auth crashed, restart auth,
+logs:
 before: errors, latency, cpu, memory, queue, rate
 gateway 888811
 auth 888811
