@@ -40,7 +40,7 @@ def train_llm(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and of all that is drawn.")] = 0,
     spread: Annotated[
         float, typer.Option("--spread", min=0.0, max=0.5, help="By which share the simulator's parameters vary.")
-    ] = 0.0,
+    ] = 0.1,
     base: Annotated[Path | None, typer.Option("--base", help="The GGUF file of smollm2, if not the package's.")] = None,
     judge: Annotated[
         Path | None, typer.Option("--judge", help="Train nothing: judge this checkpoint on the held-out seeds.")

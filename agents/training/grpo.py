@@ -70,7 +70,7 @@ def improve(learner: Learner, batch: BatchedSimulator, plan: GrpoPlan) -> Iterat
         seeds = np.repeat(np.arange(first, first + plan.seeds), plan.group).tolist()
         decisions, endings = play(batch, seeds, learner.sampled())
         rows = learner.rows(decisions)
-        merit = torch.from_numpy(merits(endings, plan)[decisions.episode]).to(learner.device)
+        merit = torch.from_numpy(shared(merits(endings, plan), endings)[decisions.episode]).to(learner.device)
         before = learner.all_log_shares(rows)
         reference = imitation.all_log_shares(rows)
         told = [
@@ -97,6 +97,15 @@ def merits(endings: Endings, plan: GrpoPlan) -> NDArray[np.float32]:  # (n,)
     # Where all went nearly alike, the difference is luck, and must not count as much as one between good and bad.
     spread = np.maximum(earned.std(axis=1, keepdims=True), plan.least_spread)
     return (better / spread).reshape(-1).astype(np.float32)
+
+
+def shared(merit: NDArray[np.float32], endings: Endings) -> NDArray[np.float32]:  # (n,)
+    """What each decision of an episode gets of its merit, so that a long episode counts no more than a short one.
+
+    Bad episodes are the long ones. If each decision counted the same, the sum over all would be far below zero, and the
+    model would mostly learn to do less of everything.
+    """
+    return (merit * (endings.steps.mean() / endings.steps)).astype(np.float32)
 
 
 def _step(

@@ -27,8 +27,10 @@ def imitate(learner: Learner, shown: Decisions, plan: ImitationPlan, report: Cal
     """Learn from what was shown. After each pass, `report` gets its number and its mean loss."""
     rows = learner.rows(shown)
     optimiser = torch.optim.AdamW(learner.learned(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    steps = plan.passes * -(-len(shown) // plan.at_once)
-    slowing = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, total_steps=steps, pct_start=0.1)
+    steps = 1 + plan.passes * -(-len(shown) // plan.at_once)
+    # The rate rises for a tenth of the steps, and for two at least: PyTorch would divide by zero.
+    rising = max(0.1, 2 / steps)
+    slowing = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, total_steps=steps, pct_start=rising)
     learner.model.train()
     for number in range(plan.passes):
         total = 0.0

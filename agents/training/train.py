@@ -42,19 +42,21 @@ class Plan:
     tier: Tier = Tier.EASY
     teacher: PolicyName = PolicyName.HEURISTIC
     seed: int = 0  # of the first weights and of all that is drawn
-    spread: float = 0.0  # each parameter of the simulator varies by up to this share of it
+    spread: float = 0.1  # each parameter of the simulator varies by up to this share of it
     size: Size = field(default_factory=Size)  # of the small model
     imitation: ImitationPlan = field(default_factory=ImitationPlan)
     grpo: GrpoPlan = field(default_factory=GrpoPlan)
-    grpo_minutes: float = 6.0
+    grpo_minutes: float = 3.0
     most_iterations: int = 10_000
     validated: int = 1024  # episodes with which the best iteration is chosen
     judged: int = 4096  # held-out episodes
     first_judged_seed: int = 10_000
 
 
-SMOLLM2_IMITATION: Final = ImitationPlan(episodes=2048, passes=3, at_once=64, learning_rate=5e-4)
-SMOLLM2_GRPO: Final = GrpoPlan(seeds=64, group=8, passes=1, at_once=256, learning_rate=1e-4)
+SMOLLM2_IMITATION: Final = ImitationPlan(episodes=2048, passes=4, at_once=128, learning_rate=1e-3)
+SMOLLM2_GRPO: Final = GrpoPlan(
+    seeds=64, group=8, passes=1, at_once=256, learning_rate=1e-4, kl_price=0.05, validate_every=3
+)
 
 
 def default_plan(model: ModelName) -> Plan:

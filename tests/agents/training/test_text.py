@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mirr.agents.language_model.words import PLACES, encode
+from mirr.agents.registry import PolicyName
+from mirr.agents.training.episodes import demonstrate, open_batch
 from mirr.agents.training.text import ANSWERS, pieces, text_of
-from mirr.env.vocabulary import ACTIONS
+from mirr.env.vocabulary import ACTIONS, Tier
 from tests.agents.language_model.briefings import random_briefing
 from tests.agents.language_model.test_notebook import noted
 
@@ -50,7 +52,7 @@ def test_different_prompts_have_different_texts() -> None:
     assert len({text_of(row) for row in words}) == len(np.unique(words, axis=0)) == 300
 
 
-def test_a_prompt_has_at_most_225_tokens() -> None:
+def test_the_prompts_of_played_episodes_have_at_most_225_tokens() -> None:
     pretrained = pytest.importorskip("mirr.agents.training.pretrained", reason="PyTorch is not installed")
     pytest.importorskip("transformers", reason="transformers is not installed")
     pytest.importorskip("gguf", reason="gguf is not installed")
@@ -61,5 +63,7 @@ def test_a_prompt_has_at_most_225_tokens() -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(base.parent), gguf_file=base.name)
-    longest = sum(max(len(tokenizer.encode(text, add_special_tokens=False)) for text in place) for place in pieces())
-    assert longest <= 225
+    batch = open_batch(64, Tier.EASY, threads=1, spread=0.0, seed=0)
+    for teacher in (PolicyName.HEURISTIC, PolicyName.BRUTE_FORCE):
+        shown, _ = demonstrate(batch, teacher, range(64))
+        assert max(len(tokenizer.encode(text_of(row))) for row in shown.words.astype(np.int64)) <= 225

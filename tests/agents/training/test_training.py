@@ -1,12 +1,15 @@
-"""Training on a CPU: both networks are one, imitation and GRPO improve a tiny model by more than chance."""
+"""Training on a CPU: both networks are one, imitation and GRPO each improve a tiny model by more than
+chance."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mirr.agents.language_model.network import Size, scores
 from mirr.agents.language_model.words import encode
@@ -24,17 +27,26 @@ from mirr.agents.training.episodes import (  # noqa: E402
     open_batch,
     play,
 )
-from mirr.agents.training.grpo import FIRST_GRPO_SEED, GrpoPlan, improve, merits  # noqa: E402
+from mirr.agents.training.grpo import FIRST_GRPO_SEED, GrpoPlan, improve, merits, shared  # noqa: E402
 from mirr.agents.training.imitation import imitate  # noqa: E402
 from mirr.agents.training.learner import Learner  # noqa: E402
 from mirr.agents.training.small import SmallModel, small_about  # noqa: E402
 from mirr.agents.training.train import Tools, new_training  # noqa: E402
-from mirr.env.vocabulary import Tier  # noqa: E402
+from mirr.env.scenario import EpisodeConfig  # noqa: E402
+from mirr.env.simulator.batch import BatchedSimulator  # noqa: E402
+from mirr.env.vocabulary import Fault, Tier  # noqa: E402
 from tests.agents.training.plans import GRPO, SHORT, TINY_PLAN  # noqa: E402
 
 CPU = torch.device("cpu")
 SMALL = Size(width=32, heads=2, layers=2)
-JUDGED = range(256)
+JUDGED = range(128)
+
+
+class OneFault(BatchedSimulator):
+    """Always the same fault: a task that can be learned from nothing in seconds."""
+
+    def reset(self, seeds: Any = None, *, faults: Any = None, mask: Any = None) -> NDArray[np.float32]:
+        return super().reset(seeds, faults=Fault.parse("crashed:auth"), mask=mask)
 
 
 def judged(learner: Learner) -> Endings:
@@ -78,15 +90,20 @@ def test_numpy_and_pytorch_compute_the_same_network() -> None:
     assert np.abs(by_numpy - by_pytorch).max() < 1e-4 * np.abs(by_pytorch).max()
 
 
-def test_imitation_and_grpo_each_improve_a_tiny_model_by_more_than_chance() -> None:
+def test_imitation_improves_a_tiny_model_by_more_than_chance() -> None:
     learner, untrained = imitated()
-    imitation = judged(learner)
-    assert gain(untrained, imitation)[0] > 0.0
-    batch = open_batch(GRPO.size, Tier.EASY, threads=1, spread=0.0, seed=0)
+    assert gain(untrained, judged(learner))[0] > 0.0
+
+
+def test_grpo_improves_a_model_that_knows_nothing_by_more_than_chance() -> None:
+    learner = Learner(SmallModel(TINY, seed=0), CPU, seed=0)
+    batch = OneFault(GRPO.size, config=EpisodeConfig(max_steps=6))
+    seeds = range(GRPO.size)
+    before = play(batch, seeds, learner.sampled())[1]
     for done in improve(learner, batch, GRPO):
-        if done.number == 10:
+        if done.number == 8:
             break
-    assert gain(imitation, judged(learner))[0] > 0.0
+    assert gain(before, play(batch, seeds, learner.sampled())[1])[0] > 0.0
 
 
 def test_the_same_seed_trains_the_same_model() -> None:
@@ -104,6 +121,12 @@ def test_luck_counts_little_where_all_episodes_of_a_seed_went_alike() -> None:
     plan = GrpoPlan(seeds=2, group=2)
     found = merits(endings([45.0, 45.2, -15.0, 45.0], [4, 4, 4, 4]), plan)
     assert found == pytest.approx([-0.05, 0.05, -1.0, 1.0])
+
+
+def test_a_long_episode_counts_no_more_than_a_short_one() -> None:
+    ended = endings([45.0, -4.0], [4, 28])
+    each = shared(merits(ended, GrpoPlan(seeds=1, group=2)), ended)
+    assert each * ended.steps == pytest.approx([16.0, -16.0])
 
 
 def test_an_action_that_is_not_allowed_is_never_drawn() -> None:
