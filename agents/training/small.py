@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from mirr.agents.language_model.network import SMALLEST_VARIANCE, Floats, Size, weight_shapes
 from mirr.agents.language_model.policy import SIZE_KEY, load_checkpoint
-from mirr.agents.language_model.weights import save_weights
+from mirr.agents.language_model.weights import BadCheckpoint, save_weights
 from mirr.agents.language_model.words import SPOT_COUNT, SPOTS
 
 SPREAD = 0.02  # standard deviation of the first weights, as in GPT-2
@@ -63,7 +64,10 @@ class SmallModel(nn.Module):
 
     def load(self, path: Path) -> None:
         """Take the weights of a checkpoint of the same size. Raises BadCheckpoint."""
-        found = load_checkpoint(path).weights
+        checkpoint = load_checkpoint(path)
+        if checkpoint.size != self.size:
+            raise BadCheckpoint(f"{path} has another size, {checkpoint.size}; this model has {self.size}")
+        found = checkpoint.weights
         with torch.no_grad():
             for key, value in self._weights.items():
                 value.copy_(torch.from_numpy(found[_name(key)]))
@@ -71,8 +75,6 @@ class SmallModel(nn.Module):
 
 def small_about(size: Size) -> dict[str, str]:
     """What a checkpoint says about its network."""
-    import json
-
     return {SIZE_KEY: json.dumps(size.to_json())}
 
 

@@ -18,6 +18,7 @@ from tests.agents.language_model.briefings import TINY, random_briefing
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
 
 from mirr.agents.language_model.policy import load_checkpoint  # noqa: E402 - PyTorch is looked for first
+from mirr.agents.language_model.weights import BadCheckpoint  # noqa: E402
 from mirr.agents.registry import PolicyName  # noqa: E402
 from mirr.agents.training.episodes import (  # noqa: E402
     FIRST_TRAINING_SEED,
@@ -146,6 +147,16 @@ def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
     read = load_checkpoint(tmp_path / "a")
     assert read.size == TINY
     assert all(np.array_equal(read.weights[name], value) for name, value in other.weights().items())
+
+
+def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
+    SmallModel(TINY, seed=0).save(tmp_path / "a", small_about(TINY))
+    with pytest.raises(BadCheckpoint) as refused:
+        SmallModel(SMALL, seed=0).load(tmp_path / "a")
+    assert str(refused.value) == (
+        f"{tmp_path / 'a'} has another size, Size(width=16, heads=2, layers=2); "
+        "this model has Size(width=32, heads=2, layers=2)"
+    )
 
 
 def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path) -> None:
