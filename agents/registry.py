@@ -9,6 +9,7 @@ from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
 from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
+from mirr.agents.language_model.policy import LanguageModelPolicy
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
@@ -25,6 +26,7 @@ class PolicyName(StrEnum):
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
     DETECTIVE = "detective"
+    TRAINED_LM = "trained_lm"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -50,6 +52,7 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
+    PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),

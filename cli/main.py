@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from mirr import __version__
+from mirr.agents.language_model.weights import BadCheckpoint
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
@@ -25,6 +26,7 @@ from mirr.cli import (
     mcp_command,
     openenv_command,
     records_command,
+    train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
 from mirr.cli.options import Chosen
@@ -106,6 +108,7 @@ bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
 mcp_command.register(app)
+train_llm_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, RecordError) as error:
+    except (UnknownName, BadSeverity, BadScenario, BadLabName, RecordError, BadCheckpoint) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)

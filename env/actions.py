@@ -1,4 +1,4 @@
-"""Numbers of actions, checked before anything happens. Every interface that takes numbers uses these two functions."""
+"""Numbers of actions, checked before anything happens, and which actions are still of use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mirr.env.checks import WHOLE_NUMBERS, NotWhole, as_array, whole_number
 from mirr.env.quoting import quoted
+from mirr.env.vocabulary import Action, Diagnose, DiagnoseNone, Rollback, ScaleUp
 
 
 class NotAnAction(ValueError):
@@ -52,3 +53,19 @@ def _is_flag(value: object) -> bool:
         return False
     array = as_array(value)
     return array is not None and array.dtype.kind == "b"
+
+
+def still_of_use(taken: Action, accepted: bool, other: Action, *, one_fault: bool) -> bool:
+    """Whether `other` may still be useful after `taken`, as far as the agent can know. With `one_fault`, there is
+    exactly one, from the beginning; else there may be none, or a second one may follow."""
+    match taken:
+        case Diagnose() | DiagnoseNone():
+            if one_fault:
+                return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
+            return other != taken and not isinstance(other, DiagnoseNone)
+        case Rollback():
+            return other != taken or not one_fault  # there is no earlier release left, until one is deployed
+        case ScaleUp():
+            return other != taken or not accepted
+        case _:
+            return True

@@ -8,9 +8,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mirr.env.actions import still_of_use
 from mirr.env.logs import LOG_NUMBERS_SHAPE, MAX_LINES, LogNumber
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Action, Diagnose, DiagnoseNone, Feature, Rollback, ScaleUp
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Feature
 from mirr.env.world import FEATURES_SHAPE
 
 CHOICES: Final = len(ACTIONS)  # of the base task
@@ -100,26 +101,10 @@ def seen_features(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
     return np.where(known, np.minimum(features, _MOST), np.float32(0.0)), known.view(np.int8)
 
 
-def _still_of_use(taken: Action, accepted: bool, other: Action, *, one_fault: bool) -> bool:
-    """Whether `other` may still be useful after `taken`, as far as the agent can know. With `one_fault`, there is
-    exactly one, from the beginning; else there may be none, or a second one may follow."""
-    match taken:
-        case Diagnose() | DiagnoseNone():
-            if one_fault:
-                return not isinstance(other, Diagnose | DiagnoseNone)  # the first one counts
-            return other != taken and not isinstance(other, DiagnoseNone)
-        case Rollback():
-            return other != taken or not one_fault  # there is no earlier release left, until one is deployed
-        case ScaleUp():
-            return other != taken or not accepted
-        case _:
-            return True
-
-
 def _left(actions: tuple[Action, ...], *, one_fault: bool) -> NDArray[np.int8]:  # (accepted, taken, other)
     return np.array(
         [
-            [[_still_of_use(taken, accepted, other, one_fault=one_fault) for other in actions] for taken in actions]
+            [[still_of_use(taken, accepted, other, one_fault=one_fault) for other in actions] for taken in actions]
             for accepted in (False, True)
         ],
         dtype=np.int8,
