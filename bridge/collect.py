@@ -1,4 +1,4 @@
-"""Plays a plan in a World and records it: play by play, within a budget of time, and from where an earlier run stopped."""
+"""Plays a plan in a World and records it: within a budget of time, and from where an earlier run stopped."""
 
 from __future__ import annotations
 

@@ -37,6 +37,9 @@ PartOption = Annotated[
     typer.Option("--part", help="Only this part: probes, episodes or policies. Default: probes and episodes."),
 ]
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often each play is played.")]
+PassesOption = Annotated[
+    int, typer.Option("--passes", min=1, max=5, help="How many services each form breaks. Default: every one.")
+]
 PolicyOption = Annotated[
     list[str] | None, typer.Option("--policy", help="In the part policies, only this one. Default: every policy.")
 ]
@@ -59,22 +62,24 @@ def collect(
     minutes: MinutesOption = None,
     part: PartOption = None,
     rounds: RoundsOption = 2,
+    passes: PassesOption = 5,
     policy: PolicyOption = None,
     episodes: EpisodesOption = 20,
     tier: TierOption = None,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
-    """Record steady state, probes of every fault, and episodes, for `mirr fidelity`. On a lab, a play takes about 40 s.
+    """Record steady state, probes of every fault, and episodes, for `mirr fidelity`. The most important come first.
 
-    A run that was stopped goes on where it was. The most important plays come first.
+    On a lab, a probe takes 28 s and a restore. A run that was stopped goes on where it was.
     """
     from mirr.bridge.collect import collect as collect_plays
     from mirr.bridge.collect_plan import plan
     from mirr.bridge.collect_plays import Player, ProbePace
     from mirr.bridge.recordings import open_file
 
-    chosen, design, pace = parse_world(world), _design(part, rounds, policy, episodes, tier), ProbePace()
+    chosen, pace = parse_world(world), ProbePace()
+    design = _design(part, policy, tier, rounds=rounds, passes=passes, episodes=episodes)
     budget_s = None if minutes is None else 60.0 * minutes
     with open_file(out) as file, _opened(chosen, lab, pace) as (opened, session):
         file.begin(session)
@@ -88,7 +93,7 @@ def collect(
 
 
 def _design(
-    parts: list[str] | None, rounds: int, policies: list[str] | None, episodes: int, tier: str | None
+    parts: list[str] | None, policies: list[str] | None, tier: str | None, *, rounds: int, passes: int, episodes: int
 ) -> Design:
     """The design that the options ask for. Raises UnknownName, before anything is opened."""
     from mirr.agents.registry import PolicyName, parse_policy
@@ -98,6 +103,7 @@ def _design(
     return Design(
         parts=tuple(parse_part(name) for name in parts) if parts else DEFAULT_PARTS,
         rounds=rounds,
+        passes=passes,
         policies=tuple(parse_policy(name) for name in policies or PolicyName),
         policy_tier=tuple(Tier)[-1] if tier is None else parse_tier(tier),
         policy_seeds=range(episodes),

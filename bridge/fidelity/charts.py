@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
@@ -34,9 +34,8 @@ def panel_chart(row: Row, panel: Panel) -> str:
     def y(value: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (value - low) / (high - low)
 
-    title = panel.metric if panel.role == "users" else f"{panel.metric}"
     parts = [
-        f'<text class="title" x="{_LEFT:g}" y="10">{escape(title)}</text>',
+        f'<text class="title" x="{_LEFT:g}" y="10">{escape(panel.metric)}</text>',
         f'<text class="tick" x="{_LEFT - 3:g}" y="{y(high) + 6:.1f}">{high:.3g}</text>',
         f'<text class="tick" x="{_LEFT - 3:g}" y="{y(low):.1f}">{low:.3g}</text>',
         f'<line class="axis" x1="{_LEFT:g}" y1="{y(low):.1f}" x2="{_WIDTH - _RIGHT:g}" y2="{y(low):.1f}"/>',
@@ -50,11 +49,9 @@ def panel_chart(row: Row, panel: Panel) -> str:
     return _svg("panel", label, _WIDTH, _HEIGHT, parts)
 
 
-def _drawn(name: str, band: Band, x: object, y: object) -> list[str]:
+def _drawn(name: str, band: Band, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
     """A band and its line. A gap where nothing was measured stays a gap."""
-    assert callable(x)
-    assert callable(y)
-    parts = []
+    parts: list[str] = []
     for run in _runs(band.mean):
         upper = [f"{x(step):.1f},{y(band.high[step]):.1f}" for step in run]
         lower = [f"{x(step):.1f},{y(band.low[step]):.1f}" for step in reversed(run)]

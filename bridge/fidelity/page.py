@@ -18,7 +18,8 @@ from mirr.bridge.recording import Recordings
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; } h3 { margin: 1.5rem 0 .3rem; }
-table { border-collapse: collapse; } th, td { padding: .25rem .7rem; text-align: left; border-bottom: 1px solid #d9e2ec; }
+table { border-collapse: collapse; }
+th, td { padding: .25rem .7rem; text-align: left; border-bottom: 1px solid #d9e2ec; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; } .grid td { text-align: center; min-width: 4.5rem; }
 .met { color: #0b6e4f; } .missed { color: #b42318; font-weight: 600; } .unknown, .note { color: #627d98; }
 .resolved { background: #d3f0e3; } .improved { background: #eaf6d8; } .unchanged { background: #f0f4f8; }
@@ -40,7 +41,7 @@ _CLASS: Mapping[Verdict, str] = {
     Verdict.NO_TARGET: "note",
 }
 
-LETTERS: Mapping[OutcomeClass, str] = {
+SHORT: Mapping[OutcomeClass, str] = {
     OutcomeClass.RESOLVED: "resolved",
     OutcomeClass.IMPROVED: "better",
     OutcomeClass.UNCHANGED: "same",
@@ -72,7 +73,9 @@ def page(fidelity: Fidelity) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Simulator and lab</title><style>{_STYLE}</style></head>\n<body>\n{chr(10).join(body)}\n</body></html>\n"
+        f"<title>Simulator and lab</title><style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
     )
 
 
@@ -150,7 +153,7 @@ def _outcome_cell(cell: GridCell | None) -> str:
         f"{name}: {', '.join(f'{number} {one}' for one, number in counted.items())}"
         for name, counted in (("lab", cell.reference), ("simulated", cell.other))
     )
-    return f'<td class="{lab}{marked}" title="{escape(counts)}">{LETTERS[lab]}<br>{LETTERS[sim]}</td>'
+    return f'<td class="{lab}{marked}" title="{escape(counts)}">{SHORT[lab]}<br>{SHORT[sim]}</td>'
 
 
 def _policies(fidelity: Fidelity) -> Iterator[str]:
