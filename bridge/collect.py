@@ -78,33 +78,37 @@ def collect(
     A play during which the world fails is void and noted as such. Raises WorldError after the third in a row."""
     began, pace = now(), Pace()
     waiting = [play for play in plan if play.key not in file.recordings.by_key]
-    done, void, in_a_row = len(plan) - len(waiting), 0, 0
-    played = 0
+    done, played, void, in_a_row = len(plan) - len(waiting), 0, 0, 0
     for place, play in enumerate(waiting):
         if budget_s is not None and now() - began + pace.expected_s(play.kind) > budget_s:
             break
-        play_began, at = now(), utc().isoformat(timespec="seconds")
-        why = ""
-        try:
-            result = player.play(play)
-        except WorldError as error:
-            why = str(error)
-            file.add_void(play, why)
+        seconds, why = _play_one(play, player, file, now, utc().isoformat(timespec="seconds"))
+        if why:
             void, in_a_row = void + 1, in_a_row + 1
-            if in_a_row == MOST_FAILURES:
-                raise WorldError(f"{why} (the world failed in {MOST_FAILURES} plays in a row)") from error
-            seconds = now() - play_began
         else:
-            seconds, in_a_row = now() - play_began, 0
-            file.add(
-                result.tape.recording(
-                    play, result.culprit, session=file.session, began=at, seconds=seconds, ending=result.ending
-                )
-            )
+            played, done, in_a_row = played + 1, done + 1, 0
             pace.add(play.kind, seconds)
-            played, done = played + 1, done + 1
+        if in_a_row == MOST_FAILURES:
+            raise WorldError(f"{why} (the world failed in {MOST_FAILURES} plays in a row)")
         left_s = pace.sum_s(waiting[place + 1 :])
         if budget_s is not None:
             left_s = min(left_s, max(0.0, budget_s - (now() - began)))
         say(Progress(play=play, seconds=seconds, void=why, done=done, of=len(plan), left_s=left_s))
     return Collected(played=played, void=void, done=done, of=len(plan), seconds=now() - began)
+
+
+def _play_one(play: Play, player: Player, file: RecordingFile, now: Callable[[], float], at: str) -> tuple[float, str]:
+    """Play and write one play. Returns how long it took, and why it is void; the text is empty if it is not."""
+    began = now()
+    try:
+        result = player.play(play)
+    except WorldError as error:
+        file.add_void(play, str(error))
+        return now() - began, str(error)
+    seconds = now() - began
+    file.add(
+        result.tape.recording(
+            play, result.culprit, session=file.session, began=at, seconds=seconds, ending=result.ending
+        )
+    )
+    return seconds, ""

@@ -13,7 +13,7 @@ from mirr.bridge.fidelity.samples import USER_SLI, USERS
 from mirr.bridge.fidelity.tracks import COLUMNS, track
 from mirr.bridge.recording import Phase, PlayKind, Recording, Role
 from mirr.env.forms import all_forms
-from mirr.env.vocabulary import REMEDY, Feature
+from mirr.env.vocabulary import REMEDY, Feature, Wait
 
 INNER = (10.0, 90.0)  # percentiles: the ends of a band
 
@@ -59,29 +59,23 @@ def rows(pairs: Sequence[Pair]) -> Iterator[Row]:
     """For each form: what happens if nobody acts, and after the right fix."""
     probes = of_kinds(pairs, PlayKind.PROBE)
     for mode, forms in all_forms().items():
-        remedy = REMEDY[mode].__name__.lower()
         for name in forms:
-            form = f"{mode}/{name}"
-            own = [pair for pair in probes if pair.reference.form == form]
-            waited = [pair for pair in own if pair.reference.play.deed == "wait"]
+            own = [pair for pair in probes if pair.reference.form == f"{mode}/{name}"]
+            waited = [pair for pair in own if isinstance(pair.reference.play.action, Wait)]
             fixed = [
                 pair
                 for pair in own
-                if pair.reference.play.target_role is Role.CULPRIT and _plain(pair.reference.play.deed) == remedy
+                if isinstance(pair.reference.play.action, REMEDY[mode])
+                and pair.reference.play.target_role is Role.CULPRIT
             ]
-            yield from (_row(form, group) for group in (waited, fixed) if group)
+            yield from (_row(group) for group in (waited, fixed) if group)
 
 
-def _plain(deed: str) -> str:
-    """`scale_up` as the class is called, in small letters."""
-    return deed.replace("_", "")
-
-
-def _row(form: str, group: Sequence[Pair]) -> Row:
+def _row(group: Sequence[Pair]) -> Row:
     first = group[0].reference
     lab, sim = _stacked([pair.reference for pair in group]), _stacked([pair.other for pair in group])
     return Row(
-        form=form,
+        form=first.form,
         deed=first.play.deed,
         plays=len(group),
         injected=first.first(Phase.FAULT),

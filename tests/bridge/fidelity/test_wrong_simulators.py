@@ -33,7 +33,7 @@ from tests.bridge.collected import collected, lab_of
 from tests.worlds import Altered
 
 BLOCKS = 4  # waiting, the right fix on the culprit and on a neighbour, and another fix on the culprit
-PLAYS = [play for play in plan(Design(parts=(Part.PROBES,), passes=1))][: 2 * BLOCKS * 10]
+PLAYS = plan(Design(parts=(Part.PROBES,), passes=1))[: 2 * BLOCKS * 10]
 DRAWS = 20
 
 
