@@ -32,7 +32,7 @@ class ProbePace:
 
     step_s: float = 2.0
     steady_steps: int = 2
-    fault_steps: int = 4  # every fault loses an objective within three: see `mirr lifecycle`
+    fault_steps: int = 6  # every fault loses an objective within three, and an overload then takes a few to be full
     response_steps: int = 8  # as long as the right fix may take to restore everything, and two good steps more
 
     @property

@@ -71,7 +71,7 @@ def collect(
 ) -> None:
     """Record steady state, probes of every fault, and episodes, for `mirr fidelity`. The most important come first.
 
-    On a lab, a probe takes 28 s and a restore. A run that was stopped goes on where it was.
+    On a lab, a probe takes 32 s and a restore. A run that was stopped goes on where it was.
     """
     from mirr.bridge.collect import collect as collect_plays
     from mirr.bridge.collect_plan import plan

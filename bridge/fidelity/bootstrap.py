@@ -40,17 +40,25 @@ def bootstrapped(
     cluster_of: Callable[[T], str],
     draws: int,
     rng: np.random.Generator,
+    distance: bool = False,
 ) -> Figure:
     """The statistic of the items, with the interval that it has over samples of their clusters.
 
-    `draws` may be 0: then there is no interval."""
+    A sample has some clusters twice, which makes every `distance` of distributions larger. So its interval is moved by
+    as much as the mean of the samples is larger than the statistic. `draws` may be 0: then there is no interval."""
     value = statistic(items) if items else None
     if value is None:
         return Figure(value=None, of=len(items))
     grouped = clusters(items, cluster_of)
-    drawn = (
+    drawn = [
         statistic([item for place in rng.integers(len(grouped), size=len(grouped)) for item in grouped[place]])
         for _ in range(draws)
-    )
-    low, high = percentile_interval(drawn) or (None, None)
+    ]
+    interval = percentile_interval(drawn)
+    if interval is None:
+        return Figure(value=value, of=len(items))
+    low, high = interval
+    if distance:
+        moved = value - float(np.mean([one for one in drawn if one is not None]))
+        low, high = max(0.0, low + moved), high + moved
     return Figure(value=value, low=low, high=high, of=len(items))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mirr.bridge.fidelity.classifier import Boosting
 from mirr.bridge.fidelity.figure import Figure
 from mirr.bridge.fidelity.pairs import Pair, across, within
 from mirr.bridge.fidelity.policy import Policies, policies
@@ -49,7 +50,13 @@ class Fidelity:
 
 
 def compare(
-    lab: Recordings, sim: Recordings, *, again: Recordings | None = None, draws: int = DRAWS, seed: int = 0
+    lab: Recordings,
+    sim: Recordings,
+    *,
+    again: Recordings | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+    boosting: Boosting | None = None,
 ) -> Fidelity:
     """Compare two folders, play by play. `again` are recordings of the lab at another time, which the lab is compared
     with in place of its own second round.
@@ -66,7 +73,7 @@ def compare(
         sim=sim,
         pairs=tuple(pairs),
         itself=tuple(itself),
-        signal=signal(pairs, itself, scale, draws=draws, rng=signals),
+        signal=signal(pairs, itself, scale, draws=draws, rng=signals, boosting=boosting),
         transitions=transitions(pairs, itself, draws=draws, rng=outcomes),
         policies=policies(pairs, itself, draws=draws, rng=ranked),
     )

@@ -12,7 +12,14 @@ FAR = 0.1  # spreads of a metric
 
 def distrusted(fidelity: Fidelity) -> list[str]:
     """A sentence for each thing to distrust; empty if there is none."""
-    return [*_outcomes(fidelity), *_policies(fidelity), *_metrics(fidelity), *_cells(fidelity), *_unknown(fidelity)]
+    return [
+        *_outcomes(fidelity),
+        *_policies(fidelity),
+        *_forms(fidelity),
+        *_metrics(fidelity),
+        *_cells(fidelity),
+        *_unknown(fidelity),
+    ]
 
 
 def _outcomes(fidelity: Fidelity) -> list[str]:
@@ -30,6 +37,16 @@ def _policies(fidelity: Fidelity) -> list[str]:
         f"{point.policy} succeeds in {point.real:.0%} on the lab, and in {point.sim:.0%} simulated"
         for point in sorted(fidelity.policies.points, key=lambda one: -abs(one.real - one.sim))
         if abs(point.real - point.sim) > GAP_OF_A_POLICY
+    ]
+
+
+def _forms(fidelity: Fidelity) -> list[str]:
+    limit = TARGETS[Measure.WORST_FORM_RATIO].limit
+    assert limit is not None
+    return [
+        f"{form}: its metrics are {ratio:.1f} times as far off as those of the lab itself"
+        for form, ratio in sorted(fidelity.signal.ratio_of.items(), key=lambda one: -one[1])
+        if ratio > limit
     ]
 
 

@@ -48,11 +48,11 @@ class Table:
         """(policies,)"""
         return mean_of_defined(self.sim, axis=1)
 
-    def drawn(self, scenarios: NDArray[np.int64]) -> Table:
+    def drawn(self, scenarios: Sequence[int]) -> Table:
         """The table of these scenarios. Policies that none of them has are left out."""
-        real, sim = self.real[:, scenarios], self.sim[:, scenarios]
-        rows = ~np.isnan(real).all(axis=1)
-        names = tuple(name for name, kept in zip(self.policies, rows, strict=True) if kept)
+        real, sim = self.real[:, list(scenarios)], self.sim[:, list(scenarios)]
+        rows = np.flatnonzero(~np.isnan(real).all(axis=1))
+        names = tuple(self.policies[row] for row in rows)
         return Table(policies=names, real=real[rows], sim=sim[rows])
 
 
@@ -126,7 +126,7 @@ def policies(pairs: Sequence[Pair], itself: Sequence[Pair], *, draws: int, rng: 
     if table is None:
         return Policies()
     count = table.real.shape[1]
-    samples = [table.drawn(rng.integers(count, size=count)) for _ in range(draws)]
+    samples = [table.drawn(rng.integers(count, size=count).tolist()) for _ in range(draws)]
     figures = {}
     for measure, statistic in STATISTICS.items():
         low, high = percentile_interval(statistic(sample) for sample in samples) or (None, None)

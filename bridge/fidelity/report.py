@@ -45,6 +45,7 @@ def to_json(fidelity: Fidelity) -> dict[str, Any]:
             }
             for measure, target in TARGETS.items()
         ],
+        "ratio_of": {form: round(ratio, 6) for form, ratio in sorted(fidelity.signal.ratio_of.items())},
         "auc_of": {str(feature): figure.to_json() for feature, figure in fidelity.signal.auc_of.items()},
         "cells": [
             {

@@ -9,6 +9,7 @@ import numpy as np
 
 from mirr.bridge.fidelity import timing as times
 from mirr.bridge.fidelity.bootstrap import bootstrapped
+from mirr.bridge.fidelity.classifier import Boosting
 from mirr.bridge.fidelity.distances import kolmogorov_smirnov, wasserstein
 from mirr.bridge.fidelity.figure import Figure
 from mirr.bridge.fidelity.pairs import Pair, of_kinds
@@ -37,6 +38,7 @@ class Signal:
     figures: Mapping[Measure, Figure]
     cells: Mapping[Cell, Distances]
     auc_of: Mapping[Feature, Figure]  # each metric alone
+    ratio_of: Mapping[str, float]  # for each form: the Wasserstein distance / that of the lab itself
 
 
 def signal(
@@ -46,12 +48,21 @@ def signal(
     *,
     draws: int,
     rng: np.random.Generator,
+    boosting: Boosting | None = None,
 ) -> Signal:
     """Compare the windows of both worlds, and beside it those of the lab with themselves."""
     compared, own = sides(pairs, scale), sides(itself, scale)
     figures = _distances(compared, own, draws, rng) | _courses(pairs, itself, scale, draws, rng)
-    auc, auc_of = _auc(pairs, itself, draws, rng)
-    return Signal(figures=figures | {Measure.AUC: auc}, cells=_cells(compared, own), auc_of=auc_of)
+    auc, auc_of = _auc(pairs, itself, draws, rng, boosting)
+    cells = _cells(compared, own)
+    ratios = form_ratios(cells)
+    worst = Figure(value=max(ratios.values(), default=None), itself=1.0 if ratios else None, of=len(ratios))
+    return Signal(
+        figures=figures | {Measure.AUC: auc, Measure.WORST_FORM_RATIO: worst},
+        cells=cells,
+        auc_of=auc_of,
+        ratio_of=ratios,
+    )
 
 
 def _distances(compared: list[Sides], own: list[Sides], draws: int, rng: np.random.Generator) -> dict[Measure, Figure]:
@@ -62,7 +73,9 @@ def _distances(compared: list[Sides], own: list[Sides], draws: int, rng: np.rand
     }
     found = {}
     for measure, statistic in statistics.items():
-        figure = bootstrapped(compared, statistic, cluster_of=lambda one: one.pair.name, draws=draws, rng=rng)
+        figure = bootstrapped(
+            compared, statistic, cluster_of=lambda one: one.pair.name, draws=draws, rng=rng, distance=True
+        )
         found[measure] = figure.beside(Figure(value=statistic(own) if own else None))
     found[Measure.WASSERSTEIN_RATIO] = _ratio(found[Measure.WASSERSTEIN])
     return found
@@ -88,7 +101,7 @@ def _courses(
     seen, own_seen = tracks(probes, scale), tracks(own, scale)
     onset = bootstrapped(apart, times.median_onset, cluster_of=name_of, draws=draws, rng=rng)
     recovery = bootstrapped(apart, times.median_recovery, cluster_of=name_of, draws=draws, rng=rng)
-    rmse = bootstrapped(seen, mean_rmse, cluster_of=name_of, draws=draws, rng=rng)
+    rmse = bootstrapped(seen, mean_rmse, cluster_of=name_of, draws=draws, rng=rng, distance=True)
     return {
         Measure.ONSET_ERROR_STEPS: onset.beside(Figure(value=times.median_onset(own_apart))),
         Measure.RECOVERY_ERROR_STEPS: recovery.beside(Figure(value=times.median_recovery(own_apart))),
@@ -97,15 +110,19 @@ def _courses(
 
 
 def _auc(
-    pairs: Sequence[Pair], itself: Sequence[Pair], draws: int, rng: np.random.Generator
+    pairs: Sequence[Pair],
+    itself: Sequence[Pair],
+    draws: int,
+    rng: np.random.Generator,
+    boosting: Boosting | None,
 ) -> tuple[Figure, dict[Feature, Figure]]:
     """The AUC of a classifier that sees everything, and of one for each metric."""
     kinds = (PlayKind.STEADY, PlayKind.PROBE, PlayKind.RANDOMISED)
     seen, own = observations(of_kinds(pairs, *kinds), rng), observations(of_kinds(itself, *kinds), rng)
 
     def figure(features: Sequence[Feature]) -> Figure:
-        ceiling = told_apart(own, features, draws=0, rng=rng)
-        return told_apart(seen, features, draws=draws, rng=rng).beside(ceiling)
+        ceiling = told_apart(own, features, draws=0, rng=rng, boosting=boosting)
+        return told_apart(seen, features, draws=draws, rng=rng, boosting=boosting).beside(ceiling)
 
     return figure(list(Feature)), {feature: figure([feature]) for feature in Feature}
 
@@ -120,3 +137,18 @@ def _cells(compared: list[Sides], own: list[Sides]) -> dict[Cell, Distances]:
         cell: Distances(wasserstein=value, kolmogorov_smirnov=largest[cell], itself=itself.get(cell))
         for cell, value in far.items()
     }
+
+
+def form_ratios(cells: Mapping[Cell, Distances]) -> dict[str, float]:
+    """For each form, the mean Wasserstein distance of its cells as a multiple of the lab itself. A mean over all forms
+    hides one that is wrong. Forms that the lab has only once are left out."""
+    grouped: dict[str, list[tuple[float, float]]] = {}
+    for cell, one in cells.items():
+        if one.itself is not None:
+            grouped.setdefault(cell.form, []).append((one.wasserstein, one.itself))
+    found = {}
+    for form, distances in grouped.items():
+        far, itself = (sum(values) for values in zip(*distances, strict=True))
+        if itself > 0.0:
+            found[form] = far / itself
+    return found

@@ -22,6 +22,7 @@ class Measure(StrEnum):
 
     WASSERSTEIN = "wasserstein"
     WASSERSTEIN_RATIO = "wasserstein_ratio"
+    WORST_FORM_RATIO = "worst_form_ratio"
     KOLMOGOROV_SMIRNOV = "kolmogorov_smirnov"
     TRACK_RMSE = "track_rmse"
     ONSET_ERROR_STEPS = "onset_error_steps"
@@ -84,6 +85,7 @@ EQUIVALENCE_MARGIN = 0.10
 TARGETS: dict[Measure, Target] = {
     Measure.WASSERSTEIN: Target(level=Level.SIGNAL, says="Wasserstein-1, in spreads of a metric", limit=0.015),
     Measure.WASSERSTEIN_RATIO: Target(level=Level.SIGNAL, says="the same / that of the lab itself", limit=1.5),
+    Measure.WORST_FORM_RATIO: Target(level=Level.SIGNAL, says="the same ratio, of the worst form alone", limit=3.0),
     Measure.KOLMOGOROV_SMIRNOV: Target(level=Level.SIGNAL, says="Kolmogorov-Smirnov"),
     Measure.TRACK_RMSE: Target(level=Level.SIGNAL, says="RMSE of mean courses from the onset on"),
     Measure.ONSET_ERROR_STEPS: Target(level=Level.SIGNAL, says="error of the onset, median steps", limit=1.0),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.bridge.fidelity.bootstrap import percentile_interval
-from mirr.bridge.fidelity.classifier import auc, held_out_scores
+from mirr.bridge.fidelity.classifier import Boosting, auc, held_out_scores
 from mirr.bridge.fidelity.figure import Figure
 from mirr.bridge.fidelity.pairs import Pair
 from mirr.bridge.recording import Recording
@@ -49,14 +49,19 @@ def _noisy(recording: Recording, rng: np.random.Generator) -> NDArray[np.float64
 
 
 def told_apart(
-    seen: Observations | None, features: Sequence[Feature], *, draws: int, rng: np.random.Generator
+    seen: Observations | None,
+    features: Sequence[Feature],
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    boosting: Boosting | None = None,
 ) -> Figure:
     """The AUC of a classifier that sees these features of all services, on plays that it was not trained with."""
     if seen is None:
         return Figure(value=None)
     columns = [list(Feature).index(feature) for feature in features]
     values = seen.values[:, :, columns].reshape(len(seen.values), -1)
-    scores = held_out_scores(values, seen.other, seen.group, rng)
+    scores = held_out_scores(values, seen.other, seen.group, rng, boosting)
     groups = int(seen.group.max()) + 1
     if scores is None:
         return Figure(value=None, of=groups)

@@ -34,7 +34,8 @@ def mean_of_defined(values: NDArray[np.float64], axis: int) -> NDArray[np.float6
     """The mean without missing values; missing where all are."""
     defined = ~np.isnan(values)
     count, total = defined.sum(axis=axis), np.where(defined, values, 0.0).sum(axis=axis)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
 
 
 def track(recording: Recording) -> NDArray[np.float64]:  # (steps, columns)

@@ -75,11 +75,11 @@ def same(one: Recording, two: Recording) -> bool:
 
 def test_a_probe_is_steady_then_broken_and_then_acted_on() -> None:
     (recording,) = collected(SimulatedWorld(), [CRASH]).by_key.values()
-    assert list(recording.phases) == [Phase.STEADY] * 2 + [Phase.FAULT] * 4 + [Phase.RESPONSE] * 8
-    assert list(recording.actions) == ["wait"] * 6 + ["restart(auth)"] + ["wait"] * 7
+    assert list(recording.phases) == [Phase.STEADY] * 2 + [Phase.FAULT] * 6 + [Phase.RESPONSE] * 8
+    assert list(recording.actions) == ["wait"] * 8 + ["restart(auth)"] + ["wait"] * 7
     assert recording.form == "crashed/killed"
     up = recording.features[:, 1, 0]
-    assert list(up[:6]) == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert list(up[:8]) == [1.0] * 2 + [0.0] * 6
     assert up[-1] == 1.0
     assert np.isnan(recording.features[2, 1, 1:]).all()
     assert recording.snapshots[0].user_sli > 0.95
@@ -106,7 +106,7 @@ def test_a_lab_is_recorded_like_the_simulator(tmp_path: Path) -> None:
     world = fake_docker_world(FakeLab(FakeClock()), Journal(tmp_path))
     (recording,) = collected(world, [CRASH]).by_key.values()
     assert recording.steps == ProbePace().steps
-    assert list(recording.features[:, 1, 0][:6]) == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert list(recording.features[:, 1, 0][:8]) == [1.0] * 2 + [0.0] * 6
     assert recording.features[-1, 1, 0] == 1.0
 
 
@@ -253,5 +253,5 @@ def test_a_play_whose_parts_have_different_steps_is_refused(tmp_path: Path) -> N
     with pytest.raises(RecordError) as refused:
         read_recordings(tmp_path)
     assert (
-        str(refused.value) == f"{path}, line 2: not a line of recordings (actions has the shape (14,), and not (13,))"
+        str(refused.value) == f"{path}, line 2: not a line of recordings (actions has the shape (16,), and not (15,))"
     )

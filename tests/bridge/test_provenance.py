@@ -65,5 +65,5 @@ def test_the_facts_can_be_written_as_json_and_name_the_profile() -> None:
     read = json.loads(json.dumps(facts))
     assert (read["mirr"], read["profile"]) == ("1.2.3", "reference")
     assert read["parameters"]["services"]["auth"]["request_cpu_s"] > 0.0
-    assert read["pace"] == {"step_s": 2.0, "steady_steps": 2, "fault_steps": 4, "response_steps": 8}
+    assert read["pace"] == {"step_s": 2.0, "steady_steps": 2, "fault_steps": 6, "response_steps": 8}
     assert read["machine"]["cores"] >= 1

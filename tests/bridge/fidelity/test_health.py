@@ -22,7 +22,8 @@ def came_of(after: list[float], before: list[float] | None = None) -> OutcomeCla
     [
         ([0.5, 0.0, 0.0, 0.0, 0.0, 0.0], OutcomeClass.RESOLVED),
         ([0.5, 0.5, 0.0, 0.0, 0.5, 0.5], OutcomeClass.RESOLVED),  # an episode would have ended there
-        ([0.5, 0.3, 0.3, 0.3, 0.3, 0.3], OutcomeClass.IMPROVED),
+        ([0.5, 0.2, 0.2, 0.2, 0.2, 0.2], OutcomeClass.IMPROVED),
+        ([0.5, 0.3, 0.3, 0.3, 0.3, 0.3], OutcomeClass.UNCHANGED),
         ([1.0, 1.0, 0.5, 0.5, 0.5, 0.5], OutcomeClass.UNCHANGED),  # a restart's own outage is over at the end
         ([0.5, 0.0, 0.5, 0.0, 0.5, 0.5], OutcomeClass.UNCHANGED),
         ([0.5, 0.9, 0.9, 0.9, 0.9, 0.9], OutcomeClass.WORSE),
@@ -37,14 +38,14 @@ def test_where_nothing_hurt_before_nothing_can_be_resolved() -> None:
     assert came_of([0.0, 0.0, 0.9, 0.9, 0.9, 0.9], before=[0.0] * 4) is OutcomeClass.WORSE
 
 
-def test_a_service_that_is_down_weighs_a_fifth() -> None:
-    recording = probe_of([0.0] * 10, down=[False] * 4 + [True] * 6)
-    assert course(recording).burden[-1] == pytest.approx(0.2)
+def test_a_service_that_is_down_weighs_a_fifth_of_all_users() -> None:
+    recording = probe_of([*[0.0] * 4, *[0.1] * 6], down=[False] * 4 + [True] * 6)
+    assert course(recording).burden[-1] == pytest.approx(0.1 + 0.2)
     assert outcome(course(recording)) is OutcomeClass.WORSE
 
 
 def test_a_faulty_release_that_hurts_nobody_is_no_symptom_and_no_recovery_either() -> None:
-    recording = probe_of([0.0, 0.5, *[0.0] * 8], degraded=[False] + [True] * 9)
+    recording = probe_of([0.0, 0.9, *[0.0] * 8], degraded=[False] + [True] * 9)
     assert course(recording).symptoms == (False, True, *[False] * 8)
     assert not any(course(recording).good[1:])
     assert outcome(course(recording)) is OutcomeClass.IMPROVED

@@ -93,6 +93,24 @@ def test_what_depends_on_each_other_is_drawn_together() -> None:
     assert together.low < alone.low - 0.3
 
 
+def test_the_interval_of_a_distance_lies_around_it() -> None:
+    rng = np.random.default_rng(0)
+    items = [(str(place), float(value)) for place, value in enumerate(rng.normal(size=60))]
+
+    def largest_gap(some: Sequence[tuple[str, float]]) -> float | None:
+        # Repeated values leave larger gaps between the others.
+        return float(np.diff(np.sort([value for _, value in some])).mean() + len(items) / len(set(some)))
+
+    plain = bootstrapped(items, largest_gap, cluster_of=lambda item: item[0], draws=200, rng=rng)
+    moved = bootstrapped(items, largest_gap, cluster_of=lambda item: item[0], draws=200, rng=rng, distance=True)
+    assert plain.value is not None
+    assert plain.low is not None
+    assert moved.low is not None
+    assert moved.high is not None
+    assert plain.low > plain.value
+    assert moved.low < plain.value < moved.high
+
+
 def test_without_items_there_is_no_figure_and_without_draws_no_interval() -> None:
     rng = np.random.default_rng(0)
     assert bootstrapped([], mean, cluster_of=lambda item: item[0], draws=5, rng=rng).value is None
