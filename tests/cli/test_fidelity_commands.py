@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirr.bridge.collect import collect
-from mirr.bridge.collect_plan import Design, plan
+from mirr.bridge.collect_plan import Design, Part, plan
 from mirr.bridge.collect_plays import Player
 from mirr.bridge.recording import Session
 from mirr.bridge.recordings import open_file, read_recordings
@@ -20,7 +20,8 @@ from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import default_parameters
 from mirr.env.simulator.world import SimulatedWorld
 
-FEW = plan(Design(passes=1))[:26]  # two rounds of a block
+PROBES = plan(Design(parts=(Part.PROBES,)))
+FEW = PROBES[:20]  # two rounds of the first block
 
 
 def recorded(folder: Path, parameters: Parameters | None = None) -> str:
@@ -127,7 +128,7 @@ def test_an_unknown_name_is_wrong_usage(
 def test_equal_recordings_meet_every_target_that_they_can_show(sim: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fidelity", "--lab", sim, "--sim", sim, "--draws", "5"]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "26 plays in both worlds, 13 twice on the lab"
+    assert printed[0] == "20 plays in both worlds, 10 twice on the lab"
     assert [line for line in printed if line in ("signal", "transition", "policy")] == [
         "signal",
         "transition",
@@ -162,7 +163,7 @@ def test_a_report_is_one_page_that_asks_for_nothing_else(
     assert "default-src 'none'" in page
     assert page.count('data-chart="panel"') >= 9 * 5
     assert page.count('data-table="targets"') == 1
-    assert json.loads((folder / "fidelity.json").read_text(encoding="utf-8"))["pairs"] == 26
+    assert json.loads((folder / "fidelity.json").read_text(encoding="utf-8"))["pairs"] == 20
 
 
 def test_another_recording_of_the_lab_takes_the_place_of_its_second_round(
@@ -170,7 +171,7 @@ def test_another_recording_of_the_lab_takes_the_place_of_its_second_round(
 ) -> None:
     assert run(["fidelity", "--lab", sim, "--sim", halved, "--again", sim, "--draws", "0", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
-    assert answer["pairs_of_the_lab_itself"] == 26
+    assert answer["pairs_of_the_lab_itself"] == 20
     assert {row["lab_itself"] for row in answer["targets"] if row["measure"] == "wasserstein"} == {0.0}
 
 
@@ -179,7 +180,7 @@ def test_folders_without_a_play_in_common_are_refused(
 ) -> None:
     with open_file(tmp_path) as file:
         file.begin(Session(world="sim"))
-        collect(plan(Design(passes=1))[26:27], Player(SimulatedWorld()), file)
+        collect(PROBES[20:21], Player(SimulatedWorld()), file)
     assert run(["fidelity", "--lab", sim, "--sim", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
         "mirr: the two folders have no play in common; next: mirr collect the same parts of both worlds\n"
