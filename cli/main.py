@@ -20,7 +20,9 @@ from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
     chaos_commands,
+    collect_command,
     episode_commands,
+    fidelity_command,
     lab_commands,
     lifecycle_command,
     mcp_command,
@@ -104,6 +106,8 @@ lab_commands.register(app)
 chaos_commands.register(app)
 episode_commands.register(app)
 lifecycle_command.register(app)
+collect_command.register(app)
+fidelity_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)

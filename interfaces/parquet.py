@@ -1,4 +1,4 @@
-"""Records as a data set: Parquet, one row a step. pyarrow is imported here and nowhere else."""
+"""Records as a data set: Parquet, one row a step."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirr.bridge.arrow import needed_pyarrow
 from mirr.env.record import RecordedStep, RecordError, Rollout, parse_rollout, read_record
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
-from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # pyarrow ships no types
@@ -81,17 +81,9 @@ COLUMNS: tuple[Column, ...] = (
 metadata give their order."""
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise RecordError(f"Parquet needs pyarrow; next: {HERE.add_extra('records')}") from error
-    return pyarrow
-
-
 def table_schema() -> pa.Schema:
     """The table's schema. Its metadata have the version and the features in their order."""
-    arrow = _pyarrow()
+    arrow = needed_pyarrow()
     named = {
         "string": arrow.string(),
         "int16": arrow.int16(),
@@ -191,7 +183,7 @@ class Exported:
 def export(paths: Iterable[Path], to: Path, say: Callable[[str], None]) -> Exported:
     """Write the records in `paths` as one table. If one cannot be read, nothing is written to `to`. An episode that
     comes twice is written once, and `say` gets a sentence about it."""
-    arrow = _pyarrow()
+    arrow = needed_pyarrow()
     from pyarrow import parquet
 
     schema = table_schema()

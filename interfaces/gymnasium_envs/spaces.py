@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mirr.env.actions import still_of_use
 from mirr.env.logs import LOG_NUMBERS_SHAPE, MAX_LINES, LogNumber
 from mirr.env.scenario import EpisodeConfig
-from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Feature
+from mirr.env.vocabulary import ACTIONS, PACK_ACTIONS, Action, Feature
 from mirr.env.world import FEATURES_SHAPE
 
 CHOICES: Final = len(ACTIONS)  # of the base task

@@ -1,0 +1,33 @@
+"""The recordings of a folder: the file that a collection writes, or the table made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirr.bridge.recording import Recordings
+from mirr.bridge.recording_file import FILE_NAME, RecordingFile, read_file
+from mirr.bridge.recording_table import TABLE_NAME, read_table
+from mirr.env.record import RecordError
+
+
+def read_recordings(folder: Path) -> Recordings:
+    """The recordings in a folder. The file comes first, because the table is made from it. Raises RecordError."""
+    file, table = folder / FILE_NAME, folder / TABLE_NAME
+    if file.is_file():
+        found = read_file(file)
+    elif table.is_file():
+        found = read_table(table)
+    else:
+        raise RecordError(f"{folder} has neither {FILE_NAME} nor {TABLE_NAME}; next: mirr collect --out {folder}")
+    if not found.by_key:
+        raise RecordError(f"{folder} has no play that is over; next: mirr collect --out {folder}")
+    return found
+
+
+def open_file(folder: Path) -> RecordingFile:
+    """The file of a folder, to add to. Raises RecordError if only a table is there: a new one would replace it."""
+    if not (folder / FILE_NAME).exists() and (folder / TABLE_NAME).exists():
+        raise RecordError(
+            f"{folder} has {TABLE_NAME} without {FILE_NAME}, so nothing can be added; next: another --out DIR"
+        )
+    return RecordingFile(folder)
