@@ -32,7 +32,8 @@ SEEDS = range(200)
 HONEST = (PolicyName.HEURISTIC, PolicyName.DETECTIVE)
 PLAYED = [tier for tier in TIERS if tier is not Tier.EASY]
 MARGIN = 5.0
-"""Honest play must earn this much more than every trick."""
+"""Honest play must earn this much more than every trick. Measured on `medium`: the detective earns 45.1, the heuristic
+37.9, the best trick (`only_latency`) 24.8."""
 
 
 class RestartsForEver:

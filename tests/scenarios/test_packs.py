@@ -45,7 +45,7 @@ def test_there_is_a_pack_for_every_kind_of_incident() -> None:
 
 
 @packs
-@pytest.mark.parametrize("policy", [PolicyName.ORACLE, PolicyName.HEURISTIC])
+@pytest.mark.parametrize("policy", [PolicyName.ORACLE, PolicyName.HEURISTIC, PolicyName.DETECTIVE])
 def test_a_pack_can_be_resolved(pack: Pack, policy: PolicyName) -> None:
     results = played(pack, policy)
     assert [str(result.report.outcome) for result in results] == ["resolved"] * len(results)
