@@ -31,7 +31,11 @@ def checkout(tmp_path: Path) -> Path:
         "services/releases/1.5.0-sound/data/release.py": "sound\n",
         "services/releases/1.5.0-trail/kit/app.py": "with a trail\n",
         **{f"services/releases/1.5.0-{form}/kit/trail.py": f"{form}\n" for form in ("slow", "leaky", "crashing")},
-        "services/releases/1.5.0-slow-mild/data/strength.py": "mild\n",
+        **{
+            f"services/releases/1.5.0{form}-{strength}/data/strength.py": f"{strength}\n"
+            for form in ("", "-slow", "-leaky", "-crashing")
+            for strength in ("mild", "strong")
+        },
         "traffic/Dockerfile": "FROM x\n",
         "traffic/__main__.py": "load\n",
         "prometheus/Dockerfile": "FROM x\n",

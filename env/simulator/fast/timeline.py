@@ -119,7 +119,7 @@ def _let_happen(s: Numbers, p: Numbers, at: int) -> None:
     if kind == k.BREAKS:
         begin(s, p, i64(s[k.FORM + of]), i64(s[k.SERVICE + of]), s[k.SEVERITY + of])
     elif kind == k.ENDS:
-        end(i64(s[k.FORM + of]), s, p, i64(s[k.SERVICE + of]))
+        end(s, p, i64(s[k.FORM + of]), i64(s[k.SERVICE + of]))
     elif kind == k.DEPLOYS:
         ops.deploy(s, p, of, True, True)
     elif kind == k.TRAFFIC_CHANGES:

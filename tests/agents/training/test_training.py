@@ -46,7 +46,9 @@ JUDGED = range(128)
 class OneFault(BatchedSimulator):
     """Always the same fault: a task that can be learned from nothing in seconds."""
 
-    def reset(self, seeds: Any = None, *, faults: Any = None, mask: Any = None) -> NDArray[np.float32]:
+    def reset(
+        self, seeds: Any = None, *, faults: Any = None, scenarios: Any = None, mask: Any = None
+    ) -> NDArray[np.float32]:
         return super().reset(seeds, faults=Fault.parse("crashed:auth"), mask=mask)
 
 

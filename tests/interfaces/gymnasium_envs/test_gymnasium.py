@@ -134,6 +134,7 @@ def test_a_vector_of_v1_equals_its_single_environments_to_the_last_bit(mode: Aut
     assert (vector.observation_space, vector.action_space) == (single.observation_space, single.action_space)
     assert_equal(as_dict(vector.reset(seed=11)), as_dict(single.reset(seed=11)))
     rng = np.random.default_rng(2)
+    assert isinstance(vector.single_action_space, gymnasium.spaces.Discrete)
     read, choices = 0.0, vector.single_action_space.n
     for _ in range(60):
         actions = np.where(rng.random(size) < 0.7, rng.integers(1, 6, size=size), rng.integers(26, choices, size=size))
