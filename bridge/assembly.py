@@ -90,7 +90,7 @@ def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
 def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patience | None = None) -> DockerWorld:
     """The lab as a World, held for `what` until it is closed. Raises LabError if it is not up or in use."""
     with ExitStack() as stack:
-        stack.enter_context(hold(lab, what))
+        reverted = stack.enter_context(hold(lab, what))
         parts = assemble(lab)
         return DockerWorld(
             fleet=parts.fleet,
@@ -98,6 +98,7 @@ def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patienc
             telemetry=parts.telemetry,
             wall_clock=parts.clock.now,
             held=stack.pop_all(),
+            reverted=reverted,
             patience=patience,
             lab=lab,
         )
