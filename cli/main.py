@@ -33,7 +33,7 @@ from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import BadSeverity, UnknownName
 from mirr.env.world import WorldError
-from mirr.lab.errors import BadLabName, LabError
+from mirr.lab.errors import BadLabName, BadPort, LabError
 from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
@@ -115,7 +115,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, RecordError) as error:
+    except (UnknownName, BadSeverity, BadScenario, BadLabName, BadPort, RecordError) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)

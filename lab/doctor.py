@@ -192,8 +192,7 @@ def _images(client: DockerClient, lab: str) -> Check:
 
 def _ports(client: DockerClient, lab: str) -> Check:
     try:
-        held = ports.held_by_lab(LabContainers(client, lab))
-        chosen = ports.choose(lab, held, holder=lambda port: ports.holder_among_labs(client, port))
+        chosen = ports.chosen_for(LabContainers(client, lab))
     except LabError as error:
         text, _, remedy = str(error).partition("; ")
         return Check(code="ports", status=Verdict.FAIL, text=text, remedy=remedy)
