@@ -75,7 +75,11 @@ def refuse_elsewhere() -> None:
 
 
 def _is_local(host: str) -> bool:
-    return urlsplit(host).scheme in (*SOCKET_SCHEMES, "npipe") or is_on_loopback(host)
+    try:
+        scheme = urlsplit(host).scheme
+    except ValueError:
+        return True  # this is no address, and whoever connects says so
+    return scheme in (*SOCKET_SCHEMES, "npipe") or is_on_loopback(host)
 
 
 def is_on_loopback(host: str) -> bool:
