@@ -41,7 +41,7 @@ WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 LONGEST_LINE = 4000  # characters of an error: a name of a file that exists fits, and what a lab lists too
 LONGEST_USAGE = 400
 
-_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO})  # EIO: the terminal is gone
 
 
 class ReaderGone(Exception):
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
     except (KeyboardInterrupt, typer.Abort) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
-        return _failed("; ".join(["interrupted", *notes_of(interrupt)]), INTERRUPTED)
+        return _failed(for_lab("; ".join(["interrupted", *notes_of(interrupt)]), chosen.lab), INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -155,6 +155,9 @@ def main() -> None:
     """The entry point."""
     # SIGTERM is treated as Ctrl-C is: everything is reverted before the process ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So is the end of the terminal, unless `nohup` has it ignored.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     _open_closed_streams()
     code = 0
     try:
