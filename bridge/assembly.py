@@ -28,6 +28,7 @@ from mirr.lab.engine import connect
 from mirr.lab.images import ensure_release
 from mirr.lab.lock import hold
 from mirr.lab.loopback import direct_session
+from mirr.lab.ports import refuse_unreachable
 from mirr.lab.state import state_dir
 
 
@@ -48,6 +49,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     Raises LabError if no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
+    refuse_unreachable(containers)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
     # This comes after the lab was found, because a lab that does not exist must not get a folder.
     folder = state_dir(lab)

@@ -172,7 +172,23 @@ def refuse_outer_engine(
         if any(map(reached, (chosen.gateway, chosen.prometheus, chosen.traffic))):
             return
         sleep(OUTER_POLL_S)
-    raise LabError(
+    raise _outer_engine(lab)
+
+
+def refuse_unreachable(
+    containers: LabContainers,
+    *,
+    inside: Callable[[], bool] = in_a_container,
+    reached: Callable[[int], bool] = answers,
+) -> None:
+    """Raise LabError at once if this is such a container, and the lab has been up for long. A lab whose containers are
+    all down is not refused: whoever asks may want to start them."""
+    if inside() and (published := published_by_lab(containers)) and not any(map(reached, published)):
+        raise _outer_engine(containers.lab)
+
+
+def _outer_engine(lab: str) -> LabError:
+    return LabError(
         f"lab {lab} runs, but its ports do not answer on this loopback: this is a container, and its Docker engine is "
         f"outside of it; start the container with --network host, or run there: {HERE.command('up', lab)}"
     )

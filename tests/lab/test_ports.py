@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 from itertools import count
 
 import pytest
@@ -18,6 +19,7 @@ from mirr.lab.ports import (
     holder_among_labs,
     published_by_lab,
     refuse_outer_engine,
+    refuse_unreachable,
 )
 from tests.lab.fakes import FakeEngine, container
 
@@ -85,7 +87,8 @@ def test_the_port_of_a_container_that_is_down_may_be_taken_by_another_program() 
         container(Role.SANDBOX, Service.GATEWAY, ports={"8000/tcp": "41000"}),
         container(Role.TRAFFIC, status="exited", ports={"8000/tcp": "41002"}),
     )
-    held, published = (ask(LabContainers(engine.client, "mirr")) for ask in (held_by_lab, published_by_lab))
+    lab = LabContainers(engine.client, "mirr")
+    held, published = held_by_lab(lab), published_by_lab(lab)
     assert published == {41000}
 
     def chosen(**environment: str) -> Ports:
@@ -137,3 +140,25 @@ def test_a_port_answers_only_while_somebody_listens() -> None:
         assert not answers(server.getsockname()[1])
         server.listen()
         assert answers(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("inside", "status", "reached", "refused"),
+    [
+        (True, "running", False, True),
+        (True, "running", True, False),
+        (True, "exited", False, False),  # a reset starts it
+        (False, "running", False, False),  # it may have hung
+    ],
+)
+def test_a_lab_of_an_outer_engine_is_refused_before_anybody_waits_for_it(
+    inside: bool, status: str, reached: bool, refused: bool
+) -> None:
+    lab = LabContainers(FakeEngine(container(Role.TRAFFIC, status=status, ports={"8000/tcp": "8089"})).client, "mirr")
+    with pytest.raises(LabError) if refused else nullcontext() as raised:
+        refuse_unreachable(lab, inside=lambda: inside, reached=lambda port: reached)
+    if raised is not None:
+        assert str(raised.value) == (
+            "lab mirr runs, but its ports do not answer on this loopback: this is a container, and its Docker engine "
+            "is outside of it; start the container with --network host, or run there: make up"
+        )
