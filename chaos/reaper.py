@@ -120,7 +120,8 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
 def _prepare() -> None:
     """Import what `_revert` needs. After the first time, this does nothing."""
     import mirr.chaos.open_reverter
-    import mirr.lab.engine  # noqa: F401  (the import is all that is wanted)
+    import mirr.lab.engine
+    import mirr.lab.lock  # noqa: F401  (the imports are all that is wanted)
 
 
 def _revert(lab: str, journal: Journal) -> list[str]:
