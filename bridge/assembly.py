@@ -28,6 +28,7 @@ from mirr.lab.engine import connect
 from mirr.lab.images import ensure_release
 from mirr.lab.lock import hold
 from mirr.lab.loopback import direct_session
+from mirr.lab.ports import refuse_unreachable
 from mirr.lab.state import state_dir
 
 
@@ -48,6 +49,7 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     Raises LabError if no engine answers or the lab is not there."""
     client = connect()
     containers = LabContainers(client, lab)
+    refuse_unreachable(containers)
     prometheus_url, traffic_url = containers.prometheus_url, containers.traffic_url
     # This comes after the lab was found, because a lab that does not exist must not get a folder.
     folder = state_dir(lab)
@@ -96,7 +98,7 @@ def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
 def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patience | None = None) -> DockerWorld:
     """The lab as a World, held for `what` until it is closed. Raises LabError if it is not up or in use."""
     with ExitStack() as stack:
-        stack.enter_context(hold(lab, what))
+        reverted = stack.enter_context(hold(lab, what))
         parts = assemble(lab)
         return DockerWorld(
             fleet=parts.fleet,
@@ -104,6 +106,7 @@ def open_docker_world(lab: str, *, what: str = "mirr episode", patience: Patienc
             telemetry=parts.telemetry,
             wall_clock=parts.clock.now,
             held=stack.pop_all(),
+            reverted=reverted,
             patience=patience,
             lab=lab,
         )

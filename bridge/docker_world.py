@@ -40,6 +40,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import ActionResult, LogLine, Snapshot, WorldError
 from mirr.lab.hints import for_lab
+from mirr.lab.lock import Reverted
 from mirr.lab.names import DEFAULT_LAB
 from mirr.lab.releases import shown
 
@@ -76,6 +77,7 @@ class DockerWorld:
         sleep: Callable[[float], None] = time.sleep,
         wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
+        reverted: Reverted = lambda: None,  # by somebody else, with another journal perhaps
         lab: str = DEFAULT_LAB,
     ) -> None:
         self._lab = lab
@@ -87,6 +89,7 @@ class DockerWorld:
         self._sleep = sleep
         self._wall_clock = wall_clock
         self._held = held or nullcontext()
+        self._reverted = reverted
         self._closed = False
         self._clock = StepClock(now=now, late_s=self._patience.late_s)
         self._stages = Stages(now=now)
@@ -108,6 +111,7 @@ class DockerWorld:
         draws no random numbers from `key`."""
         self._stages.clear()
         self._sound.clear()
+        self._reverted()  # a revert from before this episode is none of its business
         with self._as_world_errors():
             done = self._chaos.revert()
             self._restoring.wait(hold_s=self._patience.steady.window_s if done else 0.0)
@@ -160,6 +164,8 @@ class DockerWorld:
             lost = self._chaos.lost_lease()
             if lost is not None:
                 raise WorldError(f"what was begun did not hold: {lost}; next: play the episode again")
+            if (who := self._reverted()) is not None:
+                raise WorldError(f"{who} has reverted the lab; next: play the episode again")
             return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:

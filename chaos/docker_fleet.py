@@ -357,10 +357,7 @@ class DockerFleet:
         wanted, networks = wanted_networks(self.lab, part.role, part.service, made), own_networks(self._api, self.lab)
         for name in part.misjoined:
             if name in wanted and name not in networks:
-                raise FleetError(
-                    f"network {name}, which {part} belongs to, is gone; next: mirr down --lab {self.lab}, then "
-                    f"mirr up --lab {self.lab}"
-                )
+                raise FleetError(f"network {name}, which the lab is made in, is gone; next: mirr up --lab {self.lab}")
             with suppress(APIError):  # it has left the network already
                 self._api.disconnect_container_from_network(container, name, force=True)
             if name in wanted:

@@ -120,7 +120,8 @@ def _dues(journal: Journal, say: Callable[[str], None]) -> list[float]:
 def _prepare() -> None:
     """Import what `_revert` needs. After the first time, this does nothing."""
     import mirr.chaos.open_reverter
-    import mirr.lab.engine  # noqa: F401  (the import is all that is wanted)
+    import mirr.lab.engine
+    import mirr.lab.lock  # noqa: F401  (the imports are all that is wanted)
 
 
 def _revert(lab: str, journal: Journal) -> list[str]:
@@ -128,7 +129,13 @@ def _revert(lab: str, journal: Journal) -> list[str]:
     from mirr.chaos.open_reverter import open_reverter
     from mirr.lab.engine import connect
     from mirr.lab.errors import LabError
+    from mirr.lab.lock import holder_elsewhere
 
+    # A state folder has the folders of its labs in `labs`.
+    holder = holder_elsewhere(lab, journal.folder.parents[1])
+    if holder is not None:
+        # It reverted everything when it began. Whatever is broken now is a part of its work, and not of our journal.
+        raise ChaosError(f"lab {lab} is in use by {holder}, with another state folder (MIRR_STATE_DIR)")
     try:
         return open_reverter(connect(), lab, journal).revert_expired()
     except LabError as error:

@@ -153,6 +153,7 @@ def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: Json
     """Revert everything, no matter who broke it. This is the kill switch: it also works during an episode."""
     from mirr.bridge.assembly import assemble_reverter
     from mirr.chaos.errors import NotReverted
+    from mirr.lab.lock import tell_holder
 
     reverter = assemble_reverter(lab, answer_s=REVERT_ANSWER_S)
     if dry_run:
@@ -162,8 +163,11 @@ def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: Json
         with works_on_a_lab():
             done = reverter.revert()
     except NotReverted as error:
+        tell_holder(lab)
         _print_done(lab, error.done, as_json=as_json)
         raise
+    if done:
+        tell_holder(lab)
     _print_done(lab, done or ([] if as_json else ["nothing to revert"]), as_json=as_json)
 
 

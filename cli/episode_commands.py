@@ -186,7 +186,7 @@ def evaluate(
         print(f"{policy} in {world}: {count} episodes from seed {seed}{of}, {answer['void']} void{_mark(played)}")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
     if played.interrupted:
-        _exit_interrupted(len(results), episodes, on_a_lab=player.world is WorldName.DOCKER)
+        _exit_interrupted(len(results), episodes, on_lab=lab if player.world is WorldName.DOCKER else None)
     _exit_if_void(results)
 
 
@@ -199,8 +199,10 @@ def _mark(played: Played) -> str:
     return " (partial: interrupted)" if played.interrupted else ""
 
 
-def _exit_interrupted(played: int, episodes: int, *, on_a_lab: bool) -> None:
-    more = f"; {LEFT_HALF_DONE}" if on_a_lab else ""
+def _exit_interrupted(played: int, episodes: int, *, on_lab: str | None) -> None:
+    from mirr.lab.hints import for_lab
+
+    more = "" if on_lab is None else f"; {for_lab(LEFT_HALF_DONE, on_lab)}"
     print(f"mirr: interrupted after {played} of {episodes} episodes{more}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)
 
@@ -249,7 +251,7 @@ def compare(
             print(headings[name])
             print(_table({side: _rows(answer[side])["overall"] for side in ("sim", "docker", "gap")}))
     if cut.interrupted:
-        _exit_interrupted(len(finished), episodes * len(players), on_a_lab=True)
+        _exit_interrupted(len(finished), episodes * len(players), on_lab=lab)
     _exit_if_void(finished)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mirr.cli.interrupts import works_on_a_lab
+from mirr.cli.interrupts import LEFT_HALF_GONE, works_on_a_lab
 from mirr.cli.options import DryRunOption, JsonOption, LabOption
 from mirr.env.vocabulary import parse_service
 from mirr.lab.errors import LabError
@@ -148,7 +148,7 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
     if dry_run:
         _print_removals(parse_lab(lab), as_json=as_json)
         return
-    with works_on_a_lab(), hold(parse_lab(lab), "mirr down"), progress() as report:
+    with works_on_a_lab(left=LEFT_HALF_GONE), hold(parse_lab(lab), "mirr down"), progress() as report:
         client = connect()
         # While we hold the turn, the reaper does not revert what is being removed. The turn ends with the lab's folder.
         with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):

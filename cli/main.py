@@ -37,7 +37,7 @@ from mirr.env.record import RecordError
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import BadSeverity, UnknownName
 from mirr.env.world import WorldError
-from mirr.lab.errors import BadLabName, LabError
+from mirr.lab.errors import BadLabName, BadPort, LabError
 from mirr.lab.hints import for_lab
 
 WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
@@ -45,7 +45,7 @@ WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 LONGEST_LINE = 4000  # characters of an error: a name of a file that exists fits, and what a lab lists too
 LONGEST_USAGE = 400
 
-_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO})  # EIO: the terminal is gone
 
 
 class ReaderGone(Exception):
@@ -122,7 +122,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, RecordError, BadCheckpoint) as error:
+    except (UnknownName, BadSeverity, BadScenario, BadLabName, BadPort, RecordError, BadCheckpoint) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)
@@ -130,7 +130,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
     except (KeyboardInterrupt, typer.Abort) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
-        return _failed("; ".join(["interrupted", *notes_of(interrupt)]), INTERRUPTED)
+        return _failed(for_lab("; ".join(["interrupted", *notes_of(interrupt)]), chosen.lab), INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -162,6 +162,9 @@ def main() -> None:
     """The entry point."""
     # SIGTERM is treated as Ctrl-C is: everything is reverted before the process ends.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So is the end of the terminal, unless `nohup` has it ignored.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     _open_closed_streams()
     code = 0
     try:

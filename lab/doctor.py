@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from mirr.lab.errors import BrokenInstallation, LabError, StateError
 from mirr.lab.installation import HERE
 from mirr.lab.names import parse_lab
 from mirr.lab.ownership import holdings, own_networks
-from mirr.lab.state import REMEDY, state_root
+from mirr.lab.state import probed
 from mirr.lab.suitable import lacking_limits
 
 if TYPE_CHECKING:
@@ -131,12 +131,11 @@ def _disk() -> Check:
 
 def _state() -> Check:
     try:
-        folder = state_root()
+        folder = probed()
     except StateError as error:
         text, _, remedy = str(error).partition("; next: ")
         return Check(code="state", status=Verdict.FAIL, text=text, remedy=remedy)
-    text = f"journals and locks are kept in {folder}"
-    return _judge("state", os.access(folder, os.W_OK | os.X_OK), text, REMEDY)
+    return Check(code="state", status=Verdict.PASS, text=f"journals and locks are kept in {folder}")
 
 
 def _engine(client: DockerClient) -> Check:
@@ -192,8 +191,7 @@ def _images(client: DockerClient, lab: str) -> Check:
 
 def _ports(client: DockerClient, lab: str) -> Check:
     try:
-        held = ports.held_by_lab(LabContainers(client, lab))
-        chosen = ports.choose(lab, held, holder=lambda port: ports.holder_among_labs(client, port))
+        chosen = ports.chosen_for(LabContainers(client, lab))
     except LabError as error:
         text, _, remedy = str(error).partition("; ")
         return Check(code="ports", status=Verdict.FAIL, text=text, remedy=remedy)
@@ -219,16 +217,19 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
         return
     text = f"lab {lab} is up" if not idle else f"not running in lab {lab}: {', '.join(idle)}"
     yield _judge("lab", not idle, text, HERE.command("up", lab), Verdict.WARN)
-    yield _wiring(wiring.findings(lab, [one.attrs for one in found], own_networks(client.api, lab)), lab)
+    yield _wiring(lab, [one.attrs for one in found], own_networks(client.api, lab))
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
     yield _judge("steady", not problems, text, HERE.command("up", lab), Verdict.WARN)
     yield _hardening([finding for one in found for finding in hardening.container_findings(one.attrs)], lab)
 
 
-def _wiring(findings: list[str], lab: str) -> Check:
+def _wiring(lab: str, containers: Sequence[wiring.Inspected], networks: Mapping[str, str]) -> Check:
+    findings = wiring.findings(lab, containers, networks)
     text = "; ".join(findings) or "every service is in its sandbox, and everything in its network"
-    return _judge("wiring", not findings, text, HERE.command("revert", lab), Verdict.WARN)
+    # A revert joins containers to a network. Only `up` makes one.
+    remedy = HERE.command("up" if wiring.lost_networks(lab, networks) else "revert", lab)
+    return _judge("wiring", not findings, text, remedy, Verdict.WARN)
 
 
 def _hardening(findings: list[str], lab: str) -> Check:

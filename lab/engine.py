@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirr.env.quoting import quoted, shortened
 from mirr.lab import debian
 from mirr.lab.errors import EngineError
 from mirr.lab.installation import HERE
@@ -41,6 +42,7 @@ class Trouble(StrEnum):
     NO_PERMISSION = "no permission"
     SILENT = "silent"
     WRONG_HOST = "wrong host"
+    CERTIFICATES = "certificates"
     TOO_OLD = "too old"
     OTHER = "other"
 
@@ -138,6 +140,25 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
         chain.append(f"{type(cause).__name__}: {cause}")
         cause = cause.__cause__ or cause.__context__
     causes = " | ".join(chain)
+    if "no such context" in causes:
+        return EngineProblem(
+            trouble=Trouble.WRONG_HOST,
+            text=str(error),
+            remedy="unset DOCKER_CONTEXT, or set it to one that this names: docker context ls",
+        )
+    if isinstance(error, ValueError) and machine.host is not None:
+        return EngineProblem(
+            trouble=Trouble.WRONG_HOST,
+            text=f"{quoted(machine.host)} (from DOCKER_HOST or the Docker context) is not the address of an engine",
+            remedy="unset DOCKER_HOST; docker context use default",
+        )
+    if "TLSParameterError" in causes or "SSLError" in causes:
+        return EngineProblem(
+            trouble=Trouble.CERTIFICATES,
+            text=f"no connection to the Docker engine with these certificates ({shortened(str(error), 200)})",
+            remedy="unset DOCKER_TLS_VERIFY DOCKER_CERT_PATH, or set DOCKER_CERT_PATH to the folder with ca.pem, "
+            "cert.pem and key.pem",
+        )
     if "PermissionError" in causes or "permission denied" in causes.lower():
         return EngineProblem(
             trouble=Trouble.NO_PERMISSION,
@@ -206,7 +227,7 @@ def try_connect(answer_s: int | None = None) -> DockerClient | EngineProblem:
 
     try:
         return _open(answer_s)
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, OSError, ValueError) as error:  # ValueError: the address is none
         return diagnose(error, Machine.this())
 
 

@@ -7,6 +7,7 @@ LabError
 ├── ComposeError        Compose is missing or failed
 ├── ImageError          an image could not be built
 ├── ForeignProject      Compose would take somebody else's containers for the lab's
+├── BadPort             a value that is not a port
 ├── PortTaken           somebody else holds a port that the lab publishes
 ├── LabInUse            another command works on this lab
 ├── StateError          the files that must outlive a process cannot be kept
@@ -43,6 +44,10 @@ class ImageError(LabError):
 
 class ForeignProject(LabError):
     """Compose would take somebody else's containers, networks or volumes for the lab's."""
+
+
+class BadPort(LabError):
+    """A value that is not a port."""
 
 
 class PortTaken(LabError):

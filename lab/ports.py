@@ -6,21 +6,24 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mirr.env.quoting import shortened
 from mirr.env.vocabulary import Service
 from mirr.lab.containers import INSIDE_PORT, LabContainers, Ports, bound_port
-from mirr.lab.errors import LabError, LabNotUp, PortTaken
+from mirr.lab.errors import BadPort, LabError, LabNotUp, PortTaken
 from mirr.lab.installation import HERE
 from mirr.lab.names import DEFAULT_LAB, LABEL_LAB, Role
 from mirr.lab.ownership import sorted_out
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 OUTER_TRIES, OUTER_POLL_S = 40, 0.25  # ten seconds, in which some part of a new lab answers
+LONGEST_PORT = 5  # digits
 VARIABLES = {"gateway": "GATEWAY_PORT", "prometheus": "PROMETHEUS_PORT", "traffic": "TRAFFIC_PORT"}
 
 
@@ -44,7 +47,16 @@ def any_free() -> int:
 
 def held_by_lab(containers: LabContainers) -> dict[str, int]:
     """The host ports that the lab's containers already ask for, whether they run or not."""
-    holders: dict[str, tuple[Role, Callable[[], object]]] = {
+    return {name: port for name, (port, _) in _held(containers).items()}
+
+
+def published_by_lab(containers: LabContainers) -> set[int]:
+    """The host ports of the lab's containers that run. While one does not run, any program may take its port."""
+    return {port for port, running in _held(containers).values() if running}
+
+
+def _held(containers: LabContainers) -> dict[str, tuple[int, bool]]:
+    holders: dict[str, tuple[Role, Callable[[], Container]]] = {
         "gateway": (Role.SANDBOX, lambda: containers.sandbox(Service.GATEWAY)),
         "prometheus": (Role.PROMETHEUS, containers.prometheus),
         "traffic": (Role.TRAFFIC, containers.traffic),
@@ -52,11 +64,12 @@ def held_by_lab(containers: LabContainers) -> dict[str, int]:
     held = {}
     for name, (role, find) in holders.items():
         try:
-            port = bound_port(find(), INSIDE_PORT[role])  # type: ignore[arg-type]
+            found = find()
         except LabNotUp:
             continue
+        port = bound_port(found, INSIDE_PORT[role])
         if port is not None:
-            held[name] = port
+            held[name] = port, found.status in ("running", "paused")
     return held
 
 
@@ -65,8 +78,9 @@ def wanted(name: str, environment: Mapping[str, str]) -> int | None:
     text = environment.get(VARIABLES[name], "")
     if not text:
         return None
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise LabError(f"{VARIABLES[name]}={text} is not a port; set it to a number between 1 and 65535")
+    # `isdigit` alone accepts digits of every script, and `int` refuses thousands of them.
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_PORT and 0 < int(text) < 65536):
+        raise BadPort(f"{VARIABLES[name]}={shortened(text)} is not a port; set it to a number between 1 and 65535")
     return int(text)
 
 
@@ -74,26 +88,37 @@ def choose(
     lab: str,
     held: Mapping[str, int],
     *,
+    published: Collection[int] | None = None,
     environment: Mapping[str, str] = os.environ,
     free: Callable[[int], bool] = is_free,
     pick: Callable[[], int] = any_free,
     holder: Callable[[int], str | None] = lambda port: None,
 ) -> Ports:
-    """The lab's ports: those that the environment asks for, else those it holds, else the defaults or free ones."""
+    """The lab's ports: those that the environment asks for, else those it holds, else the defaults or free ones.
+
+    `published` are the ports of its containers that run; without it, all do. Raises BadPort or PortTaken."""
     defaults = Ports()
     chosen: dict[str, int] = {}
     for name in VARIABLES:
-        asked = wanted(name, environment)
-        if asked is None and name in held:
-            chosen[name] = held[name]
-            continue
+        asked = wanted(name, environment) or held.get(name)
         port = asked or (int(getattr(defaults, name)) if lab == DEFAULT_LAB else _unused(pick, chosen))
         if port in chosen.values():
             raise PortTaken(f"port {port} is asked for twice; set {VARIABLES[name]} to another one")
-        if port != held.get(name) and not free(port):
+        is_ours = port == held.get(name) and (published is None or port in published)
+        if not is_ours and not free(port):
             raise _taken(lab, name, port, holder(port))
         chosen[name] = port
     return Ports(**chosen)
+
+
+def chosen_for(containers: LabContainers) -> Ports:
+    """The ports that this lab has or would get now. Raises BadPort or PortTaken."""
+    return choose(
+        containers.lab,
+        held_by_lab(containers),
+        published=published_by_lab(containers),
+        holder=lambda port: holder_among_labs(containers.client, port),
+    )
 
 
 def _unused(pick: Callable[[], int], chosen: Mapping[str, int]) -> int:
@@ -147,7 +172,23 @@ def refuse_outer_engine(
         if any(map(reached, (chosen.gateway, chosen.prometheus, chosen.traffic))):
             return
         sleep(OUTER_POLL_S)
-    raise LabError(
+    raise _outer_engine(lab)
+
+
+def refuse_unreachable(
+    containers: LabContainers,
+    *,
+    inside: Callable[[], bool] = in_a_container,
+    reached: Callable[[int], bool] = answers,
+) -> None:
+    """Raise LabError at once if this is such a container, and the lab has been up for long. A lab whose containers are
+    all down is not refused: whoever asks may want to start them."""
+    if inside() and (published := published_by_lab(containers)) and not any(map(reached, published)):
+        raise _outer_engine(containers.lab)
+
+
+def _outer_engine(lab: str) -> LabError:
+    return LabError(
         f"lab {lab} runs, but its ports do not answer on this loopback: this is a container, and its Docker engine is "
         f"outside of it; start the container with --network host, or run there: {HERE.command('up', lab)}"
     )

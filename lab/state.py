@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -13,6 +14,7 @@ from mirr.lab.errors import StateError
 from mirr.lab.names import parse_lab
 
 REMEDY = "give rights there, or set MIRR_STATE_DIR to another folder"
+_PROBE_BYTES = 64 * 1024  # all that a lab keeps
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -71,6 +73,20 @@ def made(folder: Path) -> Path:
             f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; "
             f"next: {remedy_for(error)}"
         ) from error
+    return folder
+
+
+def probed() -> Path:
+    """The folder that holds the folders of all labs, in which a file could be written just now. Raises StateError."""
+    folder = state_root()
+    probe = folder / f"probe-{os.getpid()}"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
     return folder
 
 

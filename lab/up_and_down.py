@@ -95,12 +95,19 @@ def bring_up(
     refuse_foreign_project(client, lab)
     images.ensure(client, report)
     containers = LabContainers(client, lab)
-    chosen = ports.choose(lab, ports.held_by_lab(containers), holder=lambda port: ports.holder_among_labs(client, port))
+    held, chosen = ports.held_by_lab(containers), ports.chosen_for(containers)
     before = {str(one.id) for one in containers.all()} if is_whole(containers) else set()
     if before:
         # This comes before Compose runs, because Compose would keep a container that somebody replaced by hand.
+        moved = any(getattr(chosen, name) != port for name, port in held.items())
         with timed(report, "reverting what was left injected"):
-            revert(lab)
+            try:
+                revert(lab)
+            except LabError:
+                # A container that is down cannot start if somebody took its port. Compose makes it anew for the other
+                # port, and the revert after that does the rest.
+                if not moved:
+                    raise
     elif containers.all():
         # The data on the volumes comes from older images, or from a deploy that was interrupted.
         report.say(f"lab {lab} is incomplete or made from older images: recreating it")

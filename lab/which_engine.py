@@ -16,6 +16,7 @@ DEFAULT_SOCKETS = ("unix:///var/run/docker.sock", "http+unix:///var/run/docker.s
 BENDS_COMPOSE = ("DOCKER_CONTEXT", "DOCKER_DEFAULT_PLATFORM")
 """Variables that the `docker` command reads and docker-py does not. DOCKER_DEFAULT_PLATFORM would ask Compose for
 images of another platform than those that we build. COMPOSE_* choose other files and projects."""
+SOCKET_SCHEMES = ("unix", "http+unix")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -53,6 +54,13 @@ def host_of(context: Any) -> str | None:
     return str(host) if host and host not in DEFAULT_SOCKETS else None
 
 
+def engine_name() -> str:
+    """One name for the configured engine, whichever of its socket's names was given: users may name it differently."""
+    host = configured_host() or DEFAULT_SOCKETS[0]
+    scheme, _, path = host.partition("://")
+    return os.path.realpath(path) if scheme in SOCKET_SCHEMES else host
+
+
 def refuse_elsewhere() -> None:
     """Raise EngineError if the engine is on another machine. A lab publishes its ports on the loopback of the engine's
     machine, and nobody could reach them from here."""
@@ -67,7 +75,11 @@ def refuse_elsewhere() -> None:
 
 
 def _is_local(host: str) -> bool:
-    return urlsplit(host).scheme in ("unix", "http+unix", "npipe") or is_on_loopback(host)
+    try:
+        scheme = urlsplit(host).scheme
+    except ValueError:
+        return True  # this is no address, and whoever connects says so
+    return scheme in (*SOCKET_SCHEMES, "npipe") or is_on_loopback(host)
 
 
 def is_on_loopback(host: str) -> bool:

@@ -64,6 +64,8 @@ def findings(lab: str, containers: Sequence[Inspected], networks: Mapping[str, s
     """What does not belong together in a lab any more, a sentence each; [] if all does."""
     sandboxes = {_service(one): one for one in containers if _role(one) is Role.SANDBOX}
     found = []
+    if containers:
+        found += [f"{gone} is gone" for gone in lost_networks(lab, networks)]
     for one in containers:
         service, role = _service(one), _role(one)
         if role is Role.SERVICE:
@@ -77,8 +79,14 @@ def findings(lab: str, containers: Sequence[Inspected], networks: Mapping[str, s
             found += [
                 f"{compose_name(role, service)} is not in network {name} as it should be"
                 for name in misjoined(one, wanted, networks, exactly=False)
+                if name in networks
             ]
     return found
+
+
+def lost_networks(lab: str, networks: Mapping[str, str]) -> list[str]:
+    """The networks that a lab is made in and that are not there any more, in words."""
+    return [f"network {lab}_{name}" for name in NETWORKS if f"{lab}_{name}" not in networks]
 
 
 def _role(inspected: Inspected) -> Role | None:

@@ -79,6 +79,28 @@ def test_the_log_is_read_from_the_beginning_of_the_episode_if_the_clock_is_set(
     assert [line.text for line in shown] == ["line of 21 s ago", "line of 1 s ago"]  # and 1.5 s before the episode
 
 
+def test_an_episode_is_void_if_somebody_else_has_reverted_the_lab(
+    lab: FakeLab, clock: FakeClock, journal: Journal
+) -> None:
+    """Somebody with a journal of their own leaves ours as it is, and so it does not tell."""
+    heard = ["process 7 of user ann", None, "process 8 of user ann"]
+    world = DockerWorld(
+        fleet=lab,
+        chaos=fake_chaos(lab, journal),
+        telemetry=lab,
+        now=clock.now,
+        sleep=clock.sleep,
+        reverted=lambda: heard.pop(0),
+    )
+    world.restore(KEY)  # what somebody reverted before does not matter
+    world.advance(2.0)
+    world.observe()
+    world.advance(2.0)
+    with pytest.raises(WorldError) as raised:
+        world.observe()
+    assert str(raised.value) == "process 8 of user ann has reverted the lab; next: play the episode again"
+
+
 def test_restore_does_not_wait_in_steady_state(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:
     before = clock.now()
     fake_docker_world(lab, journal).restore(KEY)

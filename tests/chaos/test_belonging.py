@@ -15,6 +15,7 @@ from mirr.chaos.errors import ImageMissing, NotReverted
 from mirr.chaos.journal import Journal
 from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab.doctor import _wiring
 from mirr.lab.names import Role
 from mirr.lab.ownership import own_networks
 from mirr.lab.wiring import findings, started_at, wanted_networks
@@ -135,16 +136,18 @@ def test_a_network_that_is_gone_is_named_with_the_next_command(engine: LabEngine
     engine.networks_by_name.clear()
     with pytest.raises(NotReverted) as raised:
         reverter.revert()
-    assert (
-        "network mirr_default, which auth's sandbox belongs to, is gone; next: mirr down --lab mirr, then "
-        "mirr up --lab mirr"
-    ) in str(raised.value)
+    once = "network mirr_default, which the lab is made in, is gone; next: mirr up --lab mirr"
+    assert once in str(raised.value)
+    assert str(raised.value).count(once) == 1  # and not for each container
+    assert findings(LAB, list(engine.held.values()), own_networks(engine, LAB)) == ["network mirr_default is gone"]
+    check = _wiring(LAB, list(engine.held.values()), own_networks(engine, LAB))
+    assert (check.text, check.remedy) == ("network mirr_default is gone", "make up")
 
 
 def test_a_network_of_somebody_else_is_not_joined(engine: LabEngine, reverter: Reverter) -> None:
     disconnect_a_sandbox(engine)
     engine.networks_by_name[NETWORK] = {"Id": "network-9", "Name": NETWORK, "Labels": {}}
-    with pytest.raises(NotReverted, match="network mirr_default, which auth's sandbox belongs to, is gone; next: "):
+    with pytest.raises(NotReverted, match="network mirr_default, which the lab is made in, is gone; next: "):
         reverter.revert()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import pwd
 import subprocess
 import sys
 import time
@@ -12,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from mirr.chaos import reaper
-from mirr.chaos.errors import FleetError
+from mirr.chaos.errors import ChaosError, FleetError
 from mirr.chaos.journal import Journal
 from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab.lock import hold
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.campaigns import FakeCampaigns
 from tests.fakes.lab import FakeLab
@@ -124,6 +127,18 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
 def is_watched(folder: Path) -> bool:
     with turn(folder / LOCK_FILE, timeout_s=0) as is_free:
         return not is_free
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+@pytest.mark.usefixtures("state_root")
+def test_a_reaper_leaves_a_lab_alone_that_somebody_with_another_state_folder_uses(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "labs" / "mirr"
+    with hold("mirr", "mirr episode"), pytest.raises(ChaosError) as raised:
+        reaper._revert("mirr", Journal(mine))
+    assert str(raised.value) == (
+        f"lab mirr is in use by process {os.getpid()} of user {pwd.getpwuid(os.getuid()).pw_name}, "
+        "with another state folder (MIRR_STATE_DIR)"
+    )
 
 
 def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

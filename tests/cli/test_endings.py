@@ -13,6 +13,7 @@ import pytest
 from mirr.cli import worlds
 from mirr.cli.main import run
 from mirr.env import record
+from mirr.lab import engine
 from tests.paths import ROOT
 
 Printed = pytest.CaptureFixture[str]
@@ -44,14 +45,62 @@ def test_ctrl_c_in_any_command_is_answered_in_words(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("command", [["episode"], ["demo"], ["lifecycle", "--mode", "crashed"]])
 @pytest.mark.parametrize(
     ("world", "said"),
-    [("sim", "interrupted"), ("docker", "interrupted; the next mirr command reverts what was left half done")],
+    [("sim", "interrupted"), ("docker", "interrupted; revert what was left half done with: mirr revert")],
 )
-def test_only_ctrl_c_on_a_lab_says_what_the_next_command_reverts(
+def test_only_ctrl_c_on_a_lab_says_how_to_revert(
     command: list[str], world: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.setattr(worlds, "_opened", interrupted)
     assert run([*command, "--world", world]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"mirr: {said}"
+
+
+@pytest.mark.usefixtures("state_root")
+@pytest.mark.parametrize(("lab", "named"), [("mirr", ""), ("v2", " --lab v2")])
+def test_ctrl_c_names_the_lab_and_the_command_that_helps(
+    lab: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setattr(worlds, "_opened", interrupted)
+    monkeypatch.setattr(engine, "connect", interrupted)
+    for command, helps in (
+        (["episode", "--world", "docker"], "revert what was left half done with: mirr revert"),
+        (["down"], "remove the rest with: mirr down"),
+    ):
+        assert run([*command, "--lab", lab]) == 130
+        assert capsys.readouterr().err.splitlines()[-1] == f"mirr: interrupted; {helps}{named}"
+
+
+HANGS_UP = """
+import os, signal, sys
+from mirr.cli import main
+def works():
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        signal.sigtimedwait([], 0.01)
+        return 0
+    except KeyboardInterrupt:
+        print("ended as by Ctrl-C")
+        return main.INTERRUPTED
+main.run = works
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "ended"),
+    [("", (130, "ended as by Ctrl-C\n")), ("trap '' HUP; ", (0, ""))],  # the second is what `nohup` does
+)
+def test_the_end_of_the_terminal_is_like_ctrl_c(before: str, ended: tuple[int, str]) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'{before}"$@"', "sh", sys.executable, "-c", HANGS_UP],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == ended
 
 
 IMPORTS_INTERRUPTED = """

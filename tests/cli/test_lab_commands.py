@@ -17,11 +17,12 @@ import pytest
 
 from mirr.bridge import assembly
 from mirr.chaos import leases
-from mirr.chaos.errors import FleetError
+from mirr.chaos.errors import FleetError, NotReverted
 from mirr.cli import lab_commands
 from mirr.cli.main import run
 from mirr.env.vocabulary import Service
 from mirr.lab import engine, lock, up_and_down
+from mirr.lab.lock import hold
 from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 from tests.paths import ROOT
@@ -89,6 +90,27 @@ def test_an_error_of_chaos_names_the_lab(monkeypatch: pytest.MonkeyPatch, lab: s
     assert (done.exit_code, done.stderr) == (3, f"mirr: the load generator does not answer; next: mirr up{named}\n")
     monkeypatch.setenv("LAB", lab)
     assert mirr(["revert"]).stderr == done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+@pytest.mark.usefixtures("state_root")
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [(["restarted auth"], True), ([], False), (NotReverted(["auth is stuck"], ["restarted orders"]), True)],
+)
+def test_the_kill_switch_tells_whoever_uses_the_lab(
+    monkeypatch: pytest.MonkeyPatch, ends: list[str] | NotReverted, told: bool
+) -> None:
+    class Ends:
+        def revert(self) -> list[str]:
+            if isinstance(ends, NotReverted):
+                raise ends
+            return ends
+
+    monkeypatch.setattr(assembly, "assemble_reverter", lambda *_, **__: Ends())
+    with hold("mirr", "mirr episode") as reverted:
+        mirr(["revert"])
+        assert (reverted() is not None) is told
 
 
 class Injected:

@@ -90,7 +90,7 @@ def test_a_partial_answer_as_json_says_so(monkeypatch: pytest.MonkeyPatch, capsy
     assert run(["evaluate", "--world", "docker", "--policy", "oracle", "--episodes", "9", "--json"]) == 130
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1] == (
-        "mirr: interrupted after 2 of 9 episodes; the next mirr command reverts what was left half done"
+        "mirr: interrupted after 2 of 9 episodes; revert what was left half done with: mirr revert"
     )
     answer = json.loads(printed.out)
     assert (answer["episodes"], answer["partial"], answer["asked"]) == (2, True, 9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab import compose, engine, images, ports, which_engine
 from mirr.lab.compose import Compose
 from mirr.lab.containers import LabContainers, Ports
-from mirr.lab.errors import LabNotUp
+from mirr.lab.errors import LabError, LabNotUp
 from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
 from mirr.lab.progress import SilentProgress
 from mirr.lab.state import state_dir
@@ -104,6 +106,50 @@ def test_a_lab_without_its_network_is_not_whole() -> None:
     assert not is_whole(LabContainers(fake.client, "mirr"))
 
 
+def lab_is_on(
+    monkeypatch: pytest.MonkeyPatch, fake: FakeEngine, compose_up: Callable[..., None], chosen: Ports
+) -> None:
+    """Let `bring_up` work on a fake engine whose images are built."""
+    monkeypatch.setattr(engine, "ensure", lambda report: fake.client)
+    monkeypatch.setattr(images, "ensure", lambda client, report: [])
+    monkeypatch.setattr(compose, "ensure", lambda report: Compose(command=("docker-compose",)))
+    monkeypatch.setattr(compose, "up", compose_up)
+    monkeypatch.setattr(ports, "choose", lambda *_, **__: chosen)
+    monkeypatch.setattr(ports, "refuse_outer_engine", lambda *_: None)
+    monkeypatch.setattr(which_engine, "refuse_elsewhere", lambda: None)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_up_makes_a_container_anew_that_cannot_start_at_its_old_port(
+    monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    """Somebody took the port of a generator that was down. Another port is a way out only if it is asked for."""
+    fake = engine_with_images(*whole_lab())
+    generator = next(one for one in fake.held if one.labels["mirr.role"] == Role.TRAFFIC)
+    generator.ports = {"8000/tcp": "8089"}
+    acts: list[str] = []
+
+    def revert(lab: str) -> None:
+        acts.append("revert")
+        if generator.ports == {"8000/tcp": "8089"}:
+            raise LabError("port 8089 is taken")
+
+    def compose_up(*_: object) -> None:
+        acts.append("compose")
+        generator.name, generator.ports = "anew", {"8000/tcp": "9089"}
+
+    lab_is_on(monkeypatch, fake, compose_up, Ports(traffic=9089 if asked else 8089))
+    with nullcontext() if asked else pytest.raises(LabError, match="port 8089 is taken"):
+        bring_up(
+            "mirr",
+            SilentProgress(),
+            revert=revert,
+            remember=lambda lab: acts.append("remember"),
+            wait_until_steady=lambda lab, limit_s: acts.append("wait"),
+        )
+    assert acts == (["revert", "compose", "remember", "revert", "wait", "remember"] if asked else ["revert"])
+
+
 @pytest.mark.parametrize("made_anew", [True, False])
 def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.MonkeyPatch, made_anew: bool) -> None:
     """`make up GATEWAY_PORT=...` gives the gateway another sandbox, and the gateway stays in the old one."""
@@ -115,13 +161,7 @@ def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.M
         if made_anew:
             fake.held[5].name += "-anew"
 
-    monkeypatch.setattr(engine, "ensure", lambda report: fake.client)
-    monkeypatch.setattr(images, "ensure", lambda client, report: [])
-    monkeypatch.setattr(compose, "ensure", lambda report: Compose(command=("docker-compose",)))
-    monkeypatch.setattr(compose, "up", compose_up)
-    monkeypatch.setattr(ports, "choose", lambda *_, **__: Ports())
-    monkeypatch.setattr(ports, "refuse_outer_engine", lambda *_: None)
-    monkeypatch.setattr(which_engine, "refuse_elsewhere", lambda: None)
+    lab_is_on(monkeypatch, fake, compose_up, Ports())
     bring_up(
         "mirr",
         SilentProgress(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,23 @@ def test_state_that_cannot_be_kept_fails_with_its_remedy(tmp_path: Path, monkeyp
         found = next(check for check in examine("mirr", lambda lab: []) if check.code == "state")
         assert found.status is verdict
     assert found.remedy == "give rights there, or set MIRR_STATE_DIR to another folder"
+
+
+def test_a_disk_without_room_for_the_state_fails_with_its_remedy(
+    state_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(engine, "try_connect", lambda: ABSENT)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    found = next(check for check in examine("mirr", lambda lab: []) if check.code == "state")
+    assert (found.status, found.text, found.remedy) == (
+        Verdict.FAIL,
+        f"{state_root} cannot be written: No space left on device",
+        "make room there, or set MIRR_STATE_DIR to another folder",
+    )
+    assert list(state_root.iterdir()) == []
 
 
 def test_a_warning_names_a_stranger_that_has_our_label() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from mirr.lab import debian, engine
+from mirr.lab import debian, engine, which_engine
 from mirr.lab.engine import SIMULATOR_HINT, EngineProblem, Machine, Trouble, diagnose
 from mirr.lab.errors import EngineError
 from mirr.lab.progress import SilentProgress
@@ -61,6 +61,43 @@ def no_socket() -> DockerException:
 def test_the_meaning_of_a_missing_socket_depends_on_the_machine(here: Machine, trouble: Trouble, remedy: str) -> None:
     found = diagnose(no_socket(), here)
     assert (found.trouble, found.remedy) == (trouble, remedy)
+
+
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:99999999", "tcp://[::1", "tcp://127.0.0.1:http"])
+def test_an_address_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    which_engine.refuse_elsewhere()
+    found = engine.try_connect()
+    assert found == EngineProblem(
+        trouble=Trouble.WRONG_HOST,
+        text=f"{host!r} (from DOCKER_HOST or the Docker context) is not the address of an engine",
+        remedy="unset DOCKER_HOST; docker context use default",
+    )
+
+
+def test_certificates_that_are_missing_are_not_reported_as_a_silent_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    found = engine.try_connect()
+    assert isinstance(found, EngineProblem)
+    assert found.trouble is Trouble.CERTIFICATES
+    assert found.remedy == (
+        "unset DOCKER_TLS_VERIFY DOCKER_CERT_PATH, or set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and "
+        "key.pem"
+    )
+
+
+@pytest.mark.usefixtures("contexts")
+def test_a_context_that_there_is_not_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "nope")
+    assert engine.try_connect() == EngineProblem(
+        trouble=Trouble.WRONG_HOST,
+        text="DOCKER_CONTEXT is nope, and there is no such context",
+        remedy="unset DOCKER_CONTEXT, or set it to one that this names: docker context ls",
+    )
 
 
 def test_a_denied_permission_is_not_reported_as_a_stopped_engine() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mirr.lab import lock
 from mirr.lab.errors import BadLabName, LabError, LabInUse
-from mirr.lab.lock import hold, machine_wide_name
+from mirr.lab.lock import hold, holder_elsewhere, machine_wide_name, tell_holder
 from mirr.lab.names import parse_lab
 from mirr.lab.state import state_dir
 
@@ -160,3 +160,50 @@ def test_a_lab_is_held_against_users_with_another_state_folder(tmp_path: Path, m
         process.communicate()
     with hold("mirr-lock-test", "mirr up"):
         pass
+
+
+def this_process() -> str:
+    return f"process {os.getpid()} of user {pwd.getpwuid(os.getuid()).pw_name}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+@pytest.mark.usefixtures("state_root")
+def test_whoever_holds_a_lab_is_told_who_has_reverted_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell_holder("mirr")  # nobody holds it
+    with hold("mirr", "mirr episode") as reverted:
+        assert reverted() is None
+        monkeypatch.setenv("MIRR_STATE_DIR", str(tmp_path / "theirs"))
+        with pytest.raises(LabInUse), hold("mirr", "mirr up"):  # this only asks who the holder is
+            pass
+        assert reverted() is None
+        tell_holder("mirr")
+        tell_holder("mirr-two")
+        assert reverted() == this_process()
+        assert reverted() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+def test_a_holder_is_elsewhere_if_it_has_another_state_folder(state_root: Path, tmp_path: Path) -> None:
+    assert holder_elsewhere("mirr", tmp_path / "theirs") is None
+    with hold("mirr", "mirr episode"):
+        assert holder_elsewhere("mirr", state_root) is None
+        assert holder_elsewhere("mirr", tmp_path / "theirs") == this_process()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+def test_an_engine_has_one_lock_for_all_names_of_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tmp_path / "docker.sock"
+    real.touch()
+    (tmp_path / "run").symlink_to(tmp_path)
+    names = set()
+    for host in (f"unix://{real}", f"unix://{tmp_path}/run/docker.sock", f"http+unix://{tmp_path}/./docker.sock"):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        names.add(machine_wide_name("mirr"))
+    assert len(names) == 1
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    given = machine_wide_name("mirr")
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))  # no context is chosen there
+    assert machine_wide_name("mirr") == given
+    assert given not in names

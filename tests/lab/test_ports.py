@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import socket
+from contextlib import nullcontext
 from itertools import count
 
 import pytest
 
 from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers, Ports
-from mirr.lab.errors import LabError, PortTaken
+from mirr.lab.errors import BadPort, LabError, PortTaken
 from mirr.lab.names import Role
-from mirr.lab.ports import answers, choose, held_by_lab, holder_among_labs, refuse_outer_engine
+from mirr.lab.ports import (
+    answers,
+    choose,
+    held_by_lab,
+    holder_among_labs,
+    published_by_lab,
+    refuse_outer_engine,
+    refuse_unreachable,
+)
 from tests.lab.fakes import FakeEngine, container
 
 
@@ -60,10 +69,39 @@ def test_the_error_for_a_port_of_another_program_names_the_fix() -> None:
     )
 
 
-def test_a_value_that_is_not_a_port_is_refused() -> None:
-    with pytest.raises(LabError) as raised:
-        choose("mirr", {}, environment={"GATEWAY_PORT": "http"})
-    assert str(raised.value) == "GATEWAY_PORT=http is not a port; set it to a number between 1 and 65535"
+@pytest.mark.parametrize("text", ["http", "0", "65536", "-80", "²3", "٣٣٣٣", "8080 ", "1e3"])
+def test_a_value_that_is_not_a_port_is_refused(text: str) -> None:
+    with pytest.raises(BadPort) as raised:
+        choose("mirr", {}, environment={"GATEWAY_PORT": text})
+    assert str(raised.value) == f"GATEWAY_PORT={text} is not a port; set it to a number between 1 and 65535"
+
+
+def test_a_port_of_too_many_digits_is_refused_in_few_words() -> None:
+    with pytest.raises(BadPort) as raised:
+        choose("mirr", {}, environment={"GATEWAY_PORT": "8" * 5000})
+    assert len(str(raised.value)) < 200
+
+
+def test_the_port_of_a_container_that_is_down_may_be_taken_by_another_program() -> None:
+    engine = FakeEngine(
+        container(Role.SANDBOX, Service.GATEWAY, ports={"8000/tcp": "41000"}),
+        container(Role.TRAFFIC, status="exited", ports={"8000/tcp": "41002"}),
+    )
+    lab = LabContainers(engine.client, "mirr")
+    held, published = held_by_lab(lab), published_by_lab(lab)
+    assert published == {41000}
+
+    def chosen(**environment: str) -> Ports:
+        return choose(
+            "mirr", held, published=published, environment=environment, free=lambda port: port not in (41000, 41002)
+        )
+
+    with pytest.raises(PortTaken) as raised:
+        chosen()
+    assert str(raised.value) == (
+        "port 41002 for the lab's traffic is taken by another program; choose another: make up TRAFFIC_PORT=42002"
+    )
+    assert chosen(TRAFFIC_PORT="42002") == Ports(gateway=41000, prometheus=9090, traffic=42002)
 
 
 def test_the_ports_of_a_stopped_lab_are_read_from_its_containers() -> None:
@@ -102,3 +140,25 @@ def test_a_port_answers_only_while_somebody_listens() -> None:
         assert not answers(server.getsockname()[1])
         server.listen()
         assert answers(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("inside", "status", "reached", "refused"),
+    [
+        (True, "running", False, True),
+        (True, "running", True, False),
+        (True, "exited", False, False),  # a reset starts it
+        (False, "running", False, False),  # it may have hung
+    ],
+)
+def test_a_lab_of_an_outer_engine_is_refused_before_anybody_waits_for_it(
+    inside: bool, status: str, reached: bool, refused: bool
+) -> None:
+    lab = LabContainers(FakeEngine(container(Role.TRAFFIC, status=status, ports={"8000/tcp": "8089"})).client, "mirr")
+    with pytest.raises(LabError) if refused else nullcontext() as raised:
+        refuse_unreachable(lab, inside=lambda: inside, reached=lambda port: reached)
+    if raised is not None:
+        assert str(raised.value) == (
+            "lab mirr runs, but its ports do not answer on this loopback: this is a container, and its Docker engine "
+            "is outside of it; start the container with --network host, or run there: make up"
+        )
