@@ -14,7 +14,7 @@ from mirr.env.forms import injection_order
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, Objectives, breaches, services_healthy
 from mirr.env.quoting import quoted
 from mirr.env.reward import NEEDLESS, REWARDS, Judge, Merit, Outcome, RewardTable, is_clean
-from mirr.env.scenario import EpisodeConfig, Scenario, checked_config, draw, streams
+from mirr.env.scenario import DEPLOY_SETTLES_STEPS, EpisodeConfig, Scenario, checked_config, draw, streams
 from mirr.env.vocabulary import (
     ACTION_INDEX,
     ACTIONS,
@@ -44,7 +44,6 @@ Info = dict[str, object]
 _BASE_TYPES = tuple({type(action) for action in ACTIONS})
 _PACK_TYPES = tuple({type(action) for action in PACK_ACTIONS})
 
-DEPLOY_SETTLES_STEPS = 3  # a deploy from before the incident: the new process is up and warm when it begins
 _REASONS_SHOWN = 3
 
 

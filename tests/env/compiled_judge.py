@@ -13,7 +13,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.episode import judge_action, judge_events, judge_window, open_ledger
 from mirr.env.simulator.fast.given import plan
-from mirr.env.simulator.fast.timeline import find_first_due, next_to_inject
+from mirr.env.simulator.fast.timeline import next_to_inject, start_timeline
 from mirr.env.vocabulary import ACTION_INDEX, PACK_ACTIONS, Action, Journey, Service
 from mirr.env.world import Snapshot
 
@@ -53,9 +53,8 @@ class CompiledJudge:
         self._game = numbers(game(config, objectives, rewards, ticks=1))
         plan(self._row, scenario, k.SCENARIO_GIVEN)
         open_ledger(self._row)
-        while (fault := next_to_inject(self._row)) >= 0:
-            self._row[k.CASE_BEGUN + fault] = 1.0
-        find_first_due(self._row)
+        for _ in range(start_timeline(self._row)):
+            self._row[k.CASE_BEGUN + next_to_inject(self._row)] = 1.0
 
     def step(self, action: Action, accepted: bool, snapshot: Snapshot) -> float:
         """The reward of a step with this action and this measured snapshot."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirr.env.environment import DEPLOY_SETTLES_STEPS
+from mirr.env.scenario import DEPLOY_SETTLES_STEPS
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
 from mirr.env.simulator.fast.paces import advance
@@ -50,48 +50,57 @@ def plan_event(s: Numbers, step: Any, kind: float, of: Any, first: float, last: 
 @jit
 def open_timeline(s: Numbers, p: Numbers, w: Numbers, g: Numbers, key: Any) -> bool:
     """What happens before the first observation. Each fault has to land, else this returns False."""
+    faults = start_timeline(s)
+    if faults < i64(s[k.DUE_EVENT]):
+        _surround(s, p, w, g, key)
+    for _ in range(faults):
+        fault = next_to_inject(s)
+        if not inject(s, p, key, i64(s[k.FORM + fault]), i64(s[k.SERVICE + fault]), s[k.SEVERITY + fault]):
+            return False
+        s[k.CASE_BEGUN + fault] = 1.0
+    return True
+
+
+@jit
+def start_timeline(s: Numbers) -> int:
+    """Find the first event after those of step 0. Returns how many faults begin before it."""
+    faults = 0
+    s[k.DUE_EVENT] = -1.0
+    find_next_due(s)
+    while s[k.DUE_STEP] == 0.0:
+        if s[k.EVENTS + i64(s[k.DUE_EVENT]) * k.EVENT_SIZE + k.EVENT_KIND] == k.BREAKS:
+            faults += 1
+        find_next_due(s)
+    return faults
+
+
+@jit
+def _surround(s: Numbers, p: Numbers, w: Numbers, g: Numbers, key: Any) -> None:
+    """The surroundings of step 0 happen. New processes get time to become warm."""
     deployed = False
-    for event in range(i64(s[k.EVENTS_PLANNED])):
+    for event in range(i64(s[k.DUE_EVENT])):
         at = k.EVENTS + event * k.EVENT_SIZE
-        if s[at + k.EVENT_STEP] == 0.0 and s[at + k.EVENT_KIND] >= k.DEPLOYS:
+        if s[at + k.EVENT_KIND] >= k.DEPLOYS:
             deployed = deployed or s[at + k.EVENT_KIND] == k.DEPLOYS
             _let_happen(s, p, at)
     if deployed:
         advance(s, p, key, DEPLOY_SETTLES_STEPS * i64(g[k.TICKS_A_STEP]))
         observe(s, p, key, w)
-    while True:
-        fault = next_to_inject(s)
-        if fault < 0:
-            break
-        if not inject(s, p, key, i64(s[k.FORM + fault]), i64(s[k.SERVICE + fault]), s[k.SEVERITY + fault]):
-            return False
-        s[k.CASE_BEGUN + fault] = 1.0
-    find_first_due(s)
-    return True
 
 
 @jit
 def next_to_inject(s: Numbers) -> int:
-    """The number of the fault of step 0 that is injected next, or -1."""
+    """The number of the fault of step 0 that is injected next; -1 if there is none left."""
     found, lowest = -1, _LAST_ORDER + 1.0
-    for event in range(i64(s[k.EVENTS_PLANNED])):
+    for event in range(i64(s[k.DUE_EVENT])):
         at = k.EVENTS + event * k.EVENT_SIZE
-        if s[at + k.EVENT_STEP] != 0.0 or s[at + k.EVENT_KIND] != k.BREAKS:
+        if s[at + k.EVENT_KIND] != k.BREAKS:
             continue
         fault = i64(s[at + k.EVENT_OF])
         order = _ORDERS[i64(s[k.FORM + fault])]
         if s[k.CASE_BEGUN + fault] == 0.0 and order < lowest:
             found, lowest = fault, order
     return int(found)
-
-
-@jit
-def find_first_due(s: Numbers) -> None:
-    """Find the first event after those of step 0."""
-    s[k.DUE_EVENT] = -1.0
-    find_next_due(s)
-    while s[k.DUE_STEP] == 0.0:
-        find_next_due(s)
 
 
 @jit

@@ -15,7 +15,7 @@ from mirr.env.simulator.fast.compiled import Numbers, i64, inlined, jit
 from mirr.env.simulator.physics.arrivals import (
     BUSIEST,
     arrivals_in_block,
-    arrivals_in_block_at,
+    arrive_in_block_at,
     campaign_draw,
     normal,
     service_draw,
@@ -77,9 +77,7 @@ def draw_window(s: Numbers, p: Numbers, key: Any) -> bool:
         s[k.DRAWN_USERS + k.SIGN_IN] = arrivals_in_block(p, k.SIGN_IN, drawn)
         s[k.DRAWN_USERS + k.CHECK_OUT] = arrivals_in_block(p, k.CHECK_OUT, drawn)
     else:
-        level = level_at(s, s[k.NOW] + _MIDDLE)
-        for journey in range(k.JOURNEYS):
-            s[k.DRAWN_USERS + journey] = arrivals_in_block_at(p, key, s[k.NOW], journey, level)
+        arrive_in_block_at(s, p, key, level_at(s, s[k.NOW] + _MIDDLE))
     s[k.DRAWN_SURGE] = 0.0
     if s[k.INVADED] >= 0.0 and not _draw_campaign(s, p, key):
         return False

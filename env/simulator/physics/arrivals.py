@@ -84,6 +84,20 @@ def arrivals_in_block_at(p: Numbers, key: Any, tick: float, journey: int, level:
     return _kept(key, i64(tick) * _KEEPING_A_TICK + journey * _JOURNEY_DRAWS_IN_BLOCK, most, level)
 
 
+@jit
+def arrive_at(s: Numbers, p: Numbers, key: Any, level: float) -> None:
+    """Write the users who come in this tick at a level of traffic into DRAWN_USERS."""
+    for journey in range(k.JOURNEYS):
+        s[k.DRAWN_USERS + journey] = arrivals_at(p, key, s[k.NOW], journey, level)
+
+
+@jit
+def arrive_in_block_at(s: Numbers, p: Numbers, key: Any, level: float) -> None:
+    """The same for the block of ticks that begins now."""
+    for journey in range(k.JOURNEYS):
+        s[k.DRAWN_USERS + journey] = arrivals_in_block_at(p, key, s[k.NOW], journey, level)
+
+
 @inlined
 def _kept(key: Any, first: int, most: float, level: float) -> float:
     """How many users come, if `most` come at the busiest level. Each of them comes with the probability
@@ -141,10 +155,11 @@ def campaign_draw(key: Any, tick: float) -> Any:
     return draw(key, _DRAWS_A_TICK * i64(tick) + 1)
 
 
-@jit
-def other_campaign_draw(key: Any, tick: float, i: int) -> Any:
-    """The draw for the requests of a second campaign in a tick, or of a third: the one on service `i`."""
-    return draw(key, _OTHER_CAMPAIGNS + i64(tick) * k.SERVICES + i)
+@inlined
+def surge_draw(key: Any, tick: float, i: int, other: bool) -> Any:
+    """The same for the campaign on service `i`. If it is not the first one in this tick, it has a draw of its own."""
+    own = _OTHER_CAMPAIGNS + i64(tick) * k.SERVICES + i
+    return draw(key, own if other else _DRAWS_A_TICK * i64(tick) + 1)
 
 
 @inlined

@@ -25,6 +25,7 @@ from mirr.env.simulator.fast.rows import (
     DIED_TICK,
     DIES,
     DOWN,
+    DRAWN_USERS,
     IDLE_CPU,
     KEEPS_MEMORY,
     LEFT,
@@ -64,10 +65,9 @@ from mirr.env.simulator.fast.rows import (
 )
 from mirr.env.simulator.physics.arrivals import (
     arrivals,
-    arrivals_at,
-    campaign_draw,
+    arrive_at,
     normal,
-    other_campaign_draw,
+    surge_draw,
     users_draw,
 )
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
@@ -92,10 +92,10 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         sign_in = arrivals(p, SIGN_IN, drawn)
         check_out = arrivals(p, CHECK_OUT, drawn)
     else:
-        level = level_at(s, s[NOW])
-        browse = arrivals_at(p, key, s[NOW], BROWSE, level)
-        sign_in = arrivals_at(p, key, s[NOW], SIGN_IN, level)
-        check_out = arrivals_at(p, key, s[NOW], CHECK_OUT, level)
+        arrive_at(s, p, key, level_at(s, s[NOW]))
+        browse = s[DRAWN_USERS + BROWSE]
+        sign_in = s[DRAWN_USERS + SIGN_IN]
+        check_out = s[DRAWN_USERS + CHECK_OUT]
     offer(s, LOAD, browse, sign_in, check_out)
     seconds = p[TICK_S]
     idle = p[IDLE_CPU]
@@ -112,7 +112,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             even = True
             if s[CAMPAIGN + i] > 0.0:
                 several = invaded >= 0
-                surge = other_campaign_draw(key, s[NOW], i) if several else campaign_draw(key, s[NOW])
+                surge = surge_draw(key, s[NOW], i, several)
                 invaded = i
                 even = not watched or s[MIXED_CPU + i] == 0.0
                 extra = _campaign(s, i, normal(surge), seconds)
@@ -143,11 +143,8 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             _add_other_surges(s, invaded)
     if changed:
         settle(s, p, True)
-    if invaded >= 0:
-        if s[MEMORY + invaded] >= p[MEMORY_LIMIT]:
-            _run_out_of_memory(s, p, invaded)
-        if several:
-            _check_other_memories(s, p, invaded)
+    if invaded >= 0 and (several or s[MEMORY + invaded] >= p[MEMORY_LIMIT]):
+        _end_full_processes(s, p)
     if watched:
         _wear(s, p)
 
@@ -178,19 +175,13 @@ def _add_other_surges(s: Numbers, last: int) -> None:
 
 
 @jit
-def _check_other_memories(s: Numbers, p: Numbers, last: int) -> None:
-    """End the other processes that a campaign has filled."""
-    for i in range(last):
+def _end_full_processes(s: Numbers, p: Numbers) -> None:
+    """The OOM killer ends the processes whose memory a campaign has filled."""
+    for i in range(SERVICES):
         if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP and s[MEMORY + i] >= p[MEMORY_LIMIT]:
-            _run_out_of_memory(s, p, i)
-
-
-@jit
-def _run_out_of_memory(s: Numbers, p: Numbers, i: int) -> None:
-    """The OOM killer ends the process of service `i`."""
-    settle(s, p, False)
-    stop(s, i)
-    s[STALE] = 1.0
+            settle(s, p, False)
+            stop(s, i)
+            s[STALE] = 1.0
 
 
 @jit
