@@ -29,7 +29,6 @@ from mirr.env.vocabulary import (
 from tests.agents.test_adversaries import ADVERSARIES, SINGLE_CHANNELS
 
 SEEDS = range(200)
-HONEST = (PolicyName.HEURISTIC, PolicyName.DETECTIVE)
 PLAYED = [tier for tier in TIERS if tier is not Tier.EASY]
 MARGIN = 5.0
 """Honest play must earn this much more than every trick. Measured on `medium`: the detective earns 45.1, the heuristic
@@ -99,6 +98,12 @@ NOTHING_BROKEN: dict[str, Make] = {"says that nothing is broken": lambda _: Says
 """Only where that is an action."""
 
 
+def honest(tier: Tier) -> tuple[PolicyName, ...]:
+    """Where nothing may be broken, the rules of thumb say so too early, and who waits earns more than they do."""
+    doubtful = TIERS[tier].config.none_diagnosis
+    return (PolicyName.DETECTIVE,) if doubtful else (PolicyName.HEURISTIC, PolicyName.DETECTIVE)
+
+
 def tricks(tier: Tier) -> dict[str, Make]:
     return TRICKS | (NOTHING_BROKEN if TIERS[tier].config.none_diagnosis else {})
 
@@ -119,7 +124,7 @@ def of_honest_play(name: PolicyName, tier: Tier) -> NDArray[np.float64]:
 @pytest.mark.parametrize(("tier", "trick"), [(tier, trick) for tier in PLAYED for trick in tricks(tier)])
 def test_honest_play_earns_more_than_the_trick(tier: Tier, trick: str) -> None:
     earned = rewards(tricks(tier)[trick], tier)
-    for name in HONEST:
+    for name in honest(tier):
         ahead = of_honest_play(name, tier) - earned  # the same seeds
         dealt = np.random.default_rng(0).integers(len(ahead), size=(2_000, len(ahead)))
         low, high = np.percentile(ahead[dealt].mean(axis=1), (2.5, 97.5))  # paired bootstrap
