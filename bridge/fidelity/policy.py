@@ -125,7 +125,7 @@ def policies(pairs: Sequence[Pair], itself: Sequence[Pair], *, draws: int, rng: 
     table, own = success_table(pairs), success_table(itself)
     if table is None:
         return Policies()
-    count = table.real.shape[1]
+    count: int = table.real.shape[1]
     samples = [table.drawn([int(one) for one in rng.integers(count, size=count)]) for _ in range(draws)]
     figures = {}
     for measure, statistic in STATISTICS.items():
