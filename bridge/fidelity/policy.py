@@ -125,8 +125,8 @@ def policies(pairs: Sequence[Pair], itself: Sequence[Pair], *, draws: int, rng: 
     table, own = success_table(pairs), success_table(itself)
     if table is None:
         return Policies()
-    count = table.real.shape[1]
-    samples = [table.drawn([int(one) for one in np.atleast_1d(rng.integers(count, size=count))]) for _ in range(draws)]
+    count: int = table.real.shape[1]
+    samples = [table.drawn([int(one) for one in rng.integers(count, size=count)]) for _ in range(draws)]
     figures = {}
     for measure, statistic in STATISTICS.items():
         low, high = percentile_interval(statistic(sample) for sample in samples) or (None, None)

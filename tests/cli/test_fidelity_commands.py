@@ -185,3 +185,16 @@ def test_folders_without_a_play_in_common_are_refused(
     assert capsys.readouterr().err == (
         "mirr: the two folders have no play in common; next: mirr collect the same parts of both worlds\n"
     )
+
+
+@pytest.mark.docker
+def test_a_real_lab_is_recorded_and_compared(real_lab: str, sim: str, tmp_path: Path) -> None:
+    command = ["collect", "--lab", real_lab, "--out", str(tmp_path), "--part", "probes", "--rounds", "1"]
+    assert run([*command, "--minutes", "2"]) == 0
+    found = read_recordings(tmp_path)
+    assert (found.world, found.void) == ("docker", 0)
+    (session,) = found.sessions
+    assert {"engine", "images", "machine", "pace"} < set(session.facts)
+    assert "parameters" not in session.facts
+    assert all(recording.steps == 16 for recording in found.by_key.values())
+    assert run(["fidelity", "--lab", str(tmp_path), "--sim", sim, "--draws", "0"]) in (0, 1)
