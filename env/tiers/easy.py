@@ -14,7 +14,7 @@ from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault
 
 
 def drawn_fault(key: int) -> Fault:
-    """The fault of the stream with that key. Its mode and its service are the same in every tier."""
+    """The fault of the stream with that key. Its service is the same in every tier."""
     return ALL_FAULTS[below(key, DRAW_OF_THE_FAULT, len(ALL_FAULTS))]
 
 

@@ -1,7 +1,8 @@
-"""`hard`: the incidents of `medium`, among all that goes on in a shop, or nothing broken at all.
+"""`hard`: any form of any fault, among all that goes on in a shop, or nothing broken at all.
 
-Users come more or less often than usual. Harmless releases went out before. A short burst comes to an innocent service.
-The fault may begin later, and a second one may follow.
+Each form is as likely as any other. Most forms look like another mode's, and so do most incidents here. Users come more
+or less often than usual. Harmless releases went out before. A short burst comes to an innocent service. The fault may
+begin later, and a second one may follow.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from mirr.env.dice import below, uniform
+from mirr.env.forms import numbered_forms
 from mirr.env.scenario import TRAFFIC, EpisodeConfig, Scheduled, checked_fault
 from mirr.env.simulator.fast import dice
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
 from mirr.env.simulator.fast.timeline import plan_event, plan_fault
+from mirr.env.simulator.physics.faults import MODE_OF_FORM
 from mirr.env.tiers import easy, medium
 from mirr.env.tiers.rules import Rules
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Bursts, Deploys, Fault, Service, TrafficChanges
+from mirr.env.vocabulary import Breaks, Bursts, Deploys, Fault, Service, TrafficChanges
 
 # The draws after those of `medium`. Each has a number of its own.
 _NOTHING = medium.DRAW_OF_THE_SEVERITY + 1
@@ -32,14 +35,13 @@ _BURST_STEPS = _BURST + 3
 _BURST_LOAD = _BURST + 4
 _SECOND = _BURST + 5
 _SECOND_SERVICE = _SECOND + 1
-_SECOND_MODE = _SECOND + 2
-_SECOND_FORM = _SECOND + 3
-_SECOND_SEVERITY = _SECOND + 4
-_SECOND_STEP = _SECOND + 5
+_SECOND_FORM = _SECOND + 2
+_SECOND_SEVERITY = _SECOND + 3
+_SECOND_STEP = _SECOND + 4
 
-NOTHING_BROKEN = 0.1
+NOTHING_BROKEN = 0.12
 """Share of the episodes in which nothing is broken."""
-SECOND_FAULT = 0.1
+SECOND_FAULT = 0.12
 """Share of the other episodes in which a second fault follows."""
 LATEST_ONSET = 6  # steps
 DRIFT = 0.2
@@ -68,15 +70,26 @@ def _deploys(key: int) -> list[Deploys]:
     return drawn or [Deploys(services[below(key, _LEAST_DEPLOY, len(services))])]
 
 
+_FORMS_OF = {
+    service: tuple(number for number, form in enumerate(numbered_forms()) if service in form.services)
+    for service in Service
+}
+"""The numbers of the forms in which each service can break."""
+
+
+def _drawn_fault(key: int, service: Service, *, form: int, severity: int) -> Fault:
+    """A fault of a service in any of its forms. `form` and `severity` are the numbers of the draws."""
+    numbers = _FORMS_OF[service]
+    return medium.severe(key, numbers[below(key, form, len(numbers))], service, severity, users_vary=True)
+
+
 def _second(key: int, first: Fault, onset: int) -> Scheduled | None:
     """The fault that follows, on another service."""
     if uniform(key, _SECOND) >= SECOND_FAULT:
         return None
     others = [service for service in Service if service is not first.service]
     service = others[below(key, _SECOND_SERVICE, len(others))]
-    of_service = [fault for fault in ALL_FAULTS if fault.service is service]
-    base = of_service[below(key, _SECOND_MODE, len(of_service))]
-    fault = medium.formed(key, base, form=_SECOND_FORM, severity=_SECOND_SEVERITY, users_vary=True)
+    fault = _drawn_fault(key, service, form=_SECOND_FORM, severity=_SECOND_SEVERITY)
     least, most = SECOND_AFTER
     return Scheduled(onset + least + below(key, _SECOND_STEP, most - least + 1), Breaks(fault))
 
@@ -105,13 +118,8 @@ def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:
     if fault is not None:
         broken = [Scheduled(onset, Breaks(checked_fault(fault)))]
     elif uniform(key, _NOTHING) >= NOTHING_BROKEN:
-        first = medium.formed(
-            key,
-            easy.drawn_fault(key),
-            form=medium.DRAW_OF_THE_FORM,
-            severity=medium.DRAW_OF_THE_SEVERITY,
-            users_vary=True,
-        )
+        service = easy.drawn_fault(key).service
+        first = _drawn_fault(key, service, form=medium.DRAW_OF_THE_FORM, severity=medium.DRAW_OF_THE_SEVERITY)
         broken = [Scheduled(onset, Breaks(first))]
         if (second := _second(key, first, onset)) is not None:
             broken.append(second)
@@ -129,6 +137,15 @@ _LEAST_LOAD, _MOST_LOAD = BURST_LOADS
 _LEAST_AFTER, _MOST_AFTER = SECOND_AFTER
 _LENGTHS_S = constants(BURST_LENGTHS_S)
 _NO_STEP = -1
+_MOST = max(len(numbers) for numbers in _FORMS_OF.values())
+_COUNTS = constants(len(numbers) for numbers in _FORMS_OF.values())
+_FORMS = constants(number for numbers in _FORMS_OF.values() for number in (*numbers, *[-1] * (_MOST - len(numbers))))
+
+
+@jit
+def _drawn_form(key: Any, i: int, number: int) -> int:
+    """The form in which service `i` breaks. `number` is the draw's."""
+    return int(i64(_FORMS[i * _MOST + dice.below(key, number, i64(_COUNTS[i]))]))
 
 
 @jit
@@ -140,8 +157,9 @@ def choose(s: Numbers, key: Any, i: int) -> None:
         if dice.uniform(key, _NOTHING) < NOTHING_BROKEN:
             s[k.FAULTS] = 0.0
         else:
-            form = medium.drawn_form(key, i64(s[k.MODE]), i, medium.DRAW_OF_THE_FORM)
+            form = _drawn_form(key, i, medium.DRAW_OF_THE_FORM)
             s[k.FORM] = form
+            s[k.MODE] = MODE_OF_FORM[form]
             s[k.SEVERITY] = medium.drawn_severity(key, form, medium.DRAW_OF_THE_SEVERITY, True)
             if dice.uniform(key, _SECOND) < SECOND_FAULT:
                 second_step = _plan_second(s, key, i, onset)
@@ -168,7 +186,7 @@ def _plan_second(s: Numbers, key: Any, first: int, onset: int) -> int:
     """Add the second fault. Returns the step in which it begins."""
     i = dice.below(key, _SECOND_SERVICE, k.SERVICES - 1)
     i += i64(i >= first)
-    form = medium.drawn_form(key, dice.below(key, _SECOND_MODE, k.MODES), i, _SECOND_FORM)
+    form = _drawn_form(key, i, _SECOND_FORM)
     plan_fault(s, form, i, medium.drawn_severity(key, form, _SECOND_SEVERITY, True))
     return int(onset + _LEAST_AFTER + dice.below(key, _SECOND_STEP, _MOST_AFTER - _LEAST_AFTER + 1))
 
@@ -208,7 +226,7 @@ def _plan_burst(s: Numbers, key: Any, step: int) -> None:
 
 
 RULES = Rules(
-    says="forms and severities as on medium, among changing traffic, harmless deploys and bursts; the fault may come "
+    says="any form and severity, among changing traffic, harmless deploys and bursts; the fault may come "
     "later, with a second one after it, or not at all",
     timeline=timeline,
     choose=choose,

@@ -14,7 +14,7 @@ from mirr.env.simulator.fast.compiled import Numbers, constants, i64, jit
 from mirr.env.simulator.fast.timeline import plan_event
 from mirr.env.tiers import easy
 from mirr.env.tiers.rules import Rules
-from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault
+from mirr.env.vocabulary import ALL_FAULTS, Breaks, Fault, Service
 
 DRAW_OF_THE_FORM = DRAW_OF_THE_FAULT + 1
 DRAW_OF_THE_SEVERITY = DRAW_OF_THE_FAULT + 2
@@ -23,19 +23,19 @@ _NUMBERS = {fault: form_numbers(fault.mode, fault.service) for fault in ALL_FAUL
 """The numbers of the forms in which each fault can come."""
 
 
-def formed(key: int, base: Fault, *, form: int, severity: int, users_vary: bool = False) -> Fault:
-    """A fault of the base task in a drawn form, with a drawn severity. `form` and `severity` are the draws' numbers."""
-    numbers = _NUMBERS[base]
-    number = numbers[below(key, form, len(numbers))]
-    fault, can = fault_of(number, base.service), numbered_forms()[number].severity
+def severe(key: int, form: int, service: Service, draw: int, *, users_vary: bool = False) -> Fault:
+    """The fault on a service whose form has that number, with a drawn severity. `draw` is the number of that draw."""
+    fault, can = fault_of(form, service), numbered_forms()[form].severity
     if can is None:
         return fault
-    return replace(fault, severity=can.drawn(uniform(key, severity), users_vary=users_vary))
+    return replace(fault, severity=can.drawn(uniform(key, draw), users_vary=users_vary))
 
 
 def drawn_fault(key: int) -> Fault:
     """The fault of the stream with that key: each form with equal probability, each severity too."""
-    return formed(key, easy.drawn_fault(key), form=DRAW_OF_THE_FORM, severity=DRAW_OF_THE_SEVERITY)
+    base = easy.drawn_fault(key)
+    numbers = _NUMBERS[base]
+    return severe(key, numbers[below(key, DRAW_OF_THE_FORM, len(numbers))], base.service, DRAW_OF_THE_SEVERITY)
 
 
 def timeline(key: int, fault: Fault | None) -> tuple[Scheduled, ...]:

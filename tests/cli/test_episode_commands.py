@@ -91,7 +91,7 @@ def test_an_evaluation_and_a_demo_play_the_tier_that_they_are_given(capsys: Prin
     assert run(["evaluate", "--episodes", "2", "--tier", "medium", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tier"] == "medium"
     assert run(["demo", "--tier", "nightmare"]) == 2
-    assert capsys.readouterr().err == "mirr: unknown tier 'nightmare'; one of: easy, medium\n"
+    assert capsys.readouterr().err == "mirr: unknown tier 'nightmare'; one of: easy, medium, hard\n"
 
 
 def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) -> None:
@@ -116,7 +116,7 @@ def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) ->
         ),
         (["--fault", "crashed"], "a fault is written MODE:SERVICE, as in bad_deploy:payments; got 'crashed'"),
         (["--seed", "-1"], "a seed is a whole number from 0 up; got -1"),
-        (["--tier", "insane", "--world", "docker"], "unknown tier 'insane'; one of: easy, medium"),
+        (["--tier", "insane", "--world", "docker"], "unknown tier 'insane'; one of: easy, medium, hard"),
     ],
 )
 def test_wrong_usage_prints_one_line_with_the_valid_values(capsys: Printed, arguments: list[str], message: str) -> None:

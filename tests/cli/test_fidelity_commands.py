@@ -114,7 +114,7 @@ def test_without_pyarrow_there_is_no_table_and_the_recordings_are_there(
     [
         (("--part", "songs"), "mirr: unknown part 'songs'; one of: probes, episodes, policies\n"),
         (("--world", "mars"), "mirr: unknown world 'mars'; one of: sim, docker\n"),
-        (("--tier", "soft"), "mirr: unknown tier 'soft'; one of: easy, medium"),
+        (("--tier", "soft"), "mirr: unknown tier 'soft'; one of: easy, medium, hard"),
     ],
 )
 def test_an_unknown_name_is_wrong_usage(

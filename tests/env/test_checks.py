@@ -240,7 +240,7 @@ def test_an_unknown_form_is_refused_before_the_world_is_touched() -> None:
         ),
         (
             lambda: Scheduled(0, "crashed:auth"),  # type: ignore[arg-type]
-            "Scheduled(event=...) is Breaks, Ends or Deploys; got 'crashed:auth'",
+            "Scheduled(event=...) is Breaks, Ends, Deploys, TrafficChanges or Bursts; got 'crashed:auth'",
         ),
         (lambda: Scenario(seed=-1, timeline=()), "a seed is a whole number from 0 up; got -1"),
     ],

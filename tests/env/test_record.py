@@ -152,7 +152,7 @@ def _swap(lines: list[Line]) -> None:
         ),
         (
             _set(0, timeline=[{"step": 2, "event": "rests"}]),
-            "line 1: timeline: 'rests' is not an event; one of: breaks, heals, deploys",
+            "line 1: timeline: 'rests' is not an event; one of: breaks, heals, deploys, traffic_changes, bursts",
         ),
         (
             _set(3, action="dance"),

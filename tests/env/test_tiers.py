@@ -45,24 +45,30 @@ def test_every_tier_is_in_the_table() -> None:
     assert list(TIERS) == list(Tier)
 
 
-def test_a_seed_has_the_same_mode_and_service_in_every_tier() -> None:
+def test_a_seed_has_the_same_service_in_every_tier_and_the_same_mode_on_easy_and_medium() -> None:
     easy = [draw(seed).faults[0] for seed in SEEDS]
     assert all(fault in ALL_FAULTS for fault in easy)
     assert [(fault.mode, fault.service) for fault in MEDIUM] == [(fault.mode, fault.service) for fault in easy]
+    assert {
+        (scenario.faults[0].service, fault.service)
+        for scenario, fault in zip(HARD, easy, strict=True)
+        if scenario.faults
+    } == {(service, service) for service in Service}
 
 
-def test_hard_draws_the_fault_of_medium_unless_nothing_is_broken_or_fewer_severities_leave_room_for_users() -> None:
-    for scenario, medium in zip(HARD, MEDIUM, strict=True):
-        if not scenario.faults:
+def test_hard_draws_every_form_equally_often_and_severities_that_leave_room_for_users() -> None:
+    first = [scenario.faults[0] for scenario in HARD if scenario.faults]
+    names = Counter((fault.mode, form_name(fault.mode, fault.form)) for fault in first)
+    assert set(names) == {(mode, name) for mode, forms in all_forms().items() for name in forms}
+    for (mode, name), count in names.items():
+        assert count == pytest.approx(len(first) / len(names), rel=0.25)
+        can = all_forms()[mode][name].severity
+        drawn = [fault.severity for fault in first if (fault.mode, form_name(fault.mode, fault.form)) == (mode, name)]
+        if can is None:
+            assert set(drawn) == {None}
             continue
-        first = scenario.faults[0]
-        assert (first.mode, first.service, first.form) == (medium.mode, medium.service, medium.form)
-        form = all_forms()[first.mode][form_name(first.mode, first.form)]
-        if form.severity is not None and form.severity.most_if_users_vary is not None:
-            assert first.severity is not None
-            assert form.severity.least <= first.severity < form.severity.most_if_users_vary
-        else:
-            assert first == medium
+        most = can.most if can.most_if_users_vary is None else can.most_if_users_vary
+        assert all(severity is not None and can.least <= severity < most for severity in drawn)
 
 
 def test_hard_leaves_some_alarms_false_and_breaks_two_things_in_some_episodes() -> None:

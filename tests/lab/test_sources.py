@@ -151,8 +151,11 @@ def test_a_changed_service_file_changes_exactly_all_releases_of_all_services(che
     assert changed(checkout, "services/auth.py") == tags
 
 
-def test_a_changed_file_of_the_next_release_changes_only_that_release(checkout: Path) -> None:
-    assert changed(checkout, "services/releases/1.5.0/data/auth.py") == {f"mirr/{service}:1.5.0" for service in Service}
+def test_a_changed_file_of_the_next_release_changes_only_that_release_in_all_strengths(checkout: Path) -> None:
+    strengths = ("1.5.0", "1.5.0-mild", "1.5.0-strong")
+    assert changed(checkout, "services/releases/1.5.0/data/auth.py") == {
+        f"mirr/{service}:{release}" for service in Service for release in strengths
+    }
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,7 @@ def test_with_the_diagnosis_none_there_are_42_actions() -> None:
     observation, *_, info = env.step(NONE)
     assert env.observation_space.contains(observation)
     assert observation["last_action"] == NONE
-    diagnoses = {number for action, number in ACTION_INDEX.items() if isinstance(action, Diagnose | DiagnoseNone)}
-    assert {number for number, allowed in enumerate(info["action_mask"]) if not allowed} == diagnoses
+    assert {number for number, allowed in enumerate(info["action_mask"]) if not allowed} == {NONE}
 
 
 def test_wrappers_follow_the_number_of_actions() -> None:
@@ -157,9 +156,11 @@ def test_wrappers_follow_the_number_of_actions() -> None:
     assert wide.reset(seed=1)[0].size == plain.reset(seed=1)[0].size + 1
 
 
-def test_a_vector_refuses_the_diagnosis_none_when_it_is_made() -> None:
-    with pytest.raises(ValueError, match=r"^a batch plays episodes of 41 actions; play packs with "):
-        SimVectorEnv(2, config=EpisodeConfig(none_diagnosis=True))
+def test_a_vector_has_the_diagnosis_none_where_its_configuration_has_it() -> None:
+    vector = SimVectorEnv(2, config=EpisodeConfig(none_diagnosis=True))
+    assert vector.single_action_space == gymnasium.spaces.Discrete(42)
+    vector.reset(seed=4)
+    vector.step(np.full(2, NONE))
 
 
 def pickled(env: Any) -> Any:
