@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         monkeypatch.setattr(sys, "stdin", stdin)
         yield writing
         os.close(writing)
+        # Its thread reads to the end before the number of the pipe is free for another file.
+        for thread in threading.enumerate():
+            if thread.name == "stdin":
+                thread.join(10.0)
+                assert not thread.is_alive()
 
 
 def test_the_server_reads_what_its_client_writes(client: int) -> None:
