@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -121,7 +122,7 @@ def random_scenario(rng: np.random.Generator, faults: list[Fault]) -> Scenario:
             SERVICES[rng.integers(len(SERVICES))], float(rng.uniform(0.1, 0.35)), float(rng.uniform(1.0, 20.0))
         )
         timeline.append(Scheduled(step(), burst))
-    rng.shuffle(timeline)  # type: ignore[arg-type]  # a list is welcome
+    rng.shuffle(timeline)
     return Scenario(seed=int(rng.integers(2**40)), timeline=tuple(timeline))
 
 
@@ -201,13 +202,14 @@ def test_scenarios_that_a_batch_cannot_play_are_refused_before_anything_changes(
         assert str(caught.value) == message
     with pytest.raises(BadScenario, match=r"^a scenario is a Scenario, as a pack's scenario\(\) gives; got 7$"):
         batch.reset(scenarios=[7, 7])  # type: ignore[list-item]  # that is what is refused
-    for call, message in (
+    refusals: tuple[tuple[Callable[[], object], str], ...] = (
         (lambda: batch.reset(scenarios=[draw(1)]), "a batch of 2 takes one scenario or 2; got 1"),
         (
             lambda: batch.reset([1, 2], scenarios=draw(1), faults=crash),
             "reset takes scenarios, or else faults; a scenario has its own",
         ),
-    ):
+    )
+    for call, message in refusals:
         with pytest.raises(EpisodeError) as refused:
             call()
         assert str(refused.value) == message
