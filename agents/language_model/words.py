@@ -111,14 +111,15 @@ def encode(briefing: Briefing) -> Whole:  # (n, LENGTH)
     size = len(briefing.step)
     windows = [_paired(window).reshape(size, -1) for window in (briefing.before, briefing.now)]
     values = [briefing.step[:, None], briefing.diagnosis[:, None], briefing.past, briefing.logs, *windows]
-    return np.concatenate(values, axis=1) + _FIRSTS
+    words: Whole = np.concatenate(values, axis=1) + _FIRSTS
+    return words
 
 
 def values_of(words: Whole) -> Whole:  # (n, LENGTH)
     """What each word stands for: its number within its kind. Raises NotAPrompt for words that are no prompts."""
     if words.ndim != 2 or words.shape[1] != LENGTH:
         raise NotAPrompt(f"a prompt has {LENGTH} words, so prompts are (n, {LENGTH}); got {words.shape}")
-    values = words - _FIRSTS
+    values: Whole = words - _FIRSTS
     wrong = np.argwhere((values < 0) | (values >= _COUNTS))
     if len(wrong):
         row, place = wrong[0].tolist()

@@ -96,7 +96,8 @@ def merits(endings: Endings, plan: GrpoPlan) -> NDArray[np.float32]:  # (n,)
     better = earned - earned.mean(axis=1, keepdims=True)
     # Where all went nearly alike, the difference is luck, and must not count as much as one between good and bad.
     spread = np.maximum(earned.std(axis=1, keepdims=True), plan.least_spread)
-    return (better / spread).reshape(-1).astype(np.float32)
+    found: NDArray[np.float32] = (better / spread).reshape(-1).astype(np.float32)
+    return found
 
 
 def shared(merit: NDArray[np.float32], endings: Endings) -> NDArray[np.float32]:  # (n,)
@@ -105,7 +106,8 @@ def shared(merit: NDArray[np.float32], endings: Endings) -> NDArray[np.float32]:
     Bad episodes are the long ones. If each decision counted the same, the sum over all would be far below zero, and the
     model would mostly learn to do less of everything.
     """
-    return (merit * (endings.steps.mean() / endings.steps)).astype(np.float32)
+    found: NDArray[np.float32] = (merit * (endings.steps.mean() / endings.steps)).astype(np.float32)
+    return found
 
 
 def _step(

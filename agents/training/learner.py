@@ -90,7 +90,7 @@ class Learner:
 
     def shuffled(self, count: int, at_once: int) -> Iterator[Tensor]:
         """All places from 0 to count - 1 in random order, some at once."""
-        yield from torch.randperm(count, generator=self._dice, device=self.device).split(at_once)
+        yield from torch.split(torch.randperm(count, generator=self._dice, device=self.device), at_once)
 
     def log_shares(self, words: Tensor, allowed: Tensor) -> Tensor:  # (n, actions)
         """The logarithm of each action's probability; what is not allowed has none."""
@@ -100,7 +100,7 @@ class Learner:
     @torch.no_grad()
     def all_log_shares(self, rows: Rows) -> Tensor:  # (m, actions)
         """The same for many rows, without learning."""
-        pairs = zip(rows.words.split(READ_AT_ONCE), rows.allowed.split(READ_AT_ONCE), strict=True)
+        pairs = zip(torch.split(rows.words, READ_AT_ONCE), torch.split(rows.allowed, READ_AT_ONCE), strict=True)
         return torch.cat([self.log_shares(words, allowed) for words, allowed in pairs])
 
     @torch.no_grad()

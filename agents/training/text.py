@@ -1,4 +1,4 @@
-"""A prompt as text, for a model that has read text before: under 225 tokens, and the answer is one letter."""
+"""A prompt as text, for a model that has read text before. The answer is one letter."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _window_texts(name: str, end: str) -> list[list[str]]:
     digits = [*map(str, range(UNSEEN)), "x"]
     pairs = [one + other for one in digits for other in digits]
     heading = f"\n{name}: errors, latency, cpu, memory, queue, rate"
-    found = []
+    found: list[list[str]] = []
     for service in Service:
         for pair in range(len(FEATURES) // 2):
             lead = f"\n{service} " if pair == 0 else ""
