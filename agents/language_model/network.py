@@ -85,13 +85,12 @@ def _attended(weights: Mapping[str, Floats], of: str, size: Size, x: Floats, uns
 
 def _normed(x: Floats, scale: Floats) -> Floats:
     """RMSNorm: no mean is subtracted, and there is no offset."""
-    size = np.mean(x * x, axis=-1, keepdims=True, dtype=np.float32) + np.float32(SMALLEST_VARIANCE)
-    normed: Floats = (x / np.sqrt(size) * scale).astype(np.float32, copy=False)
+    root = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(SMALLEST_VARIANCE))
+    normed: Floats = x / root * scale
     return normed
 
 
 def _gelu(x: Floats) -> Floats:
     """The tanh form of GELU, as in GPT-2."""
     inner = np.float32(math.sqrt(2.0 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    curved: Floats = np.float32(0.5) * x * (np.float32(1.0) + np.tanh(inner))
-    return curved
+    return (np.float32(0.5) * x * (np.float32(1.0) + np.tanh(inner))).astype(np.float32, copy=False)
