@@ -79,18 +79,18 @@ def _attended(weights: Mapping[str, Floats], of: str, size: Size, x: Floats, uns
     share = np.exp(likeness - likeness.max(axis=-1, keepdims=True))
     share /= share.sum(axis=-1, keepdims=True)
     joined = (share @ value).transpose(0, 2, 1, 3).reshape(n, length, width)
-    mixed: Floats = joined @ weights[of + "attention_out"].T
-    return mixed
+    attended: Floats = joined @ weights[of + "attention_out"].T
+    return attended
 
 
 def _normed(x: Floats, scale: Floats) -> Floats:
     """RMSNorm: no mean is subtracted, and there is no offset."""
-    normed: Floats = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(SMALLEST_VARIANCE)) * scale
+    root = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(SMALLEST_VARIANCE))
+    normed: Floats = x / root * scale
     return normed
 
 
 def _gelu(x: Floats) -> Floats:
     """The tanh form of GELU, as in GPT-2."""
     inner = np.float32(math.sqrt(2.0 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    half = np.multiply(x, np.float32(0.5), dtype=np.float32)
-    return np.multiply(half, np.float32(1.0) + np.tanh(inner), dtype=np.float32)
+    return (np.float32(0.5) * x * (np.float32(1.0) + np.tanh(inner))).astype(np.float32, copy=False)

@@ -90,7 +90,7 @@ class Learner:
 
     def shuffled(self, count: int, at_once: int) -> Iterator[Tensor]:
         """All places from 0 to count - 1 in random order, some at once."""
-        yield from torch.randperm(count, generator=self._dice, device=self.device).split(at_once)  # type: ignore[no-untyped-call]  # PyTorch says nothing
+        yield from torch.split(torch.randperm(count, generator=self._dice, device=self.device), at_once)
 
     def log_shares(self, words: Tensor, allowed: Tensor) -> Tensor:  # (n, actions)
         """The logarithm of each action's probability; what is not allowed has none."""

@@ -1,4 +1,4 @@
-"""A prompt as text, for a model that has read text before: under 225 tokens, and the answer is one letter."""
+"""A prompt as text, for a model that has read text before. The answer is one letter."""
 
 from __future__ import annotations
 
