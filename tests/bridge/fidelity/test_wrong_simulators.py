@@ -29,7 +29,7 @@ from mirr.env.environment import Observation
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.simulator.randomisation import default_parameters
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Action, Ends, Fault, FaultMode, Feature, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.vocabulary import Action, Ends, Fault, FaultMode, Feature, Restart, Rollback, ScaleUp, Service, Tier, Wait
 from mirr.env.world import ActionResult, Snapshot, World
 from tests.bridge.collected import collected, lab_of
 from tests.worlds import Altered
@@ -173,7 +173,10 @@ def test_a_policy_that_exploits_the_simulator_is_caught_by_the_policies() -> Non
         "oracle": OraclePolicy,
         "exploiter": lambda scenario: Exploiter(),
     }
-    plays = plan(Design(parts=(Part.POLICIES,), policies=tuple(panel), policy_seeds=range(8), rounds=1))
+    design = Design(
+        parts=(Part.POLICIES,), policies=tuple(panel), policy_seeds=range(8), policy_tier=Tier.MEDIUM, rounds=1
+    )
+    plays = plan(design)
     lab = lab_of(plays, panel)
     honest = across(lab, collected(SimulatedWorld(), plays, policies=panel))
     exploited = across(lab, collected(Telltale(), plays, policies=panel))
