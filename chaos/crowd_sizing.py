@@ -59,8 +59,10 @@ class CrowdPlan:
 
 def enough(overload: float, *, most: float) -> tuple[float, float]:
     """The loads between which a crowd that aims at `overload` is not corrected. The lower one is always an overload.
-    The upper one is below `most`, the load that twice the quota has to be enough for."""
-    below = 0.2 * min(1.0, (overload - 1.0) / 0.45)
+    The upper one is below `most`, the load that twice the quota has to be enough for.
+
+    The smaller the overload, the less may be missing: at a load of 1.08, a service met its objectives now and then."""
+    below = 0.2 * min(1.0, ((overload - 1.0) / 0.45) ** 2)
     above = min(0.1, (most - overload) / 2)
     return round(overload - below, 4), round(overload + above, 4)
 

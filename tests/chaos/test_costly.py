@@ -75,7 +75,7 @@ def test_the_route_that_is_measured_is_the_one_that_is_sent_to(service: Service)
     assert out.path.partition("?")[0] == costly.EXPENSIVE[service].route
 
 
-@pytest.mark.parametrize(("severity", "least", "most"), [(1.15, 1.0833, 1.25), (1.45, 1.25, 1.55), (1.9, 1.7, 1.95)])
+@pytest.mark.parametrize(("severity", "least", "most"), [(1.15, 1.1278, 1.25), (1.45, 1.25, 1.55), (1.9, 1.7, 1.95)])
 def test_a_crowd_that_is_not_corrected_is_an_overload_and_less_than_twice_the_quota(
     severity: float, least: float, most: float
 ) -> None:
