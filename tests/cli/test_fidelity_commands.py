@@ -190,7 +190,7 @@ def test_folders_without_a_play_in_common_are_refused(
 @pytest.mark.docker
 def test_a_real_lab_is_recorded_and_compared(real_lab: str, sim: str, tmp_path: Path) -> None:
     command = ["collect", "--lab", real_lab, "--out", str(tmp_path), "--part", "probes", "--rounds", "1"]
-    assert run([*command, "--minutes", "2"]) == 0
+    assert run([*command, "--minutes", "1"]) == 0
     found = read_recordings(tmp_path)
     assert (found.world, found.void) == ("docker", 0)
     (session,) = found.sessions
