@@ -103,8 +103,8 @@ def merits(endings: Endings, plan: GrpoPlan) -> NDArray[np.float32]:  # (n,)
 def shared(merit: NDArray[np.float32], endings: Endings) -> NDArray[np.float32]:  # (n,)
     """What each decision of an episode gets of its merit, so that a long episode counts no more than a short one.
 
-    Bad episodes are the long ones. If each decision counted the same, the sum over all would be far below zero, and the
-    model would mostly learn to do less of everything.
+    Bad episodes are the long ones. If each decision counted the same, the sum would be far below zero. The model would
+    then mostly learn to do less of everything.
     """
     found: NDArray[np.float32] = (merit * (endings.steps.mean() / endings.steps)).astype(np.float32)
     return found

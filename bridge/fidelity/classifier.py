@@ -1,7 +1,7 @@
 """A classifier that is told to tell two worlds apart: boosted trees on binned values, and the AUC of its scores.
 
-It sees one window at a time. It is trained and judged on different plays, and a play of one world is always in the same
-fold as the same play of the other world.
+It sees one window at a time. It is trained and judged on different plays. The same play of both worlds is always in the
+same fold.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def probe_of(
 ) -> Recording:
     """A probe of 1 window in steady state, 3 with the fault, and the rest after the action.
 
-    `failed_share` is the share of failed users in each window, `down` whether the culprit is down (else it is as well
-    as everybody else), `degraded` whether it runs a worse release."""
+    For each window, `failed_share` is the share of failed users. `down` says whether the culprit is down. If it is not,
+    it is as well as the others. `degraded` says whether it runs a worse release."""
     steps, row = len(failed_share), SERVICE_ROW[fault.service]
     features = np.zeros((steps, len(Service), len(Feature)))
     for feature, value in {Feature.UP: 1.0, Feature.REQUEST_RATE: 20.0, Feature.LATENCY_P95_S: 0.02}.items():

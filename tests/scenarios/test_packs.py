@@ -16,7 +16,7 @@ from mirr.env.forms import all_forms
 from mirr.env.rollout import EpisodeResult, play
 from mirr.env.scenario import Scheduled
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Breaks, Ends, Fault, FaultMode, Service
+from mirr.env.vocabulary import Breaks, Bursts, Ends, Fault, FaultMode, Service, TrafficChanges
 from mirr.scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
 
 SEEDS = range(20)
@@ -192,6 +192,38 @@ def test_the_error_for_a_wrong_pack_names_the_wrong_place(text: str, message: st
     with pytest.raises(PackError) as caught:
         load_pack(path)
     assert str(caught.value) == f"{path}{message}"
+
+
+def test_a_pack_can_have_traffic_and_bursts(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    around = "traffic: [{first: 0.8}]\nbursts: [{service: orders, load: 0.3, for_s: 8, at_step: 2}]\n"
+    path.write_text(HEAD + f"faults: [{{fault: crashed:auth}}]\n{around}")
+    assert load_pack(path).scenario().timeline == (
+        Scheduled(0, TrafficChanges(0.8, 0.8)),
+        Scheduled(0, Breaks(Fault.parse("crashed:auth"))),
+        Scheduled(2, Bursts(Service.ORDERS, 0.3, 8.0)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            "traffic: [{first: 3.0}]",
+            "traffic[0] (line 6): TrafficChanges(first=...) is a number from 0.75 to 1.3; got 3.0",
+        ),
+        (
+            "bursts: [{service: orders, load: 0.9, for_s: 8}]",
+            "bursts[0] (line 6): Bursts(load=...) is a number above 0 at most 0.35; got 0.9",
+        ),
+    ],
+)
+def test_surroundings_that_would_harm_are_refused(line: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD + f"faults: [{{fault: crashed:auth}}]\n{line}\n")
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert str(caught.value) == f"{path}: {problem}; {SEE}"
 
 
 def test_a_pack_can_name_the_form_and_the_severity_of_a_fault(tmp_path: Path) -> None:
