@@ -9,7 +9,9 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +59,9 @@ PackSeedOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Chooses the scenario, the same in both worlds.")]
 EpisodesOption = Annotated[
     int, typer.Option("--episodes", min=1, max=MOST_EPISODES, help="How many episodes. Their seeds begin at --seed.")
+]
+RecordsOption = Annotated[
+    Path | None, typer.Option("--record", help="Write a record of each episode into this folder, as JSON lines.")
 ]
 RecordOption = Annotated[
     Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")
@@ -157,37 +162,99 @@ def episode(
 
 def evaluate(
     world: WorldOption = "sim",
-    policy: PolicyOption = "heuristic",
+    policy: PoliciesOption = ["heuristic"],  # noqa: B006 - only read, never changed
     episodes: EpisodesOption = 20,
     seed: SeedOption = 0,
     tier: TierOption = None,
     scenario: ScenarioOption = None,
+    record: RecordsOption = None,
+    overwrite: OverwriteOption = False,
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
     """Play many episodes, and print how often, how fast and at what cost they were resolved.
 
-    With a scenario pack, every seed plays that pack, with other users and other noise.
+    With a scenario pack, every seed plays that pack, with other users and other noise. Several policies play the same
+    episodes, on the lab in turn.
     """
-    from mirr.env.evaluation import evaluation
+    from mirr.cli.playing import play_in_turn
 
-    player = _player(world, policy)
+    players = [replace(_player(world, name), records=record) for name in _each_once(policy)]
     if scenario is not None:
         _refuse_tier(tier)
     scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
-    played = player.play_many(lab, scenarios, "mirr evaluate")
-    results = played.results
-    answer = evaluation(player.world, player.policy, results)
-    if as_json:
-        print(json.dumps(answer | _partial(played, episodes), indent=2))
-    elif results:
-        of = "" if scenario is not None else f" ({answer['tier']})"
-        count = f"{len(results)} of {episodes}" if played.interrupted else str(episodes)
-        print(f"{policy} in {world}: {count} episodes from seed {seed}{of}, {answer['void']} void{_mark(played)}")
-        print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
-    if played.interrupted:
-        _exit_interrupted(len(results), episodes, on_lab=lab if player.world is WorldName.DOCKER else None)
+    if record is not None:
+        _make_room_for_records(record, players, scenarios, overwrite=overwrite)
+    if players[0].world is WorldName.DOCKER:
+        played = play_in_turn(players, lab, scenarios, "mirr evaluate")
+    else:
+        played = _until_interrupted(player.play_many(lab, scenarios, "mirr evaluate") for player in players)
+    _print_evaluations(players, played, episodes, seed, as_json=as_json)
+    results = [result for each in played for result in each.results]
+    if played[-1].interrupted:
+        on_lab = lab if players[0].world is WorldName.DOCKER else None
+        _exit_interrupted(len(results), episodes * len(players), on_lab=on_lab)
     _exit_if_void(results)
+
+
+def _each_once(policies: list[str]) -> list[str]:
+    """The policies, or an error if one is named twice."""
+    from mirr.env.quoting import quoted
+
+    for name in policies:
+        if policies.count(name) > 1:
+            raise typer.BadParameter(f"--policy {quoted(name)} is given twice; each policy plays once.")
+    return policies
+
+
+def _make_room_for_records(folder: Path, players: list[Player], scenarios: list[Scenario], *, overwrite: bool) -> None:
+    """Make the folder. Raises before anything is played if it cannot be made, or if a record would be lost."""
+    from mirr.env.record import RecordError, refuse_existing
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(
+            f"cannot make the folder {folder}: {error.strerror}; next: another --record FOLDER"
+        ) from error
+    for player in () if overwrite else players:
+        for scenario in scenarios:
+            if (path := player.record_of(scenario)) is not None:
+                refuse_existing(path, "the record", "--record FOLDER")
+
+
+def _until_interrupted(plays: Iterable[Played]) -> list[Played]:
+    """What was played, up to the first one that was interrupted."""
+    played: list[Played] = []
+    for each in plays:
+        played.append(each)
+        if each.interrupted:
+            break
+    return played
+
+
+def _print_evaluations(players: list[Player], played: list[Played], episodes: int, seed: int, *, as_json: bool) -> None:
+    """One policy is one answer. Several are a table of answers."""
+    from mirr.env.evaluation import evaluation
+
+    # A policy that has not begun has no answer.
+    answers = {
+        player.policy: evaluation(player.world, player.policy, each.results) | _partial(each, episodes)
+        for player, each in zip(players, played, strict=False)
+    }
+    if as_json:
+        alone = answers[players[0].policy]
+        print(json.dumps(alone if len(players) == 1 else {"policies": answers}, indent=2))
+        return
+    for answer, each in zip(answers.values(), played, strict=True):
+        if each.results:
+            of = "" if answer["tier"] is None else f" ({answer['tier']})"
+            count = f"{len(each.results)} of {episodes}" if each.interrupted else str(episodes)
+            print(
+                f"{answer['policy']} in {answer['world']}: {count} episodes from seed {seed}{of}, "
+                f"{answer['void']} void{_mark(each)}"
+            )
+            print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
 
 
 def _partial(played: Played, episodes: int) -> dict[str, object]:

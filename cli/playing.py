@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirr.cli.counting import Counter, counter
@@ -39,6 +41,13 @@ class Player:
 
     world: WorldName
     policy: PolicyName
+    records: Path | None = None  # of many episodes, each gets a record in this folder
+
+    def record_of(self, scenario: Scenario) -> Path | None:
+        """The file for the record of an episode among many; None if there are no records."""
+        if self.records is None:
+            return None
+        return self.records / f"{self.policy}-{scenario.tier or scenario.name}-{scenario.seed}.jsonl"
 
     def play_in(
         self,
@@ -63,6 +72,14 @@ class Player:
             on_step=on_step,
         )
 
+    def play_one_of_many(self, world: World, scenario: Scenario) -> EpisodeResult:
+        """Play one episode in an open world. The result has no trajectory: a million of them need too much memory."""
+        from mirr.env.record import RolloutWriter
+
+        path = self.record_of(scenario)
+        with nullcontext() if path is None else RolloutWriter(path, overwrite=True) as record:
+            return replace(self.play_in(world, scenario, record=record), trajectory=())
+
     def play_many(self, lab: str, scenarios: Sequence[Scenario], what: str, *, cores: int | None = None) -> Played:
         """Play an episode of each scenario. Progress goes to stderr. Ctrl-C ends it with what has been played."""
         played = Played()
@@ -84,7 +101,7 @@ class Player:
             return
         with open_world(self.world, lab, what=what) as world:
             for scenario in scenarios[len(played.results) :]:
-                result = replace(self.play_in(world, scenario), trajectory=())
+                result = self.play_one_of_many(world, scenario)
                 played.results.append(result)
                 count.after(result, len(played.results))
 
@@ -122,6 +139,28 @@ class Player:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def play_in_turn(players: Sequence[Player], lab: str, scenarios: Sequence[Scenario], what: str) -> list[Played]:
+    """Each policy plays each scenario in the same world: all policies the first scenario, then all the second.
+
+    So a machine that gets slower is slower for all of them, and after Ctrl-C they have played the same scenarios.
+    Returns what each player played, in the order of `players`."""
+    played = [Played() for _ in players]
+    turns = [(scenario, number) for scenario in scenarios for number in range(len(players))]
+    try:
+        with (
+            counter(players[0].world, "all policies", len(turns)) as count,
+            open_world(players[0].world, lab, what=what) as world,
+        ):
+            for done, (scenario, number) in enumerate(turns, start=1):
+                result = players[number].play_one_of_many(world, scenario)
+                played[number].results.append(result)
+                count.after(result, done)
+    except KeyboardInterrupt:
+        for each in played:
+            each.interrupted = True
+    return played
+
+
 def _config(scenario: Scenario) -> EpisodeConfig | None:
     """How a scenario is played: its tier says so, or else it is a pack's."""
     if scenario.name:
@@ -136,7 +175,7 @@ def _config(scenario: Scenario) -> EpisodeConfig | None:
 def play_slice(player: Player, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
     """The results of a few episodes, without their trajectories. This runs in a process of its own."""
     with open_world(player.world, lab, what=what) as world:
-        return [replace(player.play_in(world, scenario), trajectory=()) for scenario in scenarios]
+        return [player.play_one_of_many(world, scenario) for scenario in scenarios]
 
 
 def _cores() -> int:

@@ -193,6 +193,54 @@ def test_evaluate_prints_a_table_without_json(capsys: Printed) -> None:
     assert lines[2].split()[:3] == ["overall", "0.0%", "0.0%"]
 
 
+def test_evaluate_plays_the_same_episodes_with_several_policies(capsys: Printed) -> None:
+    assert run(["evaluate", "--policy", "oracle", "--policy", "wait", "--episodes", "3", "--json"]) == 0
+    policies = json.loads(capsys.readouterr().out)["policies"]
+    assert {name: answer["overall"]["success_rate"] for name, answer in policies.items()} == {
+        "oracle": 1.0,
+        "wait": 0.0,
+    }
+    assert run(["evaluate", "--policy", "oracle", "--episodes", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == policies["oracle"]
+
+
+def test_evaluate_refuses_a_policy_that_is_named_twice(capsys: Printed) -> None:
+    assert run(["evaluate", "--policy", "wait", "--policy", "wait"]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: Invalid value: --policy 'wait' is given twice; each policy plays once. See: mirr --help\n"
+    )
+
+
+def test_evaluate_writes_a_record_of_each_episode_into_a_folder(tmp_path: Path, capsys: Printed) -> None:
+    folder = tmp_path / "new" / "records"
+    asked = ["evaluate", "--policy", "oracle", "--policy", "wait", "--episodes", "2", "--seed", "5"]
+    asked += ["--tier", "hard", "--record", str(folder)]
+    assert run(asked) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "oracle-hard-5.jsonl",
+        "oracle-hard-6.jsonl",
+        "wait-hard-5.jsonl",
+        "wait-hard-6.jsonl",
+    ]
+    assert run(["records", "check", str(folder)]) == 0
+    capsys.readouterr()
+    assert run(asked) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: the record {folder}/oracle-hard-5.jsonl exists already, and is not overwritten; "
+        "next: another --record FOLDER, or --overwrite\n"
+    )
+    assert run([*asked, "--overwrite"]) == 0
+
+
+def test_evaluate_refuses_a_folder_for_records_that_cannot_be_made(tmp_path: Path, capsys: Printed) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("", encoding="utf-8")
+    assert run(["evaluate", "--episodes", "2", "--record", str(taken)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: cannot make the folder {taken}: File exists; next: another --record FOLDER\n"
+    )
+
+
 def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     @contextmanager
     def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:

@@ -119,6 +119,52 @@ def test_ctrl_c_during_a_comparison_compares_what_the_lab_has_played(
     assert policies["oracle"]["gap"]["pairs"] == 2
 
 
+def test_ctrl_c_among_several_policies_prints_what_each_has_played(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.setattr(playing, "open_world", Opened({"docker": InterruptedWorld(after=3)}))
+    asked = ["evaluate", "--world", "docker", "--policy", "oracle", "--policy", "wait", "--episodes", "9"]
+    assert run([*asked, "--json"]) == 130
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1].startswith("mirr: interrupted after 3 of 18 episodes; ")
+    policies = json.loads(printed.out)["policies"]
+    assert {name: (answer["episodes"], answer["asked"]) for name, answer in policies.items()} == {
+        "oracle": (2, 9),
+        "wait": (1, 9),
+    }
+
+
+def test_on_the_lab_several_policies_play_each_seed_in_turn(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    opened = Opened({"docker": FakeWorld()})
+    monkeypatch.setattr(playing, "open_world", opened)
+    asked = [
+        "evaluate",
+        "--world",
+        "docker",
+        "--policy",
+        "oracle",
+        "--policy",
+        "wait",
+        "--episodes",
+        "2",
+        "--seed",
+        "7",
+    ]
+    assert run(asked) == 0
+    printed = capsys.readouterr()
+    assert [line.split(":")[0] for line in printed.err.splitlines()] == [
+        "[1/4] docker oracle seed 7",
+        "[2/4] docker wait seed 7",
+        "[3/4] docker oracle seed 8",
+        "[4/4] docker wait seed 8",
+    ]
+    assert opened.closed == ["docker"]
+    assert [line for line in printed.out.splitlines() if " in docker: " in line] == [
+        "oracle in docker: 2 episodes from seed 7 (easy), 0 void",
+        "wait in docker: 2 episodes from seed 7 (easy), 0 void",
+    ]
+
+
 @pytest.fixture
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes begin to pay off with 60 episodes."""
