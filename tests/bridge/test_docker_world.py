@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mirr.bridge.docker_world import DockerWorld
-from mirr.bridge.logs import parse_line
 from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.env.environment import Environment
@@ -27,7 +26,7 @@ from mirr.env.vocabulary import (
     TrafficChanges,
     Wait,
 )
-from mirr.env.world import Level, LogLine, Snapshot, WorldError
+from mirr.env.world import Snapshot, WorldError
 from tests.fakes.assembly import fake_chaos, fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
@@ -363,18 +362,3 @@ def test_close_without_an_engine_keeps_the_faults_in_the_journal(
 def test_a_diagnosis_changes_nothing_on_the_lab(world: DockerWorld) -> None:
     result = world.apply(Diagnose(Service.AUTH, FaultMode.CRASHED))
     assert result.text == "diagnosis noted: crashed on auth"
-
-
-def test_a_json_line_becomes_a_log_line() -> None:
-    raw = (
-        '{"timestamp": "2026-01-01T00:00:00.500Z", "level": "warning", "service": "orders", '
-        '"event": "upstream_failed", "upstream": "payments", "reason": "refused", "trace_id": "abc"}'
-    )
-    assert parse_line(raw, now=1767225602.5) == LogLine(
-        age_s=2.0, level=Level.WARNING, event="upstream_failed", text="upstream=payments reason=refused"
-    )
-
-
-def test_a_line_that_is_not_json_is_kept_as_an_error() -> None:
-    assert parse_line("Killed", now=0.0) == LogLine(age_s=0.0, level=Level.ERROR, event="stderr", text="Killed")
-    assert parse_line("  ", now=0.0) is None
