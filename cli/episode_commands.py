@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +65,7 @@ RecordsOption = Annotated[
 RecordOption = Annotated[
     Path | None, typer.Option("--record", help="Write a record of the episode to this file, as JSON lines.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a record that exists already.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace records that exist already.")]
 PaceOption = Annotated[
     float | None,
     typer.Option(
@@ -175,20 +174,15 @@ def evaluate(
     """Play many episodes, and print how often, how fast and at what cost they were resolved.
 
     With a scenario pack, every seed plays that pack, with other users and other noise. Several policies play the same
-    episodes, on the lab in turn.
+    episodes, on the lab in turn. With --record, the same command again goes on where it was stopped.
     """
-    from mirr.cli.playing import play_in_turn
+    from mirr.cli.evaluating import evaluate as play_all
 
     players = [replace(_player(world, name), records=record) for name in _each_once(policy)]
     if scenario is not None:
         _refuse_tier(tier)
     scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
-    if record is not None:
-        _make_room_for_records(record, players, scenarios, overwrite=overwrite)
-    if players[0].world is WorldName.DOCKER:
-        played = play_in_turn(players, lab, scenarios, "mirr evaluate")
-    else:
-        played = _until_interrupted(player.play_many(lab, scenarios, "mirr evaluate") for player in players)
+    played = play_all(players, lab, scenarios, overwrite=overwrite)
     _print_evaluations(players, played, episodes, seed, as_json=as_json)
     results = [result for each in played for result in each.results]
     if played[-1].interrupted:
@@ -205,32 +199,6 @@ def _each_once(policies: list[str]) -> list[str]:
         if policies.count(name) > 1:
             raise typer.BadParameter(f"--policy {quoted(name)} is given twice; each policy plays once.")
     return policies
-
-
-def _make_room_for_records(folder: Path, players: list[Player], scenarios: list[Scenario], *, overwrite: bool) -> None:
-    """Make the folder. Raises before anything is played if it cannot be made, or if a record would be lost."""
-    from mirr.env.record import RecordError, refuse_existing
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordError(
-            f"cannot make the folder {folder}: {error.strerror}; next: another --record FOLDER"
-        ) from error
-    for player in () if overwrite else players:
-        for scenario in scenarios:
-            if (path := player.record_of(scenario)) is not None:
-                refuse_existing(path, "the record", "--record FOLDER")
-
-
-def _until_interrupted(plays: Iterable[Played]) -> list[Played]:
-    """What was played, up to the first one that was interrupted."""
-    played: list[Played] = []
-    for each in plays:
-        played.append(each)
-        if each.interrupted:
-            break
-    return played
 
 
 def _print_evaluations(players: list[Player], played: list[Played], episodes: int, seed: int, *, as_json: bool) -> None:

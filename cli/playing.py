@@ -139,28 +139,6 @@ class Player:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def play_in_turn(players: Sequence[Player], lab: str, scenarios: Sequence[Scenario], what: str) -> list[Played]:
-    """Each policy plays each scenario in the same world: all policies the first scenario, then all the second.
-
-    So a machine that gets slower is slower for all of them, and after Ctrl-C they have played the same scenarios.
-    Returns what each player played, in the order of `players`."""
-    played = [Played() for _ in players]
-    turns = [(scenario, number) for scenario in scenarios for number in range(len(players))]
-    try:
-        with (
-            counter(players[0].world, "all policies", len(turns)) as count,
-            open_world(players[0].world, lab, what=what) as world,
-        ):
-            for done, (scenario, number) in enumerate(turns, start=1):
-                result = players[number].play_one_of_many(world, scenario)
-                played[number].results.append(result)
-                count.after(result, done)
-    except KeyboardInterrupt:
-        for each in played:
-            each.interrupted = True
-    return played
-
-
 def _config(scenario: Scenario) -> EpisodeConfig | None:
     """How a scenario is played: its tier says so, or else it is a pack's."""
     if scenario.name:

@@ -223,13 +223,48 @@ def test_evaluate_writes_a_record_of_each_episode_into_a_folder(tmp_path: Path, 
         "wait-hard-6.jsonl",
     ]
     assert run(["records", "check", str(folder)]) == 0
+
+
+def test_an_evaluation_goes_on_from_the_records_of_one_that_was_stopped(tmp_path: Path, capsys: Printed) -> None:
+    asked = ["evaluate", "--policy", "oracle", "--tier", "hard", "--json", "--record", str(tmp_path)]
+    assert run([*asked, "--episodes", "3"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    (tmp_path / "oracle-hard-0.jsonl").unlink()
+    cut_off = tmp_path / "oracle-hard-1.jsonl"
+    cut_off.write_text("".join(cut_off.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    kept = tmp_path / "oracle-hard-2.jsonl"
+    before = kept.stat()
+    assert run([*asked, "--episodes", "3"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == whole
+    assert printed.err == f"mirr: 1 episodes are read from their records in {tmp_path}\n"
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert run([*asked, "--episodes", "3", "--overwrite"]) == 0
+    assert kept.stat().st_mtime_ns > before.st_mtime_ns
+
+
+def test_an_evaluation_does_not_count_the_record_of_another_episode(tmp_path: Path, capsys: Printed) -> None:
+    asked = ["evaluate", "--policy", "oracle", "--episodes", "2", "--record", str(tmp_path)]
+    assert run(asked) == 0
+    (tmp_path / "oracle-easy-1.jsonl").rename(tmp_path / "oracle-easy-0.jsonl")
     capsys.readouterr()
     assert run(asked) == 2
     assert capsys.readouterr().err == (
-        f"mirr: the record {folder}/oracle-hard-5.jsonl exists already, and is not overwritten; "
-        "next: another --record FOLDER, or --overwrite\n"
+        f"mirr: {tmp_path}/oracle-easy-0.jsonl is the record of another episode; "
+        "next: another --record FOLDER, or --overwrite to lose it\n"
     )
-    assert run([*asked, "--overwrite"]) == 0
+
+
+def test_an_evaluation_does_not_count_a_record_that_was_edited(tmp_path: Path, capsys: Printed) -> None:
+    asked = ["evaluate", "--policy", "oracle", "--episodes", "1", "--record", str(tmp_path)]
+    assert run(asked) == 0
+    path = tmp_path / "oracle-easy-0.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace('"reward": 8.0', '"reward": 80.0', 1), encoding="utf-8")
+    capsys.readouterr()
+    assert run(asked) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: {path} does not play back the same; next: mirr records check {path}, or --overwrite\n"
+    )
 
 
 def test_evaluate_refuses_a_folder_for_records_that_cannot_be_made(tmp_path: Path, capsys: Printed) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mirr.agents.registry import PolicyName
-from mirr.cli import counting, playing
+from mirr.cli import counting, evaluating, playing
 from mirr.cli.counting import LineNowAndThen, Lines, counter
 from mirr.cli.main import run
 from mirr.cli.playing import Player
@@ -86,7 +86,7 @@ def test_ctrl_c_prints_the_episodes_so_far_marked_as_partial_and_exits_130(
 
 
 def test_a_partial_answer_as_json_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
-    monkeypatch.setattr(playing, "open_world", Opened({"docker": InterruptedWorld(after=2)}))
+    monkeypatch.setattr(evaluating, "open_world", Opened({"docker": InterruptedWorld(after=2)}))
     assert run(["evaluate", "--world", "docker", "--policy", "oracle", "--episodes", "9", "--json"]) == 130
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1] == (
@@ -122,7 +122,7 @@ def test_ctrl_c_during_a_comparison_compares_what_the_lab_has_played(
 def test_ctrl_c_among_several_policies_prints_what_each_has_played(
     monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
-    monkeypatch.setattr(playing, "open_world", Opened({"docker": InterruptedWorld(after=3)}))
+    monkeypatch.setattr(evaluating, "open_world", Opened({"docker": InterruptedWorld(after=3)}))
     asked = ["evaluate", "--world", "docker", "--policy", "oracle", "--policy", "wait", "--episodes", "9"]
     assert run([*asked, "--json"]) == 130
     printed = capsys.readouterr()
@@ -136,21 +136,9 @@ def test_ctrl_c_among_several_policies_prints_what_each_has_played(
 
 def test_on_the_lab_several_policies_play_each_seed_in_turn(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     opened = Opened({"docker": FakeWorld()})
-    monkeypatch.setattr(playing, "open_world", opened)
-    asked = [
-        "evaluate",
-        "--world",
-        "docker",
-        "--policy",
-        "oracle",
-        "--policy",
-        "wait",
-        "--episodes",
-        "2",
-        "--seed",
-        "7",
-    ]
-    assert run(asked) == 0
+    monkeypatch.setattr(evaluating, "open_world", opened)
+    asked = ["evaluate", "--world", "docker", "--policy", "oracle", "--policy", "wait"]
+    assert run([*asked, "--episodes", "2", "--seed", "7"]) == 0
     printed = capsys.readouterr()
     assert [line.split(":")[0] for line in printed.err.splitlines()] == [
         "[1/4] docker oracle seed 7",
