@@ -49,7 +49,8 @@ def evaluate(players: Sequence[Player], lab: str, scenarios: Sequence[Scenario],
         for part in () if overwrite else parts:
             part.known = _known(part.player, scenarios)
         if read := sum(len(part.known) for part in parts):
-            print(f"mirr: {read} episodes are read from their records in {players[0].records}", file=sys.stderr)
+            of = len(players) * len(scenarios)
+            print(f"mirr: {read} of {of} episodes are read from their records in {players[0].records}", file=sys.stderr)
     if players[0].world is WorldName.DOCKER:
         _play_in_turn(parts, lab, scenarios)
         return [part.whole() for part in parts]

@@ -237,7 +237,7 @@ def test_an_evaluation_goes_on_from_the_records_of_one_that_was_stopped(tmp_path
     assert run([*asked, "--episodes", "3"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out) == whole
-    assert printed.err == f"mirr: 1 episodes are read from their records in {tmp_path}\n"
+    assert printed.err == f"mirr: 1 of 3 episodes are read from their records in {tmp_path}\n"
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert run([*asked, "--episodes", "3", "--overwrite"]) == 0
     assert kept.stat().st_mtime_ns > before.st_mtime_ns
