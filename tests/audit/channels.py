@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.evaluation import wilson_interval
+from mirr.env.forms import form_name
 from mirr.env.vocabulary import ALL_FAULTS, Breaks, Bursts, Deploys, Diagnosis, Event, TrafficChanges, Wait
 from tests.audit.transcript import NO_FAULT, Seen, Transcript
 
@@ -22,6 +23,12 @@ ON_CLOCK = "in s"
 LABELS: dict[str, Callable[[Transcript], str]] = {
     "mode": lambda one: NO_FAULT if one.fault is None else str(one.fault.mode),
     "service": lambda one: NO_FAULT if one.fault is None else str(one.fault.service),
+}
+
+BY_FORM: dict[str, Callable[[Transcript], str]] = LABELS | {
+    "form": lambda one: (
+        NO_FAULT if one.fault is None else f"{one.fault.mode}/{form_name(one.fault.mode, one.fault.form)}"
+    ),
 }
 
 

@@ -1,7 +1,7 @@
-"""The leak audit of the real lab. It plays faults of every mode, and episodes without a fault, and reads every log.
+"""The leak audit of the real lab. It plays faults of every form, and episodes without a fault, and reads every log.
 
-`MIRR_AUDIT` is the number of services for each mode. The default is 2, and 5 means all 20 faults. `MIRR_AUDIT_HARD` is
-the number of episodes of `hard`: their deploys are few and many in turn.
+`MIRR_AUDIT` is how often each mode is played at least. The default is 2. With 5, every mode is on every service.
+`MIRR_AUDIT_HARD` is the number of episodes of `hard`: their deploys are few and many in turn.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import pytest
 from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import DockerWorld
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
-from mirr.env.vocabulary import ACTIONS, ALL_FAULTS, Action, CheckLogs, Fault, FaultMode, Fix, Service
+from mirr.env.vocabulary import ACTIONS, Action, CheckLogs, Fault, Fix, Service
 from tests.audit.auditor import findings
-from tests.audit.channels import AROUND, OBVIOUS_S, odd_shapes, revealing_channels
+from tests.audit.channels import AROUND, BY_FORM, OBVIOUS_S, odd_shapes, revealing_channels
+from tests.audit.faults import EVERY_FAULT, in_turn
 from tests.audit.hard import deploys, hard
 from tests.audit.transcript import Transcript, record, without_fault
 
@@ -32,12 +33,7 @@ HARD_EPISODES = int(os.environ.get("MIRR_AUDIT_HARD", "2"))
 HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
 
 FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
-FAULTS = tuple(
-    fault
-    for number, fault in enumerate(ALL_FAULTS)
-    # Each mode takes the next services in turn, so that every service is played in some mode.
-    if (number - 2 * (number // len(Service))) % len(Service) < SERVICES_A_MODE
-)
+FAULTS = in_turn(SERVICES_A_MODE)
 
 
 def logs(number: int) -> list[Action]:
@@ -47,8 +43,8 @@ def logs(number: int) -> list[Action]:
 
 
 def actions_of(number: int, fault: Fault) -> list[Action]:
-    """The log of the faulty service, a fix, the log of the fixed service, and some other logs. All 20 faults together
-    use every fix. Each mode reads the logs of every service."""
+    """The log of the faulty service, a fix, the log of the fixed service, and some other logs. Faults of every mode on
+    every service together use every fix. Each mode reads the logs of every service."""
     fix = FIXES[(4 * number + 1) % len(FIXES)]
     return [CheckLogs(fault.service), fix, CheckLogs(fix.service), *logs(number)]
 
@@ -82,8 +78,8 @@ def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts:
     assert odd_shapes(transcripts) == []
 
 
-def test_every_mode_and_every_service_was_played() -> None:
-    assert {fault.mode for fault in FAULTS} == set(FaultMode)
+def test_every_form_and_every_service_was_played() -> None:
+    assert {(fault.mode, fault.form) for fault in FAULTS} == {(fault.mode, fault.form) for fault in EVERY_FAULT}
     assert {fault.service for fault in FAULTS} == set(Service)
 
 
@@ -112,4 +108,4 @@ def test_nothing_reveals_the_surroundings(among_surroundings: list[Transcript]) 
 
 
 def test_neither_times_nor_info_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
-    assert revealing_channels(transcripts) == []
+    assert revealing_channels(transcripts, BY_FORM) == []

@@ -1,4 +1,4 @@
-"""The leak audit of the simulator, with all 20 faults, several seeds and all actions."""
+"""The leak audit of the simulator, with every form on every service, several seeds and all actions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from mirr.env.vocabulary import (
 )
 from mirr.scenarios.packs import Pack, all_packs
 from tests.audit.auditor import findings
-from tests.audit.channels import AROUND, odd_shapes, probe, revealing_channels
+from tests.audit.channels import AROUND, BY_FORM, odd_shapes, probe, revealing_channels
+from tests.audit.faults import EVERY_FAULT
 from tests.audit.hard import SEEDS as HARD_SEEDS
 from tests.audit.hard import hard
 from tests.audit.transcript import Transcript, record, without_fault
@@ -51,6 +52,7 @@ def sim(scenario: Scenario, actions: Sequence[Action]) -> Transcript:
 def transcripts() -> list[Transcript]:
     scenarios = [
         *(draw(seed, fault) for fault in ALL_FAULTS for seed in SEEDS),
+        *(draw(SEEDS[0], fault) for fault in EVERY_FAULT if fault.form),
         *(without_fault(seed) for seed in SEEDS),
     ]
     return [sim(scenario, everything(scenario)) for scenario in scenarios]
@@ -71,7 +73,7 @@ def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts:
 
 
 def test_only_symptoms_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
-    assert revealing_channels(transcripts) == []
+    assert revealing_channels(transcripts, BY_FORM) == []
 
 
 def test_a_probe_without_symptoms_names_faults_no_better_than_chance() -> None:
@@ -100,11 +102,11 @@ def test_the_same_seed_gives_the_same_episode_until_the_fault_is_injected() -> N
         seen = [(one.observation, one.info) for one in sim(later, actions).seen]
         return [(o.features.tolist(), render(o), (o.last_result, o.logs), info) for o, info in seen]
 
-    shown_for = {fault: shown(str(fault)) for fault in ALL_FAULTS}
-    first = shown_for[ALL_FAULTS[0]]
+    shown_for = {fault: shown(str(fault)) for fault in EVERY_FAULT}
+    first = shown_for[EVERY_FAULT[0]]
     for fault, own in shown_for.items():
         assert own[:breaks_at] == first[:breaks_at], fault
-        assert fault == ALL_FAULTS[0] or own != first, fault
+        assert fault == EVERY_FAULT[0] or own != first, fault
 
 
 @pytest.fixture(scope="module")
