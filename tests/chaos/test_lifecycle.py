@@ -125,7 +125,7 @@ def test_a_right_fix_that_does_not_help_makes_the_row_red() -> None:
 
     row = lifecycle_on_simulator(Altered(inner, applies=apply)).row(CRASHED_AUTH)
     (problem,) = row.problems
-    assert problem.startswith("not restored 12 s after restart(auth): user SLI is ")
+    assert problem.startswith("not restored 20 s after restart(auth): user SLI is ")
     assert "; auth is down" in problem
 
 
