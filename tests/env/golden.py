@@ -22,7 +22,7 @@ from mirr.env.scenario import draw, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.tiers import TIERS
-from mirr.env.vocabulary import ACTION_INDEX, Tier, Wait
+from mirr.env.vocabulary import ACTION_INDEX, Tier
 
 FOLDER = Path(__file__).with_name("golden")
 POLICIES = (PolicyName.WAIT, PolicyName.RANDOM, PolicyName.BRUTE_FORCE, PolicyName.HEURISTIC, PolicyName.ORACLE)
@@ -94,28 +94,32 @@ def played_alone(policy: PolicyName, tier: Tier = Tier.EASY) -> list[str]:
 
 
 def played_together(policy: PolicyName, size: int, threads: int = 1, tier: Tier = Tier.EASY) -> list[str]:
-    """The digest of each episode. A batch plays `size` episodes at a time. Other seeds fill the last batch."""
+    """The digest of each episode. A batch plays `size` episodes at a time.
+
+    Other seeds fill the last batch, and nobody looks at them. Random actions are played there: a policy in Python
+    would take most of the time.
+    """
     batch = BatchedSimulator(size, autoreset=Autoreset.DISABLED, threads=threads, tier=tier)
-    seeds, found = GOLDEN[tier].seeds, []
+    seeds, found, others = GOLDEN[tier].seeds, [], np.random.default_rng(0)
     for first in range(0, len(seeds), size):
-        chosen = [seeds[first + e] if first + e < len(seeds) else 10_000 + e for e in range(size)]
+        chosen = list(seeds[first : first + size])
         trajectories = [Trajectory(policy, seed, tier) for seed in chosen]
-        batch.reset(chosen)
+        batch.reset([*chosen, *range(10_000, 10_000 + size - len(chosen))])
         for e, trajectory in enumerate(trajectories):
             trajectory.begin(batch.observation(e))
-        playing = set(range(size))
+        playing = set(range(len(chosen)))
         while playing:
             if batch.over.any():
                 batch.reset(mask=batch.over.copy())
-            actions = [ACTION_INDEX[Wait()]] * size
+            actions = others.integers(batch.choices, size=size)
             for e in playing:
                 actions[e] = trajectories[e].act(batch.observation(e))
             _, rewards, terminated, truncated = batch.step(actions)
             for e in sorted(playing):
-                trajectories[e].note(actions[e], float(rewards[e]), batch.observation(e))
+                trajectories[e].note(int(actions[e]), float(rewards[e]), batch.observation(e))
                 if terminated[e] or truncated[e]:
                     playing.remove(e)
-        found += [str(trajectory) for trajectory in trajectories[: len(seeds) - first]]
+        found += [str(trajectory) for trajectory in trajectories]
     return found
 
 
