@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -43,6 +44,7 @@ def openenv(
         raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
     if importlib.util.find_spec("openenv") is None:
         raise typer.BadParameter(f"this needs openenv; next: {HERE.add_extra('openenv')}.")
+    import_openenv()
     from mirr.interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
     from mirr.interfaces.openenv.server.exclusive import in_turns
 
@@ -64,3 +66,17 @@ def openenv(
             serve(in_turns(source) if name is WorldName.DOCKER else source, config, announce)
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error
+
+
+def import_openenv() -> None:
+    """Import OpenEnv without gradio, the library of its page. OpenEnv can do without it.
+
+    To import gradio takes longer than all the rest together. With `--web`, it is imported when the page is made.
+    """
+    if "openenv.core" in sys.modules or "gradio" in sys.modules:
+        return
+    sys.modules["gradio"] = None  # type: ignore[assignment]  # Python's own way to say that a module is not there
+    try:
+        import openenv.core  # type: ignore[import-untyped]  # noqa: F401
+    finally:
+        del sys.modules["gradio"]

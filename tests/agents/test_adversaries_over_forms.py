@@ -26,9 +26,11 @@ from mirr.env.vocabulary import (
     Tier,
     Wait,
 )
-from tests.agents.test_adversaries import ADVERSARIES, SINGLE_CHANNELS
+from tests.agents.test_adversaries import ADVERSARIES, SINGLE_CHANNELS, paired_interval
 
 SEEDS = range(200)
+STAGES = (SEEDS[:50], SEEDS)
+"""A trick that is clearly behind after a few seeds is played with no more of them."""
 PLAYED = [tier for tier in TIERS if tier is not Tier.EASY]
 MARGIN = 5.0
 """Honest play must earn this much more than every trick. Measured on `medium`: the detective earns 45.1, the heuristic
@@ -108,24 +110,26 @@ def tricks(tier: Tier) -> dict[str, Make]:
     return TRICKS | (NOTHING_BROKEN if TIERS[tier].config.none_diagnosis else {})
 
 
-def rewards(make: Make, tier: Tier) -> NDArray[np.float64]:
+def rewards(make: Make, tier: Tier, seeds: range) -> NDArray[np.float64]:
     environment = Environment(SimulatedWorld(), TIERS[tier].config)
-    scenarios = [draw(seed, tier=tier) for seed in SEEDS]
+    scenarios = [draw(seed, tier=tier) for seed in seeds]
     return np.array(
         [play(environment, make(scenario), scenario=scenario).report.total_reward for scenario in scenarios]
     )
 
 
 @cache
-def of_honest_play(name: PolicyName, tier: Tier) -> NDArray[np.float64]:
-    return rewards(registered(name), tier)
+def of_honest_play(name: PolicyName, tier: Tier, seeds: range) -> NDArray[np.float64]:
+    return rewards(registered(name), tier, seeds)
 
 
 @pytest.mark.parametrize(("tier", "trick"), [(tier, trick) for tier in PLAYED for trick in tricks(tier)])
 def test_honest_play_earns_more_than_the_trick(tier: Tier, trick: str) -> None:
-    earned = rewards(tricks(tier)[trick], tier)
-    for name in honest(tier):
-        ahead = of_honest_play(name, tier) - earned  # the same seeds
-        dealt = np.random.default_rng(0).integers(len(ahead), size=(2_000, len(ahead)))
-        low, high = np.percentile(ahead[dealt].mean(axis=1), (2.5, 97.5))  # paired bootstrap
-        assert low > MARGIN, f"{name} is {ahead.mean():.1f} ahead, 95% {low:.1f} to {high:.1f}"
+    for seeds in STAGES:
+        earned = rewards(tricks(tier)[trick], tier, seeds)
+        ahead = {name: of_honest_play(name, tier, seeds) - earned for name in honest(tier)}
+        intervals = {name: paired_interval(each) for name, each in ahead.items()}
+        if all(low > MARGIN for low, _ in intervals.values()):
+            break
+    for name, (low, high) in intervals.items():
+        assert low > MARGIN, f"{name} is {ahead[name].mean():.1f} ahead, 95% {low:.1f} to {high:.1f}"

@@ -190,11 +190,11 @@ def test_folders_without_a_play_in_common_are_refused(
 @pytest.mark.docker
 def test_a_real_lab_is_recorded_and_compared(real_lab: str, sim: str, tmp_path: Path) -> None:
     command = ["collect", "--lab", real_lab, "--out", str(tmp_path), "--part", "probes", "--rounds", "1"]
-    assert run([*command, "--minutes", "1"]) == 0
+    assert run([*command, "--minutes", "0.5"]) == 0  # a probe takes longer, so one is played
     found = read_recordings(tmp_path)
     assert (found.world, found.void) == ("docker", 0)
     (session,) = found.sessions
     assert {"engine", "images", "machine", "pace"} < set(session.facts)
     assert "parameters" not in session.facts
-    assert all(recording.steps == 16 for recording in found.by_key.values())
+    assert [recording.steps for recording in found.by_key.values()] == [16]
     assert run(["fidelity", "--lab", str(tmp_path), "--sim", sim, "--draws", "0"]) in (0, 1)

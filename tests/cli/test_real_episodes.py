@@ -59,16 +59,9 @@ def running_episode(lab: str, fault: Fault) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def test_both_worlds_play_the_same_scenario_and_print_the_same_fields(real_lab: str) -> None:
-    arguments = ("--policy", "heuristic", "--fault", "bad_deploy:payments", "--seed", "7")
-    docker = episode(real_lab, "--world", "docker", *arguments)
-    sim = episode(real_lab, "--world", "sim", *arguments)
-    assert docker["scenario"] == sim["scenario"] == {"faults": [{"mode": "bad_deploy", "service": "payments"}]}
-    assert list(docker) == list(sim) == EPISODE_FIELDS
-    assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
-
-
-def test_the_oracle_resolves_an_episode_after_a_run_was_killed_during_a_fault(real_lab: str) -> None:
+def test_both_worlds_play_the_same_scenario_and_print_the_same_fields_even_after_a_run_was_killed(
+    real_lab: str,
+) -> None:
     """The killed run leaves a leak behind. A killed crash and a killed deploy leave no traffic behind: see
     tests/chaos/test_real_safety.py and test_real_kills.py. Then both parts that measure are killed too."""
     before = made_of(real_lab)
@@ -78,33 +71,33 @@ def test_the_oracle_resolves_an_episode_after_a_run_was_killed_during_a_fault(re
     containers = LabContainers(connect(), real_lab)
     containers.prometheus().kill()
     containers.traffic().kill()
-    answer = episode(
-        real_lab, "--world", "docker", "--policy", "oracle", "--fault", "overloaded:inventory", "--seed", "1"
-    )
-    assert answer["outcome"] == "resolved", answer
-    assert answer["diagnosis"]["correct"] is True
+    arguments = ("--policy", "oracle", "--fault", "overloaded:inventory", "--seed", "1")
+    docker = episode(real_lab, "--world", "docker", *arguments)
+    assert docker["outcome"] == "resolved", docker
+    assert docker["diagnosis"]["correct"] is True
+    sim = episode(real_lab, "--world", "sim", *arguments)
+    assert docker["scenario"] == sim["scenario"] == {"faults": [{"mode": "overloaded", "service": "inventory"}]}
+    assert list(docker) == list(sim) == EPISODE_FIELDS
+    assert {key for step in docker["trajectory"] for key in step} == {"action", "reward", "result"}
     assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
 
 
 @pytest.mark.parametrize("end_signal", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_gets_a_signal_reverts_before_it_ends(real_lab: str, end_signal: signal.Signals) -> None:
+def test_a_run_refuses_a_second_one_and_reverts_when_it_gets_a_signal(
+    real_lab: str, end_signal: signal.Signals
+) -> None:
     before = made_of(real_lab)
     with running_episode(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
+        second = mirr(real_lab, "episode", "--world", "docker", "--policy", "wait")
+        assert second.returncode == 3
+        assert second.stderr == (
+            f"mirr: lab {real_lab} is in use by `mirr episode` (process {process.pid}); wait for it or end it\n"
+        )
         process.send_signal(end_signal)
         assert process.wait(timeout=20) == 130
     assert differences(before, made_of(real_lab)) == []
     assert Journal(state_dir(real_lab)).open_faults() == []
-
-
-def test_a_second_episode_refuses_a_lab_in_use(real_lab: str) -> None:
-    with running_episode(real_lab, Fault(FaultMode.CRASHED, Service.PAYMENTS)) as process:
-        done = mirr(real_lab, "episode", "--world", "docker", "--policy", "wait")
-        assert done.returncode == 3
-        assert done.stderr == (
-            f"mirr: lab {real_lab} is in use by `mirr episode` (process {process.pid}); wait for it or end it\n"
-        )
-    assert mirr(real_lab, "revert").returncode == 0
 
 
 def test_the_status_shows_an_injected_fault_and_revert_ends_it(real_lab: str) -> None:

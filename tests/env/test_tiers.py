@@ -37,27 +37,44 @@ from mirr.env.vocabulary import (
 from tests.env.fakes import FakeWorld
 
 SEEDS = range(4_000)
-HARD = [draw(seed, tier=Tier.HARD) for seed in SEEDS]
-MEDIUM = [draw(seed, tier=Tier.MEDIUM).faults[0] for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def easy() -> list[Fault]:
+    """What breaks in the seeds on easy."""
+    return [draw(seed).faults[0] for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def medium() -> list[Fault]:
+    """What breaks in them on medium."""
+    return [draw(seed, tier=Tier.MEDIUM).faults[0] for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def hard() -> list[Scenario]:
+    """What happens in them on hard."""
+    return [draw(seed, tier=Tier.HARD) for seed in SEEDS]
 
 
 def test_every_tier_is_in_the_table() -> None:
     assert list(TIERS) == list(Tier)
 
 
-def test_a_seed_has_the_same_service_in_every_tier_and_the_same_mode_on_easy_and_medium() -> None:
-    easy = [draw(seed).faults[0] for seed in SEEDS]
+def test_a_seed_has_the_same_service_in_every_tier_and_the_same_mode_on_easy_and_medium(
+    easy: list[Fault], medium: list[Fault], hard: list[Scenario]
+) -> None:
     assert all(fault in ALL_FAULTS for fault in easy)
-    assert [(fault.mode, fault.service) for fault in MEDIUM] == [(fault.mode, fault.service) for fault in easy]
+    assert [(fault.mode, fault.service) for fault in medium] == [(fault.mode, fault.service) for fault in easy]
     assert {
         (scenario.faults[0].service, fault.service)
-        for scenario, fault in zip(HARD, easy, strict=True)
+        for scenario, fault in zip(hard, easy, strict=True)
         if scenario.faults
     } == {(service, service) for service in Service}
 
 
-def test_hard_draws_every_form_equally_often_and_severities_that_leave_room_for_users() -> None:
-    first = [scenario.faults[0] for scenario in HARD if scenario.faults]
+def test_hard_draws_every_form_equally_often_and_severities_that_leave_room_for_users(hard: list[Scenario]) -> None:
+    first = [scenario.faults[0] for scenario in hard if scenario.faults]
     names = Counter((fault.mode, form_name(fault.mode, fault.form)) for fault in first)
     assert set(names) == {(mode, name) for mode, forms in all_forms().items() for name in forms}
     for (mode, name), count in names.items():
@@ -71,23 +88,25 @@ def test_hard_draws_every_form_equally_often_and_severities_that_leave_room_for_
         assert all(severity is not None and can.least <= severity < most for severity in drawn)
 
 
-def test_hard_leaves_some_alarms_false_and_breaks_two_things_in_some_episodes() -> None:
-    numbers = Counter(len(scenario.faults) for scenario in HARD)
-    assert numbers[0] / len(HARD) == pytest.approx(NOTHING_BROKEN, abs=0.02)
+def test_hard_leaves_some_alarms_false_and_breaks_two_things_in_some_episodes(hard: list[Scenario]) -> None:
+    numbers = Counter(len(scenario.faults) for scenario in hard)
+    assert numbers[0] / len(hard) == pytest.approx(NOTHING_BROKEN, abs=0.02)
     assert numbers[2] / (numbers[1] + numbers[2]) == pytest.approx(SECOND_FAULT, abs=0.02)
     assert set(numbers) == {0, 1, 2}
-    for scenario in HARD:
+    for scenario in hard:
         onsets = [entry.step for entry in scenario.timeline if isinstance(entry.event, Breaks)]
         assert len({fault.service for fault in scenario.faults}) == len(onsets)
         assert all(0 <= step <= LATEST_ONSET for step in onsets[:1])
         assert all(SECOND_AFTER[0] <= step - onsets[0] <= SECOND_AFTER[1] for step in onsets[1:])
-    seconds = {(fault.mode, fault.service) for scenario in HARD for fault in scenario.faults[1:]}
+    seconds = {(fault.mode, fault.service) for scenario in hard for fault in scenario.faults[1:]}
     assert seconds == {_answer(fault) for fault in ALL_FAULTS}
 
 
-def test_hard_has_traffic_and_a_deploy_in_every_episode_and_a_burst_on_an_innocent_service_in_some() -> None:
+def test_hard_has_traffic_and_a_deploy_in_every_episode_and_a_burst_on_an_innocent_service_in_some(
+    hard: list[Scenario],
+) -> None:
     bursts = []
-    for scenario in HARD:
+    for scenario in hard:
         around = [entry for entry in scenario.timeline if isinstance(entry.event, Surrounding)]
         (traffic,) = [entry.event for entry in around if isinstance(entry.event, TrafficChanges)]
         assert TRAFFIC[0] <= traffic.first <= TRAFFIC[1]
@@ -101,7 +120,7 @@ def test_hard_has_traffic_and_a_deploy_in_every_episode_and_a_burst_on_an_innoce
         assert len(burst) <= 1
         assert not culprits & {entry.event.service for entry in burst if isinstance(entry.event, Bursts)}
         assert all(BURST_STEPS[0] <= entry.step <= BURST_STEPS[1] for entry in burst)
-    assert len(bursts) / len(HARD) == pytest.approx(BURST, abs=0.03)
+    assert len(bursts) / len(hard) == pytest.approx(BURST, abs=0.03)
 
 
 def test_easy_is_what_a_seed_draws_if_no_tier_is_named() -> None:
@@ -109,9 +128,9 @@ def test_easy_is_what_a_seed_draws_if_no_tier_is_named() -> None:
     assert draw(5).tier is Tier.EASY
 
 
-def test_medium_draws_every_form_of_every_fault_about_equally_often() -> None:
+def test_medium_draws_every_form_of_every_fault_about_equally_often(medium: list[Fault]) -> None:
     for base in ALL_FAULTS:
-        names = [form_name(base.mode, fault.form) for fault in MEDIUM if (fault.mode, fault.service) == _answer(base)]
+        names = [form_name(base.mode, fault.form) for fault in medium if (fault.mode, fault.service) == _answer(base)]
         forms = [numbered_forms()[number] for number in form_numbers(base.mode, base.service)]
         known = [name for name, form in all_forms()[base.mode].items() if form in forms]
         assert set(names) == set(known)
@@ -123,10 +142,10 @@ def _answer(fault: Fault) -> tuple[object, object]:
     return fault.mode, fault.service
 
 
-def test_medium_draws_severities_evenly_over_the_range_of_the_form() -> None:
+def test_medium_draws_severities_evenly_over_the_range_of_the_form(medium: list[Fault]) -> None:
     for mode, forms in all_forms().items():
         for name, form in forms.items():
-            drawn = [fault.severity for fault in MEDIUM if fault.mode is mode and form_name(mode, fault.form) == name]
+            drawn = [fault.severity for fault in medium if fault.mode is mode and form_name(mode, fault.form) == name]
             if form.severity is None:
                 assert set(drawn) == {None}
                 continue

@@ -16,16 +16,17 @@ from mirr.env.vocabulary import Service
 from mirr.lab.containers import LabContainers
 from tests.security.conftest import Address
 from tests.security.fuzz import from_address, fuzz
+from tests.trials import trials
 
 pytestmark = pytest.mark.docker
 
 # The number of good requests for every operation, and of bad requests. Every service gets about the same total.
 EXAMPLES = {
-    Service.GATEWAY: 12,
-    Service.AUTH: 30,
-    Service.INVENTORY: 30,
-    Service.ORDERS: 30,
-    Service.PAYMENTS: 60,
+    Service.GATEWAY: trials(12),
+    Service.AUTH: trials(15),
+    Service.INVENTORY: trials(15),
+    Service.ORDERS: trials(15),
+    Service.PAYMENTS: trials(30),
 }
 PAUSE_S = 0.015  # the pause between two requests: the test is like one more client and not like a flash crowd
 STEADY_TIMEOUT_S = 20.0

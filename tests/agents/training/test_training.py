@@ -5,75 +5,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mirr.agents.language_model.network import Size, scores
+from mirr.agents.language_model.policy import load_checkpoint
+from mirr.agents.language_model.weights import BadCheckpoint
 from mirr.agents.language_model.words import encode
+from mirr.agents.training.episodes import Endings, play
+from mirr.env.scenario import EpisodeConfig
 from tests.agents.language_model.briefings import TINY, random_briefing
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
-
-from mirr.agents.language_model.policy import load_checkpoint  # noqa: E402 - PyTorch is looked for first
-from mirr.agents.language_model.weights import BadCheckpoint  # noqa: E402
-from mirr.agents.registry import PolicyName  # noqa: E402
-from mirr.agents.training.episodes import (  # noqa: E402
-    FIRST_TRAINING_SEED,
-    Endings,
-    demonstrate,
-    mean_interval,
-    open_batch,
-    play,
-)
-from mirr.agents.training.grpo import FIRST_GRPO_SEED, GrpoPlan, improve, merits, shared  # noqa: E402
-from mirr.agents.training.imitation import imitate  # noqa: E402
-from mirr.agents.training.learner import Learner  # noqa: E402
-from mirr.agents.training.small import SmallModel, small_about  # noqa: E402
-from mirr.agents.training.train import Tools, new_training  # noqa: E402
-from mirr.env.scenario import EpisodeConfig  # noqa: E402
-from mirr.env.simulator.batch import BatchedSimulator  # noqa: E402
-from mirr.env.vocabulary import Fault, Tier  # noqa: E402
-from tests.agents.training.plans import GRPO, SHORT, TINY_PLAN  # noqa: E402
-
-CPU = torch.device("cpu")
 SMALL = Size(width=32, heads=2, layers=2)
-JUDGED = range(128)
 
 
-class OneFault(BatchedSimulator):
-    """Always the same fault: a task that can be learned from nothing in seconds."""
-
-    def reset(
-        self, seeds: Any = None, *, faults: Any = None, scenarios: Any = None, mask: Any = None
-    ) -> NDArray[np.float32]:
-        return super().reset(seeds, faults=Fault.parse("crashed:auth"), mask=mask)
-
-
-def judged(learner: Learner) -> Endings:
-    batch = open_batch(len(JUDGED), Tier.EASY, threads=1, spread=0.0, seed=0)
-    return play(batch, JUDGED, learner.best())[1]
-
-
-def gain(before: Endings, after: Endings) -> tuple[float, float]:
-    """The lower and the upper end of the interval of the paired difference in reward."""
-    mean, half = mean_interval(after.rewards - before.rewards)
-    return mean - half, mean + half
-
-
-def imitated() -> tuple[Learner, Endings]:
-    """A learner after a short imitation, and how it was before."""
-    learner = Learner(SmallModel(SMALL, seed=0), CPU, seed=0)
-    before = judged(learner)
-    batch = open_batch(SHORT.episodes, Tier.EASY, threads=1, spread=0.0, seed=0)
-    seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + SHORT.episodes)
-    shown, _ = demonstrate(batch, PolicyName.HEURISTIC, seeds)
-    losses: list[float] = []
-    imitate(learner, shown, SHORT, lambda _, loss: losses.append(loss))
-    assert losses[-1] < 0.5 * losses[0]
-    return learner, before
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Every test here needs PyTorch. In such small networks, more threads would mostly wait for each other."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
+    torch.set_num_threads(1)
 
 
 def endings(rewards: list[float], steps: list[int]) -> Endings:
@@ -82,6 +33,10 @@ def endings(rewards: list[float], steps: list[int]) -> Endings:
 
 
 def test_numpy_and_pytorch_compute_the_same_network() -> None:
+    import torch
+
+    from mirr.agents.training.small import SmallModel
+
     model = SmallModel(TINY, seed=1)
     with torch.no_grad():
         for each in model.parameters():
@@ -94,12 +49,22 @@ def test_numpy_and_pytorch_compute_the_same_network() -> None:
 
 
 def test_imitation_improves_a_tiny_model_by_more_than_chance() -> None:
-    learner, untrained = imitated()
-    assert gain(untrained, judged(learner))[0] > 0.0
+    from tests.agents.training.learning import gain, judged, taught, untrained
+    from tests.agents.training.plans import SHORT
+
+    learner = untrained(SMALL)
+    before = judged(learner)
+    losses = taught(learner, SHORT)
+    assert losses[-1] < 0.5 * losses[0]
+    assert gain(before, judged(learner))[0] > 0.0
 
 
 def test_grpo_improves_a_model_that_knows_nothing_by_more_than_chance() -> None:
-    learner = Learner(SmallModel(TINY, seed=0), CPU, seed=0)
+    from mirr.agents.training.grpo import improve
+    from tests.agents.training.learning import OneFault, gain, untrained
+    from tests.agents.training.plans import GRPO
+
+    learner = untrained(TINY)
     batch = OneFault(GRPO.size, config=EpisodeConfig(max_steps=6))
     seeds = range(GRPO.size)
     before = play(batch, seeds, learner.sampled())[1]
@@ -110,30 +75,45 @@ def test_grpo_improves_a_model_that_knows_nothing_by_more_than_chance() -> None:
 
 
 def test_the_same_seed_trains_the_same_model() -> None:
-    first, second = (imitated()[0].model for _ in range(2))
-    assert all(torch.equal(one, other) for one, other in zip(first.parameters(), second.parameters(), strict=True))
+    import torch
+
+    from tests.agents.training.learning import taught, untrained
+    from tests.agents.training.plans import BRIEF
+
+    first, second = untrained(TINY), untrained(TINY)
+    assert taught(first, BRIEF) == taught(second, BRIEF)
+    pairs = zip(first.model.parameters(), second.model.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 def test_doing_nothing_has_less_merit_than_being_wrong_early() -> None:
+    from mirr.agents.training.grpo import GrpoPlan, merits
+
     plan = GrpoPlan(seeds=1, group=2)
     waited, guessed = merits(endings([0.0, -4.0], [30, 8]), plan).tolist()
     assert waited < 0.0 < guessed
 
 
 def test_luck_counts_little_where_all_episodes_of_a_seed_went_alike() -> None:
+    from mirr.agents.training.grpo import GrpoPlan, merits
+
     plan = GrpoPlan(seeds=2, group=2)
     found = merits(endings([45.0, 45.2, -15.0, 45.0], [4, 4, 4, 4]), plan)
     assert found == pytest.approx([-0.05, 0.05, -1.0, 1.0])
 
 
 def test_a_long_episode_counts_no_more_than_a_short_one() -> None:
+    from mirr.agents.training.grpo import GrpoPlan, merits, shared
+
     ended = endings([45.0, -4.0], [4, 28])
     each = shared(merits(ended, GrpoPlan(seeds=1, group=2)), ended)
     assert each * ended.steps == pytest.approx([16.0, -16.0])
 
 
 def test_an_action_that_is_not_allowed_is_never_drawn() -> None:
-    learner = Learner(SmallModel(TINY, seed=0), CPU, seed=0)
+    from tests.agents.training.learning import untrained
+
+    learner = untrained(TINY)
     words = encode(random_briefing(500))
     allowed = np.random.default_rng(0).random((500, 41)) < 0.2
     allowed[:, 0] = True
@@ -143,6 +123,8 @@ def test_an_action_that_is_not_allowed_is_never_drawn() -> None:
 
 
 def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
+    from mirr.agents.training.small import SmallModel, small_about
+
     model, other = SmallModel(TINY, seed=0), SmallModel(TINY, seed=1)
     model.save(tmp_path / "a", small_about(TINY))
     other.load(tmp_path / "a")
@@ -152,6 +134,8 @@ def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
+    from mirr.agents.training.small import SmallModel, small_about
+
     SmallModel(TINY, seed=0).save(tmp_path / "a", small_about(TINY))
     with pytest.raises(BadCheckpoint) as refused:
         SmallModel(SMALL, seed=0).load(tmp_path / "a")
@@ -162,6 +146,10 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path) -> None:
+    from mirr.agents.training.grpo import FIRST_GRPO_SEED
+    from mirr.agents.training.train import Tools, new_training
+    from tests.agents.training.plans import TINY_PLAN
+
     said: list[str] = []
     clock = iter(float(second) for second in range(1000))
     tools = Tools(now=lambda: next(clock), say=said.append, commit="abc", threads=1)
@@ -169,7 +157,7 @@ def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path)
     provenance = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
     assert provenance == json.loads(json.dumps(trained.provenance))
     assert (provenance["commit"], provenance["device"]) == ("abc", "CPU")
-    assert provenance["held_out"]["trained"]["episodes"] == 64
+    assert provenance["held_out"]["trained"]["episodes"] == TINY_PLAN.judged
     assert provenance["seeds"]["grpo_from"] == FIRST_GRPO_SEED
     assert [each["iteration"] for each in provenance["curves"]["grpo"]] == [1, 2]
     assert load_checkpoint(tmp_path / "small.safetensors").size == TINY

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.docker
 SEED = 16  # this seed draws a bad deploy; the next seed draws a crash
 
 
-def test_a_client_resolves_an_episode_on_the_lab_and_a_stopped_server_reverts_the_other(
+def test_one_episode_at_a_time_is_played_on_the_lab_and_a_stopped_server_reverts_it(
     real_lab: str, tmp_path: Path
 ) -> None:
     assert draw(SEED).faults[0].mode is FaultMode.BAD_DEPLOY
@@ -40,19 +40,15 @@ def test_a_client_resolves_an_episode_on_the_lab_and_a_stopped_server_reverts_th
                     "another episode is being played, at most 1 at a time; next: play that one to its end, "
                     "or try again when nobody has played it for 600 s"
                 )
-                ended, _ = await play_by_tools(client, first)
-                assert ended["ending"]["outcome"] == "resolved", ended
-                assert journal.open_faults() == []
-                assert (await call(client, "wait", {"episode_id": second}))["step"] == 1
+                assert (await call(client, "wait", {"episode_id": first}))["step"] == 1
                 assert journal.open_faults() != []
 
         asyncio.run(talk())
     assert server.process.returncode == 130
     assert journal.open_faults() == []
-    assert play_back(read_rollout(tmp_path / f"{first}.jsonl")).differences == ()
     errors = server.errors.read_text()
     assert "Traceback" not in errors
-    assert f"mirr: episode {second} was given up: the exam was closed\n" in errors
+    assert f"mirr: episode {first} was given up: the exam was closed\n" in errors
 
 
 def test_a_client_that_starts_its_own_server_resolves_an_episode_on_the_lab(real_lab: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Starts servers on free local ports, and plays episodes on them.
 
-A server in its own process takes ten seconds to import OpenEnv. So tests share one process (the fixture `server`), and
+A server in its own process takes seconds to import OpenEnv. So tests share one process (the fixture `server`), and
 a test that needs a server of its own uses `served_here`.
 """
 

@@ -21,11 +21,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-import yaml
-from openenv.cli.__main__ import app as openenv_command  # type: ignore[import-untyped]
-from openenv.validation import Level, run_validation  # type: ignore[import-untyped]  # openenv ships no types
-from openenv.validation.types import CheckStatus, ProviderCapability  # type: ignore[import-untyped]
 from typer.testing import CliRunner, Result
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -187,7 +182,9 @@ def test_the_schema_lists_the_fields_of_the_state(server: Served) -> None:
 
 
 def openenv(*arguments: str) -> Result:
-    """Runs OpenEnv's own command in this process."""
+    """Runs OpenEnv's own command in this process. It takes seconds to import."""
+    from openenv.cli.__main__ import app as openenv_command  # type: ignore[import-untyped]
+
     return CliRunner().invoke(openenv_command, arguments)
 
 
@@ -206,47 +203,12 @@ def test_openenv_validates_the_running_server(server: Served) -> None:
     assert answer.output.splitlines()[-1] == "Verdict: PASS", answer.output
 
 
-class LocalThread:
-    """Runs the `app` of openenv.yaml on a thread of this process, without a sandbox."""
-
-    name = "local-thread"
-    capabilities = frozenset({ProviderCapability.IMAGE_BUILD})
-    supported_network_modes = frozenset({"public"})
-
-    def build(self, root: Path, execution: Any) -> str:
-        self.app: str = yaml.safe_load((root / "openenv.yaml").read_text())["app"]
-        assert (root / execution.dockerfile).is_file()
-        return "sha256:" + "0" * 64
-
-    def start(self, spec: Any) -> RunningThread:
-        return RunningThread(self.app, spec.startup_timeout_s)
-
-
-class RunningThread:
-    """A server that imports its application by name, as `uvicorn MODULE:app` does."""
-
-    def __init__(self, app: str, timeout_s: float) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        self._thread = threading.Thread(target=self._server.run, args=([listener],))
-        self._thread.start()
-        try:
-            wait_until_healthy(self.base_url, timeout_s=timeout_s)
-        except BaseException:
-            self.stop()  # nobody else knows of it yet
-            raise
-
-    def inspect(self) -> dict[str, Any]:
-        return {"thread": self._thread.name}
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=30)
-        assert not self._thread.is_alive()
-
-
 def test_the_running_package_passes_the_checks_of_startup_reward_observation_and_state(tmp_path: Path) -> None:
+    from openenv.validation import Level, run_validation  # type: ignore[import-untyped]
+    from openenv.validation.types import CheckStatus  # type: ignore[import-untyped]
+
+    from tests.interfaces.openenv.local_thread import LocalThread
+
     # Copies only the files that the manifest names. In the checkout, cache files may change while it is hashed.
     for name in (
         "openenv.yaml",
