@@ -44,6 +44,8 @@ from mirr.lab.lock import Reverted
 from mirr.lab.names import DEFAULT_LAB
 from mirr.lab.releases import shown
 
+_MOST_NAMED = 3  # of the containers that do not run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -77,7 +79,7 @@ class DockerWorld:
         sleep: Callable[[float], None] = time.sleep,
         wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
-        reverted: Reverted = lambda: None,  # by somebody else, with another journal perhaps
+        reverted: Reverted = lambda: None,  # what somebody else did, with another journal perhaps
         lab: str = DEFAULT_LAB,
     ) -> None:
         self._lab = lab
@@ -164,8 +166,8 @@ class DockerWorld:
             lost = self._chaos.lost_lease()
             if lost is not None:
                 raise WorldError(f"what was begun did not hold: {lost}; next: play the episode again")
-            if (who := self._reverted()) is not None:
-                raise WorldError(f"{who} has reverted the lab; next: play the episode again")
+            if (what := self._reverted()) is not None:
+                raise WorldError(f"{what}; next: play the episode again")
             return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
@@ -237,4 +239,18 @@ class DockerWorld:
         try:
             yield
         except (ChaosError, WorldError) as error:
-            raise WorldError(for_lab(str(error), self._lab)) from error
+            text = f"{self._what_stopped()}{error}" if isinstance(error, WorldError) else str(error)
+            raise WorldError(for_lab(text, self._lab)) from error
+
+    def _what_stopped(self) -> str:
+        """The containers around the services that do not run, as the beginning of a message. Else empty."""
+        try:
+            stopped = [str(part) for part in self._fleet.parts() if not part.running]
+        except ChaosError:
+            return ""  # the engine is gone too
+        if not stopped:
+            return ""
+        # The last of them are those that an episode cannot do without.
+        named = ", ".join(stopped[: -_MOST_NAMED - 1 : -1])
+        more = f" and {len(stopped) - _MOST_NAMED} more" if len(stopped) > _MOST_NAMED else ""
+        return f"what the services of lab {self._lab} need does not run: {named}{more}; so "

@@ -18,6 +18,7 @@ from mirr.chaos.journal import Act, Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
+from mirr.chaos.standing import standing
 from mirr.chaos.tools import Tools
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Bursts, Fault, Service, TrafficChanges
@@ -203,6 +204,12 @@ class Chaos:
     def open_faults(self) -> list[Fault]:
         """The faults that are injected and not reverted, as the journal on disk has them."""
         return [entry.fault for entry in self._journal.open_faults()]
+
+    def standing_faults(self, *, skew_s: float = 0.0) -> list[Fault]:
+        """Those of the open faults that the lab still has: somebody with another journal may have reverted them.
+
+        `skew_s` is by how much the engine's clock is ahead of this machine's. Raises FleetError."""
+        return standing(self._journal.open_faults(), self._fleet, self._campaigns, skew_s=skew_s)
 
     def revert(self) -> list[str]:
         """Revert everything, so the lab is as it was at first. Returns what was done, as texts. Raises NotReverted."""

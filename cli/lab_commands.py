@@ -106,17 +106,18 @@ def _left(lab: str) -> str:
 
 
 def _up(lab: str, *, as_json: bool) -> None:
-    from mirr.lab.lock import hold
+    from mirr.lab.lock import hold_here
     from mirr.lab.up_and_down import bring_up
     from mirr.lab.up_time import keep_up
 
     began_s = time.monotonic()
-    with hold(parse_lab(lab), "mirr up"), progress() as report:
+    with hold_here(parse_lab(lab), "mirr up") as held, progress() as report:
         places = bring_up(
             lab,
             report,
             revert=revert,
             remember=remember,
+            hold=held.in_engine,
             wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report),
         )
     took_s = time.monotonic() - began_s

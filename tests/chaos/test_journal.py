@@ -11,8 +11,9 @@ import pytest
 
 from mirr.chaos.errors import JournalError
 from mirr.chaos.journal import Act, Journal
-from mirr.chaos.leases import LeaseFile, boot_id, ticks
+from mirr.chaos.leases import LeaseFile, ticks
 from mirr.env.vocabulary import Fault, FaultMode, Service, TrafficChanges
+from mirr.lab.processes import boot_id
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
