@@ -42,8 +42,8 @@ def load(name: str) -> Any:  # docker.context.Context, or None; docker-py has no
     identity = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     meta = config_folder() / "contexts" / "meta" / identity / "meta.json"
     try:
-        endpoints = json.loads(meta.read_text())["Endpoints"]
-        context = Context(name, endpoints={key: dict(value) for key, value in endpoints.items()})
+        endpoints: dict[str, Any] = json.loads(meta.read_text())["Endpoints"]
+        context = Context(name, endpoints={key: _as_fields(value) for key, value in endpoints.items()})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -54,3 +54,7 @@ def load(name: str) -> Any:  # docker.context.Context, or None; docker-py has no
         verify = not context.endpoints.get("docker", {}).get("SkipTLSVerify", False)
         context.tls_cfg["docker"] = TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=verify or None)
     return context
+
+
+def _as_fields(endpoint: Any) -> Any:
+    return dict(endpoint)  # else it is a TypeError or a ValueError here, and not later

@@ -216,6 +216,7 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
 
 def _open(answer_s: int | None) -> DockerClient:
     import docker
+    from docker.utils import kwargs_from_env
 
     first_answer_s = READ_TIMEOUT_S if answer_s is None else min(answer_s, PING_TIMEOUT_S)
     context = None if os.environ.get("DOCKER_HOST") else chosen_context()
@@ -225,7 +226,7 @@ def _open(answer_s: int | None) -> DockerClient:
     settings: dict[str, Any] = {"timeout": first_answer_s, "max_pool_size": CONNECTIONS}
     if host is None:
         # Not `from_env`: newer versions of it choose a context by themselves.
-        settings |= {"base_url": DEFAULT_SOCKETS[0]} | docker.utils.kwargs_from_env()
+        settings |= {"base_url": DEFAULT_SOCKETS[0]} | kwargs_from_env()
     else:
         settings["base_url"] = host
         if (tls := tls_of(context)) is not None:

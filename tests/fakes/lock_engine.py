@@ -41,6 +41,12 @@ class LockEngine:
     def images(self, **_: object) -> list[dict[str, Any]]:
         return list(self.listed)
 
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        for image in self.listed:
+            if name in (image["RepoTags"] or ()):
+                return image
+        raise ImageNotFound(f"no such image: {name}")
+
     def create_container_from_config(self, config: dict[str, Any], *, name: str) -> dict[str, str]:
         self._act(f"create {name}")
         if any(one["Name"] == f"/{name}" for one in self.held.values()):
