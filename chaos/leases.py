@@ -72,7 +72,10 @@ class Clocks:
 
 
 def _number(value: Any) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError as error:  # a whole number with hundreds of digits
+        raise ValueError("too large a number") from error
     if math.isnan(number):
         raise ValueError("not a number")
     return number
@@ -106,5 +109,5 @@ def leased_until(folder: Path, holder: str, clocks: Clocks) -> float:
     """The Unix time at which the holder's lease ends. 0 if it has none."""
     try:
         return clocks.ends_at(json.loads(lease_path(folder, holder).read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0.0

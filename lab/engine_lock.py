@@ -72,7 +72,7 @@ class Holder:
                 process=Process(number=number, **{name: str(value) for name, value in process.items()}),
                 state=str(written["state"]),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def __str__(self) -> str:

@@ -54,7 +54,7 @@ def _holder(path: Path) -> str:
     try:
         held = json.loads(path.read_text())
         return f"`{held['what']}` (process {held['process']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # The holder has not yet written its name, or is about to release the lock.
         return "another command"
 

@@ -216,9 +216,10 @@ def test_a_container_that_only_has_the_name_of_a_lock_is_not_touched() -> None:
     assert len(engine.held) == 1
 
 
-def test_a_lock_of_another_version_counts() -> None:
+@pytest.mark.parametrize("label", ["", "{}", "[]", "[" * 100_000, '{"what": 1, "process": {"number": "x"}}'])
+def test_a_lock_of_another_version_counts(label: str) -> None:
     engine = LockEngine()
-    config = {"Image": "sha256:image", "Labels": {LABEL_LOCK: "mirr", LABEL_HOLDER: "{}"}, "HostConfig": {}}
+    config = {"Image": "sha256:image", "Labels": {LABEL_LOCK: "mirr", LABEL_HOLDER: label}, "HostConfig": {}}
     engine.create_container_from_config(config, name=lock_name("mirr"))
     assert (found := look(engine, "mirr")) is not None
     assert (found.by, found.is_dead) == ("another version of mirr", False)
