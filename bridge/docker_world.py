@@ -168,7 +168,8 @@ class DockerWorld:
                 raise WorldError(f"what was begun did not hold: {lost}; next: play the episode again")
             if (what := self._reverted()) is not None:
                 raise WorldError(f"{what}; next: play the episode again")
-            return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
+            with self._naming_what_stopped():
+                return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
         if self._closed:
@@ -239,18 +240,19 @@ class DockerWorld:
         try:
             yield
         except (ChaosError, WorldError) as error:
-            text = f"{self._what_stopped()}{error}" if isinstance(error, WorldError) else str(error)
-            raise WorldError(for_lab(text, self._lab)) from error
+            raise WorldError(for_lab(str(error), self._lab)) from error
 
-    def _what_stopped(self) -> str:
-        """The containers around the services that do not run, as the beginning of a message. Else empty."""
+    @contextmanager
+    def _naming_what_stopped(self) -> Iterator[None]:
+        """If nothing can be measured, name the containers around the services that do not run."""
         try:
+            yield
+        except WorldError as error:
             stopped = [str(part) for part in self._fleet.parts() if not part.running]
-        except ChaosError:
-            return ""  # the engine is gone too
-        if not stopped:
-            return ""
-        # The last of them are those that an episode cannot do without.
-        named = ", ".join(stopped[: -_MOST_NAMED - 1 : -1])
-        more = f" and {len(stopped) - _MOST_NAMED} more" if len(stopped) > _MOST_NAMED else ""
-        return f"what the services of lab {self._lab} need does not run: {named}{more}; so "
+            if not stopped:
+                raise
+            # The last of them are those that an episode cannot do without.
+            named = ", ".join(stopped[: -_MOST_NAMED - 1 : -1])
+            more = f" and {len(stopped) - _MOST_NAMED} more" if len(stopped) > _MOST_NAMED else ""
+            what = f"what the services of lab {self._lab} need does not run: {named}{more}"
+            raise WorldError(f"{what}; so {error}") from error

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from mirr.lab.engine_lock import EngineLock, Holder
 
 REVERTED = b"reverted"
+ANSWER_S = 15
+"""How long a command waits for one answer about its lock. Whoever lets go of a lab should not wait for an engine that
+hangs."""
 
 Reverted = Callable[[], str | None]
 """What somebody else did to the lab since it was asked last, as in `... has reverted the lab`. None if nobody did."""
@@ -107,7 +110,9 @@ def hold(lab: str, what: str) -> Iterator[Held]:
 
     Raises LabInUse, which names the holder, StateError if the lock cannot be written, or EngineError."""
     with hold_here(lab, what) as held:
-        held.in_engine(the_engine())
+        client = the_engine()
+        client.api.timeout = ANSWER_S
+        held.in_engine(client)
         yield held
 
 

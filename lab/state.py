@@ -79,7 +79,7 @@ def made(folder: Path) -> Path:
         why = "there is something else in its place" if there else error.strerror
         raise StateError(
             f"the folder {folder}, which keeps journals and locks, cannot be made: {why}; "
-            f"next: {REMEDY.replace('give rights', 'remove that') if there else remedy_for(error)}"
+            f"next: {REMEDY.replace('give rights there', 'remove that') if there else remedy_for(error)}"
         ) from error
     return folder
 

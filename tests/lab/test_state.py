@@ -93,7 +93,7 @@ def test_something_else_in_place_of_the_state_folder_is_named(
         state_root()
     assert str(raised.value) == (
         f"the folder {place}, which keeps journals and locks, cannot be made: there is something else in its place; "
-        "next: remove that there, or set MIRR_STATE_DIR to another folder"
+        "next: remove that, or set MIRR_STATE_DIR to another folder"
     )
 
 
