@@ -18,7 +18,7 @@ from mirr.chaos.journal import Act, Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
-from mirr.chaos.standing import standing
+from mirr.chaos.standing import broken_by_others, standing
 from mirr.chaos.tools import Tools
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Bursts, Fault, Service, TrafficChanges
@@ -98,7 +98,9 @@ class Chaos:
         inject = form_of(fault).inject
         with self._turn():
             others = self.open_faults()
-            self._limits.check(fault, others)
+            # A process that holds the lab has reverted everything before, so only a person finds others' faults.
+            by_others = [] if lease_s is None else self._broken_by_others()
+            self._limits.check(fault, others, by_others=by_others)
             self._fleet.remember()
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
@@ -116,7 +118,7 @@ class Chaos:
 
     def plan(self, fault: Fault, *, lease_s: float) -> Plan:
         """What `inject` would do. It does nothing. Raises Refused if `inject` would, and FleetError."""
-        self._limits.check(fault, self.open_faults())
+        self._limits.check(fault, self.open_faults(), by_others=self._broken_by_others())
         state = self._fleet.state(fault.service)
         if state is None:
             raise FleetError(f"{fault.service} has no container to break; next: mirr up")
@@ -224,6 +226,10 @@ class Chaos:
     def close(self) -> None:
         """Stop renewing leases. A fault that is still injected is reverted when its lease ends."""
         self._heartbeat.close()
+
+    def _broken_by_others(self) -> list[Service]:
+        known = {act.service for act in self._journal.open_acts()}
+        return broken_by_others(known, self._fleet, self._campaigns)
 
     def _ended(self, fault: Fault) -> None:
         self._mine.discard(fault)

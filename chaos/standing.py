@@ -1,4 +1,4 @@
-"""Which faults of a journal are still in the lab. Somebody with another journal may have reverted them."""
+"""What the lab says about faults, whatever a journal says: somebody else may have another journal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable
 
 from mirr.chaos.campaigns import Campaigns, campaign_id
 from mirr.chaos.errors import CampaignError
-from mirr.chaos.faults import form_of
+from mirr.chaos.faults import campaign_kinds, form_of
 from mirr.chaos.fleet import Fleet, ServiceState
 from mirr.chaos.form import Mend
 from mirr.chaos.journal import OpenFault
-from mirr.env.vocabulary import STEADY_RELEASE, Fault
+from mirr.env.vocabulary import STEADY_RELEASE, Fault, Service
+from mirr.lab.releases import SOUND_RELEASE
 
 _SURELY_LATER_S = 1.0
 """From a fault to a process that has begun after it. Clocks that are compared differ by less."""
@@ -39,3 +40,28 @@ def _stands(open_fault: OpenFault, state: ServiceState | None, running: Collecti
             return state is None or state.started_at < open_fault.at + skew_s + _SURELY_LATER_S
         case Mend.RECREATE:
             return state is None or state.release != STEADY_RELEASE
+
+
+def broken_by_others(known: Collection[Service | None], fleet: Fleet, campaigns: Campaigns) -> list[Service]:
+    """The services that are broken, as far as the engine and the load generator tell, and that are not `known` to be.
+
+    Raises FleetError."""
+    try:
+        running = campaigns.running()
+    except CampaignError:
+        running = []
+    return [
+        service
+        for service in Service
+        if service not in known
+        and (
+            any(campaign_id(kind, service) in running for kind in campaign_kinds())
+            or _looks_broken(fleet.state(service))
+        )
+    ]
+
+
+def _looks_broken(state: ServiceState | None) -> bool:
+    if state is None or not state.running or state.paused or state.hung:
+        return True
+    return state.release not in (STEADY_RELEASE, SOUND_RELEASE)
