@@ -44,6 +44,8 @@ from mirr.lab.lock import Reverted
 from mirr.lab.names import DEFAULT_LAB
 from mirr.lab.releases import shown
 
+_MOST_NAMED = 3  # of the containers that do not run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -77,7 +79,7 @@ class DockerWorld:
         sleep: Callable[[float], None] = time.sleep,
         wall_clock: Callable[[], float] = time.time,  # that of the containers: their logs have its times
         held: AbstractContextManager[object] | None = None,  # what to let go of on close, e.g. the lab's lock
-        reverted: Reverted = lambda: None,  # by somebody else, with another journal perhaps
+        reverted: Reverted = lambda: None,  # what somebody else did, with another journal perhaps
         lab: str = DEFAULT_LAB,
     ) -> None:
         self._lab = lab
@@ -164,9 +166,10 @@ class DockerWorld:
             lost = self._chaos.lost_lease()
             if lost is not None:
                 raise WorldError(f"what was begun did not hold: {lost}; next: play the episode again")
-            if (who := self._reverted()) is not None:
-                raise WorldError(f"{who} has reverted the lab; next: play the episode again")
-            return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
+            if (what := self._reverted()) is not None:
+                raise WorldError(f"{what}; next: play the episode again")
+            with self._naming_what_stopped():
+                return replace(self._telemetry.measure(self._window), overrun_s=self._clock.overrun_s)
 
     def close(self) -> None:
         if self._closed:
@@ -238,3 +241,18 @@ class DockerWorld:
             yield
         except (ChaosError, WorldError) as error:
             raise WorldError(for_lab(str(error), self._lab)) from error
+
+    @contextmanager
+    def _naming_what_stopped(self) -> Iterator[None]:
+        """If nothing can be measured, name the containers around the services that do not run."""
+        try:
+            yield
+        except WorldError as error:
+            stopped = [str(part) for part in self._fleet.parts() if not part.running]
+            if not stopped:
+                raise
+            # The last of them are those that an episode cannot do without.
+            named = ", ".join(stopped[: -_MOST_NAMED - 1 : -1])
+            more = f" and {len(stopped) - _MOST_NAMED} more" if len(stopped) > _MOST_NAMED else ""
+            what = f"what the services of lab {self._lab} need does not run: {named}{more}"
+            raise WorldError(f"{what}; so {error}") from error

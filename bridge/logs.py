@@ -45,7 +45,7 @@ def parse_line(raw: str, *, now: float) -> LogLine | None:
             event=str(entry["event"]),
             text=_rest(entry),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return LogLine(age_s=0.0, level=Level.ERROR, event="stderr", text=raw[:300])
 
 

@@ -18,6 +18,7 @@ from mirr.env.simulator.parameters import Parameters
 from mirr.env.vocabulary import Service
 from mirr.env.world import WorldError
 from mirr.lab.containers import LabContainers
+from mirr.lab.refusals import in_words
 
 REFERENCE_PROFILE = "reference"
 """The profile of the parameters that are in the repository."""
@@ -61,5 +62,5 @@ def lab_facts(containers: LabContainers) -> Facts:
         }
     except (DockerException, RequestException) as error:
         raise WorldError(
-            f"could not look at what lab {containers.lab} is made of: {error}; next: mirr doctor"
+            f"could not look at what lab {containers.lab} is made of: {in_words(error)}; next: mirr doctor"
         ) from error

@@ -133,6 +133,9 @@ def read_file(path: Path) -> Recordings:
                     void += 1
         except RecordError:
             raise
+        except RecursionError:
+            # Without the cause: its traceback has a thousand lines.
+            raise RecordError(f"{path}, line {number}: not a line of recordings (nested too deeply)") from None
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{path}, line {number}: not a line of recordings ({error})") from error
     return Recordings(sessions=tuple(sessions), by_key=by_key, void=void)

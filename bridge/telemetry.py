@@ -20,6 +20,7 @@ from mirr.env.vocabulary import STEADY_RELEASE, Feature, Journey, Service
 from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 
 _LOOKBACK_S = 3.0  # the scrapes that one reading looks back over; one is due every 0.5 s
+_FUTURE_S = 10.0  # no reading takes so long that a scrape so much later could be a new one
 _BOOT_S = 2.5  # the beginning of a process's life that is not counted as load, at least
 _SLOW_BOOT_S = 10.0  # a process this young may have booted just before its first scrape, on a slow machine
 _WARM_UP_S = 1.0  # from the first scrape of a young process to the time that counts as load
@@ -68,12 +69,26 @@ class Telemetry:
             good = [sample for sample in samples if sample.up]
             if good:
                 ends[target] = good[-1]
+        self._refuse_a_past(max((sample.at for sample in ends.values()), default=None))
         return Window(ends)
+
+    def _refuse_a_past(self, latest: float | None) -> None:
+        """Raise WorldError if there are scrapes of the future: then the clock was set back, and these are old ones.
+
+        Prometheus keeps no scrape that is older than what it has, until the clock has caught up."""
+        if latest is None:
+            return
+        future = self._reader.samples(_LOOKBACK_S, until=latest + _FUTURE_S)
+        if any(sample.at > latest + _LOOKBACK_S for samples in future.values() for sample in samples):
+            raise _set_back("perhaps by hours")
 
     def measure(self, window: Window) -> Snapshot:
         """Everything since `window` was opened or last measured. Its beginning then moves to now."""
         recent = self._reader.samples(_LOOKBACK_S)
         latest = {target: samples[-1] for target, samples in recent.items()}
+        for target, sample in latest.items():
+            if target in window.ends and sample.at < window.ends[target].at:
+                raise _set_back(f"by about {window.ends[target].at - sample.at:,.0f} s")
         snapshot = self._snapshot(window.ends, latest, window.sound)
         window.ends |= {target: sample for target, sample in latest.items() if sample.up}
         return snapshot
@@ -146,6 +161,13 @@ class Telemetry:
         if quota < steady:
             return f"has {quota:g} cores, steady is {steady:g}"
         return None
+
+
+def _set_back(by: str) -> WorldError:
+    return WorldError(
+        f"the clock of the lab's containers was set back, {by}, and Prometheus keeps nothing until it has caught up; "
+        "next: mirr down, then mirr up"
+    )
 
 
 def _same_process(first: Sample | None, last: Sample) -> bool:

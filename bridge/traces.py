@@ -11,6 +11,7 @@ from mirr.bridge.assembly import Parts
 from mirr.env.world import WorldError
 from mirr.lab.footprint import LAB, Footprint, flat, look
 from mirr.lab.loopback import direct_session
+from mirr.lab.refusals import in_words
 
 _TIMEOUT_S = 3.0
 
@@ -22,7 +23,7 @@ def traces(parts: Parts) -> Footprint:
         found = look(containers.client, containers.lab)
     except (DockerException, RequestException) as error:
         raise WorldError(
-            f"could not look at what lab {containers.lab} is made of: {error}; next: mirr doctor"
+            f"could not look at what lab {containers.lab} is made of: {in_words(error)}; next: mirr doctor"
         ) from error
     faults = [str(fault) for fault in parts.chaos.open_faults()]
     sent = {"campaigns": campaigns(containers.traffic_url), "users come": level(containers.traffic_url)}

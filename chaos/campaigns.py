@@ -43,6 +43,9 @@ class Campaigns(Protocol):
     def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         """Renew the lease. False if the campaign is gone."""
 
+    def running(self) -> list[str]:
+        """The ids of the campaigns that run."""
+
     def stop(self, campaign_id: str) -> None:
         """End the campaign of that id, if it runs."""
 
@@ -85,7 +88,7 @@ class HttpCampaigns:
         self._ask("DELETE", f"/campaigns/{campaign_id}", missing_ok=True)
 
     def stop_all(self) -> list[str]:
-        running = self._running()
+        running = self.running()
         for campaign in running:
             self.stop(campaign)
         return running
@@ -101,8 +104,7 @@ class HttpCampaigns:
         # A load generator of an older version does not know this path. Its users always come as usual.
         return self._ask("DELETE", "/traffic", missing_ok=True).status_code != _NOT_FOUND
 
-    def _running(self) -> list[str]:
-        """The ids of the campaigns that run."""
+    def running(self) -> list[str]:
         answer = self._ask("GET", "/campaigns")
         try:
             return [str(one["id"]) for one in answer.json()["campaigns"]]

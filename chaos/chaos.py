@@ -18,6 +18,7 @@ from mirr.chaos.journal import Act, Journal, nothing_was_done
 from mirr.chaos.limits import Limits
 from mirr.chaos.load import Meter
 from mirr.chaos.reverter import TURN_FILE, Reverter
+from mirr.chaos.standing import broken_by_others, standing
 from mirr.chaos.tools import Tools
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Bursts, Fault, Service, TrafficChanges
@@ -97,7 +98,9 @@ class Chaos:
         inject = form_of(fault).inject
         with self._turn():
             others = self.open_faults()
-            self._limits.check(fault, others)
+            # A process that holds the lab has reverted everything before, so only a person finds others' faults.
+            by_others = [] if lease_s is None else self._broken_by_others()
+            self._limits.check(fault, others, by_others=by_others)
             self._fleet.remember()
             self._journal.injecting(fault, **self._lasting(lease_s))
             self._mine.add(fault)
@@ -115,7 +118,7 @@ class Chaos:
 
     def plan(self, fault: Fault, *, lease_s: float) -> Plan:
         """What `inject` would do. It does nothing. Raises Refused if `inject` would, and FleetError."""
-        self._limits.check(fault, self.open_faults())
+        self._limits.check(fault, self.open_faults(), by_others=self._broken_by_others())
         state = self._fleet.state(fault.service)
         if state is None:
             raise FleetError(f"{fault.service} has no container to break; next: mirr up")
@@ -204,6 +207,12 @@ class Chaos:
         """The faults that are injected and not reverted, as the journal on disk has them."""
         return [entry.fault for entry in self._journal.open_faults()]
 
+    def standing_faults(self, *, skew_s: float = 0.0) -> list[Fault]:
+        """Those of the open faults that the lab still has: somebody with another journal may have reverted them.
+
+        `skew_s` is by how much the engine's clock is ahead of this machine's. Raises FleetError."""
+        return standing(self._journal.open_faults(), self._fleet, self._campaigns, skew_s=skew_s)
+
     def revert(self) -> list[str]:
         """Revert everything, so the lab is as it was at first. Returns what was done, as texts. Raises NotReverted."""
         self._heartbeat.release()
@@ -217,6 +226,10 @@ class Chaos:
     def close(self) -> None:
         """Stop renewing leases. A fault that is still injected is reverted when its lease ends."""
         self._heartbeat.close()
+
+    def _broken_by_others(self) -> list[Service]:
+        known = {act.service for act in self._journal.open_acts()}
+        return broken_by_others(known, self._fleet, self._campaigns)
 
     def _ended(self, fault: Fault) -> None:
         self._mine.discard(fault)

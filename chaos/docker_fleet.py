@@ -6,7 +6,7 @@ The blast radius ends here. A container is touched only if everything about it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,23 +19,17 @@ from mirr.chaos.blueprints import CPU_QUOTA_LABEL, PREVIOUS_RELEASE_LABEL, REDEP
 from mirr.chaos.errors import FleetError, ImageMissing, NoProcess
 from mirr.chaos.fleet import Part, ServiceState
 from mirr.chaos.journal import Journal
+from mirr.chaos.own_containers import OwnContainers, data_volumes, recreate_volume
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import ImageError
-from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
-from mirr.lab.ownership import (
-    COMPOSE_PROJECT,
-    COMPOSE_VOLUME,
-    compose_name,
-    own_networks,
-    sorted_out,
-    volume_not_ours,
-)
+from mirr.lab.names import Role
+from mirr.lab.ownership import compose_name, own_networks
+from mirr.lab.refusals import in_words
 from mirr.lab.releases import RELEASES
 from mirr.lab.wiring import known_networks, lives_in, misjoined, namespace_since, started_at, wanted_networks
 
 T = TypeVar("T")
 
-_DATA_PATH = "/data"
 _PARTS: tuple[tuple[Role, Service | None], ...] = (
     *((Role.SANDBOX, service) for service in Service),
     (Role.TRAFFIC, None),
@@ -61,6 +55,8 @@ class DockerFleet:
         self._build = build
         self.lab = lab
         self._journal = journal
+        found = OwnContainers(client, lab)
+        self._own, self._container = found.rows, found.id_of
 
     # Looking
 
@@ -176,7 +172,7 @@ class DockerFleet:
         try:
             raw: bytes = self._api.logs(self._container(service), since=since, tail=tail)
         except (DockerException, RequestException) as error:
-            raise FleetError(f"could not read the log of {service}: {error}; next: mirr doctor") from error
+            raise FleetError(f"could not read the log of {service}: {in_words(error)}; next: mirr doctor") from error
         return raw.decode("utf-8", errors="replace").splitlines()
 
     # Acting on what is there
@@ -267,11 +263,11 @@ class DockerFleet:
         )
         # Whatever could be refused is looked at first: a service must not lose the container that it has.
         self._look_for_image(config["Image"], str(service))
-        volumes = self._data_volumes(made) if fresh else {}
+        volumes = data_volumes(self._api, self.lab, made) if fresh else {}
         for row in rows:
             self._remove(row["Id"])
         for name, labels in volumes.items():
-            self._recreate_volume(name, labels)
+            recreate_volume(self._api, name, labels)
         self._create(config, made["Name"])
 
     def _look_for_image(self, image: str, what: str) -> None:
@@ -291,32 +287,6 @@ class DockerFleet:
     def _remove(self, container: str) -> None:
         with suppress(NotFound):  # somebody else removed it already
             self._api.remove_container(container, force=True)
-
-    def _data_volumes(self, blueprint: Blueprint) -> dict[str, dict[str, str]]:
-        """The volumes of a service's data, and their labels. Raises FleetError if one is not the lab's."""
-        found = {}
-        for mount in blueprint["Mounts"]:
-            if mount["Type"] != "volume" or mount["Destination"] != _DATA_PATH:
-                continue
-            name = mount["Name"]
-            try:
-                found[name] = dict(self._api.inspect_volume(name)["Labels"] or {})
-            except NotFound:
-                found[name] = self._volume_labels(blueprint, name)
-            why = volume_not_ours(self.lab, found[name])
-            if why is not None:
-                raise FleetError(f"volume {name} does not belong to lab {self.lab} ({why}): not touched")
-        return found
-
-    def _recreate_volume(self, name: str, labels: dict[str, str]) -> None:
-        with suppress(NotFound):
-            self._api.remove_volume(name)
-        # Docker fills an empty volume with what the image has at that path: the seeded database.
-        self._api.create_volume(name, labels=labels)
-
-    def _volume_labels(self, blueprint: Blueprint, name: str) -> dict[str, str]:
-        project = blueprint["Config"]["Labels"].get(COMPOSE_PROJECT, self.lab)
-        return {LABEL_LAB: self.lab, COMPOSE_PROJECT: project, COMPOSE_VOLUME: name.removeprefix(f"{project}_")}
 
     def mend(self, part: Part) -> None:
         self._asked(f"mend {part}", lambda: self._mend_part(part))
@@ -395,38 +365,8 @@ class DockerFleet:
             )
         return made
 
-    # Finding
-
-    def _own(self, role: Role, service: Service | None = None) -> list[dict[str, Any]]:
-        """Our containers of that role, running ones first, then the newest first."""
-        own, _ = sorted_out(self._api, self.lab, self._labelled(role, service))
-        return sorted(own, key=lambda row: (row["State"] != "running", -row["Created"]))
-
-    def _labelled(self, role: Role, service: Service | None) -> list[dict[str, Any]]:
-        labels = [f"{LABEL_LAB}={self.lab}", f"{LABEL_ROLE}={role}"]
-        if service is not None:
-            labels.append(f"{LABEL_SERVICE}={service}")
-        found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": labels})
-        return found
-
-    def _container(self, service: Service) -> str:
-        found = self._own(Role.SERVICE, service)
-        if found:
-            return str(found[0]["Id"])
-        _, strangers = sorted_out(self._api, self.lab, self._labelled(Role.SERVICE, service))
-        if strangers:
-            raise FleetError(
-                f"{_listed(strangers)} claims to be {service} of lab {self.lab} but is not the lab's own: not touched; "
-                "next: mirr doctor"
-            )
-        raise FleetError(f"{service} has no container in lab {self.lab}; next: mirr up --lab {self.lab}")
-
     def _asked(self, what: str, act: Callable[[], T]) -> T:
         try:
             return act()
         except (DockerException, RequestException) as error:
-            raise FleetError(f"could not {what} in lab {self.lab}: {error}; next: mirr doctor") from error
-
-
-def _listed(found: Iterable[object]) -> str:
-    return ", ".join(map(str, found))
+            raise FleetError(f"could not {what} in lab {self.lab}: {in_words(error)}; next: mirr doctor") from error

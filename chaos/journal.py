@@ -274,9 +274,9 @@ class Journal:
         """What was kept by `remember_blueprint`, or None."""
         try:
             kept: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        return kept
+        return kept if isinstance(kept, dict) else None
 
     def _append(self, entry: dict[str, Any], lease_s: float | None = None, holder: str | None = None) -> None:
         entry = entry | self._clocks.stamp(lease_s)
@@ -317,7 +317,7 @@ class Journal:
         for line in lines:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # the last line of a run that was killed while it wrote, before it did anything
             if isinstance(entry, dict):
                 entries.append(entry)

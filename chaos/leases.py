@@ -12,9 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
+
+from mirr.lab.processes import boot_id
 
 LEASE_S = 6.0
 """How long a fault outlives the process that injected it. The lease is renewed three times in that time."""
@@ -26,21 +27,11 @@ FUTURE_S = 1.0
 """A line that is further in the future than this was written before the clock was set back."""
 
 _TICKING = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def ticks() -> float:
     """The seconds since this machine booted. No clock that is set changes them."""
     return time.clock_gettime(_TICKING)
-
-
-@cache
-def boot_id() -> str:
-    """The name of this boot of this machine. Ticks can be compared within it. Empty if the system gives it none."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 class Clocks:
@@ -81,7 +72,10 @@ class Clocks:
 
 
 def _number(value: Any) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError as error:  # a whole number with hundreds of digits
+        raise ValueError("too large a number") from error
     if math.isnan(number):
         raise ValueError("not a number")
     return number
@@ -115,5 +109,5 @@ def leased_until(folder: Path, holder: str, clocks: Clocks) -> float:
     """The Unix time at which the holder's lease ends. 0 if it has none."""
     try:
         return clocks.ends_at(json.loads(lease_path(folder, holder).read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0.0

@@ -17,6 +17,7 @@ from mirr.lab.containers import LabContainers
 from mirr.lab.errors import LabNotUp
 from mirr.lab.installation import HERE
 from mirr.lab.loopback import direct_session
+from mirr.lab.refusals import in_words
 from mirr.lab.state import state_path
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class FoundCampaigns:
 
     def renew(self, campaign: CampaignRequest, lease_s: float) -> bool:
         return self._now().renew(campaign, lease_s)
+
+    def running(self) -> list[str]:
+        return self._now().running()
 
     def stop(self, campaign_id: str) -> None:
         self._now().stop(campaign_id)
@@ -56,7 +60,7 @@ class FoundCampaigns:
         except LabNotUp as error:
             raise GeneratorAway(str(error)) from error
         except (DockerException, RequestException) as error:
-            raise CampaignError(f"the engine did not say where the load generator is ({error})") from error
+            raise CampaignError(f"the engine did not say where the load generator is ({in_words(error)})") from error
 
 
 def open_reverter(client: DockerClient, lab: str, journal: Journal | None = None) -> Reverter:

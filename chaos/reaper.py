@@ -121,25 +121,36 @@ def _prepare() -> None:
     """Import what `_revert` needs. After the first time, this does nothing."""
     import mirr.chaos.open_reverter
     import mirr.lab.engine
+    import mirr.lab.engine_lock
     import mirr.lab.lock  # noqa: F401  (the imports are all that is wanted)
 
 
 def _revert(lab: str, journal: Journal) -> list[str]:
     """Revert what has outlived its lease, with a new connection to the engine. Raises ChaosError."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     from mirr.chaos.open_reverter import open_reverter
     from mirr.lab.engine import connect
     from mirr.lab.errors import LabError
-    from mirr.lab.lock import holder_elsewhere
+    from mirr.lab.lock import holder_elsewhere, holder_in_engine
+    from mirr.lab.refusals import in_words
 
-    # A state folder has the folders of its labs in `labs`.
-    holder = holder_elsewhere(lab, journal.folder.parents[1])
-    if holder is not None:
-        # It reverted everything when it began. Whatever is broken now is a part of its work, and not of our journal.
-        raise ChaosError(f"lab {lab} is in use by {holder}, with another state folder (MIRR_STATE_DIR)")
+    root = journal.folder.parents[1]  # a state folder has the folders of its labs in `labs`
+    holder = holder_elsewhere(lab, root)
     try:
-        return open_reverter(connect(), lab, journal).revert_expired()
+        client = None if holder is not None else connect()
+        if client is not None:
+            holder = holder_in_engine(client, lab, root)
+        if client is None or holder is not None:
+            # It reverted everything when it began. Whatever is broken now is a part of its work, and not of our
+            # journal.
+            raise ChaosError(f"lab {lab} is in use by {holder}, with another state folder (MIRR_STATE_DIR)")
+        return open_reverter(client, lab, journal).revert_expired()
     except LabError as error:
         raise ChaosError(str(error)) from error
+    except (DockerException, RequestException) as error:
+        raise ChaosError(in_words(error)) from error
 
 
 def _say(text: str) -> None:

@@ -36,7 +36,8 @@ def status(lab: LabOption = "mirr", as_json: JsonOption = False) -> None:
     from mirr.bridge.status import status as measure
 
     parts = assemble(lab)
-    found = measure(lab, telemetry=parts.telemetry, fleet=parts.fleet, faults=parts.chaos.open_faults())
+    faults = parts.chaos.standing_faults(skew_s=parts.clock.skew_s())
+    found = measure(lab, telemetry=parts.telemetry, fleet=parts.fleet, faults=faults)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=2))
     else:
@@ -163,11 +164,10 @@ def revert(lab: LabOption = "mirr", dry_run: DryRunOption = False, as_json: Json
         with works_on_a_lab():
             done = reverter.revert()
     except NotReverted as error:
-        tell_holder(lab)
+        tell_holder(lab, answer_s=REVERT_ANSWER_S)
         _print_done(lab, error.done, as_json=as_json)
         raise
-    if done:
-        tell_holder(lab)
+    tell_holder(lab, reverted=bool(done), answer_s=REVERT_ANSWER_S)
     _print_done(lab, done or ([] if as_json else ["nothing to revert"]), as_json=as_json)
 
 

@@ -141,7 +141,7 @@ def episode(
     from mirr.env.record import RolloutWriter, refuse_existing
 
     player, wanted = _player(world, policy), _requested(scenario, seed, fault, tier)
-    if record is not None and not os.path.isdir(record.absolute().parent):
+    if record is not None and not os.path.isdir(record.parent):
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     if record is not None and not overwrite:
         refuse_existing(record, "the record", "--record FILE")  # before the lab is opened

@@ -18,7 +18,7 @@ from mirr.cli.options import DryRunOption, JsonOption, LabOption
 from mirr.env.vocabulary import parse_service
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
-from mirr.lab.names import DEFAULT_LAB, parse_lab
+from mirr.lab.names import DEFAULT_LAB
 from mirr.lab.progress import Progress, progress
 
 BAD_NEWS, INTERRUPTED = 1, 130
@@ -106,17 +106,18 @@ def _left(lab: str) -> str:
 
 
 def _up(lab: str, *, as_json: bool) -> None:
-    from mirr.lab.lock import hold
+    from mirr.lab.lock import hold_here
     from mirr.lab.up_and_down import bring_up
     from mirr.lab.up_time import keep_up
 
     began_s = time.monotonic()
-    with hold(parse_lab(lab), "mirr up"), progress() as report:
+    with hold_here(lab, "mirr up") as held, progress() as report:
         places = bring_up(
             lab,
             report,
             revert=revert,
             remember=remember,
+            hold=held.in_engine,
             wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report),
         )
     took_s = time.monotonic() - began_s
@@ -146,9 +147,9 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
     from mirr.lab.up_and_down import take_down
 
     if dry_run:
-        _print_removals(parse_lab(lab), as_json=as_json)
+        _print_removals(lab, as_json=as_json)
         return
-    with works_on_a_lab(left=LEFT_HALF_GONE), hold(parse_lab(lab), "mirr down"), progress() as report:
+    with works_on_a_lab(left=LEFT_HALF_GONE), hold(lab, "mirr down"), progress() as report:
         client = connect()
         # While we hold the turn, the reaper does not revert what is being removed. The turn ends with the lab's folder.
         with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):
@@ -194,7 +195,7 @@ def logs(
     from mirr.lab.containers import LabContainers
     from mirr.lab.engine import connect
 
-    container = LabContainers(connect(), parse_lab(lab)).service(parse_service(service))
+    container = LabContainers(connect(), lab).service(parse_service(service))
     try:
         if follow:
             _show(container.logs(tail=lines, stream=True, follow=True))
@@ -224,7 +225,7 @@ def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Check every precondition. For each that fails, print the command that fixes it."""
     from mirr.lab.doctor import Verdict, blocked, examine
 
-    checks = examine(parse_lab(lab), steady_problems)
+    checks = examine(lab, steady_problems)
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}))
     else:

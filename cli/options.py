@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mirr.env.vocabulary import FaultMode, Service, Tier
-from mirr.lab.names import DEFAULT_LAB
+from mirr.lab.names import DEFAULT_LAB, parse_lab
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Chosen:
 
 
 def _note_lab(context: typer.Context, lab: str) -> str:
+    parse_lab(lab)
     if isinstance(context.obj, Chosen):
         context.obj.lab = lab
     return lab

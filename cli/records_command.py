@@ -108,7 +108,7 @@ def export(files: FilesArgument, to: ToOption, overwrite: OverwriteOption = Fals
 
     if to.suffix != ".parquet":
         raise typer.BadParameter(f"--to {to}: the name of the table has to end in .parquet.")
-    if not os.path.isdir(to.absolute().parent):
+    if not os.path.isdir(to.parent):
         raise typer.BadParameter(f"--to {to}: there is no directory {to.parent}.")
     if not overwrite:
         refuse_existing(to, "the table", "--to FILE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
     """
     if type(values) is np.ndarray and values.dtype == np.int64 and values.shape == (size,):
         return np.ascontiguousarray(values)  # what a trainer passes in each step, and nothing is wrong with it
-    array = as_array(values)
+    array = _joined(values) if isinstance(values, list | tuple) and len(values) == size else as_array(values)
     if array is None:
         raise NotAnAction(f"action numbers are whole numbers; got {quoted(values)}")
     if array.shape != (size,):
@@ -43,6 +45,18 @@ def action_numbers(values: object, size: int) -> NDArray[np.int64]:  # (size,)
     if array.dtype.kind == "u" and array.astype(np.uint64).max(initial=0) > np.iinfo(np.int64).max:
         raise NotAnAction(f"action numbers are whole numbers of 64 bits; got {quoted(values)}")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _joined(values: Sequence[object]) -> NDArray[np.generic] | None:
+    """As `as_array`. Where numpy makes floats of whole numbers of several types, such as int64 beside uint64, they stay
+    whole."""
+    array = as_array(values)
+    if array is None or array.dtype.kind != "f":
+        return array
+    try:
+        return np.array([whole_number(value) for value in values], dtype=object).astype(np.int64)
+    except (NotWhole, OverflowError):
+        return array
 
 
 def _is_flag(value: object) -> bool:

@@ -47,7 +47,7 @@ def as_array(value: object) -> NDArray[np.generic] | None:
         return value
     try:
         array: NDArray[np.generic] = np.asarray(value.cpu() if isinstance(value, _Tensor) else value)
-    except (ValueError, TypeError, RuntimeError):  # ragged lists; tensors with gradients or of types that numpy lacks
+    except Exception:  # noqa: BLE001 - ragged lists, tensors with gradients, and whatever a caller's own class raises
         return None
     return array
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mirr.lab import bases, compose, debian, engine, hardening, images, ports, which_engine, wiring
+from mirr.lab import bases, compose, debian, engine, engine_lock, hardening, images, ports, which_engine, wiring
 from mirr.lab.clock import NOTED_S, EngineClock, in_words
 from mirr.lab.containers import LabContainers
 from mirr.lab.errors import BrokenInstallation, LabError, StateError
@@ -64,7 +64,8 @@ def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check
         remedy = f"{found.remedy}   ({engine.SIMULATOR_HINT})"
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
     checks += [_engine(found), _compose(), _limits(found), _clock(EngineClock.of(found)), _base(found)]
-    checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), *_lab(found, lab, steady_problems)]
+    checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), _lock(found, lab)]
+    checks += [*_lab(found, lab, steady_problems)]
     return checks
 
 
@@ -207,6 +208,19 @@ def _strangers(client: DockerClient, lab: str) -> Check:
         text = f"carries lab {lab}'s label, but is not its own, so it is never touched: {', '.join(map(str, found))}"
         remedy = f"look at it, and remove it yourself if it is yours: docker inspect {found[0].name}"
     return _judge("strangers", not found, text, remedy, Verdict.WARN)
+
+
+def _lock(client: DockerClient, lab: str) -> Check:
+    try:
+        held = engine_lock.look(client.api, lab)
+    except LabError as error:
+        text, _, remedy = str(error).partition("; next: ")
+        return Check(code="lock", status=Verdict.WARN, text=text, remedy=remedy)
+    if held is not None and held.is_dead:
+        text = f"{held.by} has ended and left its lock of lab {lab} behind; the next command takes it over"
+        return Check(code="lock", status=Verdict.WARN, text=text, remedy=HERE.command("revert", lab))
+    text = f"no command works on lab {lab}" if held is None else f"lab {lab} is in use by {held.by}"
+    return Check(code="lock", status=Verdict.PASS, text=text)
 
 
 def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[str]]) -> Iterator[Check]:

@@ -20,7 +20,15 @@ from mirr.lab.errors import EngineError
 from mirr.lab.installation import HERE
 from mirr.lab.progress import Progress, timed
 from mirr.lab.state import state_root
-from mirr.lab.which_engine import chosen_context, configured_host, host_of, is_on_loopback, spare_the_loopback, tls_of
+from mirr.lab.which_engine import (
+    DEFAULT_SOCKETS,
+    chosen_context,
+    configured_host,
+    host_of,
+    is_on_loopback,
+    spare_the_loopback,
+    tls_of,
+)
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -146,6 +154,12 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
             text=str(error),
             remedy="unset DOCKER_CONTEXT, or set it to one that this names: docker context ls",
         )
+    if "the Docker context " in causes and "cannot be read from" in causes:
+        return EngineProblem(
+            trouble=Trouble.WRONG_HOST,
+            text=str(error),
+            remedy="unset DOCKER_CONTEXT; docker context use default",
+        )
     if isinstance(error, ValueError) and machine.host is not None:
         return EngineProblem(
             trouble=Trouble.WRONG_HOST,
@@ -202,19 +216,22 @@ def diagnose(error: BaseException, machine: Machine) -> EngineProblem:
 
 def _open(answer_s: int | None) -> DockerClient:
     import docker
+    from docker.utils import kwargs_from_env
 
     first_answer_s = READ_TIMEOUT_S if answer_s is None else min(answer_s, PING_TIMEOUT_S)
     context = None if os.environ.get("DOCKER_HOST") else chosen_context()
     host = host_of(context)
     if is_on_loopback(os.environ.get("DOCKER_HOST") or host or ""):
         spare_the_loopback(os.environ)
+    settings: dict[str, Any] = {"timeout": first_answer_s, "max_pool_size": CONNECTIONS}
     if host is None:
-        client = docker.from_env(timeout=first_answer_s, max_pool_size=CONNECTIONS)
+        # Not `from_env`: newer versions of it choose a context by themselves.
+        settings |= {"base_url": DEFAULT_SOCKETS[0]} | kwargs_from_env()
     else:
-        settings: dict[str, Any] = {"timeout": first_answer_s, "max_pool_size": CONNECTIONS}
+        settings["base_url"] = host
         if (tls := tls_of(context)) is not None:
             settings["tls"] = tls
-        client = docker.DockerClient(base_url=host, **settings)
+    client = docker.DockerClient(**settings)
     client.ping()
     client.api.timeout = READ_TIMEOUT_S if answer_s is None else answer_s
     return client

@@ -35,7 +35,13 @@ def _root() -> Path:
         raise _no_folder(chosen) from error
     if not chosen and not root.is_absolute():  # older versions of platformdirs return `~/...` if there is no home
         raise _no_folder(chosen)
-    return root.absolute()
+    try:
+        return root.absolute()
+    except OSError as error:
+        raise StateError(
+            f"MIRR_STATE_DIR={chosen} is a relative path, and the working directory is gone; "
+            "next: go to another directory, or name the folder from / on"
+        ) from error
 
 
 def state_root() -> Path:
@@ -69,9 +75,11 @@ def made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        there = isinstance(error, FileExistsError)
+        why = "there is something else in its place" if there else error.strerror
         raise StateError(
-            f"the folder {folder}, which keeps journals and locks, cannot be made: {error.strerror}; "
-            f"next: {remedy_for(error)}"
+            f"the folder {folder}, which keeps journals and locks, cannot be made: {why}; "
+            f"next: {REMEDY.replace('give rights there', 'remove that') if there else remedy_for(error)}"
         ) from error
     return folder
 

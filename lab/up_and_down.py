@@ -79,9 +79,11 @@ def bring_up(
     revert: Callable[[str], None],
     wait_until_steady: Callable[[str, float], None],
     remember: Callable[[str], None],
+    hold: Callable[[DockerClient], None],
     timeout_s: float = STEADY_TIMEOUT_S,
 ) -> Places:
-    """Bring the lab to steady state: engine, images, containers. Existing things stay. Hold the lab's lock.
+    """Bring the lab to steady state: engine, images, containers. Existing things stay. Hold the lab on this machine.
+    `hold` holds it in its engine, once there is one, and again when there are images.
     `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
     in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` notes how the
     containers were made. Raises LabError.
@@ -91,9 +93,11 @@ def bring_up(
     which_engine.refuse_elsewhere()
     client = engine.ensure(report)
     refuse_unsuitable(client)
+    hold(client)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
     images.ensure(client, report)
+    hold(client)  # without an image, it could not hold before
     containers = LabContainers(client, lab)
     held, chosen = ports.held_by_lab(containers), ports.chosen_for(containers)
     before = {str(one.id) for one in containers.all()} if is_whole(containers) else set()

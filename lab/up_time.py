@@ -27,5 +27,5 @@ def last_up(lab: str) -> dict[str, Any]:
     try:
         noted = json.loads((state_dir(lab) / _FILE).read_text())
         return {"up_s": float(noted["up_s"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"up_s": None}

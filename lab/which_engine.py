@@ -36,15 +36,15 @@ def chosen_context() -> Any:  # docker.context.Context; docker-py has no types f
     """The context that the `docker` command would use: that of DOCKER_CONTEXT, else the current one.
 
     Raises DockerException."""
-    from docker.context import ContextAPI
     from docker.errors import DockerException
 
-    name = os.environ.get("DOCKER_CONTEXT")
-    if not name:
-        return ContextAPI.get_current_context()
-    found = ContextAPI.get_context(name)
+    from mirr.lab import contexts
+
+    name = os.environ.get("DOCKER_CONTEXT") or contexts.current()
+    found = contexts.load(name)
     if found is None:
-        raise DockerException(f"DOCKER_CONTEXT is {name}, and there is no such context")
+        whose = "DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "the current Docker context"
+        raise DockerException(f"{whose} is {name}, and there is no such context")
     return found
 
 

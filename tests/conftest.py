@@ -45,15 +45,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.fixture(autouse=True)
 def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Unmarked tests hold labs of the same name at the same time, so each worker counts as a machine of its own."""
+    """Unmarked tests hold labs of the same name at the same time, so each worker counts as a machine of its own, with
+    an engine of its own that keeps the locks of its labs."""
     if request.node.get_closest_marker("docker"):
         yield
         return
     from mirr.lab import lock
+    from tests.fakes.lock_engine import LockEngine
 
     with pytest.MonkeyPatch.context() as patch:
         own = str(tmp_path_factory.getbasetemp())
         patch.setattr(lock, "machine_wide_name", lambda lab: f"\0{own} {lab}".encode()[:100])
+        engine = LockEngine()
+        patch.setattr(lock, "the_engine", lambda *_: engine.client)
         yield
 
 
@@ -89,17 +93,18 @@ def real_lab() -> Iterator[str]:
     """The name of a lab in steady state. The fixture installs a missing engine and builds missing images."""
     from mirr.cli.lab_commands import remember, revert, wait_until_steady
     from mirr.lab.engine import connect
-    from mirr.lab.lock import hold
+    from mirr.lab.lock import hold, hold_here
     from mirr.lab.progress import PlainProgress
     from mirr.lab.up_and_down import bring_up, take_down
 
     report = PlainProgress()
-    with hold(REAL_LAB, "pytest"):
+    with hold_here(REAL_LAB, "pytest") as held:
         bring_up(
             REAL_LAB,
             report,
             revert=revert,
             remember=remember,
+            hold=held.in_engine,
             wait_until_steady=lambda lab, limit: wait_until_steady(lab, limit, report),
         )
     yield REAL_LAB

@@ -232,6 +232,7 @@ def test_a_folder_without_recordings_says_how_to_get_some(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "why"),
     [
+        ("[" * 100_000, "line 2: not a line of recordings (nested too deeply)"),
         ("[]", "line 2: not a line of recordings (list indices must be integers or slices, not str)"),
         ('{"kind": "song"}', "line 2: not a line of recordings ('song' is not a valid LineKind)"),
         ('{"kind": "play"}', "line 2: not a line of recordings ('play')"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_an_episode_is_void_if_somebody_else_has_reverted_the_lab(
     lab: FakeLab, clock: FakeClock, journal: Journal
 ) -> None:
     """Somebody with a journal of their own leaves ours as it is, and so it does not tell."""
-    heard = ["process 7 of user ann", None, "process 8 of user ann"]
+    heard = ["process 7 of user ann has reverted the lab", None, "process 8 of user ann has reverted the lab"]
     world = DockerWorld(
         fleet=lab,
         chaos=fake_chaos(lab, journal),
@@ -98,6 +99,27 @@ def test_an_episode_is_void_if_somebody_else_has_reverted_the_lab(
     with pytest.raises(WorldError) as raised:
         world.observe()
     assert str(raised.value) == "process 8 of user ann has reverted the lab; next: play the episode again"
+
+
+def test_an_episode_is_void_in_words_if_somebody_stops_every_container_and_the_next_one_begins_as_usual(
+    world: DockerWorld, lab: FakeLab
+) -> None:
+    lab.support = {name: replace(part, running=False) for name, part in lab.support.items()}
+    for service in lab.services.values():
+        service.running = False
+    lab.prometheus_gone = True
+    world.apply(Wait())
+    world.advance(2.0)
+    with pytest.raises(WorldError) as raised:
+        world.observe()
+    assert str(raised.value) == (
+        "what the services of lab mirr need does not run: Prometheus, the load generator, payments's sandbox and 4 "
+        "more; so Prometheus at http://fake does not answer: gone; next: mirr up"
+    )
+    lab.prometheus_gone = False
+    world.restore(KEY)  # as `mirr up` does
+    assert all(part.running for part in lab.support.values())
+    assert all(service.running for service in lab.services.values())
 
 
 def test_restore_does_not_wait_in_steady_state(lab: FakeLab, clock: FakeClock, journal: Journal) -> None:

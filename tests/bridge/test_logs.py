@@ -62,3 +62,5 @@ def test_a_json_line_becomes_a_log_line() -> None:
 def test_a_line_that_is_not_json_is_kept_as_an_error() -> None:
     assert parse_line("Killed", now=0.0) == LogLine(age_s=0.0, level=Level.ERROR, event="stderr", text="Killed")
     assert parse_line("  ", now=0.0) is None
+    deep = "[" * 100_000
+    assert parse_line(deep, now=0.0) == LogLine(age_s=0.0, level=Level.ERROR, event="stderr", text=deep[:300])

@@ -78,6 +78,36 @@ def test_a_service_without_requests_has_no_errors(reader: FakeReader, telemetry:
     assert telemetry.measure(window).features[0].tolist()[1:4] == [0.0, 0.0, 0.0]
 
 
+def test_a_clock_that_was_set_back_within_an_episode_is_named(reader: FakeReader, telemetry: Telemetry) -> None:
+    """Prometheus then answers with the scrapes that it made when the clock was there for the first time."""
+    fill(reader, 5_000.0, ok=50.0)
+    window = telemetry.open_window()
+    fill(reader, 1_402.0, ok=10.0)
+    with pytest.raises(WorldError) as raised:
+        telemetry.measure(window)
+    assert str(raised.value) == (
+        "the clock of the lab's containers was set back, by about 3,598 s, and Prometheus keeps nothing until it has "
+        "caught up; next: mirr down, then mirr up"
+    )
+
+
+@pytest.mark.parametrize(("set_back_s", "noticed"), [(3_600.0, True), (60.0, True), (0.0, False)])
+def test_a_clock_that_was_set_back_before_an_episode_is_named(set_back_s: float, noticed: bool) -> None:
+    reader = FakeReader(now=5_000.0 - set_back_s)
+    scrapes = [0.5 * number for number in range(10_001)]  # up to 5,000 s
+    reader.scrapes = {service.value: [scrape(at, ok=at) for at in scrapes] for service in Service}
+    telemetry = Telemetry(reader, steady_cpu_quota_cores=lambda service: 0.3)
+    if not noticed:
+        assert telemetry.open_window().ends[Service.AUTH].at == 5_000.0
+        return
+    with pytest.raises(WorldError) as raised:
+        telemetry.open_window()
+    assert str(raised.value) == (
+        "the clock of the lab's containers was set back, perhaps by hours, and Prometheus keeps nothing until it has "
+        "caught up; next: mirr down, then mirr up"
+    )
+
+
 def test_slow_answers_count_as_failed_for_users(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     window = telemetry.open_window()

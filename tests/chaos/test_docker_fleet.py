@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.exceptions import ReadTimeout
 
 from mirr.chaos import blueprints
 from mirr.chaos.docker_fleet import DockerFleet
@@ -14,6 +15,7 @@ from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Service
 from mirr.lab.wiring import known_networks
 from tests.chaos.engine import LabEngine
+from tests.fakes.lock_engine import refused
 
 OURS = {
     "mirr.lab": "mirr",
@@ -183,3 +185,24 @@ def test_a_signal_that_does_not_reach_the_process_is_an_error(tmp_path: Path) ->
     assert str(raised.value) == (
         "could not send auth SIGSTOP in lab mirr: kill answered 1 'kill: no such process'; next: mirr status"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refused(409, "Cannot restart container 7f"), "the engine refused: Cannot restart container 7f"),
+        (ReadTimeout("HTTPConnectionPool(host='localhost'): Read timed out."), "the engine did not answer in time"),
+    ],
+)
+def test_what_the_engine_refuses_is_told_without_the_text_of_its_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    engine = LabEngine()
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine, "restart", fails)
+    with pytest.raises(FleetError) as raised:
+        DockerFleet(engine, "mirr", Journal(tmp_path)).restart(Service.AUTH)
+    assert str(raised.value) == f"could not restart auth in lab mirr: {words}; next: mirr doctor"

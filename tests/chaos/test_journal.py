@@ -11,8 +11,9 @@ import pytest
 
 from mirr.chaos.errors import JournalError
 from mirr.chaos.journal import Act, Journal
-from mirr.chaos.leases import LeaseFile, boot_id, ticks
+from mirr.chaos.leases import LeaseFile, ticks
 from mirr.env.vocabulary import Fault, FaultMode, Service, TrafficChanges
+from mirr.lab.processes import boot_id
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
@@ -48,7 +49,11 @@ def test_a_line_after_a_cut_off_line_is_read(journal: Journal) -> None:
         b'{"act": ["inject"], "fault": "crashed:auth", "at": 1}',
         b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": null}',
         b'{"act": "inject", "fault": "crashed:auth", "at": 1, "until": NaN}',
+        b'{"act": "inject", "fault": "crashed:auth", "at": 1' + b"0" * 400 + b"}",
+        b"[" * 100_000,
+        b'{"act":' * 100_000,
     ],
+    ids=lambda line: line[:60].decode(errors="replace"),
 )
 def test_a_line_that_cannot_be_read_is_skipped(journal: Journal, line: bytes) -> None:
     journal.injecting(ORDERS_DOWN)
@@ -113,6 +118,18 @@ def test_a_lease_file_that_was_written_in_the_future_does_not_extend_a_fault(jou
     (journal.folder / "lease-me.json").write_text('{"at": 4600.0, "until": 4606.0}')
     (act,) = journal.open_acts()
     assert act.until - act.at == 6.0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "[" * 100_000, '{"at": 1' + "0" * 400 + "}"])
+def test_a_lease_file_and_a_blueprint_that_cannot_be_read_count_as_none(journal: Journal, text: str) -> None:
+    journal.injecting(AUTH_DOWN, lease_s=6.0, holder="me")
+    (journal.folder / "lease-me.json").write_text(text)
+    (act,) = journal.open_acts()
+    assert act.until - act.at == 6.0
+    (journal.folder / "auth.json").write_text("[" + text)
+    assert journal.recall_blueprint("auth") is None
+    (journal.folder / "auth.json").write_text("[]")
+    assert journal.recall_blueprint("auth") is None
 
 
 def test_calm_does_not_begin_in_the_future(journal: Journal) -> None:

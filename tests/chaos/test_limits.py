@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mirr.chaos.errors import Refused
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
 from mirr.chaos.limits import Limits
 from mirr.env.vocabulary import Fault, FaultMode, Service
@@ -38,6 +41,33 @@ def test_the_limit_can_be_set(lab: FakeLab, journal: Journal) -> None:
     for service in (Service.ORDERS, Service.PAYMENTS, Service.INVENTORY, Service.GATEWAY):
         fake_chaos(lab, journal, limits=Limits(max_broken=5)).inject(Fault(FaultMode.CRASHED, service))
     assert len(journal.open_faults()) == 5
+
+
+@pytest.mark.parametrize("theirs", faults(service=Service.ORDERS), ids=str)
+def test_the_limit_counts_the_faults_of_somebody_with_another_journal(
+    lab: FakeLab, journal: Journal, tmp_path: Path, theirs: Fault
+) -> None:
+    others = fake_chaos(lab, Journal(tmp_path / "others", now=lab.clock.now))
+    others.inject(theirs, lease_s=600.0)
+    others.deploy_sound(Service.GATEWAY)  # this is none
+    mine = fake_chaos(lab, journal)
+    mine.inject(AUTH_DOWN, lease_s=600.0)
+    for act in (mine.inject, mine.plan):
+        with pytest.raises(Refused) as raised:
+            act(PAYMENTS_DOWN, lease_s=600.0)
+        assert str(raised.value) == (
+            "crashed:payments would be one too many: crashed:auth, something unknown on orders are injected, "
+            "and the limit is 2 services at once; next: mirr revert"
+        )
+    assert lab.services[Service.PAYMENTS].running
+    mine.revert()
+    mine.inject(PAYMENTS_DOWN, lease_s=600.0)
+
+
+def test_a_load_generator_that_does_not_answer_does_not_keep_faults_out(lab: FakeLab, journal: Journal) -> None:
+    lab.generator_hangs = True
+    fake_chaos(lab, journal).inject(AUTH_DOWN, lease_s=600.0)
+    assert not lab.services[Service.AUTH].running
 
 
 def test_the_same_fault_twice_is_refused(lab: FakeLab, journal: Journal) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker.errors import DockerException
 
 from mirr.chaos import reaper
 from mirr.chaos.errors import ChaosError, FleetError
@@ -20,10 +21,12 @@ from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
+from mirr.lab import engine, lock
 from mirr.lab.lock import hold
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.campaigns import FakeCampaigns
 from tests.fakes.lab import FakeLab
+from tests.fakes.lock_engine import LockEngine
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 
@@ -139,6 +142,28 @@ def test_a_reaper_leaves_a_lab_alone_that_somebody_with_another_state_folder_use
         f"lab mirr is in use by process {os.getpid()} of user {pwd.getpwuid(os.getuid()).pw_name}, "
         "with another state folder (MIRR_STATE_DIR)"
     )
+
+
+def test_a_reaper_leaves_a_lab_alone_that_somebody_uses_who_shares_only_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "connect", lambda: LockEngine().client)
+    for error in (None, DockerException("gone")):
+
+        def holder(*_: object, error: Exception | None = error) -> str:
+            if error is not None:
+                raise error
+            return "`mirr episode` (process 7 of user root on box)"
+
+        monkeypatch.setattr(lock, "holder_in_engine", holder)
+        with pytest.raises(ChaosError) as raised:
+            reaper._revert("mirr", Journal(tmp_path / "mine" / "labs" / "mirr"))
+        assert str(raised.value) == (
+            "gone"
+            if error
+            else "lab mirr is in use by `mirr episode` (process 7 of user root on box), with another state folder "
+            "(MIRR_STATE_DIR)"
+        )
 
 
 def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

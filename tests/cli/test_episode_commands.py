@@ -20,6 +20,7 @@ from mirr.env.vocabulary import Tier
 from mirr.env.world import World
 from tests.cli.fields import EPISODE_FIELDS
 from tests.env.fakes import FakeWorld
+from tests.paths import stand_in_a_directory_that_is_gone
 
 Printed = pytest.CaptureFixture[str]
 
@@ -33,6 +34,16 @@ def test_an_episode_prints_the_agreed_fields(capsys: Printed) -> None:
     assert answer["diagnosis"] == {"mode": "bad_deploy", "service": "payments", "correct": True}
     assert list(answer["harm"]) == ["failed_requests", "objective_lost_s", "needless_actions"]
     assert list(answer["trajectory"][0]) == ["action", "reward", "result"]
+
+
+def test_commands_work_in_a_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    stand_in_a_directory_that_is_gone(tmp_path, monkeypatch)
+    assert run(["episode"]) == 0
+    capsys.readouterr()
+    assert run(["episode", "--record", "x.jsonl"]) == 2
+    assert capsys.readouterr().err == "mirr: cannot write the record x.jsonl: No such file or directory\n"
 
 
 def test_an_episode_of_a_scenario_pack_prints_the_same_fields(capsys: Printed) -> None:

@@ -67,6 +67,18 @@ def test_an_invalid_name_of_a_lab_is_wrong_usage() -> None:
 
 
 @pytest.mark.usefixtures("fake_engine")
+@pytest.mark.parametrize("name", ["", "l\u00e4b", "\uff21", "a" * 300, "../x", "a\nb", "mirr.", "mirr\0", "-x"])
+@pytest.mark.parametrize(
+    "command", [["status"], ["revert"], ["up"], ["logs", "auth"], ["inject", "crashed", "auth"], ["episode"]]
+)
+def test_no_command_asks_an_engine_about_a_name_that_no_lab_can_have(command: list[str], name: str) -> None:
+    done = mirr([*command, f"--lab={name}"])
+    assert done.exit_code == 2
+    assert "cannot be a lab's name: a lower-case letter, then at most 20 letters, digits or dashes" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("fake_engine")
 def test_an_unknown_service_is_wrong_usage_and_the_error_lists_the_known_services() -> None:
     done = mirr(["logs", "billing"])
     assert done.exit_code == 2

@@ -84,6 +84,45 @@ def test_tensors_on_an_accelerator_are_welcome() -> None:
     assert action_numbers(OnAnAccelerator([7, 3]), 2).tolist() == [7, 3]
 
 
+class OfAnotherKind:
+    """An array of a library of the caller's own, which cannot be converted."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __array__(self, *_: object, **__: object) -> object:
+        raise self._error
+
+    def __repr__(self) -> str:
+        return "an array of another kind"
+
+
+@pytest.mark.parametrize("error", [AttributeError("dtype"), KeyError("device"), MemoryError(), NotImplementedError()])
+def test_what_a_callers_own_class_raises_is_a_refusal_in_our_words(error: Exception) -> None:
+    value = OfAnotherKind(error)
+    with pytest.raises(BadSeed, match=r"^a seed is a whole number from 0 up; got an array of another kind$"):
+        checked_seed(value)
+    with pytest.raises(NotAnAction, match=r"^an action is an Action or its number; got an array of another kind$"):
+        action_number(value, 41)
+    with pytest.raises(NotAnAction, match=r"^action numbers are whole numbers; got "):
+        action_numbers([value, 3], 2)
+
+
+@pytest.mark.parametrize(
+    "values", [[np.int8(3), np.uint64(4)], (np.uint64(3), 4), [np.uint64(3), np.int64(4)], [np.array(3), np.uint64(4)]]
+)
+def test_whole_numbers_of_several_types_beside_each_other_are_action_numbers(values: object) -> None:
+    assert action_numbers(values, 2).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "values", [[np.uint64(3), 4.0], [np.int8(3), np.float32(4)], [np.int8(-1), np.uint64(2**64 - 1)]]
+)
+def test_no_float_and_no_number_that_is_too_large_becomes_a_whole_one(values: object) -> None:
+    with pytest.raises(NotAnAction, match=r"^action numbers are whole numbers; got "):
+        action_numbers(values, 2)
+
+
 @pytest.mark.parametrize("values", [[[1], [1, 2]], Tensor([1.0, 2.0], options=WITH_GRADIENT)], ids=repr)
 def test_what_is_no_array_at_all_is_refused_in_the_same_words(values: object) -> None:
     values = made(values)

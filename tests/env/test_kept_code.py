@@ -16,6 +16,7 @@ import pytest
 
 from mirr.env.simulator.fast import compiled, kept
 from mirr.env.simulator.fast.kept import REMEDY, SealedFile, choose_folder
+from tests.paths import stand_in_a_directory_that_is_gone
 
 NEEDS_NUMBA = pytest.mark.skipif(not compiled.COMPILED, reason="numba is not installed or switched off")
 
@@ -63,6 +64,15 @@ def test_a_read_only_installation_keeps_it_in_the_users_cache(
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the standard says to ignore it
     assert machine.choose() == machine.home / ".cache" / "mirr-lab" / "compiled-1"
     assert machine.said == []
+
+
+def test_a_relative_place_in_a_directory_that_is_gone_is_passed_over(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in_a_directory_that_is_gone(tmp_path, monkeypatch)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "cache")
+    assert machine.choose() == machine.beside / "compiled-1"
+    assert machine.said == [f"NUMBA_CACHE_DIR=cache cannot be written, so compiled code is kept in {machine.beside}"]
 
 
 def test_an_installation_that_was_compiled_before_it_became_read_only_is_used(

@@ -22,6 +22,10 @@ class FakeCampaigns:
         self._check()
         return self._lab.renew_lease(campaign, lease_s)
 
+    def running(self) -> list[str]:
+        self._check()
+        return list(self._lab.running_campaigns)
+
     def stop(self, campaign_id: str) -> None:
         self._check()
         self._lab.running_campaigns.pop(campaign_id, None)

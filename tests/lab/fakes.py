@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from docker import DockerClient
+from docker.errors import NotFound
 
 from mirr.env.vocabulary import Service
 from mirr.lab.names import LABEL_LAB, LABEL_ROLE, LABEL_SERVICE, Role
@@ -74,7 +75,10 @@ class FakeApi:
         ]
 
     def inspect_container(self, name: str) -> dict[str, Any]:
-        return next(one.attrs for one in self._engine.held if one.name == name)
+        for one in self._engine.held:
+            if one.name == name:
+                return one.attrs
+        raise NotFound(f"no such container: {name}")
 
     def networks(
         self, *, filters: dict[str, str] | None = None, names: list[str] | None = None

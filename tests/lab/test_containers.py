@@ -145,6 +145,7 @@ def test_up_makes_a_container_anew_that_cannot_start_at_its_old_port(
             SilentProgress(),
             revert=revert,
             remember=lambda lab: acts.append("remember"),
+            hold=lambda client: None,
             wait_until_steady=lambda lab, limit_s: acts.append("wait"),
         )
     assert acts == (["revert", "compose", "remember", "revert", "wait", "remember"] if asked else ["revert"])
@@ -167,10 +168,11 @@ def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.M
         SilentProgress(),
         revert=lambda lab: acts.append("revert"),
         remember=lambda lab: acts.append("remember"),
+        hold=lambda client: acts.append("hold"),
         wait_until_steady=lambda lab, limit_s: acts.append("wait"),
     )
     again = ["remember", "revert"] if made_anew else []
-    assert acts == ["revert", "compose", *again, "wait", "remember"]
+    assert acts == ["hold", "hold", "revert", "compose", *again, "wait", "remember"]
 
 
 @pytest.mark.usefixtures("state_root")

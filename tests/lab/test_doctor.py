@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirr.lab import compose, engine
-from mirr.lab.doctor import Check, Verdict, _strangers, blocked, examine
+from mirr.lab.doctor import Check, Verdict, _lock, _strangers, blocked, examine
+from mirr.lab.engine_lock import EngineLock, Holder
+from mirr.lab.installation import HERE
 from mirr.lab.names import Role
+from mirr.lab.processes import Process
+from tests.fakes.lock_engine import LockEngine
 from tests.lab.fakes import FakeContainer, FakeEngine, container
 
 ABSENT = engine.EngineProblem(
@@ -97,3 +104,34 @@ def test_a_warning_names_a_stranger_that_has_our_label() -> None:
         remedy="look at it, and remove it yourself if it is yours: docker inspect web",
     )
     assert _strangers(FakeEngine(container(Role.TRAFFIC)).client, "mirr").status is Verdict.PASS
+
+
+def test_a_lab_in_use_passes_and_a_lock_that_was_left_behind_is_a_warning() -> None:
+    fake = LockEngine()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    ended = replace(Process.this(), number=child.pid)
+    text, remedy = "no command works on lab mirr", ""
+    assert _lock(fake.client, "mirr") == Check(code="lock", status=Verdict.PASS, text=text)
+    for process in (Process.this(), ended):
+        held = EngineLock(fake, "mirr", Holder(what="mirr demo", process=process, state="/state"), beats=False)
+        held.take()
+        status, text = Verdict.PASS, f"lab mirr is in use by `mirr demo` ({process})"
+        if process is ended and process.has_ended():  # only Linux tells
+            left = "has ended and left its lock of lab mirr behind; the next command takes it over"
+            text = f"`mirr demo` ({process}) {left}"
+            status, remedy = Verdict.WARN, HERE.command("revert")
+        assert _lock(fake.client, "mirr") == Check(code="lock", status=status, text=text, remedy=remedy)
+        held.release()
+
+
+def test_a_container_with_the_name_of_a_lock_is_a_warning() -> None:
+    fake = LockEngine()
+    config = {"Image": "sha256:image", "Labels": {}, "HostConfig": {}}
+    fake.create_container_from_config(config, name="mirr.lock.mirr")
+    assert _lock(fake.client, "mirr") == Check(
+        code="lock",
+        status=Verdict.WARN,
+        text="container mirr.lock.mirr is not a lock of mirr, and has its name: not touched",
+        remedy="rename it, or remove it yourself if it is yours",
+    )

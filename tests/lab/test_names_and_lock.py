@@ -22,7 +22,9 @@ from mirr.lab.state import state_dir
 
 HOLD_AND_PRINT = """
 import sys, mirr.lab.lock
-with mirr.lab.lock.hold("mirr", "mirr episode"):
+from tests.fakes.lock_engine import LockEngine
+mirr.lab.lock.the_engine = lambda *_: LockEngine().client
+with mirr.lab.lock.hold("mirr-lock-test", "mirr episode"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -116,11 +118,14 @@ def test_the_lab_is_free_when_its_command_is_killed() -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD_AND_PRINT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(LabInUse, match=rf"in use by `mirr episode` \(process {holder.pid}\)"), hold("mirr", "mirr up"):
+    with (
+        pytest.raises(LabInUse, match=rf"in use by `mirr episode` \(process {holder.pid}\)"),
+        hold("mirr-lock-test", "mirr up"),
+    ):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    with hold("mirr", "mirr up"):
+    with hold("mirr-lock-test", "mirr up"):
         pass
 
 
@@ -128,6 +133,8 @@ HOLDER = """
 import sys
 from mirr.lab import lock
 from mirr.lab.lock import hold, machine_wide_name
+from tests.fakes.lock_engine import LockEngine
+lock.the_engine = lambda *_: LockEngine().client
 with hold("mirr-lock-test", "mirr episode"):
     print("held", flush=True)
     sys.stdin.read()
@@ -178,7 +185,7 @@ def test_whoever_holds_a_lab_is_told_who_has_reverted_it(tmp_path: Path, monkeyp
         assert reverted() is None
         tell_holder("mirr")
         tell_holder("mirr-two")
-        assert reverted() == this_process()
+        assert reverted() == f"{this_process()} has reverted the lab"
         assert reverted() is None
 
 

@@ -17,6 +17,7 @@ from mirr.lab.ports import (
     choose,
     held_by_lab,
     holder_among_labs,
+    is_free,
     published_by_lab,
     refuse_outer_engine,
     refuse_unreachable,
@@ -162,3 +163,26 @@ def test_a_lab_of_an_outer_engine_is_refused_before_anybody_waits_for_it(
             "lab mirr runs, but its ports do not answer on this loopback: this is a container, and its Docker engine "
             "is outside of it; start the container with --network host, or run there: make up"
         )
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+@pytest.mark.parametrize(
+    ("family", "kind", "address", "taken"),
+    [
+        (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1", True),
+        (socket.AF_INET, socket.SOCK_STREAM, "0.0.0.0", True),
+        (socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.1", False),
+        (socket.AF_INET6, socket.SOCK_STREAM, "::1", False),
+    ],
+)
+def test_only_what_listens_on_the_loopback_over_tcp_and_ipv4_takes_a_port(
+    family: socket.AddressFamily, kind: socket.SocketKind, address: str, taken: bool
+) -> None:
+    with socket.socket(family, kind) as other:
+        try:
+            other.bind((address, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {address}")
+        if kind is socket.SOCK_STREAM:
+            other.listen()
+        assert is_free(other.getsockname()[1]) is not taken

@@ -11,6 +11,7 @@ import pytest
 from mirr.lab.errors import StateError
 from mirr.lab.lock import hold
 from mirr.lab.state import state_dir, state_root
+from tests.paths import stand_in_a_directory_that_is_gone
 
 
 def nobody(number: int) -> pwd.struct_passwd:
@@ -75,4 +76,35 @@ def test_a_lock_that_cannot_be_written_is_a_sentence(state_root: Path) -> None:
     assert str(raised.value) == (
         f"{state_root}/locks/mirr.lock cannot be written: {os.strerror(21)}; "
         "next: give rights there, or set MIRR_STATE_DIR to another folder"
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "loop", "device"])
+def test_something_else_in_place_of_the_state_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    place = Path(os.devnull) if kind == "device" else tmp_path / "state"
+    if kind == "file":
+        place.write_text("")
+    elif kind == "loop":
+        place.symlink_to(place)
+    monkeypatch.setenv("MIRR_STATE_DIR", str(place))
+    with pytest.raises(StateError) as raised:
+        state_root()
+    assert str(raised.value) == (
+        f"the folder {place}, which keeps journals and locks, cannot be made: there is something else in its place; "
+        "next: remove that, or set MIRR_STATE_DIR to another folder"
+    )
+
+
+def test_a_relative_state_folder_in_a_directory_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in_a_directory_that_is_gone(tmp_path, monkeypatch)
+    monkeypatch.setenv("MIRR_STATE_DIR", "state")
+    with pytest.raises(StateError) as raised:
+        state_root()
+    assert str(raised.value) == (
+        "MIRR_STATE_DIR=state is a relative path, and the working directory is gone; next: go to another directory, "
+        "or name the folder from / on"
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pytest
+from docker.errors import DockerException
 from requests.utils import should_bypass_proxies
 
-from mirr.lab import which_engine
+from mirr.lab import engine, which_engine
 from mirr.lab.errors import EngineError
 
 
@@ -22,6 +26,88 @@ def test_both_tools_work_on_the_engine_that_the_docker_command_would_use(monkeyp
     assert both(DOCKER_CONTEXT="default") == (None, {})
     here = "unix:///here.sock"
     assert both(DOCKER_HOST=here, DOCKER_CONTEXT="far") == (here, {"DOCKER_HOST": here})
+
+
+@pytest.fixture
+def home_with_a_context(contexts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose current context is `rootless`, and an empty folder for DOCKER_CONFIG, which is returned."""
+    home, chosen = tmp_path / "home", tmp_path / "chosen"
+    chosen.mkdir()
+    (home / ".docker").mkdir(parents=True)
+    for name in ("config.json", "contexts"):
+        (tmp_path / name).rename(home / ".docker" / name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("DOCKER_CONFIG")
+    return chosen
+
+
+def test_a_settings_folder_without_a_config_file_does_not_fall_back_to_the_home(
+    home_with_a_context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert which_engine.configured_host() == "unix:///run/user/1000/docker.sock"
+    monkeypatch.setenv("DOCKER_CONFIG", str(home_with_a_context))
+    assert which_engine.configured_host() is None
+    asked: list[str] = []
+
+    def client(*, base_url: str, **_: object) -> None:
+        asked.append(base_url)
+        raise DockerException("nobody is asked here")
+
+    monkeypatch.setattr("docker.DockerClient", client)
+    engine.try_connect()
+    assert asked == ["unix:///var/run/docker.sock"]
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    with pytest.raises(DockerException, match="DOCKER_CONTEXT is far, and there is no such context"):
+        which_engine.chosen_context()
+
+
+def test_a_context_is_found_in_a_settings_folder_without_a_config_file(
+    home_with_a_context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(home_with_a_context))
+    (tmp_path / "home" / ".docker" / "contexts").rename(home_with_a_context / "contexts")
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    assert which_engine.configured_host() == "tcp://example:2375"
+
+
+@pytest.mark.usefixtures("contexts")
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"Endpoints": []}', '{"Endpoints": {"docker": 1}}', "[" * 100_000])
+def test_a_context_that_cannot_be_read_is_named_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    for meta in tmp_path.glob("contexts/meta/*/meta.json"):
+        meta.write_text(text)
+    assert which_engine.configured_host() is None
+    found = engine.try_connect()
+    assert isinstance(found, engine.EngineProblem)
+    assert found.text.startswith(f"the Docker context rootless cannot be read from {tmp_path}/contexts/meta/")
+    assert (found.trouble, found.remedy) == (
+        engine.Trouble.WRONG_HOST,
+        "unset DOCKER_CONTEXT; docker context use default",
+    )
+
+
+@pytest.mark.usefixtures("contexts")
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"currentContext": 3}', '{"currentContext": ""}', "\ufeff{}"])
+def test_settings_that_cannot_be_read_choose_no_context(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert which_engine.configured_host() is None
+
+
+@pytest.mark.usefixtures("contexts")
+def test_a_context_with_certificates_uses_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    folder = tmp_path / "contexts" / "tls" / hashlib.sha256(b"far").hexdigest() / "docker"
+    folder.mkdir(parents=True)
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (folder / name).write_text("")
+    tls = which_engine.tls_of(which_engine.chosen_context())
+    assert (tls.cert, tls.ca_cert, tls.verify) == (
+        (str(folder / "cert.pem"), str(folder / "key.pem")),
+        str(folder / "ca.pem"),
+        True,
+    )
+    assert which_engine.for_compose({}) == {"DOCKER_CONTEXT": "far"}
 
 
 @pytest.mark.usefixtures("contexts")

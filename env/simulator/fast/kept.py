@@ -37,10 +37,11 @@ def choose_folder(name: str, beside: Path, tell: Callable[[str], None] = say) ->
     A place that cannot be written is still used if it holds compiled code already, as in a read-only image.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    places = [*([Path(chosen).absolute()] if chosen else []), beside, *_cache_home()]
+    wanted = _absolute(chosen) if chosen else None
+    places = [*([wanted] if wanted else []), beside, *_cache_home()]
     for place in places:
         if _usable(place / name):
-            if chosen and place != places[0]:
+            if chosen and place != wanted:
                 tell(f"NUMBA_CACHE_DIR={chosen} cannot be written, so compiled code is kept in {place}")
             return place / name
     listed = ", ".join(map(str, places))
@@ -53,6 +54,13 @@ def choose_folder(name: str, beside: Path, tell: Callable[[str], None] = say) ->
         f"written: {listed}; {REMEDY}"
     )
     return None
+
+
+def _absolute(path: str) -> Path | None:
+    try:
+        return Path(path).absolute()
+    except OSError:
+        return None  # it is relative, and somebody removed the working directory
 
 
 def _cache_home() -> Iterator[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirr.agents.registry import PolicyName, make_policy
+from mirr.chaos.journal import Journal
 from mirr.env.environment import Environment
 from mirr.env.rollout import play
 from mirr.env.scenario import Scenario, draw
@@ -24,6 +26,9 @@ from mirr.interfaces.mcp_server.desk import Desk
 from mirr.interfaces.mcp_server.exam import Exam, ExamConfig, Question
 from mirr.interfaces.mcp_server.server import build_server
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
+from tests.fakes.assembly import fake_docker_world
+from tests.fakes.clock import FakeClock
+from tests.fakes.lab import FakeLab
 from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
 from tests.paths import ROOT
 from tests.trials import trials
@@ -45,13 +50,15 @@ def visit(
     *,
     lists: bool = False,
     prefix: str = "",
+    world: World | None = None,
 ) -> Exam:
-    """Runs `body` with a client of a new server. The episode ids are `0`, `1` and so on."""
+    """Runs `body` with a client of a new server. The episode ids are `0`, `1` and so on. Without a `world`, each is
+    played on a new simulator."""
     numbers = iter(range(10**6))
     exam = Exam(
         [Question(scenario=scenario, symptom="Something is wrong.") for scenario in scenarios or [draw(3, FAULT)]],
         config or ExamConfig(),
-        open_world=simulated,
+        open_world=simulated if world is None else lambda: nullcontext(world),
         new_id=lambda: str(next(numbers)),
         say=lambda text: None,
     )
@@ -143,6 +150,29 @@ def test_free_tools_cost_no_step() -> None:
         assert (first["step"], waited["step"], waited["steps_left"], waited["time_s"]) == (0, 1, 29, 2.0)
 
     visit(body)
+
+
+def test_the_times_of_a_player_that_thinks_for_90_s_count_them_as_those_of_every_other_agent(tmp_path: Path) -> None:
+    clock = FakeClock()
+    world = fake_docker_world(FakeLab(clock), Journal(tmp_path, now=clock.now))
+    fault = Fault.parse("crashed:payments")
+
+    async def body(client: Client[Any]) -> None:
+        whole = {"episode_id": "0"}
+        await call(client, "read_metrics", whole)
+        clock.sleep(90.0)
+        named = await call(client, "diagnose", {**whole, "service": "payments", "mode": "crashed"})
+        assert named["time_s"] == pytest.approx(92.0, abs=0.1)
+        answer = await call(client, "restart", {**whole, "service": "payments"})
+        while answer["state"] != "over":
+            answer = await call(client, "wait", whole)
+        ending = answer["ending"]
+        assert (ending["outcome"], ending["steps_to_diagnose"]) == ("resolved", 0)
+        assert ending["time_to_diagnose_s"] == pytest.approx(90.0, abs=0.1)
+        assert ending["time_to_mitigate_s"] == pytest.approx(90.0 + 2.0 * ending["steps_to_mitigate"], abs=0.1)
+        assert ending["objective_lost_s"] == pytest.approx(ending["time_to_mitigate_s"], abs=0.1)
+
+    visit(body, [draw(3, fault)], world=world)
 
 
 def test_reading_a_log_costs_a_step() -> None:
