@@ -138,16 +138,19 @@ def _names(given: list[str] | None) -> list[str]:
 
 
 def _write(out: Path, readme: Path | None) -> Line:
-    """Write the report, the pages and the table of all that the folder has, and return the report."""
+    """Write the report, the pages and the table of all that the folder has, and return the report. What it has no
+    episodes of stays as it was: git, for one, keeps only those of the lab."""
     from mirr import __version__
     from mirr.agents.registry import PolicyName
     from mirr.bridge.results.cells import read_cells
-    from mirr.bridge.results.report import Order, put_into, report_of, write_report
+    from mirr.bridge.results.report import JSON_NAME, Order, put_into, read_report, report_of, write_report
     from mirr.cli.results_plan import main_policies
 
     cells = {cell: episodes for cell, episodes in read_cells(out).items() if episodes.by_seed or episodes.void}
     order = Order(policies=tuple(PolicyName), worlds=tuple(WorldName))
-    report = report_of(cells, order, main=main_policies(), version=__version__)
+    path = out / JSON_NAME
+    earlier = read_report(path) if path.exists() else None
+    report = report_of(cells, order, main=main_policies(), version=__version__, earlier=earlier)
     write_report(report, out)
     _write_table(cells, out)
     if readme is not None:

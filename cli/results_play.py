@@ -27,6 +27,7 @@ from mirr.env.world import WorldError
 
 WHAT = "mirr results"
 MOST_FAILURES = 3  # episodes in a row during which the world failed
+LEAST_FOR_PROCESSES = 1_000  # episodes; most agents play fewer in less time than processes take to start
 MOST_CHECKED = 16  # episodes of a cell of the simulator that are played again, to see whether they still end the same
 
 
@@ -150,7 +151,7 @@ class PlayResults:
         from mirr.env.simulator.fast.compiled import to_be_compiled
 
         done = 0
-        if len(several) > 1 and self._cores > 1:
+        if self._cores > 1 and sum(len(each.scenarios) for each in several) >= LEAST_FOR_PROCESSES:
             # The first one is played here: if the simulator has to be compiled, that happens only once.
             yield self._play_here(several[0])
             done = 1

@@ -49,8 +49,18 @@ def _index(names: tuple[str, ...], name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def report_of(cells: Mapping[Cell, Episodes], order: Order, *, main: Collection[str], version: str) -> Line:
-    """The report. `main` are the agents that the short table shows, and `version` is that of mirr."""
+def report_of(
+    cells: Mapping[Cell, Episodes],
+    order: Order,
+    *,
+    main: Collection[str],
+    version: str,
+    earlier: Line | None = None,
+) -> Line:
+    """The report. `main` are the agents that the short table shows, and `version` is that of mirr. Rows of an `earlier`
+    report stay as they were, unless there are episodes for them."""
+    rows = {} if earlier is None else {_cell_of(row): row for row in earlier["cells"]}
+    rows |= {cell: _cell_json(cell, episodes) for cell, episodes in cells.items()}
     return {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
@@ -61,8 +71,12 @@ def report_of(cells: Mapping[Cell, Episodes], order: Order, *, main: Collection[
             "means": f"percentiles of a bootstrap over episodes: {DRAWS} draws, seed {BOOTSTRAP_SEED}",
         },
         "main": [name for name in order.policies if name in main],
-        "cells": [_cell_json(cell, cells[cell]) for cell in sorted(cells, key=order.place)],
+        "cells": [rows[cell] for cell in sorted(rows, key=order.place)],
     }
+
+
+def _cell_of(row: Line) -> Cell:
+    return Cell(row["world"], Tier(row["tier"]), row["policy"])
 
 
 def _cell_json(cell: Cell, episodes: Episodes) -> Line:

@@ -42,7 +42,7 @@ def test_results_are_written_as_json_as_a_page_and_as_a_table(tmp_path: Path, ca
         ("heuristic", "1 to 3"),
         ("oracle", "1 to 3"),
     ]
-    assert "| easy | `oracle` | sim | 3 | 100.0% (43.8 to 100.0) |" in (tmp_path / "results.md").read_text()
+    assert "| easy | `oracle` | sim | 3 | 100.0% (43.9 to 100.0) |" in (tmp_path / "results.md").read_text()
     table = parquet.read_table(tmp_path / "episodes.parquet").to_pylist()
     assert [(row["world"], row["tier"], row["policy"], row["seed"]) for row in table] == [
         ("sim", "easy", policy, seed) for policy in ("heuristic", "oracle") for seed in (1, 2, 3)
@@ -89,6 +89,7 @@ def test_again_plays_everything_anew(tmp_path: Path, capsys: Printed) -> None:
 
 def test_all_cores_play_the_same_episodes_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "SLICE", 2)
+    monkeypatch.setattr(results_play, "LEAST_FOR_PROCESSES", 2)
     found = []
     for cores in (1, 2):
         monkeypatch.setattr(results_play, "usable_cores", lambda cores=cores: cores)
@@ -106,6 +107,7 @@ def test_where_there_can_be_no_processes_everything_is_played_in_this_one(
 
     monkeypatch.setattr(playing, "ProcessPoolExecutor", refuses)
     monkeypatch.setattr(results_play, "usable_cores", lambda: 2)
+    monkeypatch.setattr(results_play, "LEAST_FOR_PROCESSES", 2)
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     assert "mirr: no processes to play in (BrokenExecutor('one was killed')); going on in this one" in (
         capsys.readouterr().err
@@ -141,6 +143,19 @@ def test_wrong_names_are_wrong_usage(tmp_path: Path, capsys: Printed, arguments:
     assert run(["results", *arguments, "--out", str(tmp_path / "r")]) == 2
     assert capsys.readouterr().err == f"mirr: {message}\n"
     assert not (tmp_path / "r").exists()
+
+
+def test_what_the_folder_has_no_episodes_of_stays_as_it_was(tmp_path: Path) -> None:
+    # In a new checkout there are the report and the table, but not the episodes of the simulator.
+    assert run([*TWO, "--out", str(tmp_path)]) == 0
+    before = json.loads((tmp_path / "results.json").read_text())["cells"]
+    for path in (tmp_path / "episodes").glob("*.jsonl"):
+        path.unlink()
+    assert run(["results", "--policies", "wait", "--tiers", "easy", "--episodes", "2", "--out", str(tmp_path)]) == 0
+    after = json.loads((tmp_path / "results.json").read_text())["cells"]
+    assert [cell for cell in after if cell["policy"] != "wait"] == before
+    policies = parquet.read_table(tmp_path / "episodes.parquet").column("policy").to_pylist()
+    assert {name: policies.count(name) for name in policies} == {"heuristic": 3, "oracle": 3, "wait": 2}
 
 
 def test_two_commands_do_not_write_to_one_folder(tmp_path: Path, capsys: Printed) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mirr.env.world import WorldError
-from mirr.interfaces.ray_evaluation import cluster as ray_cluster
 from mirr.interfaces.ray_evaluation.cluster import Evaluation, Labs, connected
+from mirr.lab.installation import HERE
 from tests.interfaces.ray_evaluation.players import (
     DEADLINE_S,
     Number,
@@ -116,4 +116,4 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(WorldError) as error, connected(None):
         pass
-    assert str(error.value) == f"a cluster needs Ray; next: {ray_cluster.HERE.add_extra('ray')}"
+    assert str(error.value) == f"a cluster needs Ray; next: {HERE.add_extra('ray')}"
