@@ -7,9 +7,10 @@ job to another one. So whatever happens to the nodes, each job has exactly one r
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -48,7 +49,8 @@ def connected(address: str | None, *, labs: int = 0) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise WorldError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # Ray prints what happens to its nodes, and stdout is for the answer
+            yield
     finally:
         ray.shutdown()
 
@@ -160,9 +162,9 @@ class Evaluation(Generic[J, R]):
         if number is not None:
             yield self._pool.done(number), value
         elif owner is not None:
-            if owner.number is not None:
-                yield self._in_labs.done(owner.number), value
-            self._next_in_lab(owner)
+            done = [] if owner.number is None else [(self._in_labs.done(owner.number), value)]
+            self._next_in_lab(owner)  # no lab waits for what the caller does with the result
+            yield from done
 
     def _next_in_lab(self, owner: _Owner) -> None:
         """Give the owner of a lab another job, or send it home if there is none."""

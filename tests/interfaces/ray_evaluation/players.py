@@ -43,9 +43,18 @@ def go(folder: Path) -> Path:
     return folder / "go"
 
 
-def begun(folder: Path) -> set[str]:
-    """The processes that play held jobs."""
-    return {path.name for path in folder.glob("held-by-*")}
+def begun(folder: Path) -> set[int]:
+    """The processes that play held jobs, or did so when they ended."""
+    return {int(path.name.rpartition("-")[2]) for path in folder.glob("held-by-*")}
+
+
+def ended(process: int) -> bool:
+    """Whether a process has ended, also if nobody has asked how."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "ZX"
 
 
 def play(job: Number) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.interfaces.ray_evaluation.players import (
     DEADLINE_S,
     Number,
     begun,
+    ended,
     fail,
     go,
     open_fake,
@@ -38,20 +41,30 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def killing(cluster: Any, node: Any, folder: Path) -> Iterator[None]:
+    """Kills a node while two workers play held jobs, and lets the jobs end once a worker has gone with its node."""
+
+    def kill() -> None:
+        wait_for(lambda: len(begun(folder)) == 2)
+        cluster.remove_node(node, allow_graceful=False)
+        wait_for(lambda: any(ended(process) for process in begun(folder)))
+        go(folder).touch()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    yield
+    thread.join()
+
+
 def test_a_node_that_is_killed_loses_no_job_and_no_job_counts_twice(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     said: list[str] = []
-    found: list[int] = []
-    with connected(cluster.address):
-        jobs = numbers(tmp_path, 12, held_from=4)
-        for job, value in Evaluation(pool=jobs, play=play, say=said.append).results():
-            assert job.value == value
-            found.append(value)
-            if len(found) == 4:
-                wait_for(lambda: len(begun(tmp_path)) == 2)  # both nodes are at work
-                cluster.remove_node(nodes[1], allow_graceful=False)
-                go(tmp_path).touch()
-    assert sorted(found) == list(range(12))
+    jobs = numbers(tmp_path, 12, held_from=4)
+    with connected(cluster.address), killing(cluster, nodes[1], tmp_path):
+        found = list(Evaluation(pool=jobs, play=play, say=said.append).results())
+    assert sorted(value for _, value in found) == list(range(12))
+    assert all(job.value == value for job, value in found)
     assert said
     assert all(text.startswith("a node or a process is gone; again: number ") for text in said)
 
@@ -59,17 +72,11 @@ def test_a_node_that_is_killed_loses_no_job_and_no_job_counts_twice(cluster: Any
 def test_a_lab_whose_node_is_killed_loses_no_episode_and_none_counts_twice(cluster: Any, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1, resources={"lab": 1}) for _ in range(2)]
     said: list[str] = []
-    found: list[int] = []
     labs = Labs[Number, int](open=partial(open_fake, tmp_path), play=play_in_lab)
-    with connected(cluster.address):
-        jobs = numbers(tmp_path, 8, held_from=2)
-        for _, value in Evaluation(play=play, in_labs=jobs, labs=labs, say=said.append).results():
-            found.append(value)
-            if len(found) == 2:
-                wait_for(lambda: len(begun(tmp_path)) == 2)
-                cluster.remove_node(nodes[1], allow_graceful=False)
-                go(tmp_path).touch()
-    assert sorted(found) == list(range(8))
+    jobs = numbers(tmp_path, 8, held_from=2)
+    with connected(cluster.address), killing(cluster, nodes[1], tmp_path):
+        found = list(Evaluation(play=play, in_labs=jobs, labs=labs, say=said.append).results())
+    assert sorted(value for _, value in found) == list(range(8))
     [lost] = said
     assert lost.startswith("a lab is gone; again: number ")
     assert len(list(tmp_path.glob("opened-by-*"))) == 2
