@@ -1,12 +1,14 @@
-"""What one has to know to repeat a recording: the machine, the engine, the images, the parameters."""
+"""What one has to know to repeat a recording: the commit, the machine, the engine, the images, the parameters."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from docker.errors import DockerException
@@ -22,6 +24,16 @@ from mirr.lab.refusals import in_words
 
 REFERENCE_PROFILE = "reference"
 """The profile of the parameters that are in the repository."""
+
+
+def commit() -> str:
+    """The commit of a checkout; `unknown` for what was installed."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
 def run_facts(version: str, pace: ProbePace) -> Facts:

@@ -27,7 +27,9 @@ from mirr.cli import (
     lifecycle_command,
     mcp_command,
     openenv_command,
+    postmortem_command,
     records_command,
+    results_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -111,6 +113,8 @@ fidelity_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
+postmortem_command.register(app)
+results_command.register(app)
 mcp_command.register(app)
 train_llm_command.register(app)
 

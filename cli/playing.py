@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -83,7 +83,7 @@ class Player:
     def play_many(self, lab: str, scenarios: Sequence[Scenario], what: str, *, cores: int | None = None) -> Played:
         """Play an episode of each scenario. Progress goes to stderr. Ctrl-C ends it with what has been played."""
         played = Played()
-        cores = _cores() if cores is None else cores
+        cores = usable_cores() if cores is None else cores
         try:
             with counter(self.world, self.policy, len(scenarios)) as count:
                 if self.world is WorldName.SIM and cores > 1 and len(scenarios) >= LEAST_FOR_PROCESSES:
@@ -114,29 +114,55 @@ class Player:
         if to_be_compiled():
             return  # nothing could be kept on disk, so each process would compile the simulator for itself
         try:
-            pool = ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
-            try:
-                for future in self._slices(pool, lab, scenarios[len(played.results) :], what):
-                    played.results += future.result()
+            with closing(in_processes(slices(self, scenarios[len(played.results) :]), lab, what, cores)) as several:
+                for results in several:
+                    played.results += results
                     count.after(played.results[-1], len(played.results))
-            finally:
-                # After Ctrl-C, too: a slice that has begun is over soon, and the others do not begin.
-                pool.shutdown(cancel_futures=True)
         except (OSError, BrokenExecutor) as error:
-            print(f"mirr: no processes to play in ({error!r}); going on in this one", file=sys.stderr)
+            say_no_processes(error)
 
-    def _slices(
-        self, pool: ProcessPoolExecutor, lab: str, scenarios: Sequence[Scenario], what: str
-    ) -> list[Future[list[EpisodeResult]]]:
-        # The processes inherit that Ctrl-C is blocked: only this process answers to it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return [
-                pool.submit(play_slice, self, lab, scenarios[first : first + SLICE], what)
-                for first in range(0, len(scenarios), SLICE)
-            ]
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+@dataclass(frozen=True)
+class Slice:
+    """Some episodes that a process plays before it reports."""
+
+    player: Player
+    scenarios: Sequence[Scenario]
+
+
+def slices(player: Player, scenarios: Sequence[Scenario]) -> list[Slice]:
+    """All these episodes in slices."""
+    return [Slice(player, scenarios[first : first + SLICE]) for first in range(0, len(scenarios), SLICE)]
+
+
+def in_processes(
+    several: Sequence[Slice], lab: str, what: str, cores: int
+) -> Generator[list[EpisodeResult], None, None]:
+    """The results of each slice, in order, without their trajectories. Raises OSError or BrokenExecutor where there can
+    be no processes, or one was killed."""
+    pool = ProcessPoolExecutor(cores, mp_context=get_context("spawn"))
+    try:
+        for future in _submitted(pool, several, lab, what):
+            yield future.result()
+    finally:
+        # After Ctrl-C, too: a slice that has begun is over soon, and the others do not begin.
+        pool.shutdown(cancel_futures=True)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, several: Sequence[Slice], lab: str, what: str
+) -> list[Future[list[EpisodeResult]]]:
+    # The processes inherit that Ctrl-C is blocked: only this process answers to it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return [pool.submit(play_slice, each.player, lab, each.scenarios, what) for each in several]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def say_no_processes(error: Exception) -> None:
+    """Say on stderr that the rest is played in this process."""
+    print(f"mirr: no processes to play in ({error!r}); going on in this one", file=sys.stderr)
 
 
 def _config(scenario: Scenario) -> EpisodeConfig | None:
@@ -156,6 +182,6 @@ def play_slice(player: Player, lab: str, scenarios: Sequence[Scenario], what: st
         return [player.play_one_of_many(world, scenario) for scenario in scenarios]
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

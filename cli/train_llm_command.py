@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -55,9 +54,10 @@ def train_llm(
     from mirr.agents.training.curves import draw_curves
     from mirr.agents.training.pretrained import NoBaseModel
     from mirr.agents.training.train import Tools, new_training
+    from mirr.bridge.provenance import commit
 
     plan = _plan(name, tier, teacher, seed, spread, minutes)
-    tools = Tools(now=time.monotonic, say=_say, commit=_commit(), threads=os.cpu_count() or 1)
+    tools = Tools(now=time.monotonic, say=_say, commit=commit(), threads=os.cpu_count() or 1)
     try:
         training = new_training(plan, out, tools, base=base)
     except NoBaseModel as error:
@@ -101,16 +101,6 @@ def _plan(model: ModelName, tier: str | None, teacher: str, seed: int, spread: f
         spread=spread,
         grpo_minutes=plan.grpo_minutes if minutes is None else minutes,
     )
-
-
-def _commit() -> str:
-    """The commit of a checkout; `unknown` for what was installed."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
 def _say(text: str) -> None:

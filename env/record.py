@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -230,6 +231,11 @@ def read_record(path: Path) -> bytes:
         raise RecordError(f"cannot read the record {path}: it is a folder; next: name a file in it") from error
     except OSError as error:
         raise RecordError(f"cannot read the record {path}: {error.strerror}") from error
+
+
+def episode_id(content: bytes) -> str:
+    """A name for an episode, made from the content of its record."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def parse_rollout(path: Path, content: bytes) -> Rollout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirr.bridge.arrow import needed_pyarrow
-from mirr.env.record import RecordedStep, RecordError, Rollout, parse_rollout, read_record
+from mirr.env.record import RecordedStep, RecordError, Rollout, episode_id, parse_rollout, read_record
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
 
@@ -109,11 +108,6 @@ def table_schema() -> pa.Schema:
 
 def _metadata(column: Column) -> dict[str, str]:
     return {"says": column.says} | ({"unit": column.unit} if column.unit else {})
-
-
-def episode_id(content: bytes) -> str:
-    """A name for an episode, made from the content of its record."""
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def rows(rollout: Rollout, episode: str) -> Iterator[Row]:
