@@ -125,7 +125,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, BadPort, RecordError, BadCheckpoint, BadSettings) as error:
+    except (
+        UnknownName,
+        BadSeverity,
+        BadScenario,
+        BadLabName,
+        BadPort,
+        RecordError,
+        BadCheckpoint,
+        BadSettings,
+    ) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)

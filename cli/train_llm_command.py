@@ -62,7 +62,7 @@ def train_llm(
     from mirr.agents.training.train import Tools, new_training
 
     plan = _plan(name, tier, teacher, seed, spread, minutes)
-    tools = Tools(now=time.monotonic, say=_say, commit=_commit(), threads=os.cpu_count() or 1)
+    tools = Tools(now=time.monotonic, say=_say, commit=found_commit(), threads=os.cpu_count() or 1)
     try:
         training = new_training(plan, out, tools, base=base)
     except NoBaseModel as error:
@@ -108,7 +108,7 @@ def _plan(model: ModelName, tier: str | None, teacher: str, seed: int, spread: f
     )
 
 
-def _commit() -> str:
+def found_commit() -> str:
     """The commit of a checkout; `unknown` for what was installed."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:

@@ -36,9 +36,7 @@ class Verb:
 
 VERBS: Final[dict[ActionType, Verb]] = {
     Wait: Verb(name="wait", title="Wait", says="Do nothing, and see what the next step brings."),
-    CheckLogs: Verb(
-        name="check_logs", title="Check a log", says="Read a service's recent log lines.", service=True
-    ),
+    CheckLogs: Verb(name="check_logs", title="Check a log", says="Read a service's recent log lines.", service=True),
     Diagnose: Verb(
         name="diagnose",
         title="Commit to a diagnosis",

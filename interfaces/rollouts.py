@@ -242,8 +242,8 @@ def card(results: list[EpisodeResult], about: About) -> str:
         "",
         "## Limits",
         "",
-        "A row shows what one policy did, right or wrong: filter by `clean` or `total_reward` to imitate only what went "
-        "well. `scenario` is the truth, which no agent sees. The trainings of MIRR Lab hold out all seeds below "
+        "A row shows what one policy did, right or wrong: filter by `clean` or `total_reward` to imitate only what "
+        "went well. `scenario` is the truth, which no agent sees. The trainings of MIRR Lab hold out all seeds below "
         "1,000,000: if you train on such a seed, do not judge on it.",
     ]
     return "\n".join(lines) + "\n"

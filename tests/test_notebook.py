@@ -66,9 +66,7 @@ def test_the_notebook_runs_from_top_to_bottom_and_uploads_if_it_may(
     names: dict[str, Any] = {"__name__": "notebook"}
     for cell in code_cells():
         exec(compile(cell, str(NOTEBOOK), "exec"), names)
-    assert capsys.readouterr().out.endswith(
-        "HF_TOKEN and HF_HUB_USERNAME are not set: trained/notebook stays here\n"
-    )
+    assert capsys.readouterr().out.endswith("HF_TOKEN and HF_HUB_USERNAME are not set: trained/notebook stays here\n")
     model, rollouts = Path("trained", "notebook", "model"), Path("trained", "notebook", "rollouts")
     assert sorted(path.name for path in model.iterdir()) == [
         "README.md",
@@ -112,9 +110,7 @@ def test_model_and_rollouts_are_two_repositories(tmp_path: Path) -> None:
 
 
 def test_the_card_of_a_model_says_how_it_was_trained_and_judged() -> None:
-    provenance = json.loads(
-        (ROOT / "agents" / "language_model" / "trained" / "small.json").read_text(encoding="utf-8")
-    )
+    provenance = json.loads((ROOT / "agents" / "language_model" / "trained" / "small.json").read_text(encoding="utf-8"))
     text = model_card(provenance)
     assert "# MIRR Lab: `small`, trained in the tier `easy`" in text
     assert f"commit `{provenance['commit']}`" in text

@@ -25,6 +25,9 @@ FIRST_PAUSE_S: Final = 1.0  # doubled after each try, where the endpoint does no
 BUSY: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 """Answers that say: later."""
 
+FAILED_CALL: Final = "failed_generation"
+"""What Groq says where the model tried to call a tool, and wrote no valid call."""
+
 CHARACTERS_A_TOKEN: Final = 4  # for a prompt before it is counted, and for endpoints that count nothing
 
 _log: Final = logging.getLogger(__name__)
@@ -130,8 +133,12 @@ class Asker:
             except Late as error:
                 raise _Lost(Loss.LATE, str(error)) from error
             except Unreachable as error:
+                asked.prompt_tokens = 0  # nobody has read it
                 self._pause(Loss.UNREACHABLE, str(error), pause_s, asked)
             except Refused as error:
+                asked.prompt_tokens = 0
+                if FAILED_CALL in error.text:
+                    raise _Lost(Loss.NO_ACTION, str(error)) from error
                 if error.status in BUSY:
                     wanted_s = _retry_after_s(error)
                     self._pause(Loss.BUSY, str(error), pause_s if wanted_s is None else wanted_s, asked)

@@ -17,7 +17,7 @@ Message = dict[str, Any]
 """A message as an OpenAI-compatible endpoint takes it."""
 
 MOST_SAID: Final = 2000
-"""How many characters of what a model said beside its action are kept in the conversation."""
+"""How many characters of what a model said are kept in the conversation: the last ones, where its action is."""
 
 _READS: Final = (
     "Each action is one step: it acts, lets {step_s:g} s of the services' time pass, and then you see the metrics of "
@@ -57,12 +57,12 @@ class Conversation:
     def act(self, action: Action, said: str = "") -> None:
         """The action of this turn, and what was said beside it."""
         self._turns[-1].action = action
-        self._turns[-1].said = said[:MOST_SAID]
+        self._turns[-1].said = said[-MOST_SAID:]
 
     def lose(self, why: str, said: str = "") -> None:
         """This turn brought no action. The step passes with `wait`."""
         self._turns[-1].lost = why
-        self._turns[-1].said = said[:MOST_SAID]
+        self._turns[-1].said = said[-MOST_SAID:]
 
     def messages(self, *, tools: bool, turns: int | None = None) -> list[Message]:
         """The conversation so far: the system's text, and the last `turns` (None: all)."""

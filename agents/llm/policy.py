@@ -84,7 +84,5 @@ class LlmPolicy:
             talk.lose(SAYS[asked.loss], asked.said)
         taken = Wait() if asked.action is None else asked.action
         new, self._written = messages[self._written :], len(messages)
-        line.transcript.step(
-            observation.step, new, asked, taken, settings=line.settings, tools=line.dialect.tools
-        )
+        line.transcript.step(observation.step, new, asked, taken, settings=line.settings, tools=line.dialect.tools)
         return taken

@@ -128,7 +128,9 @@ def _endpoint(environ: Mapping[str, str]) -> Endpoint:
     if url and not url.startswith(("http://", "https://")):
         raise BadSettings(f"{Variable.BASE_URL} begins with http:// or https://; got {quoted(url)}")
     if not model:
-        raise BadSettings(f"the policy llm needs the name of a model at {url or OPENAI_URL}; next: set {Variable.MODEL}")
+        raise BadSettings(
+            f"the policy llm needs the name of a model at {url or OPENAI_URL}; next: set {Variable.MODEL}"
+        )
     return Endpoint(base_url=url or OPENAI_URL, key=key or NO_KEY, model=model)
 
 

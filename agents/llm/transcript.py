@@ -1,4 +1,4 @@
-"""What was asked and answered, as JSON lines: one for each episode, one for each step. `docs/agents.md` has the fields."""
+"""What was asked and answered, as JSON lines: one an episode and one a step. `docs/agents.md` has the fields."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def open_endpoint(endpoint: Endpoint, now: Callable[[], float] = time.monotonic)
     try:
         import openai
     except ImportError as error:
-        raise BadSettings(
-            "the policy llm needs the package openai; next: pip install 'mirr-lab[llm-agent]'"
-        ) from error
+        raise BadSettings("the policy llm needs the package openai; next: pip install 'mirr-lab[llm-agent]'") from error
     # This project retries by itself, because each retry takes from the time of the episode.
     client: Any = openai.OpenAI(base_url=endpoint.base_url, api_key=endpoint.key, max_retries=0)
 
@@ -64,7 +62,7 @@ def open_endpoint(endpoint: Endpoint, now: Callable[[], float] = time.monotonic)
             raise Refused(error.status_code, _text_of(error), headers) from error
         except (Late, Unreachable):
             raise
-        except Exception as error:  # noqa: BLE001 - the errors of a broken connection are of a package below openai
+        except Exception as error:
             kind = type(error).__name__
             late = "Timeout" in kind or now() >= deadline_s
             raise (Late if late else Unreachable)(f"{kind}: {quoted(str(error))}") from error

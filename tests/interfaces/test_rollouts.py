@@ -11,17 +11,17 @@ import yaml
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'mirr-lab[records]'")
 
-from mirr.agents.llm.answers import action_in  # noqa: E402 - pyarrow is looked for first
-from mirr.agents.registry import PolicyName, make_policy  # noqa: E402
-from mirr.cli.main import run  # noqa: E402
-from mirr.cli.playing import Player  # noqa: E402
-from mirr.env.environment import Environment  # noqa: E402
-from mirr.env.rollout import EpisodeResult, play  # noqa: E402
-from mirr.env.scenario import draw  # noqa: E402
-from mirr.env.simulator.world import SimulatedWorld  # noqa: E402
-from mirr.env.tiers import TIERS  # noqa: E402
-from mirr.env.vocabulary import ACTION_INDEX, Tier, action_text, parse_action  # noqa: E402
-from mirr.interfaces.rollouts import CARD, COLUMNS, TABLE  # noqa: E402
+from mirr.agents.llm.answers import action_in
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.cli.main import run
+from mirr.cli.playing import Player
+from mirr.env.environment import Environment
+from mirr.env.rollout import EpisodeResult, play
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.tiers import TIERS
+from mirr.env.vocabulary import ACTION_INDEX, Tier, action_text, parse_action
+from mirr.interfaces.rollouts import CARD, COLUMNS, TABLE
 
 Printed = pytest.CaptureFixture[str]
 COMMAND = ["rollouts", "--policy", "heuristic", "--tier", "medium", "--episodes", "12", "--seed", "3"]

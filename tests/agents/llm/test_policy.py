@@ -15,22 +15,22 @@ import pytest
 
 pytest.importorskip("openai", reason="openai is not installed: pip install 'mirr-lab[llm-agent]'")
 
-from mirr.agents.llm import asking  # noqa: E402 - openai is looked for first
-from mirr.agents.llm.asking import Dialect, Loss  # noqa: E402
-from mirr.agents.llm.policy import Line, LlmPolicy, line_from_environment  # noqa: E402
-from mirr.agents.llm.settings import Endpoint as Where  # noqa: E402
-from mirr.agents.llm.settings import Limits, Prices, Settings  # noqa: E402
-from mirr.agents.llm.transcript import Transcript  # noqa: E402
-from mirr.agents.llm.transport import open_endpoint  # noqa: E402
-from mirr.agents.registry import PolicyName, make_policy  # noqa: E402
-from mirr.cli.main import run  # noqa: E402
-from mirr.env.environment import Environment, Observation  # noqa: E402
-from mirr.env.reward import Outcome  # noqa: E402
-from mirr.env.rollout import EpisodeResult, play  # noqa: E402
-from mirr.env.scenario import draw  # noqa: E402
-from mirr.env.simulator.world import SimulatedWorld  # noqa: E402
-from mirr.env.vocabulary import Fault, action_text  # noqa: E402
-from tests.agents.llm.endpoint import Answer, Endpoint, Script, call, endpoint, in_turn, message, refusal  # noqa: E402
+from mirr.agents.llm import asking
+from mirr.agents.llm.asking import Dialect, Loss
+from mirr.agents.llm.policy import Line, LlmPolicy, line_from_environment
+from mirr.agents.llm.settings import Endpoint as Where
+from mirr.agents.llm.settings import Limits, Prices, Settings
+from mirr.agents.llm.transcript import Transcript
+from mirr.agents.llm.transport import open_endpoint
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.cli.main import run
+from mirr.env.environment import Environment, Observation
+from mirr.env.reward import Outcome
+from mirr.env.rollout import EpisodeResult, play
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Fault, action_text
+from tests.agents.llm.endpoint import Answer, Endpoint, Script, call, endpoint, in_turn, message, refusal
 
 FAULT = Fault.parse("crashed:auth")
 SOLVED = (call("diagnose", service="auth", mode="crashed"), call("restart", service="auth"), call("wait"))
@@ -205,6 +205,11 @@ def test_an_answer_that_does_not_come_in_time_costs_a_step(tmp_path: Path) -> No
         (Answer(body=b'{"choices": [{"message": {}}]}'), Loss.NO_ACTION, "there is no action in the answer ''"),
         (message("Let me think."), Loss.NO_ACTION, "there is no action in the answer 'Let me think.'"),
         (call("restart", service="shop"), Loss.NO_ACTION, "restart cannot take the arguments {'service': 'shop'}"),
+        (
+            refusal(400, "Failed to call a function. See 'failed_generation' for more details."),
+            Loss.NO_ACTION,
+            "HTTP 400: \"Failed to call a function. See 'failed_generation' for more details.\"",
+        ),
         (call("sudo"), Loss.NO_ACTION, "there is no tool 'sudo' with the arguments {}"),
         (
             Answer(body=b"{}", headers={"Content-Encoding": "gzip"}),
@@ -228,6 +233,13 @@ def test_a_model_hears_that_its_answer_was_no_action(tmp_path: Path) -> None:
     told = played.stub.requests[1]["messages"]
     assert told[2] == {"role": "assistant", "content": "Hm."}
     assert told[3]["content"].startswith("There was no action in your answer. The step passed with wait.\n")
+
+
+def test_of_a_long_answer_the_end_is_kept(tmp_path: Path) -> None:
+    with session(in_turn(message("so " * 5000 + "\nrestart(auth)"), *WRITTEN), tmp_path, tools=False) as played:
+        assert actions(played.play())[0] == "restart(auth)"
+    told = played.stub.requests[1]["messages"][2]["content"]
+    assert (len(told), told[-14:]) == (2000, "\nrestart(auth)")
 
 
 def test_an_endpoint_that_is_gone_is_retried_in_the_first_step_only(tmp_path: Path) -> None:

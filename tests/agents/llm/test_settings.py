@@ -39,7 +39,9 @@ def test_a_key_without_an_address_is_for_openai() -> None:
 
 
 def test_the_key_and_the_password_are_never_shown() -> None:
-    endpoint = settings_from(LOCAL | {"OPENAI_API_KEY": "secret", "OPENAI_BASE_URL": "https://me:word@host/v1?k=1"}).endpoint
+    endpoint = settings_from(
+        LOCAL | {"OPENAI_API_KEY": "secret", "OPENAI_BASE_URL": "https://me:word@host/v1?k=1"}
+    ).endpoint
     assert "secret" not in repr(endpoint)
     assert endpoint.shown_url == "https://host/v1"
 

@@ -41,7 +41,10 @@ def begun(seed: int = SEED, tier: str = "easy") -> IncidentEnvironment:
 
 
 def test_there_is_a_method_for_each_tool_and_no_other() -> None:
-    for kind, config in ((IncidentEnvironment, EpisodeConfig()), (AlarmEnvironment, EpisodeConfig(none_diagnosis=True))):
+    for kind, config in (
+        (IncidentEnvironment, EpisodeConfig()),
+        (AlarmEnvironment, EpisodeConfig(none_diagnosis=True)),
+    ):
         assert set(offered(kind)) == {tool["function"]["name"] for tool in tools(config)}
 
 
