@@ -311,7 +311,7 @@ def replace_step(seen: Observation) -> Observation:
 
 
 def test_each_episode_has_its_own_budget_and_its_own_conversation(tmp_path: Path) -> None:
-    spends = message("wait", tokens=(8000, 10))
+    spends = message("wait", tokens=(8900, 10))
     with session(in_turn(spends), tmp_path, limits=Limits(episode_tokens=9000)) as played:
         played.play()
         played.play()
