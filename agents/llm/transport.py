@@ -62,7 +62,7 @@ def open_endpoint(endpoint: Endpoint, now: Callable[[], float] = time.monotonic)
             raise Refused(error.status_code, _text_of(error), headers) from error
         except (Late, Unreachable):
             raise
-        except Exception as error:
+        except Exception as error:  # a broken connection has an error of a package below openai, httpx or httpx2
             kind = type(error).__name__
             late = "Timeout" in kind or now() >= deadline_s
             raise (Late if late else Unreachable)(f"{kind}: {quoted(str(error))}") from error
