@@ -205,13 +205,11 @@ class Asker:
 
     def _count(self, content: dict[str, Any], asked: Asked) -> None:
         """The tokens of this question, as the endpoint counts them."""
-        usage = content.get("usage")
-        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
-        if counts and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts):
-            asked.prompt_tokens, asked.answer_tokens = counts
-            asked.counted = True
-        else:
-            asked.answer_tokens = len(json.dumps(content.get("choices"))) // CHARACTERS_A_TOKEN
+        match content.get("usage"):
+            case {"prompt_tokens": int(read), "completion_tokens": int(written)} if read >= 0 and written >= 0:
+                asked.prompt_tokens, asked.answer_tokens, asked.counted = read, written, True
+            case _:
+                asked.answer_tokens = len(json.dumps(content.get("choices"))) // CHARACTERS_A_TOKEN
 
     def _understand(self, content: dict[str, Any], asked: Asked) -> None:
         """The action in an answer. Raises _Lost or NoAction."""

@@ -28,7 +28,7 @@ COMMAND = ["rollouts", "--policy", "heuristic", "--tier", "medium", "--episodes"
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    from pyarrow import parquet
+    from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
 
     found: list[dict[str, Any]] = parquet.read_table(folder / TABLE).to_pylist()
     return found
