@@ -126,7 +126,12 @@ def test_each_prompt_has_the_seed_of_its_incident() -> None:
 
 
 def test_trl_trains_on_it_for_a_few_steps(tmp_path: Path) -> None:
-    pytest.importorskip("trl", reason="trl is not installed")
-    from tests.agents.training.trl_trial import trained_steps
+    for package in ("trl", "datasets", "transformers", "torch"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    from tests.agents.training.trl_trial import trained
 
-    assert trained_steps(tmp_path) == 2
+    steps, calls, rewards = trained(tmp_path, steps=2)
+    assert steps == 2
+    assert calls == 8  # two steps of two episodes, and two calls in each
+    assert len(rewards) == 2
+    assert max(rewards) <= -STEP_COST  # reading logs is not enough
