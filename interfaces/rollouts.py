@@ -191,26 +191,7 @@ def card(results: list[EpisodeResult], about: About) -> str:
     part = "" if count == about.asked else f" It was interrupted: {about.asked} episodes were asked for."
     seeds = f"seeds {about.first_seed} to {last}" if count else "no episode"
     lines = [
-        "---",
-        "license: apache-2.0",
-        f'pretty_name: "MIRR Lab rollouts: {about.policy}, {about.tier}"',
-        "task_categories:",
-        "- reinforcement-learning",
-        "- text-generation",
-        "language:",
-        "- en",
-        "tags:",
-        "- mirr-lab",
-        "- incident-response",
-        "- agent-trajectories",
-        "size_categories:",
-        f"- {_size(count)}",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        f"    path: {TABLE.as_posix()}",
-        "---",
+        *_front_matter(count, about),
         "",
         f"# MIRR Lab rollouts: `{about.policy}`, `{about.tier}`",
         "",
@@ -247,6 +228,32 @@ def card(results: list[EpisodeResult], about: About) -> str:
         "1,000,000: if you train on such a seed, do not judge on it.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _front_matter(count: int, about: About) -> list[str]:
+    """What the Hugging Face Hub and `datasets` read."""
+    return [
+        "---",
+        "license: apache-2.0",
+        f'pretty_name: "MIRR Lab rollouts: {about.policy}, {about.tier}"',
+        "task_categories:",
+        "- reinforcement-learning",
+        "- text-generation",
+        "language:",
+        "- en",
+        "tags:",
+        "- mirr-lab",
+        "- incident-response",
+        "- agent-trajectories",
+        "size_categories:",
+        f"- {_size(count)}",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        f"    path: {TABLE.as_posix()}",
+        "---",
+    ]
 
 
 def _size(count: int) -> str:
