@@ -10,6 +10,7 @@ from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, 
 from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.language_model.policy import LanguageModelPolicy
+from mirr.agents.llm.policy import LlmPolicy, line_from_environment
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
@@ -27,6 +28,7 @@ class PolicyName(StrEnum):
     HEURISTIC = "heuristic"
     DETECTIVE = "detective"
     TRAINED_LM = "trained_lm"
+    LLM = "llm"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -53,6 +55,7 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
     PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
+    PolicyName.LLM: lambda scenario: LlmPolicy.of(scenario, none_diagnosis=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),
@@ -66,6 +69,18 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.ONLY_ERRORS: lambda _: SingleChannelPolicy(ERRORS),
     PolicyName.ONLY_LOG_VOLUME: lambda _: LogVolumePolicy(),
 }
+
+NEEDS: dict[PolicyName, Callable[[], object]] = {PolicyName.LLM: line_from_environment}
+"""What raises an error if a policy cannot play here, with a sentence that says what to do. Others always can."""
+
+SELF_SUFFICIENT: tuple[PolicyName, ...] = tuple(name for name in PolicyName if name not in NEEDS)
+"""The policies that need nothing from outside."""
+
+
+def refuse_unready(name: PolicyName) -> None:
+    """Raises BadSettings unless the policy can play here."""
+    if name in NEEDS:
+        NEEDS[name]()
 
 
 def parse_policy(name: str) -> PolicyName:

@@ -41,7 +41,7 @@ PassesOption = Annotated[
     int, typer.Option("--passes", min=1, max=5, help="How many services each form breaks. Default: every one.")
 ]
 PolicyOption = Annotated[
-    list[str] | None, typer.Option("--policy", help="In the part policies, only this one. Default: every policy.")
+    list[str] | None, typer.Option("--policy", help="In the part policies, only this one. Default: every one but llm.")
 ]
 EpisodesOption = Annotated[
     int, typer.Option("--episodes", min=1, max=10_000, help="In the part policies: how many seeds each policy plays.")
@@ -96,15 +96,18 @@ def _design(
     parts: list[str] | None, policies: list[str] | None, tier: str | None, *, rounds: int, passes: int, episodes: int
 ) -> Design:
     """The design that the options ask for. Raises UnknownName, before anything is opened."""
-    from mirr.agents.registry import PolicyName, parse_policy
+    from mirr.agents.registry import SELF_SUFFICIENT, parse_policy, refuse_unready
     from mirr.bridge.collect_plan import DEFAULT_PARTS, Design, parse_part
     from mirr.env.vocabulary import Tier, parse_tier
 
+    chosen = tuple(parse_policy(name) for name in policies or SELF_SUFFICIENT)
+    for each in chosen:
+        refuse_unready(each)
     return Design(
         parts=tuple(parse_part(name) for name in parts) if parts else DEFAULT_PARTS,
         rounds=rounds,
         passes=passes,
-        policies=tuple(parse_policy(name) for name in policies or PolicyName),
+        policies=chosen,
         policy_tier=tuple(Tier)[-1] if tier is None else parse_tier(tier),
         policy_seeds=range(episodes),
     )

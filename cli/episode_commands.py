@@ -81,9 +81,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _player(world: str, policy: str) -> Player:
-    from mirr.agents.registry import parse_policy
+    from mirr.agents.registry import parse_policy, refuse_unready
 
-    return Player(parse_world(world), parse_policy(policy))
+    player = Player(parse_world(world), parse_policy(policy))
+    refuse_unready(player.policy)  # before a lab is opened
+    return player
 
 
 def _scenario(seed: int, fault: str | None, tier: str | None) -> Scenario:

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from mirr import __version__
 from mirr.agents.language_model.weights import BadCheckpoint
+from mirr.agents.llm.settings import BadSettings
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
@@ -30,6 +31,7 @@ from mirr.cli import (
     postmortem_command,
     records_command,
     results_command,
+    rollouts_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -117,6 +119,7 @@ postmortem_command.register(app)
 results_command.register(app)
 mcp_command.register(app)
 train_llm_command.register(app)
+rollouts_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -126,7 +129,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, BadPort, RecordError, BadCheckpoint) as error:
+    except (
+        UnknownName,
+        BadSeverity,
+        BadScenario,
+        BadLabName,
+        BadPort,
+        RecordError,
+        BadCheckpoint,
+        BadSettings,
+    ) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)

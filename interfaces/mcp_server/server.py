@@ -15,7 +15,7 @@ from mcp.types import CallToolRequestParams, ToolAnnotations
 from pydantic import Field
 from pydantic import ValidationError as ArgumentErrors
 
-from mirr.env.objectives import OBJECTIVES
+from mirr.env.briefing import MODE_SAYS, SERVICE_SAYS, VERBS, ActionType, duty, judgement
 from mirr.env.scenario import EpisodeConfig
 from mirr.env.vocabulary import (
     Action,
@@ -51,14 +51,8 @@ RequestId = Annotated[
         "same request_id: the action is then taken only once",
     ),
 ]
-ServiceName = Annotated[Service, Field(description="which service")]
-ModeName = Annotated[
-    FaultMode,
-    Field(
-        description="what is wrong with it: crashed (its process has ended), memory_leak (it keeps more and more "
-        "memory), overloaded (it is offered more than its CPU can do), bad_deploy (its current release is faulty)"
-    ),
-]
+ServiceName = Annotated[Service, Field(description=SERVICE_SAYS)]
+ModeName = Annotated[FaultMode, Field(description=MODE_SAYS)]
 
 _FREE = ToolAnnotations(readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False)
 # Reading a log also costs a step, so clients must not treat it as free.
@@ -66,46 +60,25 @@ _HARMLESS = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempoten
 _DISRUPTIVE = ToolAnnotations(readOnlyHint=False, destructiveHint=True, idempotentHint=False, openWorldHint=False)
 
 
-_ACTION_TEXTS: dict[str, tuple[str, str, ToolAnnotations]] = {
-    "wait": ("Wait", "Do nothing, and see what the next step brings.", _HARMLESS),
-    "check_logs": ("Check a log", "Read a service's recent log lines.", _HARMLESS),
-    "diagnose": (
-        "Commit to a diagnosis",
-        "Say which service is broken, and how. It cannot be taken back.",
-        _HARMLESS,
-    ),
-    "diagnose_none": (
-        "Commit to a false alarm",
-        "Say that nothing is broken, and the alarm is false. It cannot be taken back.",
-        _HARMLESS,
-    ),
-    "restart": ("Restart a service", "End its process and start it again, on the same release.", _DISRUPTIVE),
-    "rollback": ("Roll a service back", "Go back to the release before this one, where there is one.", _DISRUPTIVE),
-    "scale_up": ("Scale a service up", "Double its CPU quota; once.", _HARMLESS),
+_HINTS: dict[ActionType, ToolAnnotations] = {
+    Wait: _HARMLESS,
+    CheckLogs: _HARMLESS,
+    Diagnose: _HARMLESS,
+    Restart: _DISRUPTIVE,
+    Rollback: _DISRUPTIVE,
+    ScaleUp: _HARMLESS,
+    DiagnoseNone: _HARMLESS,
 }
-"""Title, description and hints of each tool that is an action, by its name."""
+"""What a client may assume of each tool that is an action."""
 
 
 def instructions(config: EpisodeConfig, prefix: str = "") -> str:
     """The text about the server that a client gives to its model. `prefix` begins the name of every tool."""
-    what = (
-        "Something may be broken: one service or two, from the beginning or later on; or nothing is, and the alarm is "
-        "false. Faults may also end by themselves."
-        if config.none_diagnosis
-        else "One of them is broken."
-    )
     return (
-        "You are on call for five services under real traffic: gateway, auth, inventory, orders, payments. gateway "
-        f"calls auth, inventory and orders; orders calls inventory and payments. {what} Find out what, commit to a "
-        f"diagnosis, and fix it, within {config.max_steps} steps. Every tool takes the episode_id you were given; the "
+        f"{duty(config)} Every tool takes the episode_id you were given; the "
         f"first call begins the episode, and it can be played once. {prefix}read_metrics and {prefix}status "
         f"cost nothing. Every other tool is one step: it acts, lets {config.step_s:g} s of the services' time pass, "
-        "and answers with what is seen then. A diagnosis counts only before the fix, and the first commitment counts. "
-        "Restarting, rolling back or scaling what is healthy does harm and costs. The episode ends when every service "
-        "and the users are inside their objectives for 2 steps running, when almost nothing works for the users for 3, "
-        f"or when no steps are left. Objectives: {OBJECTIVES.user_sli:.0%} of the users' requests go well; each "
-        f"service's error ratio is at most {OBJECTIVES.error_ratio:g}, its latency p95 at most "
-        f"{OBJECTIVES.latency_p95_s:g} s, its memory share at most {OBJECTIVES.memory_share:g}."
+        f"and answers with what is seen then. {judgement()}"
     )
 
 
@@ -268,8 +241,14 @@ def _add_actions(add: Adds, exam: Exam, desk: Desk, config: EpisodeConfig) -> li
     functions: list[Callable[..., Any]] = [wait, check_logs, diagnose, restart, rollback, scale_up]
     if config.none_diagnosis:
         functions.append(diagnose_none)
-    named = [(function, _ACTION_TEXTS[function.__name__]) for function in functions]
+    named = {function.__name__: function for function in functions}
     return [
-        add(function, title=title, says=f"{says} One step of {config.step_s:g} s.", annotations=annotations)
-        for function, (title, says, annotations) in named
+        add(
+            named[verb.name],
+            title=verb.title,
+            says=f"{verb.says} One step of {config.step_s:g} s.",
+            annotations=_HINTS[kind],
+        )
+        for kind, verb in VERBS.items()
+        if verb.name in named
     ]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mirr.agents.registry import PolicyName
+from mirr.agents.registry import SELF_SUFFICIENT, PolicyName
 from mirr.cli.playing import Player
 from mirr.cli.worlds import WorldName
 from mirr.env.evaluation import statistics, valid
@@ -104,7 +104,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.write and given.episodes != EPISODES:
         parser.error(f"the page has {EPISODES} episodes a row; leave --episodes out, or --write")
-    text = text_of(measured(policy, tier, given.episodes) for policy in PolicyName for tier in TIERS)
+    text = text_of(measured(policy, tier, given.episodes) for policy in SELF_SUFFICIENT for tier in TIERS)
     if given.write:
         PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
     else:

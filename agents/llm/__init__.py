@@ -1,0 +1,1 @@
+"""An agent that asks a language model behind an OpenAI-compatible endpoint what to do."""

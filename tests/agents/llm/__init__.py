@@ -1,0 +1,1 @@
+"""Tests of the policy that asks a language model."""
