@@ -77,9 +77,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _player(world: str, policy: str) -> Player:
-    from mirr.agents.registry import parse_policy
+    from mirr.agents.brought import parse_agent
 
-    return Player(parse_world(world), parse_policy(policy))
+    return Player(parse_world(world), parse_agent(policy))
 
 
 def _scenario(seed: int, fault: str | None, tier: str | None) -> Scenario:

@@ -1,0 +1,221 @@
+"""What is believed: hypotheses, how likely each is, and what the next look would tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirr.agents.belief.episodes import (
+    FORMS,
+    FORMS_OF_SERVICE,
+    MODE_OF_FORM,
+    NEVER,
+    HypotheticalEpisodes,
+    LogReadings,
+    fresh_copy,
+    opened,
+)
+from mirr.agents.belief.likelihood import log_fit, reading_of, shown, window_fit
+from mirr.env.environment import Observation
+from mirr.env.objectives import SERVICE_ROW
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.simulator.fast import rows as k
+from mirr.env.simulator.fast.compiled import COMPILED
+from mirr.env.vocabulary import (
+    ACTION_INDEX,
+    ALL_FAULTS,
+    REASONS,
+    REMEDY,
+    Action,
+    CheckLogs,
+    Fault,
+    FaultMode,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Tier,
+)
+
+SIZE: Final = 4096 if COMPILED else 128  # hypotheses; plain Python would take minutes to play more
+IMAGINED: Final = 96  # hypotheses that are played one step ahead, for each action that may tell something
+
+ANSWERS: Final = ALL_FAULTS
+"""What a hypothesis may say is broken now: mode by mode, service by service."""
+CALM: Final = len(ANSWERS)  # the number of the answer that nothing is broken now
+
+NEW_FAULTS: Final = 80  # that are thought of in each step where a second fault may follow
+NEW_FAULT_SHARE: Final = 0.01  # the probability that one begins in a step
+FIRST_NEW_STEP: Final = 6  # no second fault comes sooner
+
+OVER: Final = -2.0  # the hypothesis would have ended the episode, and it goes on
+OTHER_RESULT: Final = -5.0  # the hypothesis would have accepted an action that was refused, or the other way round
+
+_BAD_DEPLOY: Final = list(FaultMode).index(FaultMode.BAD_DEPLOY)
+_STEP_S: Final = EpisodeConfig().step_s
+_CURES: Final = np.array([ACTION_INDEX[REMEDY[fault.mode](fault.service)] for fault in ANSWERS])
+
+
+class Belief:
+    """Weighs hypotheses by what is seen. It is told observations only."""
+
+    def __init__(self, tier: Tier, rng: np.random.Generator, size: int = SIZE) -> None:
+        start = opened(tier, size)
+        self._rng = rng
+        self._episodes = fresh_copy(start)
+        plans = start.plans()
+        self._forms, self._services, self._onsets = plans.forms, plans.services, plans.onsets
+        self._fixed = np.zeros_like(self._onsets, dtype=np.bool_)
+        self._before = start.deployed_before()  # ticks at which harmless releases were started
+        self._touched: set[Service] = set()  # services to which a fix was applied
+        self._logs = np.zeros(size)  # logarithms of weights
+        self._weights = np.full(size, 1.0 / size)
+        self._imagination: dict[int, HypotheticalEpisodes] = {}
+        self._tier = tier
+        self.step = 0
+
+    # What is known now
+
+    def odds(self) -> NDArray[np.float64]:  # (answers + 1,)
+        """How likely each answer is, and at last that nothing is broken now."""
+        return np.bincount(self._answers(), weights=self._weights, minlength=CALM + 1)
+
+    def odds_of_a_false_alarm(self) -> float:
+        """How likely it is that nothing breaks in this episode."""
+        return float(self._weights[(self._onsets == NEVER).all(axis=1)].sum())
+
+    def odds_of_a_second(self, answer: int) -> float:
+        """If this is what is broken now: how likely it is that another fault was fixed before."""
+        weights = self._weights * (self._answers() == answer)
+        total = weights.sum()
+        return float(weights[self._fixed.any(axis=1)].sum() / total) if total > 0.0 else 0.0
+
+    def odds_of_a_collapse(self) -> float:
+        """How likely it is that almost nothing works for the users now."""
+        return float(self._weights[self._episodes.column(k.COLLAPSING) > 0.0].sum())
+
+    def _answers(self) -> NDArray[np.int64]:  # (size,)
+        """What each hypothesis says is broken now; the fault that began first, if there are two."""
+        is_open = (self._onsets <= self.step) & ~self._fixed
+        answers = MODE_OF_FORM[self._forms] * len(SERVICE_ROW) + self._services
+        return np.where(is_open[:, 0], answers[:, 0], np.where(is_open[:, 1], answers[:, 1], CALM))
+
+    # What is seen
+
+    def note(self, observation: Observation) -> None:
+        """Let every hypothesis take the action that was taken, and weigh it by what was seen then."""
+        action = observation.last_action
+        fit = np.zeros(len(self._weights))
+        if action is not None:
+            if self._tier is Tier.HARD and self.step >= FIRST_NEW_STEP:
+                self._think_of_new_faults()
+            ended = self._episodes.play_on(np.full(len(fit), ACTION_INDEX[action]))
+            self.step += 1
+            fit += OVER * ended
+            self._note_fix(action)
+            results = self._episodes.column(k.RESULT)
+            assert observation.last_reason is not None
+            fit += OTHER_RESULT * (results != REASONS.index(observation.last_reason))
+        fit += window_fit(shown(observation.features), shown(self._episodes.features))
+        if observation.logs_of is not None:
+            told = self._episodes.log_readings(self._certain(observation.logs_of), self._before)
+            fit += log_fit(reading_of(observation.logs), told, before_s=(self.step - 1) * _STEP_S)
+        self._logs += fit
+        self._logs -= self._logs.max()
+        weights = np.exp(self._logs)
+        self._weights = weights / weights.sum()
+
+    def _certain(self, service: Service) -> NDArray[np.bool_]:  # (size,)
+        """Whether each hypothesis knows which release runs: a bad one, or the one after a fix. Else a harmless release
+        is as good as none."""
+        bad = (MODE_OF_FORM[self._forms] == _BAD_DEPLOY) & (self._services == SERVICE_ROW[service])
+        return (bad & (self._onsets <= self.step)).any(axis=1) | (service in self._touched)
+
+    def _note_fix(self, action: Action) -> None:
+        if not isinstance(action, Restart | Rollback | ScaleUp):
+            return
+        self._touched.add(action.service)
+        answers = MODE_OF_FORM[self._forms] * len(SERVICE_ROW) + self._services
+        begun = self._onsets < self.step  # a fix comes before what happens in its step
+        accepted = self._episodes.column(k.RESULT) == k.ACCEPTED
+        self._fixed |= (_CURES[answers] == ACTION_INDEX[action]) & begun & accepted[:, None]
+
+    def _think_of_new_faults(self) -> None:
+        """Give the least likely places to hypotheses in which a second fault begins now."""
+        alone = np.flatnonzero((self._onsets[:, 0] <= self.step) & (self._onsets[:, 1] == NEVER))
+        weights = self._weights[alone]
+        if not weights.sum() > 0.0:
+            return
+        parents = alone[_sampled(weights, NEW_FAULTS, self._rng)]
+        places = np.argpartition(self._weights, NEW_FAULTS)[:NEW_FAULTS]
+        self._episodes.copy_lanes(self._episodes, parents, places)
+        for each in (self._forms, self._services, self._onsets, self._fixed, self._before):
+            each[places] = each[parents]
+        for place in places:
+            service = int(self._services[place, 0] + 1 + self._rng.integers(len(SERVICE_ROW) - 1)) % len(SERVICE_ROW)
+            can = FORMS_OF_SERVICE[service]
+            form = can[int(self._rng.integers(len(can)))]
+            severity = FORMS[form].severity
+            size = 0.0 if severity is None else severity.drawn(float(self._rng.random()), users_vary=True)
+            self._episodes.begin_fault(int(place), form, service, size)
+            self._forms[place, 1], self._services[place, 1] = form, service
+            self._onsets[place, 1], self._fixed[place, 1] = self.step + 1, False
+        share = NEW_FAULT_SHARE * float(weights.sum()) / NEW_FAULTS
+        self._logs[places] = np.log(share / self._weights.max())  # the likeliest has a logarithm of 0
+
+    # What the next look would tell
+
+    def foresee(self, actions: Sequence[Action]) -> tuple[float, NDArray[np.float64]]:  # and (actions,)
+        """How likely the best answer is: now, and on average once one step with each of these actions was seen.
+
+        Some hypotheses are taken for the truth in turn, and the others are weighed by what would be seen then."""
+        lanes = np.repeat(_sampled(self._weights, IMAGINED, self._rng)[None], len(actions), axis=0)  # (actions, n)
+        count = lanes.size
+        if count not in self._imagination:
+            self._imagination[count] = HypotheticalEpisodes(count, self._tier)
+        episodes = self._imagination[count]
+        episodes.copy_lanes(self._episodes, lanes.reshape(-1), np.arange(count))
+        episodes.play_on(np.repeat([ACTION_INDEX[action] for action in actions], IMAGINED))
+        answers = np.eye(CALM + 1)[self._answers()[lanes[0]]]  # (n, answers + 1)
+        shows = shown(episodes.features).reshape(len(actions), IMAGINED, *episodes.features.shape[1:])
+        now = _best_without_itself(np.zeros((IMAGINED, IMAGINED)), answers)
+        then = []
+        for number, action in enumerate(actions):
+            fit = window_fit(shows[number][:, None], shows[number][None])
+            if isinstance(action, CheckLogs):
+                certain = self._certain(action.service)[lanes.reshape(-1)]
+                told = episodes.log_readings(certain, self._before[lanes.reshape(-1)])
+                own = slice(number * IMAGINED, (number + 1) * IMAGINED)
+                fit += log_fit(_part(told, own, 1), _part(told, own, 0), before_s=self.step * _STEP_S)
+            then.append(_best_without_itself(fit, answers))
+        return now, np.array(then)
+
+
+def _sampled(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:  # (count,)
+    """Places by their weights, as evenly as possible."""
+    ends = np.cumsum(weights)
+    return np.searchsorted(ends, (rng.random() + np.arange(count)) / count * ends[-1]).clip(max=len(weights) - 1)
+
+
+def _part(told: LogReadings, lanes: slice, axis: int) -> LogReadings:
+    """The readings of some lanes, along rows (1) or columns (0) of a table."""
+    return LogReadings(**{each.name: np.expand_dims(vars(told)[each.name][lanes], axis) for each in fields(told)})
+
+
+def _best_without_itself(fit: NDArray[np.float64], answers: NDArray[np.float64]) -> float:
+    """The mean weight of the truth's likeliest answer, (truths, hypotheses) weighed by `fit`. No hypothesis may speak
+    for itself, because it would fit perfectly."""
+    fit = fit.copy()
+    np.fill_diagonal(fit, -np.inf)
+    weights = np.exp(fit - fit.max(axis=1, keepdims=True))
+    odds = weights / weights.sum(axis=1, keepdims=True) @ answers
+    return float(odds.max(axis=1).mean())
+
+
+def fault_of_answer(answer: int) -> Fault:
+    """The mode and the service that an answer names."""
+    return ANSWERS[answer]
