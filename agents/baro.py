@@ -36,7 +36,8 @@ MODE_OF_FEATURE: Final = {
 
 BEFORE_SEED: Final = 1 << 40  # of the ordinary day: far from every seed that anybody plays
 ALARM: Final = 5.0  # interquartile ranges; an ordinary day stays below
-SMALLEST_RANGE: Final = 0.01  # in the unit of the metric: some never move on an ordinary day
+SMALLEST_RANGES: Final = {Feature.REQUEST_RATE: 1.0, Feature.IN_FLIGHT: 1.0}  # of what is counted
+SMALLEST_RANGE: Final = 0.01  # of the others, in their units: some never move on an ordinary day
 LAST_WINDOWS: Final = 2  # that are scored: one alone may not have seen much
 PATIENCE_STEPS: Final = 6  # after a fix, until the ranking is asked again
 
@@ -57,7 +58,8 @@ def robust_scores(before: NDArray[np.float32], after: NDArray[np.float32]) -> ND
     """How far each metric of each service is off, in interquartile ranges. Takes (windows, services, features), and
     returns (services, features). A metric that could not be measured in any window gets 0."""
     low, median, high = np.nanpercentile(before, [25.0, 50.0, 75.0], axis=0)
-    off = np.abs(after - median) / np.maximum(high - low, SMALLEST_RANGE)
+    smallest = [SMALLEST_RANGES.get(feature, SMALLEST_RANGE) for feature in Feature]
+    off = np.abs(after - median) / np.maximum(high - low, smallest)
     scores: NDArray[np.float64] = np.nan_to_num(off, nan=0.0).max(axis=0)
     return scores
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mirr.agents.belief.episodes import (
     FORMS,
-    FORMS_OF_SERVICE,
     MODE_OF_FORM,
     NEVER,
     HypotheticalEpisodes,
@@ -48,7 +47,7 @@ ANSWERS: Final = ALL_FAULTS
 """What a hypothesis may say is broken now: mode by mode, service by service."""
 CALM: Final = len(ANSWERS)  # the number of the answer that nothing is broken now
 
-NEW_FAULTS: Final = 80  # that are thought of in each step where a second fault may follow
+NEW_FAULTS: Final = 160  # that are thought of in each step where a second fault may follow
 NEW_FAULT_SHARE: Final = 0.01  # the probability that one begins in a step
 FIRST_NEW_STEP: Final = 6  # no second fault comes sooner
 
@@ -56,6 +55,9 @@ OVER: Final = -2.0  # the hypothesis would have ended the episode, and it goes o
 OTHER_RESULT: Final = -5.0  # the hypothesis would have accepted an action that was refused, or the other way round
 
 _BAD_DEPLOY: Final = list(FaultMode).index(FaultMode.BAD_DEPLOY)
+_FORMS_AND_SERVICES: Final = [
+    (number, SERVICE_ROW[service]) for number, form in enumerate(FORMS) for service in form.services
+]
 _STEP_S: Final = EpisodeConfig().step_s
 _CURES: Final = np.array([ACTION_INDEX[REMEDY[fault.mode](fault.service)] for fault in ANSWERS])
 
@@ -73,6 +75,7 @@ class Belief:
         self._before = start.deployed_before()  # ticks at which harmless releases were started
         self._touched: set[Service] = set()  # services to which a fix was applied
         self._logs = np.zeros(size)  # logarithms of weights
+        self._said_by_log = {service: np.zeros(size) for service in Service}  # the part of the last reading of each log
         self._weights = np.full(size, 1.0 / size)
         self._imagination: dict[int, HypotheticalEpisodes] = {}
         self._tier = tier
@@ -87,12 +90,6 @@ class Belief:
     def odds_of_a_false_alarm(self) -> float:
         """How likely it is that nothing breaks in this episode."""
         return float(self._weights[(self._onsets == NEVER).all(axis=1)].sum())
-
-    def odds_of_a_second(self, answer: int) -> float:
-        """If this is what is broken now: how likely it is that another fault was fixed before."""
-        weights = self._weights * (self._answers() == answer)
-        total = weights.sum()
-        return float(weights[self._fixed.any(axis=1)].sum() / total) if total > 0.0 else 0.0
 
     def odds_of_a_collapse(self) -> float:
         """How likely it is that almost nothing works for the users now."""
@@ -123,7 +120,10 @@ class Belief:
         fit += window_fit(shown(observation.features), shown(self._episodes.features))
         if observation.logs_of is not None:
             told = self._episodes.log_readings(self._certain(observation.logs_of), self._before)
-            fit += log_fit(reading_of(observation.logs), told, before_s=(self.step - 1) * _STEP_S)
+            said = log_fit(reading_of(observation.logs), told, before_s=(self.step - 1) * _STEP_S)
+            # A log that is read again mostly says the same again: that is no news.
+            fit += said - self._said_by_log[observation.logs_of]
+            self._said_by_log[observation.logs_of] = said
         self._logs += fit
         self._logs -= self._logs.max()
         weights = np.exp(self._logs)
@@ -153,12 +153,14 @@ class Belief:
         parents = alone[_sampled(weights, NEW_FAULTS, self._rng)]
         places = np.argpartition(self._weights, NEW_FAULTS)[:NEW_FAULTS]
         self._episodes.copy_lanes(self._episodes, parents, places)
-        for each in (self._forms, self._services, self._onsets, self._fixed, self._before):
+        for each in (self._forms, self._services, self._onsets, self._fixed, self._before, *self._said_by_log.values()):
             each[places] = each[parents]
-        for place in places:
-            service = int(self._services[place, 0] + 1 + self._rng.integers(len(SERVICE_ROW) - 1)) % len(SERVICE_ROW)
-            can = FORMS_OF_SERVICE[service]
-            form = can[int(self._rng.integers(len(can)))]
+        first = int(self._rng.integers(len(_FORMS_AND_SERVICES)))
+        for number, place in enumerate(places):
+            # Each form on each service in turn: none is left out by chance.
+            form, service = _FORMS_AND_SERVICES[(first + number) % len(_FORMS_AND_SERVICES)]
+            if service == self._services[place, 0]:
+                continue
             severity = FORMS[form].severity
             size = 0.0 if severity is None else severity.drawn(float(self._rng.random()), users_vary=True)
             self._episodes.begin_fault(int(place), form, service, size)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.forms import numbered_forms
-from mirr.env.objectives import SERVICE_ROW
 from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.physics import faults
@@ -24,10 +23,6 @@ _LAST_STEP: Final = 10_000  # no episode that is played is so long
 
 FORMS = numbered_forms()
 MODE_OF_FORM: NDArray[np.int64] = np.array([list(FaultMode).index(form.mode) for form in FORMS])
-FORMS_OF_SERVICE: tuple[tuple[int, ...], ...] = tuple(
-    tuple(number for number, form in enumerate(FORMS) if service in form.services) for service in SERVICE_ROW
-)
-"""The numbers of the forms in which each service can break."""
 
 
 @dataclass(frozen=True, kw_only=True)

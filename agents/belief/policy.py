@@ -27,9 +27,10 @@ ASSURED: Final = 0.95  # so likely, an answer is worth committing to without ano
 LIKELY: Final = 0.7  # the same, if no look would tell much
 GAIN: Final = 0.02  # of the best answer's odds: so much, a look has to bring on average; it costs a step
 HURRY: Final = 0.5  # so likely a collapse has begun: there is no time for another look
-FALSE_ALARM: Final = 0.98
+FALSE_ALARM: Final = 0.995
 SETTLING_STEPS: Final = 3  # after a fix; until then, a service that looks unwell may just be booting
 SETTLING: Final = 0.98  # so likely, another service is broken all the same
+STALE_STEPS: Final = 4  # after so many, a log is worth another look
 FULL_AGAIN: Final = 0.5  # of the memory limit, at which a leak that came back is worth another restart
 FULL_TOO: Final = 0.35  # the same, if another leak was restarted in the last step
 
@@ -59,6 +60,7 @@ class BeliefPolicy:
         self._fixed_at: int | None = None  # the step of the last fix
         self._fixed: Fault | None = None
         self._leaks: set[Service] = set()
+        self._read_at: dict[Service, int] = {}  # steps after which logs were read
         self._stood_down = False
 
     @property
@@ -71,24 +73,33 @@ class BeliefPolicy:
         """The next action, from this observation and what is believed."""
         belief = self._belief
         belief.note(observation)
+        if observation.logs_of is not None:
+            self._read_at[observation.logs_of] = belief.step
         if self._named is not None:
             return self._fix(self._named)
         odds = belief.odds()
         answer = int(odds[:CALM].argmax())
         best, fault = float(odds[answer]), fault_of_answer(answer)
         if best > odds[CALM] and belief.odds_of_a_collapse() >= HURRY and not self._settling():
-            return self._commit(fault, answer)
+            return self._commit(fault)
         if odds[CALM] >= 0.5:
             return self._when_calm(observation)
         if self._settling():
             other = self._fixed is not None and fault.service is not self._fixed.service
-            return self._commit(fault, answer) if other and best >= SETTLING else Wait()
+            return self._commit(fault) if other and best >= SETTLING else Wait()
         if best >= ASSURED:
-            return self._commit(fault, answer)
-        now, then = belief.foresee(LOOKS)
+            return self._commit(fault)
+        looks = [look for look in LOOKS if self._is_news(look)]
+        now, then = belief.foresee(looks)
         if then.max() >= now + GAIN:
-            return LOOKS[int(then.argmax())]
-        return self._commit(fault, answer) if best >= LIKELY else Wait()
+            return looks[int(then.argmax())]
+        return self._commit(fault) if best >= LIKELY else Wait()
+
+    def _is_news(self, look: Action) -> bool:
+        """Whether a look may tell what is not known yet. A log was just read, or not for a while."""
+        if not isinstance(look, CheckLogs):
+            return True
+        return self._belief.step - self._read_at.get(look.service, -STALE_STEPS) >= STALE_STEPS
 
     def _settling(self) -> bool:
         return self._fixed_at is not None and self._belief.step - self._fixed_at < SETTLING_STEPS
@@ -114,9 +125,10 @@ class BeliefPolicy:
                 return Fault(FaultMode.MEMORY_LEAK, service)
         return None
 
-    def _commit(self, fault: Fault, answer: int) -> Action:
-        """Diagnose and fix in the next step; or fix at once, if another diagnosis would not count."""
-        if fault in self._said or (self._said and self._belief.odds_of_a_second(answer) < 0.5):
+    def _commit(self, fault: Fault) -> Action:
+        """Diagnose and fix in the next step. What was said already is not said again. If another fault was said before,
+        this may be a second one, whose diagnosis counts; if it is not, that costs a step."""
+        if fault in self._said:
             return self._fix(fault)
         self._said.add(fault)
         self._named = fault

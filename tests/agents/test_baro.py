@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mirr.agents.baro import ALARM, MODE_OF_FEATURE, BaroPolicy, ordinary_day, robust_scores
 from mirr.env.environment import Environment
+from mirr.env.objectives import FEATURE_COLUMN
 from mirr.env.rollout import play
 from mirr.env.scenario import Scenario
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault, Feature, action_text
+
+MEMORY = FEATURE_COLUMN[Feature.MEMORY_SHARE]
 
 
 def actions(text: str, seed: int = 1) -> list[str]:
@@ -18,21 +22,22 @@ def actions(text: str, seed: int = 1) -> list[str]:
     return [action_text(move.action) for move in result.trajectory]
 
 
+def windows(*memory: float) -> NDArray[np.float32]:
+    """Windows of one service in which nothing but its memory moves."""
+    found = np.zeros((len(memory), 1, len(Feature)), dtype=np.float32)
+    found[:, 0, MEMORY] = memory
+    return found
+
+
 def test_a_score_is_the_distance_from_the_median_in_interquartile_ranges() -> None:
-    before = np.arange(5.0, dtype=np.float32).reshape(5, 1, 1)  # median 2, quartiles 1 and 3
-    after = np.array([[[3.0]], [[8.0]], [[np.nan]]], dtype=np.float32)
-    assert robust_scores(before, after).tolist() == [[3.0]]
+    # The median is 2, and the quartiles are 1 and 3. What cannot be measured says nothing.
+    scores = robust_scores(windows(0.0, 1.0, 2.0, 3.0, 4.0), windows(3.0, 8.0, np.nan))
+    assert scores[0, MEMORY] == 3.0
+    assert scores.sum() == 3.0
 
 
 def test_a_metric_that_never_moved_has_the_smallest_range() -> None:
-    assert robust_scores(np.ones((4, 1, 1), dtype=np.float32), np.zeros((1, 1, 1), dtype=np.float32)) == pytest.approx(
-        100.0
-    )
-
-
-def test_a_metric_that_cannot_be_measured_says_nothing() -> None:
-    unseen = np.full((2, 1, 1), np.nan, dtype=np.float32)
-    assert robust_scores(np.ones((4, 1, 1), dtype=np.float32), unseen).tolist() == [[0.0]]
+    assert robust_scores(windows(1.0, 1.0), windows(0.0))[0, MEMORY] == pytest.approx(100.0)
 
 
 def test_every_metric_suggests_a_mode() -> None:

@@ -238,7 +238,7 @@ class Stuck:
     def __call__(self, observation: Observation) -> object:
         if observation.step == 1:
             self.go.wait(30.0)
-        return "restart(auth)"
+        return "check_logs(auth)"
 
 
 def test_an_agent_that_hangs_loses_its_steps_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_an_agent_that_hangs_loses_its_steps_until_it_answers(monkeypatch: pytes
         result = played(monkeypatch, stuck, deadline_s=0.05)
     finally:
         stuck.go.set()
-    assert actions(result) == ["restart(auth)", "wait", "wait", "wait"]
+    assert actions(result) == ["check_logs(auth)", "wait", "wait", "wait"]
     assert result.lost_steps == (
         LostStep(2, "it did not answer within 0.05 s"),
         LostStep(3, "it is still busy with an earlier step"),

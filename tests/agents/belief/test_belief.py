@@ -77,7 +77,7 @@ def test_what_looks_alike_stays_open_until_the_log_is_read() -> None:
 
 
 def test_the_look_that_tells_most_is_into_the_log_of_the_service_in_trouble() -> None:
-    belief = believed_of(Tier.MEDIUM, breaks("crashed/hung:payments"))
+    belief = believed_of(Tier.MEDIUM, breaks("crashed:payments"))
     now, then = belief.foresee(LOOKS)
     assert LOOKS[int(then.argmax())] == CheckLogs(Service.PAYMENTS)
     assert then.max() > now + 0.1
@@ -97,8 +97,10 @@ def test_the_longer_nothing_shows_the_likelier_is_a_false_alarm() -> None:
 
 
 def test_a_dead_gateway_is_the_beginning_of_a_collapse() -> None:
-    assert believed_of(Tier.EASY, breaks("crashed:gateway")).odds_of_a_collapse() > 0.9
-    assert believed_of(Tier.EASY, breaks("memory_leak:auth")).odds_of_a_collapse() < 0.1
+    odds = [believed_of(Tier.EASY, breaks("crashed:gateway"), waits=waits).odds_of_a_collapse() for waits in (0, 1)]
+    assert odds[0] == 0.0  # the judge does not count the first observation
+    assert odds[1] > 0.9
+    assert believed_of(Tier.EASY, breaks("memory_leak:auth"), waits=1).odds_of_a_collapse() < 0.1
 
 
 def test_a_crash_and_a_release_that_exits_are_told_apart_by_one_log() -> None:
@@ -148,9 +150,9 @@ def all_played(tier: Tier, seeds: range, world: SimulatedWorld | None = None) ->
     return [play(environment, make_policy(PolicyName.BELIEF, scenario), scenario=scenario) for scenario in scenarios]
 
 
-@pytest.mark.parametrize(("tier", "clean"), [(Tier.EASY, 0.97), (Tier.MEDIUM, 0.9), (Tier.HARD, 0.8)])
+@pytest.mark.parametrize(("tier", "clean"), [(Tier.EASY, 0.95), (Tier.MEDIUM, 0.9), (Tier.HARD, 0.85)])
 def test_it_resolves_most_incidents_by_knowing(tier: Tier, clean: float) -> None:
-    results = all_played(tier, range(7_000, 7_040))
+    results = all_played(tier, range(7_000, 7_020))
     assert share(results, "clean_rate") >= clean
 
 
@@ -161,7 +163,7 @@ def test_it_resolves_most_incidents_by_knowing(tier: Tier, clean: float) -> None
 )
 def test_it_also_works_on_another_machine(change: dict[str, float]) -> None:
     world = SimulatedWorld(replace(load_parameters(), **change))  # type: ignore[arg-type]  # names of fields
-    assert share(all_played(Tier.MEDIUM, range(7_100, 7_120), world), "clean_rate") >= 0.85
+    assert share(all_played(Tier.MEDIUM, range(7_100, 7_110), world), "clean_rate") >= 0.85
 
 
 def test_the_same_policy_plays_one_episode_after_the_other() -> None:
