@@ -18,7 +18,7 @@ from mirr.agents.belief.episodes import (
     fresh_copy,
     opened,
 )
-from mirr.agents.belief.likelihood import log_fit, reading_of, shown, window_fit
+from mirr.agents.belief.likelihood import NEW_S, log_fit, reading_of, shown, window_fit
 from mirr.env.environment import Observation
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.scenario import EpisodeConfig
@@ -42,6 +42,8 @@ from mirr.env.vocabulary import (
 
 SIZE: Final = 4096 if COMPILED else 128  # hypotheses; plain Python would take minutes to play more
 IMAGINED: Final = 96  # hypotheses that are played one step ahead, for each action that may tell something
+
+POSSIBLE: Final = 0.005  # so likely, an answer is worth looking ahead for
 
 ANSWERS: Final = ALL_FAULTS
 """What a hypothesis may say is broken now: mode by mode, service by service."""
@@ -72,7 +74,7 @@ class Belief:
         plans = start.plans()
         self._forms, self._services, self._onsets = plans.forms, plans.services, plans.onsets
         self._fixed = np.zeros_like(self._onsets, dtype=np.bool_)
-        self._before = start.deployed_before()  # ticks at which harmless releases were started
+        self._harmless_s = start.deployed_s_ago()  # how old harmless releases are at the first observation
         self._touched: set[Service] = set()  # services to which a fix was applied
         self._logs = np.zeros(size)  # logarithms of weights
         self._said_by_log = {service: np.zeros(size) for service in Service}  # the part of the last reading of each log
@@ -119,8 +121,9 @@ class Belief:
             fit += OTHER_RESULT * (results != REASONS.index(observation.last_reason))
         fit += window_fit(shown(observation.features), shown(self._episodes.features))
         if observation.logs_of is not None:
-            told = self._episodes.log_readings(self._certain(observation.logs_of), self._before)
-            said = log_fit(reading_of(observation.logs), told, before_s=(self.step - 1) * _STEP_S)
+            before_s = (self.step - 1) * _STEP_S
+            told = self._episodes.log_readings(*self._releases(observation.logs_of, before_s))
+            said = log_fit(reading_of(observation.logs), told, before_s=before_s)
             # A log that is read again mostly says the same again: that is no news.
             fit += said - self._said_by_log[observation.logs_of]
             self._said_by_log[observation.logs_of] = said
@@ -129,11 +132,17 @@ class Belief:
         weights = np.exp(self._logs)
         self._weights = weights / weights.sum()
 
-    def _certain(self, service: Service) -> NDArray[np.bool_]:  # (size,)
-        """Whether each hypothesis knows which release runs: a bad one, or the one after a fix. Else a harmless release
-        is as good as none."""
-        bad = (MODE_OF_FORM[self._forms] == _BAD_DEPLOY) & (self._services == SERVICE_ROW[service])
-        return (bad & (self._onsets <= self.step)).any(axis=1) | (service in self._touched)
+    def _releases(
+        self, service: Service, before_s: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:  # (size,) each
+        """Whether each hypothesis knows which release a service runs: a bad one, or the one after a fix. And how old a
+        harmless one would be, at least, so long after the first observation; NaN if there are none."""
+        here = (self._services == SERVICE_ROW[service]) & (self._onsets <= self.step)
+        bad = here & (MODE_OF_FORM[self._forms] == _BAD_DEPLOY)
+        # Only the log of the service in trouble is compared closely. Else a log of any other would tell how long the
+        # simulator took to let the fault land, which is no symptom.
+        least_s = np.where(here.any(axis=1), self._harmless_s, np.where(np.isnan(self._harmless_s), np.nan, NEW_S))
+        return bad.any(axis=1) | (service in self._touched), least_s + before_s
 
     def _note_fix(self, action: Action) -> None:
         if not isinstance(action, Restart | Rollback | ScaleUp):
@@ -153,7 +162,14 @@ class Belief:
         parents = alone[_sampled(weights, NEW_FAULTS, self._rng)]
         places = np.argpartition(self._weights, NEW_FAULTS)[:NEW_FAULTS]
         self._episodes.copy_lanes(self._episodes, parents, places)
-        for each in (self._forms, self._services, self._onsets, self._fixed, self._before, *self._said_by_log.values()):
+        for each in (
+            self._forms,
+            self._services,
+            self._onsets,
+            self._fixed,
+            self._harmless_s,
+            *self._said_by_log.values(),
+        ):
             each[places] = each[parents]
         first = int(self._rng.integers(len(_FORMS_AND_SERVICES)))
         for number, place in enumerate(places):
@@ -175,26 +191,36 @@ class Belief:
         """How likely the best answer is: now, and on average once one step with each of these actions was seen.
 
         Some hypotheses are taken for the truth in turn, and the others are weighed by what would be seen then."""
-        lanes = np.repeat(_sampled(self._weights, IMAGINED, self._rng)[None], len(actions), axis=0)  # (actions, n)
-        count = lanes.size
-        if count not in self._imagination:
-            self._imagination[count] = HypotheticalEpisodes(count, self._tier)
-        episodes = self._imagination[count]
-        episodes.copy_lanes(self._episodes, lanes.reshape(-1), np.arange(count))
+        sample, weights = self._imagined()
+        lanes = np.tile(sample, len(actions))  # (actions * n,)
+        if lanes.size not in self._imagination:
+            self._imagination[lanes.size] = HypotheticalEpisodes(lanes.size, self._tier)
+        episodes = self._imagination[lanes.size]
+        episodes.copy_lanes(self._episodes, lanes, np.arange(lanes.size))
         episodes.play_on(np.repeat([ACTION_INDEX[action] for action in actions], IMAGINED))
-        answers = np.eye(CALM + 1)[self._answers()[lanes[0]]]  # (n, answers + 1)
+        answers = np.eye(CALM + 1)[self._answers()[sample]]  # (n, answers + 1)
         shows = shown(episodes.features).reshape(len(actions), IMAGINED, *episodes.features.shape[1:])
-        now = _best_without_itself(np.zeros((IMAGINED, IMAGINED)), answers)
+        now = _best_without_itself(np.zeros((IMAGINED, IMAGINED)), answers, weights)
         then = []
         for number, action in enumerate(actions):
             fit = window_fit(shows[number][:, None], shows[number][None])
             if isinstance(action, CheckLogs):
-                certain = self._certain(action.service)[lanes.reshape(-1)]
-                told = episodes.log_readings(certain, self._before[lanes.reshape(-1)])
+                certain, least_s_ago = self._releases(action.service, self.step * _STEP_S)
+                told = episodes.log_readings(certain[lanes], least_s_ago[lanes])
                 own = slice(number * IMAGINED, (number + 1) * IMAGINED)
                 fit += log_fit(_part(told, own, 1), _part(told, own, 0), before_s=self.step * _STEP_S)
-            then.append(_best_without_itself(fit, answers))
+            then.append(_best_without_itself(fit, answers, weights))
         return now, np.array(then)
+
+    def _imagined(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # (n,) each
+        """Hypotheses to look ahead with, and their weights. Half of them are shared out evenly among the answers that
+        are possible, so that each is there more than once."""
+        answers, odds = self._answers(), self.odds()
+        possible = (odds >= POSSIBLE)[answers]
+        drawn = self._weights * (1.0 + possible / ((odds >= POSSIBLE).sum() * odds[answers]).clip(min=POSSIBLE))
+        sample = _sampled(drawn, IMAGINED, self._rng)
+        weights = self._weights[sample] / drawn[sample]
+        return sample, weights / weights.sum()
 
 
 def _sampled(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:  # (count,)
@@ -208,14 +234,14 @@ def _part(told: LogReadings, lanes: slice, axis: int) -> LogReadings:
     return LogReadings(**{each.name: np.expand_dims(vars(told)[each.name][lanes], axis) for each in fields(told)})
 
 
-def _best_without_itself(fit: NDArray[np.float64], answers: NDArray[np.float64]) -> float:
-    """The mean weight of the truth's likeliest answer, (truths, hypotheses) weighed by `fit`. No hypothesis may speak
-    for itself, because it would fit perfectly."""
-    fit = fit.copy()
-    np.fill_diagonal(fit, -np.inf)
-    weights = np.exp(fit - fit.max(axis=1, keepdims=True))
-    odds = weights / weights.sum(axis=1, keepdims=True) @ answers
-    return float(odds.max(axis=1).mean())
+def _best_without_itself(fit: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The mean weight of the likeliest answer, over truths, with (truths, hypotheses) weighed by `fit` and by their
+    `weights`. No hypothesis may speak for itself, because it would fit perfectly."""
+    logs = fit + np.log(weights)
+    np.fill_diagonal(logs, -np.inf)
+    after = np.exp(logs - logs.max(axis=1, keepdims=True))
+    odds = after / after.sum(axis=1, keepdims=True) @ answers
+    return float(odds.max(axis=1) @ weights)
 
 
 def fault_of_answer(answer: int) -> Fault:

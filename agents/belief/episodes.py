@@ -40,7 +40,8 @@ class LogReadings:
 
     other_release: NDArray[np.bool_]  # (size,): its last start was of another release than the one of steady state
     started_s_ago: NDArray[np.float64]  # (size,): seconds since that start; inf if there was none
-    certain: NDArray[np.bool_]  # (size,): whether that start has to be there; a harmless deploy may as well not be
+    certain: NDArray[np.bool_]  # (size,): whether that start has to be there. Else it may be there, and then it is at
+    # least so old
     exited: NDArray[np.bool_]  # (size,): its process ended itself with an error
     raising: NDArray[np.bool_]  # (size,): its own code raised errors
     turned_away: NDArray[np.bool_]  # (size,): requests were turned away
@@ -97,27 +98,25 @@ class HypotheticalEpisodes(BatchedSimulator):
         self._lanes.over[:] = False
         return ended
 
-    def deployed_before(self) -> NDArray[np.float64]:  # (size,)
-        """The tick at which harmless releases from before the first observation began to listen; NaN if there are none.
-
-        All are deployed at once."""
+    def deployed_s_ago(self) -> NDArray[np.float64]:  # (size,)
+        """How long ago the harmless releases were started that were there first; NaN if there are none. All of an
+        episode are deployed at once."""
         booted, ready = self._block(k.BOOTED, k.SERVICES) == 1.0, self._block(k.READY_TICK, k.SERVICES)
         first = np.where(booted, ready, np.inf).min(axis=1)
-        return np.where(np.isfinite(first), first, np.nan)
+        ago = (self._block(k.NOW, 1)[:, 0] - first) * self.parameters.tick_s
+        return np.where(np.isfinite(ago), ago, np.nan)
 
-    def log_readings(self, certain: NDArray[np.bool_], before: NDArray[np.float64]) -> LogReadings:
+    def log_readings(self, certain: NDArray[np.bool_], least_s_ago: NDArray[np.float64]) -> LogReadings:
         """What the logs told that were read last.
 
-        Where a start is not `certain`, (size,), a harmless release may or may not be there. If it is, it was started
-        at the tick `before`, as `deployed_before` has it, (size,)."""
+        Where a start is not `certain`, (size,), a harmless release may or may not be there. If it is, it was started at
+        least `least_s_ago`, (size,); NaN if there can be none."""
         told, read_at = self._block(k.READ_LOG, k.LOG_SIZE), self._block(k.READ_AT, 1)[:, 0]
         started = told[:, k.LOG_READY] >= 0.0
-        ready = np.where(
-            certain, np.where(started, told[:, k.LOG_READY], -np.inf), np.where(np.isnan(before), -np.inf, before)
-        )
+        ago = np.where(started, (read_at - told[:, k.LOG_READY]) * self.parameters.tick_s, np.inf)
         return LogReadings(
-            other_release=np.where(certain, started & (told[:, k.LOG_NEXT] == 1.0), np.isfinite(ready)),
-            started_s_ago=(read_at - ready) * self.parameters.tick_s,
+            other_release=np.where(certain, started & (told[:, k.LOG_NEXT] == 1.0), np.isfinite(least_s_ago)),
+            started_s_ago=np.where(certain, ago, np.nan_to_num(least_s_ago, nan=np.inf)),
             certain=certain,
             exited=told[:, k.LOG_DIED] > 0.0,
             raising=told[:, k.LOG_SPOILED] > 0.0,

@@ -47,9 +47,10 @@ OTHER_ERROR_SAYS: Final = math.log(0.03)
 OTHER_WARNING_SAYS: Final = math.log(0.3)  # a queue is full in one moment, and not in the next
 START_SCALE_S: Final = 1.0
 OTHER_START: Final = -5.0  # a release was started in one and not in the other, or at another time
-SETTLED_S: Final = 9.0
-"""A release that was started so long before the first observation has nothing to do with what is seen. How much longer
-ago it was depends on how a world opens an episode."""
+SETTLED_S: Final = 12.0  # a release that was started so long before the first observation is as good as any older one
+HARMLESS: Final = 0.4
+"""How likely a service runs a harmless new release, where there are any."""
+NEW_S: Final = 6.25  # one that was started so long before the first observation was there before everything else
 
 EXITING: Final = "exiting"  # the event of a process that ends itself
 NOT_RAISED: Final = frozenset({STARTED, EXITING, "stderr"})  # events that say nothing about how requests went
@@ -86,12 +87,14 @@ def log_fit(read: LogReadings, told: LogReadings, *, before_s: float) -> NDArray
 
     `before_s` is how long before the reading the first observation was."""
     settled_s = before_s + SETTLED_S
-    distance_s = np.abs(np.minimum(read.started_s_ago, settled_s) - np.minimum(told.started_s_ago, settled_s))
-    same_start = np.maximum(-distance_s / START_SCALE_S, OTHER_START)
-    # Where a harmless release is all that there can be, it does not matter whether there is one.
-    no_start = np.where(told.certain, OTHER_START * told.other_release, 0.0)
+    off_s = np.minimum(read.started_s_ago, settled_s) - np.minimum(told.started_s_ago, settled_s)
+    same_start = np.maximum(-np.abs(off_s) / START_SCALE_S, OTHER_START)
+    # How long a harmless release has been there depends on how a world opens an episode. It cannot be new.
+    old_start = np.log(HARMLESS) + np.maximum(np.minimum(off_s, 0.0) / START_SCALE_S, OTHER_START)
+    start = np.where(told.other_release, np.where(told.certain, same_start, old_start), OTHER_START)
+    no_start = np.where(told.other_release, np.where(told.certain, OTHER_START, np.log1p(-HARMLESS)), 0.0)
     fits: NDArray[np.float64] = (
-        np.where(read.other_release, np.where(told.other_release, same_start, OTHER_START), no_start)
+        np.where(read.other_release, start, no_start)
         + OTHER_ERROR_SAYS * (read.exited != told.exited)
         + OTHER_ERROR_SAYS * (read.raising != told.raising)
         + OTHER_WARNING_SAYS * (read.turned_away != told.turned_away)

@@ -23,7 +23,7 @@ from mirr.env.vocabulary import (
     Wait,
 )
 
-ASSURED: Final = 0.95  # so likely, an answer is worth committing to without another look
+ASSURED: Final = 0.98  # so likely, an answer is worth committing to without another look
 LIKELY: Final = 0.7  # the same, if no look would tell much
 GAIN: Final = 0.02  # of the best answer's odds: so much, a look has to bring on average; it costs a step
 HURRY: Final = 0.5  # so likely a collapse has begun: there is no time for another look
@@ -91,8 +91,9 @@ class BeliefPolicy:
             return self._commit(fault)
         looks = [look for look in LOOKS if self._is_news(look)]
         now, then = belief.foresee(looks)
-        if then.max() >= now + GAIN:
-            return looks[int(then.argmax())]
+        best_look = int(then.argmax()) if then.max() >= then[0] + GAIN else 0  # the first is to wait
+        if then[best_look] >= now + GAIN:
+            return looks[best_look]
         return self._commit(fault) if best >= LIKELY else Wait()
 
     def _is_news(self, look: Action) -> bool:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mirr.agents.belief.episodes import FIRST_SEED, FORMS, NEVER, HypotheticalEpisodes, fresh_copy, opened
-from mirr.agents.belief.likelihood import reading_of
+from mirr.agents.belief.likelihood import NEW_S, reading_of
 from mirr.env.forms import form_number
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.scenario import draw
-from mirr.env.vocabulary import ACTION_INDEX, Breaks, CheckLogs, Service, Tier, Wait
+from mirr.env.vocabulary import ACTION_INDEX, Breaks, CheckLogs, FaultMode, Service, Tier, Wait
 
 SIZE = 96
 WAIT = ACTION_INDEX[Wait()]
@@ -82,14 +82,26 @@ def test_a_log_says_the_same_in_numbers_as_its_lines_say_to_an_agent(service: Se
     episodes = fresh_copy(opened(Tier.HARD, SIZE))
     waited(episodes, 7)
     episodes.play_on(np.full(SIZE, ACTION_INDEX[CheckLogs(service)]))
-    told = episodes.log_readings(np.ones(SIZE, dtype=np.bool_), episodes.deployed_before())
+    told = episodes.log_readings(np.ones(SIZE, dtype=np.bool_), np.full(SIZE, np.nan))
     for lane in range(SIZE):
         read = reading_of(episodes.observation(lane).logs)
         for name, values in vars(read).items():
             assert vars(told)[name][lane] == pytest.approx(values[0]), (lane, name)
 
 
-def test_a_harmless_release_was_started_before_the_first_observation() -> None:
-    before = opened(Tier.HARD, SIZE).deployed_before()
-    assert np.isfinite(before).all()  # at least one service has one
-    assert np.isnan(opened(Tier.EASY, SIZE).deployed_before()[opened(Tier.EASY, SIZE).plans().forms[:, 0] == 0]).all()
+def test_a_harmless_release_was_there_before_the_first_observation() -> None:
+    assert opened(Tier.HARD, SIZE).deployed_s_ago().min() >= NEW_S  # at least one service has one
+    start = opened(Tier.EASY, SIZE)
+    deployed = np.isin(
+        start.plans().forms[:, 0], [n for n, form in enumerate(FORMS) if form.mode is FaultMode.BAD_DEPLOY]
+    )
+    assert np.isnan(start.deployed_s_ago()[~deployed]).all()
+
+
+def test_where_a_start_is_not_certain_the_log_says_how_old_it_is_at_least() -> None:
+    episodes = fresh_copy(opened(Tier.HARD, SIZE))
+    episodes.play_on(np.full(SIZE, ACTION_INDEX[CheckLogs(Service.AUTH)]))
+    told = episodes.log_readings(np.zeros(SIZE, dtype=np.bool_), np.full(SIZE, 7.0))
+    assert told.other_release.all()
+    assert (told.started_s_ago == 7.0).all()
+    assert not episodes.log_readings(np.zeros(SIZE, dtype=np.bool_), np.full(SIZE, np.nan)).other_release.any()

@@ -106,12 +106,13 @@ def test_when_a_release_was_started_tells_a_new_one_from_one_that_was_there_befo
     assert log_fit(new, before, before_s=10.0).tolist() == [OTHER_START]
 
 
-def test_where_only_a_harmless_release_can_be_it_does_not_matter_whether_there_is_one() -> None:
+def test_where_only_a_harmless_release_can_be_it_hardly_matters_whether_there_is_one() -> None:
     harmless = reading(22.0, certain=False)
-    assert log_fit(reading(), harmless, before_s=10.0).tolist() == [0.0]
-    assert log_fit(reading(22.0), harmless, before_s=10.0).tolist() == [0.0]
-    assert log_fit(reading(4.0), harmless, before_s=10.0).tolist() == [OTHER_START]
-    assert log_fit(reading(), reading(22.0), before_s=10.0).tolist() == [OTHER_START]
+    for there in (reading(), reading(22.0), reading(60.0)):
+        assert log_fit(there, harmless, before_s=10.0).item() == pytest.approx(math.log(0.5), abs=0.25)
+    assert log_fit(reading(4.0), harmless, before_s=10.0).item() < OTHER_START
+    assert log_fit(reading(22.0), reading(certain=False), before_s=10.0).tolist() == [OTHER_START]
+    assert log_fit(reading(), reading(certain=False), before_s=10.0).tolist() == [0.0]
 
 
 def line(event: str, text: str = "", age_s: float = 1.0, level: Level = Level.INFO) -> LogLine:
