@@ -87,7 +87,8 @@ class Belief:
 
     def odds(self) -> NDArray[np.float64]:  # (answers + 1,)
         """How likely each answer is, and at last that nothing is broken now."""
-        return np.bincount(self._answers(), weights=self._weights, minlength=CALM + 1)
+        odds: NDArray[np.float64] = np.bincount(self._answers(), weights=self._weights, minlength=CALM + 1)
+        return odds
 
     def odds_of_a_false_alarm(self) -> float:
         """How likely it is that nothing breaks in this episode."""
@@ -226,7 +227,8 @@ class Belief:
 def _sampled(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:  # (count,)
     """Places by their weights, as evenly as possible."""
     ends = np.cumsum(weights)
-    return np.searchsorted(ends, (rng.random() + np.arange(count)) / count * ends[-1]).clip(max=len(weights) - 1)
+    places = np.searchsorted(ends, (rng.random() + np.arange(count)) / count * ends[-1])
+    return np.minimum(places, len(weights) - 1)
 
 
 def _part(told: LogReadings, lanes: slice, axis: int) -> LogReadings:

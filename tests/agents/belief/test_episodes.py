@@ -54,7 +54,7 @@ def test_the_opened_episodes_are_never_played() -> None:
 
 def test_no_episode_ends() -> None:
     episodes = fresh_copy(opened(Tier.EASY, SIZE))
-    ended = sum(episodes.play_on(np.full(SIZE, WAIT)) for _ in range(40))
+    ended = np.sum([episodes.play_on(np.full(SIZE, WAIT)) for _ in range(40)], axis=0)
     assert ended.max() > 1  # what has collapsed goes on, and collapses again
     assert not episodes.over.any()
 

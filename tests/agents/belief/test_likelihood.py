@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mirr.agents.belief.episodes import LogReadings
 from mirr.agents.belief.likelihood import (
@@ -24,18 +25,18 @@ from mirr.env.world import Level, LogLine
 WELL = np.tile(np.array([1.0, 20.0, 0.0, 0.03, 0.33, 0.28, 1.0], dtype=np.float32), (5, 1))
 
 
-def changed(service: Service, **cells: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def changed(service: Service, **cells: float) -> NDArray[np.float32]:
     features = WELL.copy()
     for name, value in cells.items():
         features[SERVICE_ROW[service], FEATURE_COLUMN[Feature(name)]] = value
     return features
 
 
-def fit(seen: np.ndarray, shows: np.ndarray) -> float:  # type: ignore[type-arg]  # of float32, as above
+def fit(seen: NDArray[np.float32], shows: NDArray[np.float32]) -> float:
     return float(window_fit(shown(seen), shown(shows)))
 
 
-def down(service: Service) -> np.ndarray:  # type: ignore[type-arg]
+def down(service: Service) -> NDArray[np.float32]:
     return changed(service, **{str(feature): 0.0 if feature is Feature.UP else math.nan for feature in Feature})
 
 
