@@ -57,9 +57,7 @@ class HypotheticalEpisodes(BatchedSimulator):
     def plans(self) -> Plans:
         """What is planned in each episode."""
         forms, services = self._block(k.FORM, k.MOST_FAULTS), self._block(k.SERVICE, k.MOST_FAULTS)
-        events = self._block(k.EVENTS, k.MOST_EVENTS * k.EVENT_SIZE).reshape(self.size, k.MOST_EVENTS, k.EVENT_SIZE)
-        planned = np.arange(k.MOST_EVENTS) < self._block(k.EVENTS_PLANNED, 1)
-        breaks = planned & (events[:, :, k.EVENT_KIND] == k.BREAKS)
+        events, breaks = self._events(), self._planned(k.BREAKS)
         onsets = np.full((self.size, k.MOST_FAULTS), NEVER)
         for number in range(k.MOST_FAULTS):
             own = breaks & (events[:, :, k.EVENT_OF] == number)
@@ -102,9 +100,9 @@ class HypotheticalEpisodes(BatchedSimulator):
         """How long ago the harmless releases were started that were there first; NaN if there are none. All of an
         episode are deployed at once."""
         booted, ready = self._block(k.BOOTED, k.SERVICES) == 1.0, self._block(k.READY_TICK, k.SERVICES)
-        first = np.where(booted, ready, np.inf).min(axis=1)
+        first = np.where(booted, ready, np.inf).min(axis=1)  # a faulty one comes after them
         ago = (self._block(k.NOW, 1)[:, 0] - first) * self.parameters.tick_s
-        return np.where(np.isfinite(ago), ago, np.nan)
+        return np.where(self._planned(k.DEPLOYS).any(axis=1), ago, np.nan)
 
     def log_readings(self, certain: NDArray[np.bool_], least_s_ago: NDArray[np.float64]) -> LogReadings:
         """What the logs told that were read last.
@@ -122,6 +120,15 @@ class HypotheticalEpisodes(BatchedSimulator):
             raising=told[:, k.LOG_SPOILED] > 0.0,
             turned_away=told[:, k.LOG_SHED] > 0.0,
         )
+
+    def _events(self) -> NDArray[np.float64]:  # (size, events, numbers of an event)
+        found = self._block(k.EVENTS, k.MOST_EVENTS * k.EVENT_SIZE)
+        return found.reshape(self.size, k.MOST_EVENTS, k.EVENT_SIZE)
+
+    def _planned(self, kind: float) -> NDArray[np.bool_]:  # (size, events)
+        """Which places of the plan have an event of that kind."""
+        there = np.arange(k.MOST_EVENTS) < self._block(k.EVENTS_PLANNED, 1)
+        return there & (self._events()[:, :, k.EVENT_KIND] == kind)
 
     def _block(self, first: int, count: int) -> NDArray[np.float64]:  # (size, count)
         rows = self._lanes.rows

@@ -46,7 +46,7 @@ OTHER_UP: Final = math.log(0.01)  # a service is up in one and down in the other
 OTHER_ERROR_SAYS: Final = math.log(0.03)
 OTHER_WARNING_SAYS: Final = math.log(0.3)  # a queue is full in one moment, and not in the next
 START_SCALE_S: Final = 1.0
-OTHER_START: Final = -5.0  # a release was started in one and not in the other, or at another time
+OTHER_START: Final = -6.0  # a release was started in one and not in the other, or at another time
 SETTLED_S: Final = 12.0  # a release that was started so long before the first observation is as good as any older one
 HARMLESS: Final = 0.4
 """How likely a service runs a harmless new release, where there are any."""

@@ -81,7 +81,8 @@ def test_the_look_that_tells_most_is_into_the_log_of_the_service_in_trouble() ->
     now, then = belief.foresee(LOOKS)
     assert LOOKS[int(then.argmax())] == CheckLogs(Service.PAYMENTS)
     assert then.max() > now + 0.1
-    assert all(gain < now + 0.1 for gain, look in zip(then, LOOKS, strict=True) if look != CheckLogs(Service.PAYMENTS))
+    # The other logs tell no more than the next window, which is seen in any case.
+    assert np.ptp(then[:-1]) < 0.02
 
 
 def test_at_first_everything_may_still_come_on_hard() -> None:
