@@ -6,7 +6,9 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from mirr.agents.adversarial import FarmPolicy, FirstAlertPolicy, SameFixPolicy
+from mirr.agents.baro import BaroPolicy
 from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, WaitPolicy
+from mirr.agents.belief.policy import BeliefPolicy
 from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.language_model.policy import LanguageModelPolicy
@@ -16,7 +18,7 @@ from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
 from mirr.env.scenario import Scenario
 from mirr.env.tiers import TIERS
-from mirr.env.vocabulary import Restart, Rollback, ScaleUp, UnknownName
+from mirr.env.vocabulary import Restart, Rollback, ScaleUp, Tier, UnknownName
 
 
 class PolicyName(StrEnum):
@@ -27,6 +29,8 @@ class PolicyName(StrEnum):
     BRUTE_FORCE = "brute_force"
     HEURISTIC = "heuristic"
     DETECTIVE = "detective"
+    BELIEF = "belief"
+    BARO = "baro"
     TRAINED_LM = "trained_lm"
     LLM = "llm"
     ORACLE = "oracle"
@@ -54,6 +58,10 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.BRUTE_FORCE: lambda _: BruteForcePolicy(),
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
     PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
+    PolicyName.BELIEF: lambda scenario: BeliefPolicy(
+        Tier.HARD if scenario.tier is None else scenario.tier, alarms_may_be_false=alarms_may_be_false(scenario)
+    ),
+    PolicyName.BARO: lambda _: BaroPolicy(),
     PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
     PolicyName.LLM: lambda scenario: LlmPolicy.of(scenario, none_diagnosis=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
@@ -93,6 +101,7 @@ def parse_policy(name: str) -> PolicyName:
 
 def make_policy(name: PolicyName, scenario: Scenario) -> Policy:
     """A new policy of that name. Only the oracle reads the scenario. The detective only learns whether alarms may be
-    false. The heuristic believes alarms unless it plays a pack. Else it would say after two calm steps that nothing is
-    broken, and that is too soon where a fault may begin later."""
+    false, and `belief` also from which tier the scenario comes; a pack counts as `hard`. The heuristic believes alarms
+    unless it plays a pack. Else it would say after two calm steps that nothing is broken, and that is too soon where a
+    fault may begin later."""
     return POLICIES[name](scenario)

@@ -81,9 +81,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _player(world: str, policy: str) -> Player:
-    from mirr.agents.registry import parse_policy, refuse_unready
+    from mirr.agents.brought import parse_agent, refuse_unready
 
-    player = Player(parse_world(world), parse_policy(policy))
+    player = Player(parse_world(world), parse_agent(policy))
     refuse_unready(player.policy)  # before a lab is opened
     return player
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Generator, Sequence
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from mirr.cli.counting import Counter, counter
 from mirr.cli.worlds import WorldName, open_world
+from mirr.env.rendering import printable
 
 if TYPE_CHECKING:
-    from mirr.agents.registry import PolicyName
     from mirr.env.record import RolloutWriter
     from mirr.env.rollout import EpisodeResult, OnStep
     from mirr.env.scenario import EpisodeConfig, Scenario
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SLICE = 100  # episodes that a process plays before it reports: Ctrl-C waits for them, about 0.05 s
 LEAST_FOR_PROCESSES = 3000  # episodes; it takes longer to start processes than to play fewer
+
+
+_NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
 
 
 @dataclass(kw_only=True)
@@ -37,17 +41,18 @@ class Played:
 
 @dataclass(frozen=True)
 class Player:
-    """A world and a policy. Both names are checked."""
+    """A world and a policy, or an agent. Both names are checked."""
 
     world: WorldName
-    policy: PolicyName
+    policy: str  # as `parse_agent` takes it
     records: Path | None = None  # of many episodes, each gets a record in this folder
 
     def record_of(self, scenario: Scenario) -> Path | None:
         """The file for the record of an episode among many; None if there are no records."""
         if self.records is None:
             return None
-        return self.records / f"{self.policy}-{scenario.tier or scenario.name}-{scenario.seed}.jsonl"
+        policy = _NOT_IN_A_NAME.sub("_", self.policy)  # an agent of one's own may be an address
+        return self.records / f"{policy}-{scenario.tier or scenario.name}-{scenario.seed}.jsonl"
 
     def play_in(
         self,
@@ -58,13 +63,13 @@ class Player:
         on_step: OnStep | None = None,
     ) -> EpisodeResult:
         """Play one episode in an open world, as its tier or its pack says."""
-        from mirr.agents.registry import make_policy
+        from mirr.agents.brought import make_agent
         from mirr.env.environment import Environment
         from mirr.env.rollout import play
 
         return play(
             Environment(world, _config(scenario)),
-            make_policy(self.policy, scenario),
+            make_agent(self.policy, scenario),
             scenario=scenario,
             world_name=self.world,
             policy_name=self.policy,
@@ -93,7 +98,20 @@ class Player:
                 self._play_here(played, lab, scenarios, what, count)
         except KeyboardInterrupt:
             played.interrupted = True
+        self._say_what_was_lost(played.results)
         return played
+
+    def _say_what_was_lost(self, results: Sequence[EpisodeResult]) -> None:
+        """Say how many steps an agent has lost, and why it lost the first."""
+        losing = [result for result in results if result.lost_steps]
+        if losing:
+            lost, steps = sum(len(each.lost_steps) for each in losing), sum(each.report.steps for each in results)
+            first = losing[0].lost_steps[0]
+            print(
+                f"mirr: {printable(self.policy)} lost {lost} of {steps} steps; the first in seed {losing[0].seed}, "
+                f"step {first.step}: {printable(first.why)}",
+                file=sys.stderr,
+            )
 
     def _play_here(self, played: Played, lab: str, scenarios: Sequence[Scenario], what: str, count: Counter) -> None:
         """Play what is not played yet in this process."""

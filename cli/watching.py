@@ -105,6 +105,7 @@ def report_text(result: EpisodeResult) -> str:
     verdict = "" if diagnosis is None else (" (correct)" if report.diagnosis_correct else " (does not count)")
     when = _after(report.time_to_diagnose_s, report.steps_to_diagnose)
     diagnosed_at = f"  diagnosed   {when}\n" if when else ""
+    lost = f"\n  lost        {len(result.lost_steps)} steps of the agent" if result.lost_steps else ""
     mitigated = _after(report.time_to_mitigate_s, report.steps_to_mitigate) or "never"
     return (
         f"  fault       {faults_text(report.scenario)}\n"
@@ -115,6 +116,7 @@ def report_text(result: EpisodeResult) -> str:
         f"  reward      {report.total_reward:.1f} in {report.steps} steps\n"
         f"  harm        {report.harm.failed_requests} failed user requests, "
         f"{report.harm.objective_lost_s:.0f} s outside objectives, {report.harm.needless_actions} needless actions"
+        f"{lost}"
     )
 
 
@@ -168,8 +170,10 @@ def faults_text(scenario: Scenario) -> str:
 def trajectory_text(result: EpisodeResult) -> str:
     """A finished episode as text: every action, then the facts."""
     lines = [f"{result.policy} in {result.world}, seed {result.seed}"]
+    lost = {each.step: f" (step lost: {printable(each.why)})" for each in result.lost_steps}
     for number, move in enumerate(result.trajectory, start=1):
-        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {printable(move.result)}")
+        text = printable(move.result) + lost.get(number, "")
+        lines.append(f"{number:4d}  {action_text(move.action):<32} {move.reward:+6.1f}  {text}")
     report = result.report
     return "\n".join([*lines, f"{report.outcome}: {printable(report.reason)}", report_text(result)])
 

@@ -77,8 +77,10 @@ def _tier(results: Sequence[EpisodeResult]) -> str | None:
 
 
 def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dict[str, object]:
-    """The fields of `mirr evaluate --json`."""
+    """The fields of `mirr evaluate --json`. `lost_steps` is left out if there are none."""
     counted = valid(results)
+    lost = sum(len(result.lost_steps) for result in results)
+    about_the_agent: dict[str, object] = {"lost_steps": lost} if lost else {}
     by_mode = {
         kind: statistics(of_kind)
         for kind in (*map(str, FaultMode), NO_FAULT)
@@ -92,7 +94,7 @@ def evaluation(world: str, policy: str, results: Sequence[EpisodeResult]) -> dic
         "void": len(results) - len(counted),
         "overall": statistics(counted),
         "by_mode": by_mode,
-    }
+    } | about_the_agent
 
 
 def comparison(policy: str, sim: Sequence[EpisodeResult], docker: Sequence[EpisodeResult]) -> dict[str, object]:

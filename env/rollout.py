@@ -12,7 +12,7 @@ from mirr.env.environment import Environment, EpisodeError, EpisodeReport, Obser
 from mirr.env.record import RolloutWriter
 from mirr.env.reward import Outcome
 from mirr.env.scenario import Scenario, draw, policy_rng
-from mirr.env.vocabulary import Action, Diagnose, Diagnosis, Fault, Tier, action_text
+from mirr.env.vocabulary import Action, Diagnose, Diagnosis, Fault, Tier, Wait, action_text
 from mirr.env.world import WorldError
 
 
@@ -23,7 +23,19 @@ class Policy(Protocol):
         """A new episode begins. `rng` is the policy's own generator for it."""
 
     def act(self, observation: Observation) -> Action:
-        """What to do next."""
+        """What to do next. Raises StepLost if the answer of somebody else's agent cannot be played."""
+
+
+class StepLost(Exception):
+    """An agent has not said what to do. The message says why; `wait` is played."""
+
+
+@dataclass(frozen=True)
+class LostStep:
+    """A step in which `wait` was played, because the agent has not said what to do."""
+
+    step: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ class EpisodeResult:
     policy: str
     report: EpisodeReport
     trajectory: tuple[Move, ...]
+    lost_steps: tuple[LostStep, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -54,8 +67,9 @@ class EpisodeResult:
         return self.report.scenario.seed
 
     def to_json(self) -> dict[str, object]:
-        """The fields of `mirr episode --json`."""
+        """The fields of `mirr episode --json`. `lost_steps` is left out if there are none."""
         report = self.report
+        lost = [{"step": lost.step, "why": lost.why} for lost in self.lost_steps]
         return {
             "world": self.world,
             "policy": self.policy,
@@ -78,7 +92,7 @@ class EpisodeResult:
                 {"action": action_text(move.action), "reward": round(move.reward, 6), "result": move.result}
                 for move in self.trajectory
             ],
-        }
+        } | ({"lost_steps": lost} if lost else {})
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -113,6 +127,7 @@ class Sitting:
         self._record = record
         self._on_step = on_step
         self._moves: list[Move] = []
+        self._lost: list[LostStep] = []
 
     def begin(self) -> Observation:
         """Begin the episode and return the first observation. Raises WorldError if the world fails; the episode is
@@ -150,13 +165,22 @@ class Sitting:
             self._write_end(attempted=None)
         return observation, over
 
+    def lose(self, why: str) -> tuple[Observation, bool]:
+        """Wait for a step, because the agent has not said what to do. Otherwise as `act`."""
+        self._lost.append(LostStep(len(self._moves) + 1, why))
+        return self.act(Wait())
+
     def result(self) -> EpisodeResult:
         """How the episode went. Raises EpisodeError until it is over."""
         report = self._environment.report
         if report is None:
             raise EpisodeError("the episode is not over; call act(...) until it says so")
         return EpisodeResult(
-            world=self._world_name, policy=self._policy_name, report=report, trajectory=tuple(self._moves)
+            world=self._world_name,
+            policy=self._policy_name,
+            report=report,
+            trajectory=tuple(self._moves),
+            lost_steps=tuple(self._lost),
         )
 
     def _report_step(self, observation: Observation, move: Move | None) -> None:
@@ -203,7 +227,12 @@ def play(
         observation, over = sitting.begin(), False
         policy.reset(policy_rng(scenario.seed))
         while not over:
-            observation, over = sitting.act(policy.act(observation))
+            try:
+                action = policy.act(observation)
+            except StepLost as lost:
+                observation, over = sitting.lose(str(lost))
+            else:
+                observation, over = sitting.act(action)
     except WorldError:
         # Void is a valid outcome. The environment has already written the report, with the reason.
         assert environment.report is not None

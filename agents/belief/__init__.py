@@ -1,0 +1,1 @@
+"""The belief policy: many hypotheses, which the simulator plays and observations weigh."""
