@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.cli.interrupts import LEFT_HALF_DONE
-from mirr.cli.options import JsonOption, LabOption, TierOption
+from mirr.cli.options import JsonOption, LabOption, MachineOption, TierOption
 from mirr.cli.playing import Played, Player
-from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.worlds import WorldName, chosen_machine, open_world, parse_world
 
 if TYPE_CHECKING:
     from mirr.env.environment import Observation
@@ -76,10 +76,11 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _player(world: str, policy: str) -> Player:
+def _player(world: str, policy: str, machine: str) -> Player:
     from mirr.agents.registry import parse_policy
 
-    return Player(parse_world(world), parse_policy(policy))
+    where = parse_world(world)
+    return Player(where, parse_policy(policy), chosen_machine(machine, where))
 
 
 def _scenario(seed: int, fault: str | None, tier: str | None) -> Scenario:
@@ -130,19 +131,20 @@ def episode(
     scenario: ScenarioOption = None,
     record: RecordOption = None,
     overwrite: OverwriteOption = False,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
     """Play one episode and print how it ended."""
     from mirr.env.record import RolloutWriter, refuse_existing
 
-    player, wanted = _player(world, policy), _requested(scenario, seed, fault, tier)
+    player, wanted = _player(world, policy, machine), _requested(scenario, seed, fault, tier)
     if record is not None and not os.path.isdir(record.absolute().parent):
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     if record is not None and not overwrite:
         refuse_existing(record, "the record", "--record FILE")  # before the lab is opened
     with (
-        open_world(player.world, lab, what="mirr episode") as opened,
+        open_world(player.world, lab, what="mirr episode", machine=player.machine) as opened,
         nullcontext() if record is None else RolloutWriter(record, overwrite=overwrite) as writer,
     ):
         result = player.play_in(opened, wanted, record=writer, on_step=_step_printer(player.world))
@@ -162,6 +164,7 @@ def evaluate(
     seed: SeedOption = 0,
     tier: TierOption = None,
     scenario: ScenarioOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -171,19 +174,20 @@ def evaluate(
     """
     from mirr.env.evaluation import evaluation
 
-    player = _player(world, policy)
+    player = _player(world, policy, machine)
     if scenario is not None:
         _refuse_tier(tier)
     scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
     played = player.play_many(lab, scenarios, "mirr evaluate")
     results = played.results
-    answer = evaluation(player.world, player.policy, results)
+    answer = evaluation(player.world_name, player.policy, results)
     if as_json:
         print(json.dumps(answer | _partial(played, episodes), indent=2))
     elif results:
         of = "" if scenario is not None else f" ({answer['tier']})"
         count = f"{len(results)} of {episodes}" if played.interrupted else str(episodes)
-        print(f"{policy} in {world}: {count} episodes from seed {seed}{of}, {answer['void']} void{_mark(played)}")
+        where = f"{policy} in {player.world_name}"
+        print(f"{where}: {count} episodes from seed {seed}{of}, {answer['void']} void{_mark(played)}")
         print(_table({"overall": answer["overall"], **_rows(answer["by_mode"])}))
     if played.interrupted:
         _exit_interrupted(len(results), episodes, on_lab=lab if player.world is WorldName.DOCKER else None)
@@ -220,6 +224,7 @@ def compare(
     episodes: EpisodesOption = 10,
     seed: SeedOption = 0,
     tier: TierOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -227,7 +232,9 @@ def compare(
     from mirr.env.evaluation import comparison
 
     scenarios = _many(seed, episodes, tier)
-    players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
+    players = {
+        name: (_player(WorldName.SIM, name, machine), _player(WorldName.DOCKER, name, "reference")) for name in policy
+    }
     answers: dict[str, Statistics] = {}
     finished: list[EpisodeResult] = []
     headings: dict[str, str] = {}
@@ -262,19 +269,20 @@ def demo(
     seed: Annotated[int | None, typer.Option("--seed", help="Which scenario. Default: a random one.")] = None,
     tier: TierOption = None,
     pace: PaceOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
 ) -> None:
     """Watch one episode in the terminal."""
     from mirr.cli.watching import Watcher
 
-    player = _player(world, policy)
+    player = _player(world, policy, machine)
     chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
     wanted = _scenario(chosen, fault, tier)
     if pace is None:
         pace = 1.0 if sys.stdout.isatty() and player.world is WorldName.SIM else 0.0
     watcher = Watcher(pace_s=pace)
-    watcher.opening(player.world, player.policy, chosen)
-    with open_world(player.world, lab, what="mirr demo") as opened:
+    watcher.opening(player.world_name, player.policy, chosen)
+    with open_world(player.world, lab, what="mirr demo", machine=player.machine) as opened:
         result = player.play_in(opened, wanted, on_step=watcher.step)
     watcher.ending(result)
     _exit_if_void([result])

@@ -16,9 +16,11 @@ from typer.exceptions import TyperException
 
 from mirr import __version__
 from mirr.agents.language_model.weights import BadCheckpoint
+from mirr.bridge.calibration.errors import CalibrationError
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
+    calibrate_command,
     chaos_commands,
     collect_command,
     episode_commands,
@@ -108,6 +110,7 @@ episode_commands.register(app)
 lifecycle_command.register(app)
 collect_command.register(app)
 fidelity_command.register(app)
+calibrate_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
@@ -122,7 +125,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False, obj=chosen)
     except TyperException as error:
         return _failed(_first_line(error), getattr(error, "exit_code", WRONG_USAGE))
-    except (UnknownName, BadSeverity, BadScenario, BadLabName, BadPort, RecordError, BadCheckpoint) as error:
+    except (
+        UnknownName,
+        BadSeverity,
+        BadScenario,
+        BadLabName,
+        BadPort,
+        RecordError,
+        BadCheckpoint,
+        CalibrationError,
+    ) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:
         return _failed(for_lab(str(error), chosen.lab), WORLD_FAILED)

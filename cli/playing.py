@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from mirr.bridge.calibration.machine_names import MachineName
 from mirr.cli.counting import Counter, counter
-from mirr.cli.worlds import WorldName, open_world
+from mirr.cli.worlds import WorldName, open_world, world_label
 
 if TYPE_CHECKING:
     from mirr.agents.registry import PolicyName
@@ -35,10 +36,16 @@ class Played:
 
 @dataclass(frozen=True)
 class Player:
-    """A world and a policy. Both names are checked."""
+    """A world and a policy. All names are checked."""
 
     world: WorldName
     policy: PolicyName
+    machine: MachineName = MachineName.REFERENCE  # of the simulator
+
+    @property
+    def world_name(self) -> str:
+        """The world as records and reports name it."""
+        return world_label(self.world, self.machine)
 
     def play_in(
         self,
@@ -57,7 +64,7 @@ class Player:
             Environment(world, _config(scenario)),
             make_policy(self.policy, scenario),
             scenario=scenario,
-            world_name=self.world,
+            world_name=self.world_name,
             policy_name=self.policy,
             record=record,
             on_step=on_step,
@@ -82,7 +89,7 @@ class Player:
         """Play what is not played yet in this process."""
         if len(played.results) == len(scenarios):
             return
-        with open_world(self.world, lab, what=what) as world:
+        with open_world(self.world, lab, what=what, machine=self.machine) as world:
             for scenario in scenarios[len(played.results) :]:
                 result = replace(self.play_in(world, scenario), trajectory=())
                 played.results.append(result)
@@ -135,7 +142,7 @@ def _config(scenario: Scenario) -> EpisodeConfig | None:
 
 def play_slice(player: Player, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
     """The results of a few episodes, without their trajectories. This runs in a process of its own."""
-    with open_world(player.world, lab, what=what) as world:
+    with open_world(player.world, lab, what=what, machine=player.machine) as world:
         return [replace(player.play_in(world, scenario), trajectory=()) for scenario in scenarios]
 
 
