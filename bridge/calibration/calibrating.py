@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirr.bridge.calibration.closed_form import Evidence, evidence, intervals, solved
-from mirr.bridge.calibration.coupled import Simulation, coupled_intervals, needed_cma, search, simulated_moments
+from mirr.bridge.calibration.coupled import coupled_intervals, needed_cma, search, simulated_moments, simulation_of
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.fitters import COUPLED, FITTERS, Kind, kinds
 from mirr.bridge.calibration.machine import Machine, machine_of
@@ -28,8 +28,8 @@ class Settings:
     """How thoroughly to fit."""
 
     draws: int = 100  # samples of the plays, for the intervals
-    evaluations: int = 150  # candidates of the search; 0 leaves it out
-    most_plays: int = 160  # that a candidate plays
+    evaluations: int = 100  # candidates of the search; 0 leaves it out
+    most_plays: int = 120  # that a candidate plays
     seed: int = 0
 
 
@@ -116,18 +116,19 @@ def _coupled(
     if not settings.evaluations:
         return {}, {}, 0
     chosen = spread_out(training, settings.most_plays)
-    simulation = Simulation(
-        plays=[one.play for one in chosen],
-        lab=reference(chosen, spreads(lab.by_key.values())),
-        complete=lambda values: solved(found, base, fixed=values).parameters,
-    )
     start = {name: value_of(first, name) for name in COUPLED}
+    simulation = simulation_of(
+        [one.play for one in chosen],
+        reference(chosen, spreads(lab.by_key.values())),
+        lambda values: solved(found, base, fixed=values).parameters,
+        start,
+    )
     result = search(
         simulation,
         start,
         evaluations=settings.evaluations,
         seed=settings.seed,
-        say=lambda number, best: say(f"simulated moments: {number} of {settings.evaluations}, loss {best:.4f}"),
+        say=lambda number, best: say(f"simulated moments: {number} of {settings.evaluations}, misfit {best:.4f}"),
     )
     rng = np.random.default_rng(settings.seed + 1)
     ends = coupled_intervals(simulation, result.values, draws=settings.draws, rng=rng)
@@ -148,7 +149,7 @@ def _fitted(
     values: Mapping[str, float], base: Parameters, ends: Mapping[str, tuple[float, float]]
 ) -> dict[str, Fitted]:
     probes = {name: fitter.probe for fitter in FITTERS for name in fitter.names}
-    probes |= dict.fromkeys(COUPLED, "all of them: simulated moments") if "latency_sigma" in values else {}
+    probes |= dict.fromkeys(COUPLED, "all of them: simulated moments") if set(COUPLED) <= set(values) else {}
     found = {}
     for name, kind in kinds().items():
         if name in values:

@@ -17,6 +17,9 @@ from mirr.env.simulator.parameters import Parameters
 
 Interval = tuple[float, float]
 
+LEAST_WIDTH = 0.001  # of a value, to each side: nothing is known better than that
+LEAST_VALUE = 1e-9  # a parameter is positive
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
@@ -55,13 +58,19 @@ def solved(
     parameters, values = changed(base, fixed), dict(fixed)
     for fitter in fitters:
         rows = found.rows[fitter.read]
-        drawn = np.concatenate(rows if plays is None else [rows[play] for play in plays]) if rows else np.empty((0, 1))
+        drawn = _together(rows if plays is None else [rows[play] for play in plays])
+        if not len(drawn):
+            drawn = _together(rows)  # a sample without any such play: what all of them tell is better than nothing
         if not len(drawn):
             continue
         new = {name: value for name, value in fitter.solve(drawn, parameters).items() if name not in fixed}
         parameters = changed(parameters, new)
         values |= new
     return Solved(parameters=parameters, values=values)
+
+
+def _together(rows: Sequence[Rows]) -> Rows:
+    return np.concatenate(rows) if rows else np.empty((0, 1))
 
 
 def intervals(
@@ -84,5 +93,9 @@ def intervals(
     for name, values in drawn.items():
         interval = percentile_interval(values)
         if interval is not None and name not in (fixed or {}):
-            result[name] = (max(1e-9, interval[0] - grains[name]), interval[1] + grains[name])
+            low, high = (
+                interval[0] * (1.0 - LEAST_WIDTH) - grains[name],
+                interval[1] * (1.0 + LEAST_WIDTH) + grains[name],
+            )
+            result[name] = (max(LEAST_VALUE, low), high)
     return result

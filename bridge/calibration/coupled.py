@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirr.bridge.calibration.errors import CalibrationError
-from mirr.bridge.calibration.moments import Reference, gaps, loss, moments
+from mirr.bridge.calibration.moments import Reference, gaps, misfit, moments, noise
 from mirr.bridge.calibration.simulate import simulated
 from mirr.bridge.fidelity.bootstrap import percentile_interval
 from mirr.bridge.recording import Play
+from mirr.env.evaluation import Z_95
 from mirr.env.simulator.parameters import ParameterError, Parameters
 from mirr.lab.installation import HERE
 
 FIRST_STEP = 0.3  # of the search, in logarithms of a parameter
 MOST_CHANGE = 2.0  # in logarithms: about 7 times as large or as small
 NUDGE = 0.1  # by how much a parameter is moved to see what answers
-VOID = 1.0  # what a play counts, in spreads, that a candidate cannot play
-LEAST_ANSWER = 0.02  # share of the strongest answer; below it, a direction is not known at all
+VOID = 10.0  # how much worse a candidate is that can play nothing
 
 Complete = Callable[[Mapping[str, float]], Parameters]
 """Parameters with these coupled values, and the others fitted to match."""
@@ -50,12 +50,13 @@ class Simulation:
     plays: Sequence[Play]
     lab: Reference  # of the same plays, in the same order
     complete: Complete
+    scatter: NDArray[np.float64]  # (moments,), what the gaps are by chance
 
     def moments_of(self, parameters: Parameters) -> NDArray[np.float64]:  # (plays, parts, roles, features)
         """The moments of all plays in the simulator; NaN for a play that is void."""
         return simulated_moments(self.plays, parameters, self.lab)
 
-    def loss(self, values: Mapping[str, float]) -> float:
+    def misfit(self, values: Mapping[str, float]) -> float:
         """How far the simulator is from the lab with these values."""
         try:
             parameters = self.complete(values)
@@ -63,7 +64,7 @@ class Simulation:
             return VOID
         found = self.moments_of(parameters)
         void = float(np.isnan(found).all(axis=(1, 2, 3)).mean())
-        apart = loss(gaps(self.lab, found))
+        apart = misfit(gaps(self.lab, found), self.scatter)
         return VOID if apart is None else apart + VOID * void
 
 
@@ -74,12 +75,18 @@ def simulated_moments(plays: Sequence[Play], parameters: Parameters, lab: Refere
     return np.stack([moments(played[play.key], lab.scale) if play.key in played else nothing for play in plays])
 
 
+def simulation_of(plays: Sequence[Play], lab: Reference, complete: Complete, start: Mapping[str, float]) -> Simulation:
+    """The simulation of plays. What is chance is judged with the values that the search begins with."""
+    scatter = noise(lab, simulated_moments(plays, complete(start), lab))
+    return Simulation(plays=plays, lab=lab, complete=complete, scatter=scatter)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """What the search found."""
 
     values: Mapping[str, float]
-    loss: float
+    misfit: float
     evaluations: int
 
 
@@ -91,10 +98,10 @@ def search(
     seed: int,
     say: Callable[[int, float], None] = lambda number, best: None,
 ) -> Search:
-    """The values with the smallest loss that CMA-ES finds. The start is one of the candidates."""
+    """The values with the smallest misfit that CMA-ES finds. The start is one of the candidates."""
     cma = needed_cma()
     names = list(start)
-    best, best_loss, tried = dict(start), simulation.loss(start), 1
+    best, least, tried = dict(start), simulation.misfit(start), 1
     options = {
         "seed": seed + 1,  # to cma, 0 means the time
         "bounds": [-MOST_CHANGE, MOST_CHANGE],
@@ -107,14 +114,14 @@ def search(
         candidates = [
             {name: start[name] * float(np.exp(x)) for name, x in zip(names, step, strict=True)} for step in steps
         ]
-        losses = [simulation.loss(candidate) for candidate in candidates]
-        strategy.tell(steps, losses)
-        tried += len(losses)
-        if min(losses) < best_loss:
-            best_loss = min(losses)
-            best = candidates[losses.index(best_loss)]
-        say(tried, best_loss)
-    return Search(values=best, loss=best_loss, evaluations=tried)
+        found = [simulation.misfit(candidate) for candidate in candidates]
+        strategy.tell(steps, found)
+        tried += len(found)
+        if min(found) < least:
+            least = min(found)
+            best = candidates[found.index(least)]
+        say(tried, least)
+    return Search(values=best, misfit=least, evaluations=tried)
 
 
 def coupled_intervals(
@@ -122,26 +129,26 @@ def coupled_intervals(
 ) -> dict[str, tuple[float, float]]:
     """The 95% interval of each value: how far it moves if the gaps are those of a sample of the plays.
 
-    The answer of the moments is taken as linear. A value that no moment answers to gets the bounds of the search."""
+    The answer of the moments is taken as linear. An interval is at least as wide as chance alone makes it, and a value
+    that no moment answers to gets the bounds of the search."""
     names, count = list(values), len(simulation.plays)
     found = simulation.moments_of(simulation.complete(values))
     at_best = gaps(simulation.lab, found)
     answers = []
     for name in names:
         moved = simulation.moments_of(simulation.complete({**values, name: values[name] * float(np.exp(NUDGE))}))
-        answers.append((gaps(simulation.lab, moved) - at_best) / NUDGE)
-    answer = np.nan_to_num(np.stack(answers, axis=1))  # (moments, parameters)
-    inverse = np.linalg.pinv(answer, rcond=LEAST_ANSWER)
+        answers.append((gaps(simulation.lab, moved) - at_best) / simulation.scatter / NUDGE)
+    answer = np.nan_to_num(np.stack(answers, axis=1))  # (moments, parameters), in units of chance
+    variance = np.linalg.inv(answer.T @ answer + np.eye(len(names)) / MOST_CHANGE**2)
     shifts = []
     for _ in range(draws):
         drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-        shifts.append(-inverse @ np.nan_to_num(gaps(simulation.lab, found, drawn) - at_best))
-    strongest = float(np.linalg.norm(answer, axis=0).max()) if names else 0.0
+        moved_by = (gaps(simulation.lab, found, drawn) - at_best) / simulation.scatter
+        shifts.append(-variance @ answer.T @ np.nan_to_num(moved_by))
     result = {}
     for place, name in enumerate(names):
-        known = np.linalg.norm(answer[:, place]) > LEAST_ANSWER * strongest
-        interval = percentile_interval([float(shift[place]) for shift in shifts]) if known else None
-        low, high = interval or (-MOST_CHANGE, MOST_CHANGE)
-        low, high = max(low, -MOST_CHANGE), min(high, MOST_CHANGE)
+        chance = Z_95 * float(np.sqrt(variance[place, place]))
+        low, high = percentile_interval([float(shift[place]) for shift in shifts]) or (0.0, 0.0)
+        low, high = max(min(low, -chance), -MOST_CHANGE), min(max(high, chance), MOST_CHANGE)
         result[name] = (values[name] * float(np.exp(low)), values[name] * float(np.exp(high)))
     return result

@@ -5,6 +5,7 @@ A formula knows the parameters that are fitted before it. So the order of the ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -170,7 +171,7 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boot_s = p.boot_cpu_s / p.cpu_quota_cores
+    boot_s = math.ceil(p.boot_cpu_s / p.cpu_quota_cores / p.tick_s) * p.tick_s
     carried_s = rows[:, 1] / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
     found = middle(carried_s)
     return {"leaky_carried_s": found} if found > 0.0 else {}
@@ -251,7 +252,6 @@ FITTERS: tuple[Fitter, ...] = (
 )
 
 COUPLED: Mapping[str, Kind] = {
-    "latency_sigma": Kind.MACHINE,
     "timeout_spread": Kind.SYSTEM,
     "retry_delay_s": Kind.SYSTEM,
     "shed_cpu_s": Kind.SYSTEM,

@@ -35,7 +35,6 @@ class Machine:
     latency: float = 1.0  # unloaded latency, in times of the system's
     boot_cpu_s: float
     idle_cpu_cores: float
-    latency_sigma: float
 
     def __post_init__(self) -> None:
         """Raises CalibrationError unless every number is positive."""
@@ -69,7 +68,6 @@ def machine_of(fitted: Parameters, system: Parameters, names: Mapping[str, float
         latency=_change([name for name in LATENCIES if name in names], fitted, system),
         boot_cpu_s=fitted.boot_cpu_s,
         idle_cpu_cores=fitted.idle_cpu_cores,
-        latency_sigma=fitted.latency_sigma,
     )
 
 

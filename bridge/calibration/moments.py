@@ -18,6 +18,8 @@ from mirr.env.vocabulary import Feature, Service
 Moments = NDArray[np.float64]  # (parts, roles, features); NaN where there is nothing
 
 EARLY_STEPS = 2  # of a phase
+LEAST_NOISE = 0.002  # in spreads of a metric
+LEAST_FREEDOM = 10  # differences of plays within groups, to know a scatter
 
 PARTS: tuple[tuple[Phase, bool], ...] = (
     (Phase.STEADY, True),
@@ -123,6 +125,34 @@ def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
     total = known.sum(axis=0)
     sums = (np.nan_to_num(values) * known).sum(axis=0)
     return np.where(total > 0.0, sums / np.where(total > 0.0, total, 1.0), np.nan)
+
+
+def noise(one: Reference, other: NDArray[np.float64]) -> NDArray[np.float64]:  # (moments,)
+    """How far each moment of `gaps` is off by chance: what remains of the differences of single plays, within groups.
+
+    All groups together tell the scatter of a metric in a part and a role; a group of more plays has less of it."""
+    squares = np.zeros(one.moments.shape[1:])
+    freedom = np.zeros(one.moments.shape[1:])
+    for group in one.groups:
+        apart = other[group] - one.moments[group]
+        known = ~np.isnan(apart)
+        count = known.sum(axis=0)
+        mean = np.where(known, apart, 0.0).sum(axis=0) / np.maximum(count, 1)
+        squares += np.where(known, (apart - mean) ** 2, 0.0).sum(axis=0)
+        freedom += np.maximum(count - 1, 0)
+    scatter = np.sqrt(squares / np.maximum(freedom, 1))
+    # Where too few plays are alike, a metric scatters as it does elsewhere.
+    elsewhere = np.sqrt(squares.sum(axis=(0, 1)) / np.maximum(freedom.sum(axis=(0, 1)), 1))
+    scatter = np.maximum(np.where(freedom >= LEAST_FREEDOM, scatter, elsewhere), LEAST_NOISE)
+    return np.concatenate([(scatter / np.sqrt(len(group))).ravel() for group in one.groups])
+
+
+def misfit(found: NDArray[np.float64], scatter: NDArray[np.float64]) -> float | None:
+    """How unlikely gaps are by chance: what a search makes small. None if there is no gap.
+
+    It grows only slowly with a large gap: what the simulator cannot do at all must not bend everything else."""
+    known = ~np.isnan(found)
+    return float(np.log1p((found[known] / scatter[known]) ** 2).mean()) if known.any() else None
 
 
 def loss(found: NDArray[np.float64]) -> float | None:

@@ -34,7 +34,7 @@ def steady(recording: Recording) -> Rows:
     windows = [phase is Phase.STEADY for phase in recording.phases]
     columns = [FEATURE_COLUMN[feature] for feature in STEADY_FEATURES]
     rows = recording.features[windows][:, :, columns].reshape(-1, len(Service) * len(columns))
-    return rows[~np.isnan(rows).any(axis=1)]
+    return _whole(rows)
 
 
 def idle(recording: Recording) -> Rows:
@@ -120,7 +120,7 @@ def leaky(recording: Recording) -> Rows:
 
 def _whole(rows: Rows) -> Rows:
     """The rows in which nothing is missing."""
-    return rows[~np.isnan(rows).any(axis=1)]
+    return np.asarray(rows[~np.isnan(rows).any(axis=1)])
 
 
 def _culprit_row(recording: Recording) -> int:

@@ -34,8 +34,7 @@ def changed(parameters: Parameters, values: Mapping[str, float]) -> Parameters:
             case _:
                 shared[name] = value
     own_parameters = {service: replace(parameters.services[service], **own) for service, own in services.items()}
-    # mypy cannot know that no name of a shared one is `services`.
-    return replace(parameters, services=own_parameters, journeys_per_s=journeys, **shared)  # type: ignore[arg-type]
+    return replace(parameters, services=own_parameters, journeys_per_s=journeys, **shared)
 
 
 def own(name: str) -> dict[Service, str]:

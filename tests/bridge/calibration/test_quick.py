@@ -102,8 +102,8 @@ def test_a_damaged_profile_says_how_to_make_a_new_one(state_root: Path, content:
 
 
 def test_a_machine_has_positive_numbers() -> None:
-    raw = {"request_cpu": 1.0, "latency": 1.0, "boot_cpu_s": 0.4, "idle_cpu_cores": 0.01, "latency_sigma": 0.4}
-    assert parse_machine(raw) == Machine(boot_cpu_s=0.4, idle_cpu_cores=0.01, latency_sigma=0.4)
+    raw = {"request_cpu": 1.0, "latency": 1.0, "boot_cpu_s": 0.4, "idle_cpu_cores": 0.01}
+    assert parse_machine(raw) == Machine(boot_cpu_s=0.4, idle_cpu_cores=0.01)
     with pytest.raises(CalibrationError) as refused:
         parse_machine(raw | {"latency": 0.0})
     assert str(refused.value) == "machine.latency must be a positive number; got 0.0"
