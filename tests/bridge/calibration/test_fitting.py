@@ -11,7 +11,7 @@ from mirr.bridge.calibration.calibrating import Calibration, Settings, calibrate
 from mirr.bridge.calibration.closed_form import evidence, intervals, solved
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.fitters import COUPLED, FITTERS, kinds
-from mirr.bridge.calibration.machine import REQUEST_TIMES
+from mirr.bridge.calibration.machine import REQUEST_TIMES, machine_of
 from mirr.bridge.calibration.splits import HELD_OUT_SERVICE, Split, in_split, split_of
 from mirr.bridge.calibration.values import changed, value_of
 from mirr.bridge.recording import PlayKind, Recordings
@@ -45,12 +45,13 @@ def test_every_parameter_with_a_closed_form_is_recovered() -> None:
     assert len(outside) <= 4, outside
 
 
-def test_a_lab_that_is_the_reference_changes_nothing() -> None:
+def test_a_lab_that_is_the_reference_has_the_machine_of_the_reference() -> None:
     lab = recorded(PLAYS[:60], default_parameters())
     found = solved(evidence(list(lab.by_key.values())), default_parameters())
-    for name, value in found.values.items():
-        if name not in ("boot_cpu_s", "costly_request_cpu_s", "leak_requests_per_s", "leak_body_mb"):
-            assert value == pytest.approx(value_of(default_parameters(), name), rel=0.1), name
+    machine = machine_of(found.parameters, default_parameters(), found.values)
+    assert machine.request_cpu == pytest.approx(1.0, rel=0.05)
+    assert machine.latency == pytest.approx(1.0, rel=0.05)
+    assert machine.idle_cpu_cores == pytest.approx(default_parameters().idle_cpu_cores, rel=0.01)
 
 
 def test_what_belongs_to_the_machine_is_told_apart_from_the_system(closed: Calibration) -> None:
