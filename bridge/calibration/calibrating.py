@@ -166,16 +166,18 @@ def _fitted(
 
 
 def _losses(lab: Recordings, base: Parameters, tuned: Parameters) -> dict[Split, Losses]:
-    """Before and after, on both splits. Policies are left out: `mirr fidelity` compares what they reach."""
+    """Before and after, on both splits. Policies are left out: `mirr fidelity` compares what they reach.
+
+    Means are those of each culprit alone. So both splits have about as many plays in a mean, and as much chance."""
     scale = spreads(lab.by_key.values())
     twice = within(lab)
     found = {}
     for split in Split:
         some = [one for one in in_split(lab.by_key.values(), split) if one.play.kind is not PlayKind.POLICY]
-        plays, here = [one.play for one in some], reference(some, scale)
+        plays, here = [one.play for one in some], reference(some, scale, each_service=True)
         keys = set(here.keys)
         pairs = [pair for pair in twice if pair.reference.play.key in keys]
-        once = reference([pair.reference for pair in pairs], scale)
+        once = reference([pair.reference for pair in pairs], scale, each_service=True)
         again = np.stack([moments(pair.other, scale) for pair in pairs]) if pairs else None
         found[split] = Losses(
             plays=len(some),

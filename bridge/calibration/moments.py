@@ -42,12 +42,15 @@ class Group:
     form: str
     action: str = ""  # of a probe
     role: str = ""  # of its target
+    service: Service | None = None  # that is broken; None: any
 
     @classmethod
-    def of(cls, recording: Recording) -> Group:
-        """The group of a play."""
+    def of(cls, recording: Recording, *, each_service: bool = False) -> Group:
+        """The group of a play. With `each_service`, only plays with the same culprit are pooled."""
         play = recording.play
-        return cls(play.kind, recording.form, play.deed, "" if play.target_role is None else str(play.target_role))
+        role = "" if play.target_role is None else str(play.target_role)
+        service = recording.culprit_service if each_service else None
+        return cls(play.kind, recording.form, play.deed, role, service)
 
 
 def moments(recording: Recording, scale: Mapping[str, float]) -> Moments:
@@ -88,11 +91,11 @@ class Reference:
     scale: Mapping[str, float]
 
 
-def reference(recordings: Sequence[Recording], scale: Mapping[str, float]) -> Reference:
-    """The moments of plays, each once."""
+def reference(recordings: Sequence[Recording], scale: Mapping[str, float], *, each_service: bool = False) -> Reference:
+    """The moments of plays, each once. With `each_service`, only plays with the same culprit are pooled."""
     places: dict[Group, list[int]] = {}
     for place, recording in enumerate(recordings):
-        places.setdefault(Group.of(recording), []).append(place)
+        places.setdefault(Group.of(recording, each_service=each_service), []).append(place)
     return Reference(
         keys=tuple(recording.play.key for recording in recordings),
         groups=tuple(np.array(group) for group in places.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,10 @@ from mirr.env.simulator.randomisation import Randomisation, default_parameters
 from mirr.env.simulator.world import SimulatedWorld
 from tests.bridge.calibration.other_machine import FASTER, truth
 from tests.bridge.collected import OtherUsers
+from tests.paths import ROOT
+
+SHIPPED = ROOT / "recordings" / "lab.parquet"
+A_PART = 100  # plays
 
 PLAYS = plan(Design(parts=(Part.PROBES,), passes=1))
 
@@ -76,6 +81,23 @@ def test_calibrate_and_fidelity_need_no_folder(project: Path, capsys: pytest.Cap
     assert printed.out.splitlines()[1] == "profile of the simulator: fitted"
     held_out = len(read_calibration(project / "recordings" / "lab" / "calibration.json").held_out)
     assert printed.out.splitlines()[0].startswith(f"{held_out} plays in both worlds")
+
+
+def test_a_part_of_the_recordings_in_the_repository_is_fitted_and_reported(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'mirr-lab[records]'")
+    whole = read_recordings(SHIPPED if SHIPPED.is_file() else recorded)
+    part = dict(list(whole.by_key.items())[:A_PART])
+    table = write_table(replace(whole, by_key=part), tmp_path)
+    report = tmp_path / "report"
+    fit = report / "calibration.json"
+    assert run(["calibrate", "--closed-form", "--draws", "2", "--from", str(table), "--out", str(fit)]) == 0
+    command = ["fidelity", "--lab", str(table), "--parameters", str(fit), "--draws", "0", "--report", str(report)]
+    assert run(command) in (0, 1)
+    assert capsys.readouterr().out.splitlines()[-1] == f"report: {report / 'fidelity.html'}"
+    assert (report / "fidelity.html").stat().st_size > 10_000
+    assert json.loads((report / "fidelity.json").read_text(encoding="utf-8"))["pairs"] == len(part)
 
 
 def test_the_file_keeps_system_and_machine_apart_and_says_where_it_comes_from(
