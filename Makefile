@@ -13,6 +13,9 @@ EPISODES ?= 10
 SERVICE ?= gateway
 WORKERS ?= auto
 COVERAGE ?= --cov
+RECORDINGS ?= recordings/lab.parquet
+# Recordings of another day, if there are any: nothing was fitted to them.
+AGAIN ?= $(wildcard recordings/again.parquet)
 export LAB
 
 VENV := .venv
@@ -71,6 +74,13 @@ demo: $(READY) ## watch one episode (on the real lab: WORLD=docker)
 compare: $(READY) ## play the same episodes in both worlds and compare them
 	@$(BIN)/mirr compare $(if $(POLICY),--policy $(POLICY),--policy heuristic --policy random) \
 		--episodes $(EPISODES) --seed $(SEED)
+
+.PHONY: report
+report: $(READY_DEV) ## fit the simulator to the recordings in the repository, without a lab, and write report/fidelity.html
+	@$(BIN)/mirr calibrate --from $(RECORDINGS) --out report/calibration.json
+	@# A missed target is news, and no reason for make to fail.
+	@$(BIN)/mirr fidelity --lab $(or $(AGAIN),$(RECORDINGS)) $(if $(AGAIN),--again $(RECORDINGS),--held-out) \
+		--parameters report/calibration.json --report report || [ $$? -eq 1 ]
 
 .PHONY: bench
 bench: $(READY_DEV) ## measure speed and memory

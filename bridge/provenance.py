@@ -14,6 +14,7 @@ import numpy as np
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
+from mirr.bridge.calibration.machine_names import MachineName
 from mirr.bridge.collect_plays import ProbePace
 from mirr.bridge.recording import Facts
 from mirr.env.simulator.parameters import Parameters
@@ -22,7 +23,7 @@ from mirr.env.world import WorldError
 from mirr.lab.containers import LabContainers
 from mirr.lab.refusals import in_words
 
-REFERENCE_PROFILE = "reference"
+REFERENCE_PROFILE: str = MachineName.REFERENCE.value
 """The profile of the parameters that are in the repository."""
 
 

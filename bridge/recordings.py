@@ -9,11 +9,18 @@ from mirr.bridge.recording_file import FILE_NAME, RecordingFile, read_file
 from mirr.bridge.recording_table import TABLE_NAME, read_table
 from mirr.env.record import RecordError
 
+LAB_FOLDER, SIM_FOLDER = Path("recordings/lab"), Path("recordings/sim")
+"""Where the recordings of each world are, if nobody says so."""
+
 
 def read_recordings(folder: Path) -> Recordings:
-    """The recordings in a folder. The file comes first, because the table is made from it. Raises RecordError."""
+    """The recordings in a folder, or in a table itself. Raises RecordError.
+
+    The file of a folder comes first, because the table is made from it."""
     file, table = folder / FILE_NAME, folder / TABLE_NAME
-    if file.is_file():
+    if folder.suffix == Path(TABLE_NAME).suffix and folder.is_file():
+        found = read_table(folder)
+    elif file.is_file():
         found = read_file(file)
     elif table.is_file():
         found = read_table(table)

@@ -41,7 +41,7 @@ class Pace:
     step_s: float = 2.0
     steps_to_be_steady: int = 5  # a machine that is busy for a moment does not make a row red
     steps_to_lose: int = 5  # memory that fills by 4% of its limit a second may take 10 s to miss its objective
-    # From the right fix to the first of the good steps. On a slow or busy machine, the queue of an overload takes a while.
+    # From the right fix to the first of the good steps. A slow or busy machine drains the queue of an overload slowly.
     steps_to_restore: int = 10
     good_steps: int = 2  # so many good steps in a row are a recovery, as in an episode
     # A wrong fix that the world accepted gets as much time as the right one. A restart is over by then, so its own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mirr.cli.options import JsonOption, LabOption
-from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.bridge.calibration.machine_names import MachineName
+from mirr.cli.options import JsonOption, LabOption, MachineOption
+from mirr.cli.worlds import WorldName, chosen_machine, open_world, parse_world
 
 if TYPE_CHECKING:
     from mirr.bridge.collect import Collected, Progress
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 A_LINE_EVERY_S = 10.0  # on the simulator, where a play takes milliseconds
 
 OutOption = Annotated[
-    Path, typer.Option("--out", help="The folder to write to. What it has already is not played again.")
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The folder to write to. What it has already is not played again. Default: recordings/lab, or "
+        "recordings/sim.",
+    ),
 ]
 WorldOption = Annotated[str, typer.Option("--world", help="What to record: docker, a lab that is up; or sim.")]
 MinutesOption = Annotated[
@@ -57,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
 
 def collect(
-    out: OutOption,
+    out: OutOption = None,
     world: WorldOption = "docker",
     minutes: MinutesOption = None,
     part: PartOption = None,
@@ -66,6 +72,7 @@ def collect(
     policy: PolicyOption = None,
     episodes: EpisodesOption = 20,
     tier: TierOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -76,14 +83,16 @@ def collect(
     from mirr.bridge.collect import collect as collect_plays
     from mirr.bridge.collect_plan import plan
     from mirr.bridge.collect_plays import Player, ProbePace
-    from mirr.bridge.recordings import open_file
+    from mirr.bridge.recordings import LAB_FOLDER, SIM_FOLDER, open_file
 
     chosen, pace = parse_world(world), ProbePace()
+    speed = chosen_machine(machine, chosen)
+    out = out or (SIM_FOLDER if chosen is WorldName.SIM else LAB_FOLDER)
     design = _design(part, policy, tier, rounds=rounds, passes=passes, episodes=episodes)
     budget_s = None if minutes is None else 60.0 * minutes
-    with open_file(out) as file, _opened(chosen, lab, pace) as (opened, session):
+    with open_file(out) as file, _opened(chosen, speed, lab, pace) as (opened, session):
         file.begin(session)
-        player = Player(opened, pace=pace, policies=_policies(design))
+        player = Player(opened, pace=pace, policies=policies_named(design.policies))
         try:
             done = collect_plays(plan(design), player, file, budget_s=budget_s, say=_teller(chosen))
         finally:
@@ -113,25 +122,25 @@ def _design(
     )
 
 
-def _policies(design: Design) -> Mapping[str, MakePolicy]:
-    """How to make each policy of the design."""
+def policies_named(names: Iterable[str]) -> Mapping[str, MakePolicy]:
+    """How to make each of these policies. Raises UnknownName."""
     from mirr.agents.registry import make_policy, parse_policy
 
-    return {name: partial(make_policy, parse_policy(name)) for name in design.policies}
+    return {name: partial(make_policy, parse_policy(name)) for name in names}
 
 
 @contextmanager
-def _opened(world: WorldName, lab: str, pace: ProbePace) -> Iterator[tuple[World, Session]]:
+def _opened(world: WorldName, machine: MachineName, lab: str, pace: ProbePace) -> Iterator[tuple[World, Session]]:
     """The world, and what one has to know to repeat its recordings."""
     from mirr import __version__
     from mirr.bridge.provenance import lab_facts, run_facts, simulator_facts
     from mirr.bridge.recording import Session
 
-    with open_world(world, lab, what="mirr collect") as opened:
+    with open_world(world, lab, what="mirr collect", machine=machine) as opened:
         if world is WorldName.SIM:
-            from mirr.env.simulator.randomisation import default_parameters
+            from mirr.bridge.calibration.profile import parameters_of
 
-            facts = simulator_facts(default_parameters())
+            facts = simulator_facts(parameters_of(machine), machine)
         else:
             from mirr.bridge.assembly import assemble
 

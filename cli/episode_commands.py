@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.cli.interrupts import LEFT_HALF_DONE
-from mirr.cli.options import JsonOption, LabOption, TierOption
+from mirr.cli.options import JsonOption, LabOption, MachineOption, TierOption
 from mirr.cli.playing import Played, Player
-from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.worlds import WorldName, chosen_machine, open_world, parse_world
 
 if TYPE_CHECKING:
     from mirr.env.environment import Observation
@@ -80,10 +80,11 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _player(world: str, policy: str) -> Player:
+def _player(world: str, policy: str, machine: str) -> Player:
     from mirr.agents.brought import parse_agent, refuse_unready
 
-    player = Player(parse_world(world), parse_agent(policy))
+    where = parse_world(world)
+    player = Player(where, parse_agent(policy), chosen_machine(machine, where))
     refuse_unready(player.policy)  # before a lab is opened
     return player
 
@@ -136,19 +137,20 @@ def episode(
     scenario: ScenarioOption = None,
     record: RecordOption = None,
     overwrite: OverwriteOption = False,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
     """Play one episode and print how it ended."""
     from mirr.env.record import RolloutWriter, refuse_existing
 
-    player, wanted = _player(world, policy), _requested(scenario, seed, fault, tier)
+    player, wanted = _player(world, policy, machine), _requested(scenario, seed, fault, tier)
     if record is not None and not os.path.isdir(record.parent):
         raise typer.BadParameter(f"--record {record}: there is no directory {record.parent}.")
     if record is not None and not overwrite:
         refuse_existing(record, "the record", "--record FILE")  # before the lab is opened
     with (
-        open_world(player.world, lab, what="mirr episode") as opened,
+        open_world(player.world, lab, what="mirr episode", machine=player.machine) as opened,
         nullcontext() if record is None else RolloutWriter(record, overwrite=overwrite) as writer,
     ):
         result = player.play_in(opened, wanted, record=writer, on_step=_step_printer(player.world))
@@ -170,6 +172,7 @@ def evaluate(
     scenario: ScenarioOption = None,
     record: RecordsOption = None,
     overwrite: OverwriteOption = False,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -180,7 +183,7 @@ def evaluate(
     """
     from mirr.cli.evaluating import evaluate as play_all
 
-    players = [replace(_player(world, name), records=record) for name in _each_once(policy)]
+    players = [replace(_player(world, name, machine), records=record) for name in _each_once(policy)]
     if scenario is not None:
         _refuse_tier(tier)
     scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
@@ -209,7 +212,7 @@ def _print_evaluations(players: list[Player], played: list[Played], episodes: in
 
     # A policy that has not begun has no answer.
     answers = {
-        player.policy: evaluation(player.world, player.policy, each.results) | _partial(each, episodes)
+        player.policy: evaluation(player.world_name, player.policy, each.results) | _partial(each, episodes)
         for player, each in zip(players, played, strict=False)
     }
     if as_json:
@@ -257,6 +260,7 @@ def compare(
     episodes: EpisodesOption = 10,
     seed: SeedOption = 0,
     tier: TierOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -264,7 +268,9 @@ def compare(
     from mirr.env.evaluation import comparison
 
     scenarios = _many(seed, episodes, tier)
-    players = {name: (_player(WorldName.SIM, name), _player(WorldName.DOCKER, name)) for name in policy}
+    players = {
+        name: (_player(WorldName.SIM, name, machine), _player(WorldName.DOCKER, name, "reference")) for name in policy
+    }
     answers: dict[str, Statistics] = {}
     finished: list[EpisodeResult] = []
     headings: dict[str, str] = {}
@@ -299,19 +305,20 @@ def demo(
     seed: Annotated[int | None, typer.Option("--seed", help="Which scenario. Default: a random one.")] = None,
     tier: TierOption = None,
     pace: PaceOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
 ) -> None:
     """Watch one episode in the terminal."""
     from mirr.cli.watching import Watcher
 
-    player = _player(world, policy)
+    player = _player(world, policy, machine)
     chosen = secrets.randbelow(DEMO_SEEDS) if seed is None else seed
     wanted = _scenario(chosen, fault, tier)
     if pace is None:
         pace = 1.0 if sys.stdout.isatty() and player.world is WorldName.SIM else 0.0
     watcher = Watcher(pace_s=pace)
-    watcher.opening(player.world, player.policy, chosen)
-    with open_world(player.world, lab, what="mirr demo") as opened:
+    watcher.opening(player.world_name, player.policy, chosen)
+    with open_world(player.world, lab, what="mirr demo", machine=player.machine) as opened:
         result = player.play_in(opened, wanted, on_step=watcher.step)
     watcher.ending(result)
     _exit_if_void([result])

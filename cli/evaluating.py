@@ -78,6 +78,8 @@ def _play_in_turn(parts: Sequence[_Part], lab: str, scenarios: Sequence[Scenario
     except KeyboardInterrupt:
         for part in parts:
             part.played.interrupted = True
+    for part in parts:
+        part.player.say_what_was_lost(part.played.results)
 
 
 def _make_folder(folder: Path) -> None:
@@ -108,10 +110,10 @@ def _read(path: Path, player: Player, scenario: Scenario) -> EpisodeResult | Non
     from mirr.env.record import RecordError, read_rollout
     from mirr.env.recorded import play_back
     from mirr.env.reward import Outcome
-    from mirr.env.rollout import EpisodeResult
+    from mirr.env.rollout import EpisodeResult, LostStep
 
     rollout = read_rollout(path)
-    asked = (str(player.world), str(player.policy), scenario)
+    asked = (player.world_name, str(player.policy), scenario)
     if (rollout.header["world"], rollout.header["policy"], rollout.scenario) != asked:
         raise RecordError(
             f"{path} is the record of another episode; next: another --record FOLDER, or --overwrite to lose it"
@@ -121,4 +123,11 @@ def _read(path: Path, player: Player, scenario: Scenario) -> EpisodeResult | Non
     playback = play_back(rollout)
     if playback.report is None or not playback.same:
         raise RecordError(f"{path} does not play back the same; next: mirr records check {path}, or --overwrite")
-    return EpisodeResult(world=player.world, policy=player.policy, report=playback.report, trajectory=())
+    lost = [LostStep(int(each["step"]), str(each["why"])) for each in rollout.end["report"].get("lost_steps", ())]
+    return EpisodeResult(
+        world=player.world_name,
+        policy=player.policy,
+        report=playback.report,
+        trajectory=(),
+        lost_steps=tuple(lost),
+    )

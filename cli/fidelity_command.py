@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +15,36 @@ from mirr.cli.options import JsonOption
 if TYPE_CHECKING:
     from mirr.bridge.fidelity.compare import Fidelity
     from mirr.bridge.fidelity.figure import Figure
+    from mirr.bridge.recording import Recordings
 
 BAD_NEWS = 1
 
-LabFolderOption = Annotated[Path, typer.Option("--lab", help="Recordings of the lab, by mirr collect.")]
+LabFolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--lab", help="Recordings of the lab, by mirr collect: a folder, or a table. Default: recordings/lab."
+    ),
+]
 SimFolderOption = Annotated[
-    Path, typer.Option("--sim", help="Recordings of the simulator, by mirr collect --world sim.")
+    Path | None,
+    typer.Option(
+        "--sim", help="Recordings of the simulator, by mirr collect --world sim. Default: it plays the same plays now."
+    ),
+]
+ParametersOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--parameters",
+        help="What the simulator plays with, by mirr calibrate. Default: calibration.json in the lab's folder, or "
+        "--machine if there is none.",
+    ),
+]
+MachineChoice = Annotated[
+    str | None,
+    typer.Option("--machine", help="Play with the profile of a machine in place of a fit: reference, or here."),
+]
+HeldOutOption = Annotated[
+    bool, typer.Option("--held-out", help="Compare only plays that the fit has not seen: those held out by it.")
 ]
 AgainOption = Annotated[
     Path | None,
@@ -34,9 +60,12 @@ def register(app: typer.Typer) -> None:
 
 
 def fidelity(
-    lab: LabFolderOption,
-    sim: SimFolderOption,
+    lab: LabFolderOption = None,
+    sim: SimFolderOption = None,
     again: AgainOption = None,
+    parameters: ParametersOption = None,
+    held_out: HeldOutOption = False,
+    machine: MachineChoice = None,
     report: ReportOption = None,
     draws: DrawsOption = 200,
     as_json: JsonOption = False,
@@ -45,11 +74,16 @@ def fidelity(
     from mirr.bridge.fidelity.compare import compare
     from mirr.bridge.fidelity.report import to_json, write_report
     from mirr.bridge.fidelity.targets import Verdict
-    from mirr.bridge.recordings import read_recordings
+    from mirr.bridge.recordings import LAB_FOLDER, read_recordings
 
+    folder = lab or LAB_FOLDER
+    real = read_recordings(folder)
+    fit = _fit_beside(folder) if parameters is None and machine is None else parameters
+    if held_out:
+        real = _unseen(real, fit)
     found = compare(
-        read_recordings(lab),
-        read_recordings(sim),
+        real,
+        _played_now(real, fit, machine) if sim is None else _recorded(sim, parameters, machine),
         again=None if again is None else read_recordings(again),
         draws=draws,
     )
@@ -64,6 +98,50 @@ def fidelity(
         raise typer.Exit(BAD_NEWS)
 
 
+def _fit_beside(folder: Path) -> Path | None:
+    """The file that `mirr calibrate` writes by default for these recordings; None if it is not there."""
+    from mirr.bridge.calibration.parameter_file import beside
+
+    path = beside(folder)
+    return path if path.is_file() else None
+
+
+def _unseen(lab: Recordings, fit: Path | None) -> Recordings:
+    """The plays that the fit has not seen."""
+    from mirr.bridge.calibration.parameter_file import read_calibration
+
+    if fit is None:
+        raise typer.BadParameter("--held-out needs the file of a fit; next: mirr calibrate, or --parameters FILE.")
+    unseen = read_calibration(fit).held_out
+    return replace(lab, by_key={key: one for key, one in lab.by_key.items() if key in unseen})
+
+
+def _recorded(sim: Path, parameters: Path | None, machine: str | None) -> Recordings:
+    from mirr.bridge.recordings import read_recordings
+
+    if parameters is not None or machine is not None:
+        raise typer.BadParameter("--sim has its own parameters; --parameters and --machine cannot be given with it.")
+    return read_recordings(sim)
+
+
+def _played_now(lab: Recordings, fit: Path | None, machine: str | None) -> Recordings:
+    """What the simulator does in the plays of the lab."""
+    from mirr.bridge.calibration.machine_names import MachineName, parse_machine_name
+    from mirr.bridge.calibration.parameter_file import FITTED_PROFILE, read_calibration
+    from mirr.bridge.calibration.profile import parameters_of
+    from mirr.bridge.calibration.simulate import simulated
+    from mirr.cli.collect_command import policies_named
+
+    if fit is not None and machine is not None:
+        raise typer.BadParameter("--parameters says it all; --machine cannot be given with it.")
+    profile = FITTED_PROFILE if fit is not None else parse_machine_name(machine or MachineName.REFERENCE)
+    used = read_calibration(fit).parameters if fit is not None else parameters_of(MachineName(profile))
+    plays = [one.play for one in lab.by_key.values()]
+    print(f"the simulator plays {len(plays)} plays, profile {profile}", file=sys.stderr)
+    named = policies_named(sorted({play.policy for play in plays if play.policy}))
+    return simulated(plays, used, policies=named, profile=profile)
+
+
 def _table(found: Fidelity) -> str:
     """The targets, one a line, and what to distrust."""
     from mirr.bridge.fidelity.distrust import distrusted
@@ -71,6 +149,7 @@ def _table(found: Fidelity) -> str:
 
     lines = [
         f"{len(found.pairs)} plays in both worlds, {len(found.itself)} twice on the lab",
+        *_profiles(found.sim),
         f"{'':43}{'figure':>8}  {'95% interval':<18}{'lab itself':>10}  {'target':<15}verdict",
     ]
     figures, verdicts = found.figures, found.verdicts
@@ -86,6 +165,12 @@ def _table(found: Fidelity) -> str:
         )
     doubts = distrusted(found)
     return "\n".join([*lines, *(["what to distrust", *[f"  {doubt}" for doubt in doubts]] if doubts else [])])
+
+
+def _profiles(sim: Recordings) -> list[str]:
+    """Which parameters the simulator played with, in a line."""
+    named = dict.fromkeys(str(session.facts["profile"]) for session in sim.sessions if "profile" in session.facts)
+    return [f"profile of the simulator: {', '.join(named)}"] if named else []
 
 
 def _number(value: float | None) -> str:

@@ -24,6 +24,7 @@ from mirr.lab.progress import Progress, progress
 BAD_NEWS, INTERRUPTED = 1, 130
 LEFT_ANSWER_S = 5  # how long one answer of the engine may take, after Ctrl-C
 STEADY_WINDOW_S = 2.0
+DRIFT_WINDOW_S = 10.0
 
 
 def revert(lab: str) -> None:
@@ -72,6 +73,27 @@ def steady_problems(lab: str) -> list[str]:
         return problems(assemble(lab).telemetry, STEADY_WINDOW_S)
     except LabError as error:
         return [str(error)]
+
+
+def profile_drift(lab: str) -> str | None:
+    """How a steady lab differs from the profile of this machine: empty if it does not, None if there is no profile."""
+    from mirr.bridge.assembly import assemble
+    from mirr.bridge.calibration.drift import drift, has_drifted
+    from mirr.bridge.calibration.errors import CalibrationError
+    from mirr.bridge.calibration.profile import read_profile
+    from mirr.env.simulator.randomisation import default_parameters
+    from mirr.env.world import WorldError
+
+    try:
+        machine = read_profile()
+        if machine is None:
+            return None
+        times = drift(assemble(lab).telemetry.last(DRIFT_WINDOW_S), machine.applied(default_parameters()))
+    except (CalibrationError, LabError, WorldError) as error:
+        return str(error)
+    if times is None or not has_drifted(times):
+        return ""
+    return f"the lab needs {times:.2f} times the CPU time that the profile of this machine says"
 
 
 def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
@@ -225,7 +247,7 @@ def doctor(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
     """Check every precondition. For each that fails, print the command that fixes it."""
     from mirr.lab.doctor import Verdict, blocked, examine
 
-    checks = examine(lab, steady_problems)
+    checks = examine(lab, steady_problems, profile_drift)
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}))
     else:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mirr.cli.options import MODE_HELP, SERVICE_HELP, JsonOption, LabOption
-from mirr.cli.worlds import WorldName, parse_world
+from mirr.bridge.calibration.machine_names import MachineName
+from mirr.cli.options import MODE_HELP, SERVICE_HELP, JsonOption, LabOption, MachineOption
+from mirr.cli.worlds import WorldName, chosen_machine, parse_world, world_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ def lifecycle(
     mode: ModeOption = None,
     service: ServiceOption = None,
     world: WorldOption = "docker",
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -47,13 +49,14 @@ def lifecycle(
     of_mode, of_form = (None, None) if mode is None else parse_kind(mode)
     played_faults = faults(of_mode, of_form, None if service is None else parse_service(service))
     chosen = parse_world(world)
+    speed = chosen_machine(machine, chosen)
     began_s = time.monotonic()
     rows: list[Row] = []
-    with _opened(chosen, lab) as played:
+    with _opened(chosen, lab, speed) as played:
         for row in played.rows(played_faults):
             rows.append(row)
             print(f"[{len(rows)}/{len(played_faults)}] {_line(row)}", file=sys.stderr, flush=True)
-    answer = _answer(chosen, lab, rows, time.monotonic() - began_s)
+    answer = _answer(chosen, speed, lab, rows, time.monotonic() - began_s)
     print(json.dumps(answer, indent=2) if as_json else _matrix(answer, rows))
     if all(row.void for row in rows):
         raise typer.Exit(WORLD_FAILED)
@@ -62,11 +65,11 @@ def lifecycle(
 
 
 @contextmanager
-def _opened(world: WorldName, lab: str) -> Iterator[Lifecycle]:
+def _opened(world: WorldName, lab: str, machine: MachineName) -> Iterator[Lifecycle]:
     from mirr.chaos.lifecycle import Lifecycle
     from mirr.cli.worlds import open_world
 
-    with open_world(world, lab, what="mirr lifecycle") as opened:
+    with open_world(world, lab, what="mirr lifecycle", machine=machine) as opened:
         if world is WorldName.SIM:
             yield Lifecycle(opened, footprint=dict)
             return
@@ -77,9 +80,9 @@ def _opened(world: WorldName, lab: str) -> Iterator[Lifecycle]:
         yield Lifecycle(opened, footprint=lambda: traces(parts))
 
 
-def _answer(world: WorldName, lab: str, rows: list[Row], seconds: float) -> dict[str, Any]:
+def _answer(world: WorldName, machine: MachineName, lab: str, rows: list[Row], seconds: float) -> dict[str, Any]:
     return {
-        "world": world.value,
+        "world": world_label(world, machine),
         "lab": lab if world is WorldName.DOCKER else None,
         "rows": [row.to_json() for row in rows],
         "green": sum(row.green for row in rows),

@@ -17,9 +17,11 @@ from typer.exceptions import TyperException
 from mirr import __version__
 from mirr.agents.language_model.weights import BadCheckpoint
 from mirr.agents.llm.settings import BadSettings
+from mirr.bridge.calibration.errors import CalibrationError
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (
     bench_command,
+    calibrate_command,
     chaos_commands,
     collect_command,
     episode_commands,
@@ -112,6 +114,7 @@ episode_commands.register(app)
 lifecycle_command.register(app)
 collect_command.register(app)
 fidelity_command.register(app)
+calibrate_command.register(app)
 bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
@@ -138,6 +141,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         RecordError,
         BadCheckpoint,
         BadSettings,
+        CalibrationError,
     ) as error:
         return _failed(str(error), WRONG_USAGE)
     except (LabError, WorldError, ChaosError) as error:

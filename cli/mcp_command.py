@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
+from mirr.bridge.calibration.machine_names import MachineName
 from mirr.cli.interrupts import works_on_a_lab
-from mirr.cli.options import JsonOption, LabOption, TierOption
-from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.options import JsonOption, LabOption, MachineOption, TierOption
+from mirr.cli.worlds import WorldName, chosen_machine, open_world, parse_world, world_label
 from mirr.env.quoting import quoted
 from mirr.lab.installation import HERE
 
@@ -83,6 +84,7 @@ def mcp(
     lists: ListOption = None,
     tool_prefix: PrefixOption = "",
     idle_limit: IdleOption = 600.0,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     as_json: JsonOption = False,
 ) -> None:
@@ -91,19 +93,20 @@ def mcp(
     from mirr.interfaces.mcp_server.exam import Exam
 
     where = parse_world(world)
+    speed = chosen_machine(machine, where)
     if not _PREFIX.fullmatch(tool_prefix):
         raise typer.BadParameter(
             f"--tool-prefix {quoted(tool_prefix)}: a prefix has at most 32 letters, digits, _ and -, as in lab_."
         )
-    questions, config = _set_exam(where, seed, episodes, tier, scenario, record, idle_limit)
-    if where is WorldName.DOCKER:
-        # Problems of the lab are shown to the person who starts the exam, not to the player.
-        with open_world(where, lab, what=WHAT):
+    questions, config = _set_exam(world_label(where, speed), where, seed, episodes, tier, scenario, record, idle_limit)
+    if where is WorldName.DOCKER or speed is not MachineName.REFERENCE:
+        # Problems of the lab, or of the profile, are shown to the person who starts the exam, not to the player.
+        with open_world(where, lab, what=WHAT, machine=speed):
             pass
     exam = Exam(
         questions,
         config,
-        open_world=lambda: open_world(where, lab, what=WHAT),
+        open_world=lambda: open_world(where, lab, what=WHAT, machine=speed),
         new_id=lambda: f"ep-{secrets.token_hex(6)}",
         say=_say,
     )
@@ -125,6 +128,7 @@ def _say(text: str) -> None:
 
 
 def _set_exam(
+    label: str,
     where: WorldName,
     seed: int | None,
     episodes: int,
@@ -154,7 +158,7 @@ def _set_exam(
         for number in range(first, first + episodes)
     ]
     config = ExamConfig(
-        world_name=where,
+        world_name=label,
         episode=TIERS[named].config if pack is None else PACK_CONFIG,
         at_once=1 if where is WorldName.DOCKER else None,
         idle_limit_s=idle_limit_s,

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
+from mirr.bridge.calibration.machine_names import MachineName
 from mirr.cli.interrupts import works_on_a_lab
-from mirr.cli.options import LabOption, TierOption
-from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.cli.options import LabOption, MachineOption, TierOption
+from mirr.cli.worlds import WorldName, chosen_machine, open_world, parse_world, world_label
 from mirr.env.vocabulary import Tier, parse_tier
 from mirr.lab.installation import HERE
 
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def openenv(
     world: Annotated[str, typer.Option(help="Where the episodes are played: sim or docker.")] = "sim",
     tier: TierOption = None,
+    machine: MachineOption = "reference",
     lab: LabOption = "mirr",
     host: Annotated[
         str, typer.Option(help="The address to listen on. The default can be reached from this machine only.")
@@ -40,6 +42,7 @@ def openenv(
 ) -> None:
     """Serve episodes over OpenEnv's HTTP and WebSocket API until interrupted."""
     name, drawn_from = parse_world(world), Tier.EASY if tier is None else parse_tier(tier)
+    speed = chosen_machine(machine, name)
     if name is WorldName.DOCKER and sessions not in (None, 1):
         raise typer.BadParameter(f"a lab plays one episode at a time; got --sessions {sessions}.")
     if importlib.util.find_spec("openenv") is None:
@@ -48,7 +51,7 @@ def openenv(
     from mirr.interfaces.openenv.server.app import MAX_SESSIONS, CannotServe, ServerConfig, serve
     from mirr.interfaces.openenv.server.exclusive import in_turns
 
-    source = partial(open_world, name, lab, what="mirr openenv")
+    source = partial(open_world, name, lab, what="mirr openenv", machine=speed)
     most = sessions or (1 if name is WorldName.DOCKER else MAX_SESSIONS)
     config = ServerConfig(host=host, port=port, max_sessions=most, idle_s=idle, web=web, tier=drawn_from)
     if name is WorldName.DOCKER:
@@ -58,8 +61,12 @@ def openenv(
             "a lab plays one episode at a time, so --sessions cannot make room",
         )
 
+    if speed is not MachineName.REFERENCE:
+        with source():  # so that a profile that is not there is said now
+            pass
+
     def announce(address: str) -> None:
-        print(f"OpenEnv server on {address} (world {name}, at most {most} sessions)", flush=True)
+        print(f"OpenEnv server on {address} (world {world_label(name, speed)}, at most {most} sessions)", flush=True)
 
     try:
         with works_on_a_lab(name is WorldName.DOCKER):

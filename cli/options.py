@@ -33,6 +33,12 @@ TierOption = Annotated[
     str | None,
     typer.Option("--tier", help=f"How hard the drawn incidents are: {', '.join(Tier)}. Default: {Tier.EASY}."),
 ]
+MachineOption = Annotated[
+    str,
+    typer.Option(
+        "--machine", help="Whose speed the simulator has: reference, or here, as mirr calibrate --quick measured it."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON on stdout.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 

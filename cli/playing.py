@@ -14,8 +14,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mirr.bridge.calibration.machine_names import MachineName
 from mirr.cli.counting import Counter, counter
-from mirr.cli.worlds import WorldName, open_world
+from mirr.cli.worlds import WorldName, open_world, world_label
 from mirr.env.rendering import printable
 
 if TYPE_CHECKING:
@@ -41,11 +42,17 @@ class Played:
 
 @dataclass(frozen=True)
 class Player:
-    """A world and a policy, or an agent. Both names are checked."""
+    """A world and a policy, or an agent. All names are checked."""
 
     world: WorldName
     policy: str  # as `parse_agent` takes it
+    machine: MachineName = MachineName.REFERENCE  # of the simulator
     records: Path | None = None  # of many episodes, each gets a record in this folder
+
+    @property
+    def world_name(self) -> str:
+        """The world as records and reports name it."""
+        return world_label(self.world, self.machine)
 
     def record_of(self, scenario: Scenario) -> Path | None:
         """The file for the record of an episode among many; None if there are no records."""
@@ -71,7 +78,7 @@ class Player:
             Environment(world, _config(scenario)),
             make_agent(self.policy, scenario),
             scenario=scenario,
-            world_name=self.world,
+            world_name=self.world_name,
             policy_name=self.policy,
             record=record,
             on_step=on_step,
@@ -98,10 +105,10 @@ class Player:
                 self._play_here(played, lab, scenarios, what, count)
         except KeyboardInterrupt:
             played.interrupted = True
-        self._say_what_was_lost(played.results)
+        self.say_what_was_lost(played.results)
         return played
 
-    def _say_what_was_lost(self, results: Sequence[EpisodeResult]) -> None:
+    def say_what_was_lost(self, results: Sequence[EpisodeResult]) -> None:
         """Say how many steps an agent has lost, and why it lost the first."""
         losing = [result for result in results if result.lost_steps]
         if losing:
@@ -117,7 +124,7 @@ class Player:
         """Play what is not played yet in this process."""
         if len(played.results) == len(scenarios):
             return
-        with open_world(self.world, lab, what=what) as world:
+        with open_world(self.world, lab, what=what, machine=self.machine) as world:
             for scenario in scenarios[len(played.results) :]:
                 result = self.play_one_of_many(world, scenario)
                 played.results.append(result)
@@ -196,7 +203,7 @@ def _config(scenario: Scenario) -> EpisodeConfig | None:
 
 def play_slice(player: Player, lab: str, scenarios: Sequence[Scenario], what: str) -> list[EpisodeResult]:
     """The results of a few episodes, without their trajectories. This runs in a process of its own."""
-    with open_world(player.world, lab, what=what) as world:
+    with open_world(player.world, lab, what=what, machine=player.machine) as world:
         return [player.play_one_of_many(world, scenario) for scenario in scenarios]
 
 

@@ -61,7 +61,7 @@ class Watcher:
 
     def opening(self, world: str, policy: str, seed: int) -> None:
         """Print who plays and where."""
-        where = "the simulator" if world == "sim" else "the real containers"
+        where = "the real containers" if world == "docker" else "the simulator"
         self._console.print(f"[bold]One of five services breaks on {where}[/]; {policy} plays, seed {seed}.\n")
 
     def step(self, observation: Observation, move: Move | None) -> None:

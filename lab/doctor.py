@@ -55,8 +55,14 @@ def _judge(code: str, good: bool, text: str, remedy: str, otherwise: Verdict = V
     return Check(code=code, status=otherwise, text=text, remedy=remedy)
 
 
-def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check]:
-    """All checks of this machine and this lab. `steady_problems` lists why a running lab is not in steady state."""
+def examine(
+    lab: str,
+    steady_problems: Callable[[str], list[str]],
+    profile_drift: Callable[[str], str | None] = lambda lab: None,
+) -> list[Check]:
+    """All checks of this machine and this lab. `steady_problems` lists why a running lab is not in steady state.
+    `profile_drift` says how far a steady lab is from the profile of this machine: empty if it fits, None if nobody
+    knows."""
     parse_lab(lab)
     checks = [_python(), *_installation(), _cores(), _memory(), _disk(), _state()]
     found = engine.try_connect()
@@ -65,7 +71,7 @@ def examine(lab: str, steady_problems: Callable[[str], list[str]]) -> list[Check
         return [*checks, Check(code="engine", status=Verdict.FAIL, text=found.text, remedy=remedy), _compose()]
     checks += [_engine(found), _compose(), _limits(found), _clock(EngineClock.of(found)), _base(found)]
     checks += [_images(found, lab), _ports(found, lab), _strangers(found, lab), _lock(found, lab)]
-    checks += [*_lab(found, lab, steady_problems)]
+    checks += [*_lab(found, lab, steady_problems, profile_drift)]
     return checks
 
 
@@ -223,7 +229,12 @@ def _lock(client: DockerClient, lab: str) -> Check:
     return Check(code="lock", status=Verdict.PASS, text=text)
 
 
-def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[str]]) -> Iterator[Check]:
+def _lab(
+    client: DockerClient,
+    lab: str,
+    steady_problems: Callable[[str], list[str]],
+    profile_drift: Callable[[str], str | None],
+) -> Iterator[Check]:
     found = LabContainers(client, lab).all()
     idle = sorted(one.name or "?" for one in found if one.status != "running")
     if not found:
@@ -235,6 +246,10 @@ def _lab(client: DockerClient, lab: str, steady_problems: Callable[[str], list[s
     problems = steady_problems(lab)
     text = f"not in steady state: {'; '.join(problems)}" if problems else "in steady state"
     yield _judge("steady", not problems, text, HERE.command("up", lab), Verdict.WARN)
+    drifted = None if problems else profile_drift(lab)
+    if drifted is not None:
+        text = drifted or "the lab is as fast as the profile of this machine says"
+        yield _judge("profile", not drifted, text, HERE.command("calibrate --quick", lab), Verdict.WARN)
     yield _hardening([finding for one in found for finding in hardening.container_findings(one.attrs)], lab)
 
 

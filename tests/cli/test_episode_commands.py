@@ -177,7 +177,7 @@ def test_a_recorded_episode_can_be_read_back(capsys: Printed, tmp_path: Path) ->
 
 def test_a_void_episode_is_printed_and_exits_3(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     @contextmanager
-    def broken(name: str, lab: str, *, what: str) -> Iterator[World]:
+    def broken(name: str, lab: str, *, what: str, machine: str) -> Iterator[World]:
         world = FakeWorld()
         world.fails_with = "the engine is gone; see: mirr doctor"
         yield world
@@ -289,7 +289,7 @@ def test_evaluate_refuses_a_folder_for_records_that_cannot_be_made(tmp_path: Pat
 
 def test_compare_plays_the_same_seeds_in_both_worlds(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     @contextmanager
-    def worlds(name: str, lab: str, *, what: str) -> Iterator[World]:
+    def worlds(name: str, lab: str, *, what: str, machine: str) -> Iterator[World]:
         yield FakeWorld(recovers_after=1 if name == "sim" else 2)
 
     monkeypatch.setattr(playing, "open_world", worlds)

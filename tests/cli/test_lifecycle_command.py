@@ -27,7 +27,7 @@ def mirr(*arguments: str) -> tuple[int, str, str]:
 @pytest.fixture
 def use_world(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     """A function that makes the command play in the given world."""
-    return lambda world: monkeypatch.setattr(worlds, "_opened", lambda name, lab, what: world)
+    return lambda world: monkeypatch.setattr(worlds, "_opened", lambda name, lab, what, machine: world)
 
 
 def test_the_whole_matrix_is_green_on_the_simulator() -> None:

@@ -64,7 +64,7 @@ class Opened:
     closed: list[str] = field(default_factory=list)
 
     @contextmanager
-    def __call__(self, name: str, lab: str, *, what: str) -> Iterator[World]:
+    def __call__(self, name: str, lab: str, *, what: str, machine: str) -> Iterator[World]:
         try:
             yield self.worlds[name]
         finally:

@@ -1,0 +1,264 @@
+"""The table of what is fitted in closed form: parameter, what it belongs to, the probe it is read from, the formula.
+
+A formula knows the parameters that are fitted before it. So the order of the table matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirr.bridge.calibration import readings
+from mirr.bridge.calibration.readings import STEADY_FEATURES, STEP_S, Rows
+from mirr.bridge.calibration.unloaded import latencies
+from mirr.bridge.calibration.values import own
+from mirr.bridge.recording import Recording
+from mirr.env.forms import severity_of
+from mirr.env.objectives import SERVICE_ROW
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.vocabulary import CALLS, Fault, Feature, Service
+
+TRIMMED = 0.1  # of the values at each end: a hiccup of the machine is not a property of the lab
+LEAST_EXCESS_PER_S = 0.5  # a campaign that adds less to a rate cannot be told from chance
+FULL = 0.95  # CPU share from which a queue is surely never empty
+LEAST_TIME_S = 1e-5  # where a difference of measurements is not positive
+
+Values = dict[str, float]
+
+
+class Kind(StrEnum):
+    """What a parameter belongs to."""
+
+    SYSTEM = "system"  # the programs: the same on every machine, relative to each other
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitter:
+    """One row of the table."""
+
+    names: tuple[str, ...]
+    kind: Kind
+    probe: str  # as people read it
+    read: Callable[[Recording], Rows]
+    solve: Callable[[Rows, Parameters], Values]  # there is at least one row; what is not known is left out
+    grain: Callable[[Parameters], float] = lambda parameters: 0.0  # smaller differences do not show
+
+
+def middle(values: NDArray[np.float64]) -> float:
+    """The mean without the largest and the smallest tenth."""
+    ordered = np.sort(values)
+    cut = int(TRIMMED * ordered.size)
+    return float(ordered[cut : ordered.size - cut].mean())
+
+
+def _steady_values(rows: Rows, feature: Feature) -> NDArray[np.float64]:  # (windows, services)
+    return rows.reshape(len(rows), len(Service), len(STEADY_FEATURES))[:, :, STEADY_FEATURES.index(feature)]
+
+
+def _usual_rates(p: Parameters, rows: Rows) -> NDArray[np.float64]:
+    """For each row, the usual rate of the service in its first column."""
+    rates = np.array([p.request_rate(service) for service in Service])
+    return np.asarray(rates[rows[:, 0].astype(int)])
+
+
+def _costs(p: Parameters, rows: Rows) -> NDArray[np.float64]:
+    """The same with the CPU time of an ordinary request."""
+    costs = np.array([p.services[service].request_cpu_s for service in Service])
+    return np.asarray(costs[rows[:, 0].astype(int)])
+
+
+def _idle(rows: Rows, p: Parameters) -> Values:
+    return {"idle_cpu_cores": max(LEAST_TIME_S, middle(rows[:, 0]) * p.cpu_quota_cores)}
+
+
+def _request_cpu(rows: Rows, p: Parameters) -> Values:
+    cores = _steady_values(rows, Feature.CPU_SHARE) * p.cpu_quota_cores - p.idle_cpu_cores
+    rates = _steady_values(rows, Feature.REQUEST_RATE)
+    found = {}
+    for service, name in own("request_cpu_s").items():
+        row = SERVICE_ROW[service]
+        busy = rates[:, row] > 0.0
+        if busy.any():
+            found[name] = max(LEAST_TIME_S, middle(cores[busy, row] / rates[busy, row]))
+    return found
+
+
+def _base_memory(rows: Rows, p: Parameters) -> Values:
+    memory = _steady_values(rows, Feature.MEMORY_SHARE) * p.memory_limit_mb
+    return {name: middle(memory[:, SERVICE_ROW[service]]) for service, name in own("base_memory_mb").items()}
+
+
+def _latencies(rows: Rows, p: Parameters) -> Values:
+    p95_s = _steady_values(rows, Feature.LATENCY_P95_S)
+    found = latencies(p, {service: middle(p95_s[:, SERVICE_ROW[service]]) for service in Service})
+    return {name: found[service] for service, name in own("latency_p50_s").items()}
+
+
+def _boot_cpu(rows: Rows, p: Parameters) -> Values:
+    cores = rows[:, 2] * p.cpu_quota_cores - p.idle_cpu_cores - rows[:, 3] * _costs(p, rows)
+    used_s = cores * rows[:, 1] * STEP_S
+    # A boot takes whole ticks of the simulator: it rounds up.
+    return {"boot_cpu_s": max(LEAST_TIME_S, middle(used_s) - _half_tick_cpu_s(p))}
+
+
+def _half_tick_cpu_s(p: Parameters) -> float:
+    return 0.5 * p.tick_s * p.cpu_quota_cores
+
+
+def _surge_cpu(rows: Rows, p: Parameters) -> Values:
+    """A crowd is as large as it has to be. So the more requests come, the less one of them costs."""
+    usual = _usual_rates(p, rows)
+    missing_cores = p.overload_factor * p.cpu_quota_cores - usual * _costs(p, rows)
+    excess = rows[:, 1] - usual
+    found, ratios = {}, []
+    for service, name in own("surge_request_cpu_s").items():
+        mine = rows[:, 0] == SERVICE_ROW[service]
+        if mine.any() and (more := middle(excess[mine])) > LEAST_EXCESS_PER_S:
+            found[name] = max(LEAST_TIME_S, float(missing_cores[mine][0]) / more)
+            ratios.append(found[name] / p.services[service].surge_request_cpu_s)
+    # A service that no crowd was seen on has changed as the others have.
+    change = float(np.exp(np.mean(np.log(ratios)))) if ratios else 1.0
+    return {
+        name: found.get(name, change * p.services[service].surge_request_cpu_s)
+        for service, name in own("surge_request_cpu_s").items()
+    }
+
+
+def _shed_cpu(rows: Rows, p: Parameters) -> Values:
+    """What the quota has left beside the requests that are served goes into those that are turned away."""
+    leaves = [SERVICE_ROW[service] for service in Service if not CALLS[service]]  # its errors are all its own
+    rows = rows[np.isin(rows[:, 0], leaves) & (rows[:, 2] > 0.0) & (rows[:, 3] > FULL)]
+    if not len(rows):
+        return {}
+    surges = np.array([p.services[service].surge_request_cpu_s for service in Service])[rows[:, 0].astype(int)]
+    usual, rate = _usual_rates(p, rows), rows[:, 1]
+    each = (usual * _costs(p, rows) + np.maximum(0.0, rate - usual) * surges + p.idle_cpu_cores) / rate
+    shed = rate * rows[:, 2]
+    left = p.cpu_quota_cores - (rate - shed) * each
+    return {"shed_cpu_s": max(LEAST_TIME_S, middle(left) / middle(shed))}
+
+
+def _leak(rows: Rows, p: Parameters) -> Values:
+    usual = _usual_rates(p, rows)
+    rate = middle(rows[:, 2] - usual)
+    if rate < LEAST_EXCESS_PER_S:
+        return {}
+    cores = middle(rows[:, 3] * p.cpu_quota_cores - p.idle_cpu_cores - usual * _costs(p, rows))
+    share_in_step = middle(rows[:, 1])
+    landed = middle(rows[:, 4]) - share_in_step * (1.0 + 0.5 * p.tick_s / STEP_S)  # it is seen at the end of a tick
+    found = {
+        "leak_requests_per_s": rate,
+        "leak_body_mb": share_in_step * p.memory_limit_mb / STEP_S / rate,
+        "leak_request_cpu_s": max(LEAST_TIME_S, cores / rate),
+    }
+    return found if landed <= 0.0 else found | {"leak_landed_share": landed}
+
+
+def _costly_cpu(rows: Rows, p: Parameters) -> Values:
+    usual = _usual_rates(p, rows)
+    excess = middle(rows[:, 1] - usual)
+    if excess < LEAST_EXCESS_PER_S:
+        return {}
+    load = severity_of(Fault.parse("overloaded/costly:gateway")) * p.cpu_quota_cores
+    return {"costly_request_cpu_s": middle(load - usual * _costs(p, rows)) / excess}
+
+
+def _leaky_carried(rows: Rows, p: Parameters) -> Values:
+    share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
+    boot_s = math.ceil(p.boot_cpu_s / p.cpu_quota_cores / p.tick_s) * p.tick_s
+    carried_s = rows[:, 1] / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
+    found = middle(carried_s)
+    return {"leaky_carried_s": found} if found > 0.0 else {}
+
+
+FITTERS: tuple[Fitter, ...] = (
+    Fitter(
+        names=("idle_cpu_cores",),
+        kind=Kind.MACHINE,
+        probe="the gateway is killed, so nobody calls the others: CPU share",
+        read=readings.idle,
+        solve=_idle,
+    ),
+    Fitter(
+        names=tuple(own("request_cpu_s").values()),
+        kind=Kind.SYSTEM,
+        probe="steady state: CPU share and rate",
+        read=readings.steady,
+        solve=_request_cpu,
+    ),
+    Fitter(
+        names=tuple(own("base_memory_mb").values()),
+        kind=Kind.SYSTEM,
+        probe="steady state: memory share",
+        read=readings.steady,
+        solve=_base_memory,
+    ),
+    Fitter(
+        names=tuple(own("latency_p50_s").values()),
+        kind=Kind.SYSTEM,
+        probe="steady state: p95",
+        read=readings.steady,
+        solve=_latencies,
+    ),
+    Fitter(
+        names=("boot_cpu_s",),
+        kind=Kind.MACHINE,
+        probe="a restart: CPU share of the first window",
+        read=readings.boot,
+        solve=_boot_cpu,
+        grain=_half_tick_cpu_s,
+    ),
+    Fitter(
+        names=tuple(own("surge_request_cpu_s").values()),
+        kind=Kind.SYSTEM,
+        probe="a crowd: rate",
+        read=readings.crowd,
+        solve=_surge_cpu,
+    ),
+    Fitter(
+        names=("shed_cpu_s",),
+        kind=Kind.SYSTEM,
+        probe="a crowd: rate, error ratio",
+        read=readings.crowd,
+        solve=_shed_cpu,
+    ),
+    Fitter(
+        names=("leak_requests_per_s", "leak_body_mb", "leak_request_cpu_s", "leak_landed_share"),
+        kind=Kind.SYSTEM,
+        probe="a leak: rise of memory, rate, CPU share",
+        read=readings.leak,
+        solve=_leak,
+    ),
+    Fitter(
+        names=("costly_request_cpu_s",),
+        kind=Kind.SYSTEM,
+        probe="costly requests: rate",
+        read=readings.costly,
+        solve=_costly_cpu,
+    ),
+    Fitter(
+        names=("leaky_carried_s",),
+        kind=Kind.SYSTEM,
+        probe="a restart of a leaky release: memory of the first window",
+        read=readings.leaky,
+        solve=_leaky_carried,
+    ),
+)
+
+COUPLED: Mapping[str, Kind] = {
+    "timeout_spread": Kind.SYSTEM,
+    "retry_delay_s": Kind.SYSTEM,
+    "shed_cpu_s": Kind.SYSTEM,
+}
+"""What no probe shows alone. It is fitted to the means of all probes together, by simulation."""
+
+
+def kinds() -> dict[str, Kind]:
+    """Every parameter that is fitted, and what it belongs to. All others are constants of the lab's own files."""
+    return {name: fitter.kind for fitter in FITTERS for name in fitter.names} | dict(COUPLED)

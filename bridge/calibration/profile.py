@@ -1,0 +1,65 @@
+"""The profile of this machine, in the state folder, and the parameters of the machine that a command asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from mirr.bridge.calibration.errors import CalibrationError
+from mirr.bridge.calibration.machine import Machine, parse_machine
+from mirr.bridge.calibration.machine_names import MachineName
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.randomisation import default_parameters
+from mirr.lab.installation import HERE
+from mirr.lab.state import state_root, unwritable
+
+SCHEMA, SCHEMA_VERSION = "mirr-machine", 1
+FILE_NAME = "machine.json"
+
+
+def profile_path() -> Path:
+    """Where this machine's profile is, or would be. Raises StateError."""
+    return state_root() / FILE_NAME
+
+
+def write_profile(machine: Machine, facts: Mapping[str, object]) -> Path:
+    """Keep the profile of this machine. `facts` say how it was measured. Raises StateError."""
+    path = profile_path()
+    content = {"schema": SCHEMA, "version": SCHEMA_VERSION, "machine": asdict(machine), "facts": dict(facts)}
+    try:
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def read_profile() -> Machine | None:
+    """This machine's profile; None if it was not measured. Raises CalibrationError or StateError."""
+    path = profile_path()
+    next_step = f"next: {HERE.command('calibrate --quick')}"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f"cannot read this machine's profile {path}: {error}; {next_step}") from error
+    if not isinstance(raw, dict) or (raw.get("schema"), raw.get("version")) != (SCHEMA, SCHEMA_VERSION):
+        raise CalibrationError(f"{path} is no {SCHEMA} {SCHEMA_VERSION}; {next_step}")
+    try:
+        return parse_machine(raw.get("machine"))
+    except CalibrationError as error:
+        raise CalibrationError(f"{path}: {error}; {next_step}") from error
+
+
+def parameters_of(name: MachineName) -> Parameters:
+    """The simulator's parameters on that machine. Raises CalibrationError if this one was never measured."""
+    if name is MachineName.REFERENCE:
+        return default_parameters()
+    machine = read_profile()
+    if machine is None:
+        raise CalibrationError(
+            "this machine has no profile yet; next, with the lab up: " + HERE.command("calibrate --quick")
+        )
+    return machine.applied(default_parameters())

@@ -1,0 +1,1 @@
+"""Tests of fitting the simulator's parameters."""

@@ -1,0 +1,48 @@
+"""A lab whose parameters are known, for tests: the simulator on a faster machine, with other users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from mirr.bridge.calibration.machine import Machine
+from mirr.bridge.calibration.values import changed, own, value_of
+from mirr.bridge.collect_plan import Design, Part, plan
+from mirr.bridge.recording import Play, Recordings
+from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.randomisation import default_parameters
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Service
+from tests.bridge.collected import OtherUsers, collected
+
+FASTER = Machine(request_cpu=0.6, latency=0.55, boot_cpu_s=0.29, idle_cpu_cores=0.005)
+
+
+def truth() -> Parameters:
+    """A system that is a little different, on a faster machine."""
+    usual = default_parameters()
+    system = changed(
+        usual,
+        {
+            **{name: 1.1 * value_of(usual, name) for name in own("base_memory_mb").values()},
+            "services.orders.request_cpu_s": 1.2 * usual.services[Service.ORDERS].request_cpu_s,
+            "leak_body_mb": 0.7,
+            "leaky_carried_s": 2.6,
+            "timeout_spread": 0.3,
+        },
+    )
+    return FASTER.applied(system)
+
+
+PLAYS = plan(Design(parts=(Part.PROBES, Part.EPISODES), passes=1))
+
+
+def recorded(plays: Iterable[Play], parameters: Parameters) -> Recordings:
+    """What a lab with these parameters does, with its own users."""
+    return collected(OtherUsers(SimulatedWorld(parameters)), plays, name="docker")
+
+
+@cache
+def faster_lab() -> Recordings:
+    """The recordings that most tests fit to."""
+    return recorded(PLAYS, truth())

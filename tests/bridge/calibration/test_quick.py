@@ -1,0 +1,132 @@
+"""Measuring a machine within five minutes, and what is made of the profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirr.bridge.calibration.drift import drift, has_drifted
+from mirr.bridge.calibration.errors import CalibrationError
+from mirr.bridge.calibration.machine import Machine, parse_machine
+from mirr.bridge.calibration.machine_names import MachineName, parse_machine_name
+from mirr.bridge.calibration.profile import parameters_of, profile_path, read_profile, write_profile
+from mirr.bridge.calibration.quick import QUICK_PLAYS, quick
+from mirr.bridge.collect_plays import Player, ProbePace
+from mirr.env.simulator.randomisation import default_parameters
+from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import UnknownName
+from mirr.env.world import WorldError
+from tests.bridge.calibration.other_machine import FASTER
+from tests.bridge.collected import OtherUsers
+from tests.worlds import Altered
+
+A_PLAY_S = 50.0
+
+
+def clock(step_s: float) -> Iterator[float]:
+    """Two readings for each play: its beginning, and its end."""
+    now = 0.0
+    while True:
+        yield now
+        now += step_s
+
+
+def test_the_machine_is_recovered_from_five_plays() -> None:
+    lab = OtherUsers(SimulatedWorld(FASTER.applied(default_parameters())))
+    said: list[str] = []
+    found = quick(Player(lab), default_parameters(), say=said.append)
+    assert found.plays == len(QUICK_PLAYS) == len(said)
+    assert found.machine.request_cpu == pytest.approx(FASTER.request_cpu, rel=0.05)
+    assert found.machine.idle_cpu_cores == pytest.approx(FASTER.idle_cpu_cores, rel=0.05)
+    assert found.machine.boot_cpu_s == pytest.approx(FASTER.boot_cpu_s, abs=0.12)
+    assert found.machine.latency < 0.75
+    value, low, high = found.measured["services.auth.request_cpu_s"]
+    assert low <= value <= high
+    assert value == pytest.approx(FASTER.request_cpu * 0.0049, rel=0.05)
+
+
+def test_no_play_begins_that_would_end_after_the_budget() -> None:
+    lab = OtherUsers(SimulatedWorld())
+    ticking = clock(A_PLAY_S / 2.0)
+    found = quick(Player(lab), default_parameters(), budget_s=280.0, now=lambda: next(ticking))
+    assert found.plays < len(QUICK_PLAYS) or found.seconds <= 280.0
+    with pytest.raises(CalibrationError) as refused:
+        quick(Player(lab), default_parameters(), budget_s=60.0, now=lambda: next(ticking))
+    assert str(refused.value) == "only 1 of 3 plays within 60 s; next: mirr doctor, then try again"
+
+
+def test_five_plays_fit_into_five_minutes() -> None:
+    played_s = len(QUICK_PLAYS) * ProbePace().steps * ProbePace().step_s
+    assert played_s < 180.0  # the rest is for bringing the lab to steady state five times
+
+
+def test_a_lab_that_fails_at_once_is_an_error_of_the_world() -> None:
+    def fails() -> None:
+        raise WorldError("the load generator is down")
+
+    with pytest.raises(WorldError, match="the load generator is down"):
+        quick(Player(Altered(SimulatedWorld(), after_restore=fails)), default_parameters())
+
+
+def test_a_profile_is_kept_and_read(state_root: Path) -> None:
+    assert read_profile() is None
+    with pytest.raises(CalibrationError) as refused:
+        parameters_of(MachineName.HERE)
+    assert str(refused.value) == (
+        "this machine has no profile yet; next, with the lab up: .venv/bin/mirr calibrate --quick"
+    )
+    assert write_profile(FASTER, {"mirr": "1"}) == state_root / "machine.json"
+    assert read_profile() == FASTER
+    assert parameters_of(MachineName.HERE) == FASTER.applied(default_parameters())
+    assert parameters_of(MachineName.REFERENCE) == default_parameters()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "cannot read this machine's profile "),
+        ("[]", "is no mirr-machine 1"),
+        (json.dumps({"schema": "mirr-machine", "version": 1, "machine": {}}), "machine has the numbers request_cpu, "),
+    ],
+)
+def test_a_damaged_profile_says_how_to_make_a_new_one(state_root: Path, content: str, why: str) -> None:
+    profile_path().write_text(content)
+    with pytest.raises(CalibrationError) as refused:
+        read_profile()
+    assert why in str(refused.value)
+    assert str(refused.value).endswith("next: .venv/bin/mirr calibrate --quick")
+
+
+def test_a_machine_has_positive_numbers() -> None:
+    raw = {"request_cpu": 1.0, "latency": 1.0, "boot_cpu_s": 0.4, "idle_cpu_cores": 0.01}
+    assert parse_machine(raw) == Machine(boot_cpu_s=0.4, idle_cpu_cores=0.01)
+    with pytest.raises(CalibrationError) as refused:
+        parse_machine(raw | {"latency": 0.0})
+    assert str(refused.value) == "machine.latency must be a positive number; got 0.0"
+
+
+def test_an_unknown_machine_lists_those_that_there_are() -> None:
+    with pytest.raises(UnknownName) as refused:
+        parse_machine_name("there")
+    assert str(refused.value) == "unknown machine 'there'; one of: reference, here"
+
+
+def test_a_lab_drifts_if_it_needs_more_cpu_time_for_the_same_requests() -> None:
+    world = SimulatedWorld()
+    world.restore(3)
+    world.advance(10.0)
+    snapshot = world.observe()
+    times = drift(snapshot, default_parameters())
+    assert times == pytest.approx(1.0, abs=0.02)
+    assert times is not None
+    assert not has_drifted(times)
+    faster = drift(snapshot, FASTER.applied(default_parameters()))
+    assert faster is not None
+    assert faster > 1.5
+    assert has_drifted(faster)
+    snapshot.features[:] = np.nan
+    assert drift(snapshot, default_parameters()) is None
