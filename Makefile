@@ -19,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
-ROOMS := agents bridge chaos cli env interfaces lab scenarios
+ROOMS := agents bridge chaos cli env interfaces lab room scenarios
 CODE := mirr/*.py $(ROOMS) services tests traffic
 
 # A virtual environment stops working if the checkout is moved or copied, or if its Python is removed.

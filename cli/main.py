@@ -28,6 +28,7 @@ from mirr.cli import (
     mcp_command,
     openenv_command,
     records_command,
+    room_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -113,6 +114,7 @@ openenv_command.register(app)
 records_command.register(app)
 mcp_command.register(app)
 train_llm_command.register(app)
+room_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
