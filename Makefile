@@ -67,6 +67,12 @@ doctor: $(READY) ## check everything the lab needs, and name the command that fi
 demo: $(READY) ## watch one episode (on the real lab: WORLD=docker)
 	@$(BIN)/mirr demo --world $(WORLD) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(if $(POLICY),--policy $(POLICY))
 
+.PHONY: room
+room: $(READY) ## open the incident room in a browser (on the real lab: WORLD=docker)
+	@$(BIN)/python -c 'import fastapi, uvicorn, websockets' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --editable '.[room]'
+	@$(BIN)/mirr room --world $(WORLD)
+
 .PHONY: compare
 compare: $(READY) ## play the same episodes in both worlds and compare them
 	@$(BIN)/mirr compare $(if $(POLICY),--policy $(POLICY),--policy heuristic --policy random) \

@@ -80,22 +80,25 @@ class Live:
         if connection is None:
             return
         self._connections.add(connection)
-        writer = asyncio.create_task(self._write(connection))
+        tasks = [asyncio.create_task(self._read(connection)), asyncio.create_task(self._write(connection))]
         try:
-            await self._read(connection)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connections.discard(connection)
-            writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     async def tick(self) -> None:
         """End the rounds whose time is up, until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
             for code in {connection.code for connection in self._connections}:
-                await asyncio.to_thread(self._end_in_time, code)
-                self.changed(code)
+                if await asyncio.to_thread(self._end_in_time, code):
+                    self.changed(code)
 
     def changed(self, code: str) -> None:
         """Something may have changed in that room."""
@@ -125,10 +128,14 @@ class Live:
                 room.take_agents(incident, agents)
         return True
 
-    def _end_in_time(self, code: str) -> None:
+    def _end_in_time(self, code: str) -> bool:
+        """End the round if its time is up. Returns whether it did."""
         with self._hall.inside(code) as room:
-            if room is not None:
-                room.tick(self._hall.now())
+            if room is None:
+                return False
+            before = room.changes
+            room.tick(self._hall.now())
+            return room.changes != before
 
     # The first message
 
@@ -151,7 +158,10 @@ class Live:
             await socket.close(NOT_KNOWN, "there is no such room, or you are not in it any more")
             return None
         connection = Connection(socket=socket, code=who[0], token=token if isinstance(token, str) else None)
-        await connection.send({"type": "welcome", "role": str(who[1].role), "about": about()})
+        try:
+            await connection.send({"type": "welcome", "role": str(who[1].role), "about": about()})
+        except (TimeoutError, WebSocketDisconnect):
+            return None
         connection.news.set()
         connection.urgent.set()
         self.play_agents(connection.code)
@@ -167,7 +177,7 @@ class Live:
     # What a visitor asks
 
     async def _read(self, connection: Connection) -> None:
-        with suppress(WebSocketDisconnect, TimeoutError):
+        with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):  # RuntimeError: it was closed meanwhile
             while True:
                 await self._answer(connection, await connection.socket.receive_text())
 

@@ -138,6 +138,8 @@ class Room:
             raise RoomError("there is no incident yet; next: choose one")
         if self.phase is Phase.OVER:
             raise RoomError("this round is over; next: choose an incident for another one")
+        if self.phase is Phase.RUNNING:
+            raise RoomError("this round runs already")
         self._do(Entry(at=at, kind=Kind.STARTED))
 
     def pause(self, at: float) -> None:
@@ -257,10 +259,12 @@ class Room:
     def replay(self, entries: Iterable[Entry]) -> None:
         """Build the room from its entries. A shared world is not played again: its round begins anew."""
         stored, self.on_entry = self.on_entry, lambda _: None
-        for entry in entries:
-            if not (self.source.shared and entry.kind not in _WITHOUT_WORLD):
-                self._do(entry)
-        self.on_entry = stored
+        try:
+            for entry in entries:
+                if not (self.source.shared and entry.kind not in _WITHOUT_WORLD):
+                    self._do(entry)
+        finally:
+            self.on_entry = stored
 
     def _do(self, entry: Entry) -> None:
         try:

@@ -38,6 +38,8 @@ function filled(made, attributes, children) {
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+let incidents = 0;
+
 export class Incident {
   // `about` is what the server says once. `onChoose` is told which service the visitor looks at.
   constructor(about, onChoose = () => {}) {
@@ -104,16 +106,17 @@ export class Incident {
 
   _graph() {
     this.nodes = {};
+    const head = `arrow-${++incidents}`;
     const edges = [["users", "gateway"], ...Object.entries(this.about.calls).flatMap(([from, all]) => all.map((to) => [from, to]))];
     this.edges = edges.map(([from, to]) => {
       const [x1, y1] = PLACES[from];
       const [x2, y2] = PLACES[to];
       const length = Math.hypot(x2 - x1, y2 - y1);
       const [dx, dy] = [((x2 - x1) / length) * 30, ((y2 - y1) / length) * 30];
-      const line = svg("line", { x1: x1 + dx, y1: y1 + dy, x2: x2 - dx, y2: y2 - dy, class: "edge", "marker-end": "url(#arrow)" });
+      const line = svg("line", { x1: x1 + dx, y1: y1 + dy, x2: x2 - dx, y2: y2 - dy, class: "edge", "marker-end": `url(#${head})` });
       return { to, line };
     });
-    const arrow = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
+    const arrow = svg("marker", { id: head, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
     const users = svg("g", { class: "users" }, svg("text", { x: 50, y: 134, "text-anchor": "middle" }, "users"));
     const picture = svg("svg", { viewBox: "0 0 560 275", class: "graph", role: "group", "aria-label": "The services and their calls" }, svg("defs", {}, arrow), ...this.edges.map((edge) => edge.line), users);
     for (const service of this.about.services) {

@@ -66,7 +66,7 @@ def test_who_only_looks_can_do_nothing(name: str) -> None:
 
 def test_an_unknown_request_is_refused() -> None:
     found = seats("Owls")
-    with pytest.raises(Refused, match="^unknown request 'inject'; one of: choices, choose, start, "):
+    with pytest.raises(Refused, match=r"^unknown request 'inject'; one of: choices, choose, start, "):
         found.ask(found.trainer, "inject")
 
 
@@ -113,7 +113,7 @@ def test_the_truth_comes_to_the_team_that_is_done_and_only_to_it() -> None:
         "oracle",
     }
     assert names_in(seen["cats"]) & {"answer", "measured"} == set()
-    with pytest.raises(Refused, match="^the agents are shown when your incident is over$"):
+    with pytest.raises(Refused, match=r"^the agents are shown when your incident is over$"):
         found.ask(found.teams["Cats"], "agent_tape", agent="oracle")
     tape = found.ask(found.teams["Owls"], "agent_tape", agent="oracle")["tape"]
     assert isinstance(tape, dict)

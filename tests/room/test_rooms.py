@@ -80,7 +80,7 @@ def test_a_repeated_request_is_done_once() -> None:
     episode = team_of(found, "Owls").episode
     assert episode is not None
     assert episode.step == 1
-    with pytest.raises(Refused, match="^this request id was used for another action, so nothing was done$"):
+    with pytest.raises(Refused, match=r"^this request id was used for another action, so nothing was done$"):
         found.act("Owls", "restart(auth)", 1, "one")
     assert episode.step == 1
 
@@ -103,7 +103,7 @@ def test_only_the_last_requests_are_remembered() -> None:
 
 def test_a_false_alarm_cannot_be_named_where_something_is_broken() -> None:
     found = seats("Owls", incident=EASY)
-    with pytest.raises(Refused, match="^something is broken in this incident; next: diagnose a service$"):
+    with pytest.raises(Refused, match=r"^something is broken in this incident; next: diagnose a service$"):
         found.act("Owls", "diagnose(none)", 0)
     pack = seats("Owls", incident=PACK)
     pack.act("Owls", "diagnose(none)", 0)
@@ -121,7 +121,7 @@ def test_hints_cost_points_and_come_in_their_order() -> None:
     assert room_of(found).score(team_of(found, "Owls")) == -12.0
     assert str(service) in incident.hints[0].text
     assert incident.hints[1].text == f"The trouble is in {service}."
-    with pytest.raises(Refused, match="^there are no more hints$"):
+    with pytest.raises(Refused, match=r"^there are no more hints$"):
         found.ask(token, "hint")
 
 
@@ -139,9 +139,9 @@ def test_a_round_ends_when_its_time_is_up_and_a_pause_takes_no_time() -> None:
     assert room_of(found).clock.elapsed_s(found.time.s) == 59.0
     assert team_of(found, "Owls").acted_at_s == [50.0, 59.0]
     found.time.s += 1
-    with pytest.raises(Refused, match="^nobody can act now: this round is over$"):
+    with pytest.raises(Refused, match=r"^nobody can act now: this round is over$"):
         found.act("Owls", "wait", 2)
-    with pytest.raises(Refused, match="^this round is over; next: choose an incident for another one$"):
+    with pytest.raises(Refused, match=r"^this round is over; next: choose an incident for another one$"):
         found.ask(found.trainer, "start")
 
 
@@ -272,16 +272,16 @@ def test_teams_take_turns_in_a_world_that_all_share() -> None:
     turns = Turns()
     found = seats("Owls", "Cats", source=turns.source, incident=EASY)
     owls, cats = found.teams["Owls"], found.teams["Cats"]
-    with pytest.raises(Refused, match="^your team does not play yet; next: take the lab when it is free$"):
+    with pytest.raises(Refused, match=r"^your team does not play yet; next: take the lab when it is free$"):
         found.act("Owls", "wait", 0)
     found.ask(owls, "take_turn")
-    with pytest.raises(Refused, match="^Owls has the lab; next: wait until they are done$"):
+    with pytest.raises(Refused, match=r"^Owls has the lab; next: wait until they are done$"):
         found.ask(cats, "take_turn")
     for step in range(30):
         if not team_of(found, "Owls").over:
             found.act("Owls", "wait", step)
     assert turns.open_now == 0
-    with pytest.raises(Refused, match="^your team has played this round$"):
+    with pytest.raises(Refused, match=r"^your team has played this round$"):
         found.ask(owls, "take_turn")
     found.ask(cats, "take_turn")
     assert turns.open_now == 1
@@ -293,7 +293,7 @@ def test_when_the_world_fails_the_team_does_not_learn_what_the_error_names() -> 
     turns = Turns(FailingWorld)
     found = seats("Owls", source=turns.source, incident=EASY)
     found.ask(found.teams["Owls"], "take_turn")
-    with pytest.raises(Refused, match="^the world failed, so this incident is void; next: tell your trainer$"):
+    with pytest.raises(Refused, match=r"^the world failed, so this incident is void; next: tell your trainer$"):
         found.act("Owls", "wait", 0)
     owls = team_of(found, "Owls")
     assert owls.trouble == "the engine is gone: payments-1 does not answer"
