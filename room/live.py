@@ -87,9 +87,9 @@ class Live:
             self._connections.discard(connection)
             for task in tasks:
                 task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
+            await asyncio.wait(tasks)  # `gather` would lose what a cancellation says, and anyio needs it
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
     async def tick(self) -> None:

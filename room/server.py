@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -217,9 +218,10 @@ def _listening(config: ServerConfig) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
         listener = socket.create_server((config.host, config.port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno is not None else str(error)
         raise CannotServe(
-            f"cannot listen on {config.host}:{config.port}: {error}; next: another --port, or --port 0 for a free one"
+            f"cannot listen on {config.host}:{config.port}: {why}; next: another --port, or --port 0 for a free one"
         ) from error
     with listener:
         yield listener

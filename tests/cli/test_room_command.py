@@ -80,6 +80,6 @@ def test_the_error_names_a_port_that_is_taken(capsys: Printed) -> None:
         port = taken.getsockname()[1]
         assert run(["room", "--host", "127.0.0.1", "--port", str(port)]) == 2
     assert capsys.readouterr().err == (
-        f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: [Errno 98] Address already in use; "
+        f"mirr: Invalid value: cannot listen on 127.0.0.1:{port}: Address already in use; "
         "next: another --port, or --port 0 for a free one. See: mirr --help\n"
     )

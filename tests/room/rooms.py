@@ -11,7 +11,6 @@ from mirr.room.hall import Hall
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED, WorldSource
 
-FAULT_OF_SEED_7 = ("bad_deploy", "payments")
 PACK = {"pack": "two-in-turn"}
 
 

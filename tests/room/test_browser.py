@@ -130,7 +130,7 @@ def test_two_teams_and_a_trainer_play_an_incident_and_look_back(visitors: Visito
     owls = join(visitors, code, "Owls")
     cats = join(visitors, code, "<b>Cats</b>", dark=True, size=PHONE)
     picture(visitors.page(), "welcome")
-    begin(trainer, "tier:easy", 7)  # bad_deploy on payments
+    begin(trainer, "tier:easy", 16)  # bad_deploy on payments
 
     owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
     owls.click("g[data-service=payments]")

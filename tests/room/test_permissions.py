@@ -46,6 +46,18 @@ def let_agents_play(found: Seats) -> None:
         room.take_agents(incident, play_agents(incident))
 
 
+def owls_are_done(found: Seats) -> bool:
+    with found.hall.inside(found.code) as room:
+        assert room is not None
+        return room.teams["Owls"].over
+
+
+def play_to_the_end(found: Seats) -> None:
+    for step in range(30):
+        if not owls_are_done(found):
+            found.act("Owls", "wait", step)
+
+
 @pytest.mark.parametrize("name", [name for name, each in COMMANDS.items() if each.role is Role.TRAINER])
 @pytest.mark.parametrize("role", [Role.PLAYER, Role.PUBLIC])
 def test_what_the_trainer_may_do_nobody_else_may(name: str, role: Role) -> None:
@@ -99,11 +111,7 @@ def test_a_team_never_sees_the_steps_of_another_one() -> None:
 def test_the_truth_comes_to_the_team_that_is_done_and_only_to_it() -> None:
     found = seats("Owls", "Cats", incident=EASY)
     let_agents_play(found)
-    with found.hall.inside(found.code) as room:
-        assert room is not None
-        for step in range(30):
-            if not room.teams["Owls"].over:
-                found.act("Owls", "wait", step)
+    play_to_the_end(found)
     seen = views(found)
     assert {"answer", "measured"} <= names_in(seen["owls"])
     assert {row["name"] for row in seen["owls"]["board"] if row["agent"]} == {  # type: ignore[attr-defined]
@@ -129,14 +137,11 @@ def test_the_trainer_reveals_the_truth_to_everybody() -> None:
 
 def test_the_trainer_sees_the_harm_that_the_report_will_have() -> None:
     found = seats("Owls", "Cats", incident=EASY)
-    with found.hall.inside(found.code) as room:
-        assert room is not None
-        owls = room.teams["Owls"]
-        before: object = None
-        while not owls.over:
-            assert owls.episode is not None
+    before: object = None
+    for step in range(30):
+        if not owls_are_done(found):
             before = views(found)["trainer"]["harm"]["Owls"]  # type: ignore[index]
-            found.act("Owls", "wait", owls.episode.step)
+            found.act("Owls", "wait", step)
     assert isinstance(before, dict)
     after = views(found)["trainer"]["harm"]["Owls"]  # type: ignore[index]
     assert after["objective_lost_s"] == before["objective_lost_s"] + 2.0
