@@ -89,7 +89,7 @@ def incident_of(choice: Choice) -> Incident:
         choice=choice,
         scenario=scenario,
         config=config,
-        title=f"Incident {choice.seed}",
+        title="The pager rings",  # the same for all: a seed would reveal the incident
         symptom=ALARM if config.none_diagnosis else ONE_BROKEN,
         difficulty=str(tier),
         hints=hints_about(scenario),

@@ -1,7 +1,7 @@
 // One incident as a page shows it: the graph of the services, charts, logs and the timeline. It is the same for a team,
 // for the trainer and for a replay. Text from the server is only ever put into text nodes.
 
-const PLACES = { users: [50, 130], gateway: [170, 130], auth: [320, 45], orders: [330, 130], inventory: [330, 225], payments: [490, 130] };
+const PLACES = { users: [50, 130], gateway: [170, 130], auth: [320, 45], orders: [330, 130], inventory: [330, 228], payments: [490, 130] };
 const DASHES = { gateway: [], auth: [6, 3], inventory: [2, 2], orders: [10, 4], payments: [6, 2, 2, 2] };
 const METRICS = [
   { name: "request_rate", title: "Requests a second", digits: 1 },
@@ -11,10 +11,10 @@ const METRICS = [
   { name: "memory_share", title: "Memory, share of limit", percent: true, most: 1 },
 ];
 const SHAPES = {
-  ok: { path: "M-20 0a20 20 0 1 0 40 0a20 20 0 1 0-40 0z", says: "inside its objectives" },
-  bad: { path: "M0-25L25 19H-25z", says: "outside its objectives" },
-  down: { path: "M-20-20H20V20H-20z", says: "down" },
-  unknown: { path: "M0-24L24 0L0 24L-24 0z", says: "not measured" },
+  ok: { path: "M-20 0a20 20 0 1 0 40 0a20 20 0 1 0-40 0z" },
+  bad: { path: "M0-25L25 19H-25z" },
+  down: { path: "M-20-20H20V20H-20z" },
+  unknown: { path: "M0-24L24 0L0 24L-24 0z" },
 };
 
 export function el(tag, attributes = {}, ...children) {
@@ -118,12 +118,13 @@ export class Incident {
     });
     const arrow = svg("marker", { id: head, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
     const users = svg("g", { class: "users" }, svg("text", { x: 50, y: 134, "text-anchor": "middle" }, "users"));
-    const picture = svg("svg", { viewBox: "0 0 560 275", class: "graph", role: "group", "aria-label": "The services and their calls" }, svg("defs", {}, arrow), ...this.edges.map((edge) => edge.line), users);
+    const picture = svg("svg", { viewBox: "0 0 560 290", class: "graph", role: "group", "aria-label": "The services and their calls" }, svg("defs", {}, arrow), ...this.edges.map((edge) => edge.line), users);
     for (const service of this.about.services) {
       const [x, y] = PLACES[service];
       const shape = svg("path", { class: "shape" });
-      const name = svg("text", { y: 38, "text-anchor": "middle", class: "name" }, service);
-      const state = svg("text", { y: 53, "text-anchor": "middle", class: "state" });
+      const above = service === "orders"; // an arrow leaves it downwards
+      const name = svg("text", { y: above ? -46 : 40, "text-anchor": "middle", class: "name" }, service);
+      const state = svg("text", { y: above ? -32 : 55, "text-anchor": "middle", class: "state" });
       const choose = () => this.choose(service);
       const node = svg("g", {
         transform: `translate(${x} ${y})`, class: "node", tabindex: 0, role: "button", "data-service": service, click: choose,
@@ -141,7 +142,6 @@ export class Incident {
       const health = this.health(service);
       node.dataset.health = health;
       node.setAttribute("aria-pressed", String(service === this.service));
-      node.setAttribute("aria-label", `${service}: ${SHAPES[health].says}`);
       shape.setAttribute("d", SHAPES[health].path);
       state.textContent = this._short(service, health);
     }
@@ -150,7 +150,7 @@ export class Incident {
 
   _short(service, health) {
     const frame = this.frames.at(-1);
-    if (!frame || health === "unknown") return "";
+    if (!frame || health === "unknown") return "not measured";
     if (health === "down") return "down";
     if (health === "ok") return "fine";
     const limits = this.about.objectives;

@@ -68,7 +68,8 @@ class Client:
     async def ask(self, what: str, **fields: object) -> dict[str, Any]:
         """Ask, and wait for the answer."""
         number = f"{random.getrandbits(64):x}"
-        answered = self.waiting[number] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.waiting[number] = answered
         await self.socket.send(json.dumps({"do": what, "id": number} | fields))
         answer = await asyncio.wait_for(answered, 30)
         if answer["type"] != "done":
