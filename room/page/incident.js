@@ -1,7 +1,7 @@
 // One incident as a page shows it: the graph of the services, charts, logs and the timeline. It is the same for a team,
 // for the trainer and for a replay. Text from the server is only ever put into text nodes.
 
-const PLACES = { users: [50, 130], gateway: [170, 130], auth: [320, 45], orders: [330, 130], inventory: [330, 228], payments: [490, 130] };
+const PLACES = { users: [50, 130], gateway: [170, 130], auth: [225, 38], orders: [330, 130], inventory: [330, 228], payments: [490, 130] };
 const DASHES = { gateway: [], auth: [6, 3], inventory: [2, 2], orders: [10, 4], payments: [6, 2, 2, 2] };
 const METRICS = [
   { name: "request_rate", title: "Requests a second", digits: 1 },
@@ -118,11 +118,11 @@ export class Incident {
     });
     const arrow = svg("marker", { id: head, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
     const users = svg("g", { class: "users" }, svg("text", { x: 50, y: 134, "text-anchor": "middle" }, "users"));
-    const picture = svg("svg", { viewBox: "0 0 560 290", class: "graph", role: "group", "aria-label": "The services and their calls" }, svg("defs", {}, arrow), ...this.edges.map((edge) => edge.line), users);
+    const picture = svg("svg", { viewBox: "0 -25 560 315", class: "graph", role: "group", "aria-label": "The services and their calls" }, svg("defs", {}, arrow), ...this.edges.map((edge) => edge.line), users);
     for (const service of this.about.services) {
       const [x, y] = PLACES[service];
       const shape = svg("path", { class: "shape" });
-      const above = service === "orders"; // an arrow leaves it downwards
+      const above = service === "orders" || service === "auth"; // an arrow is below
       const name = svg("text", { y: above ? -46 : 40, "text-anchor": "middle", class: "name" }, service);
       const state = svg("text", { y: above ? -32 : 55, "text-anchor": "middle", class: "state" });
       const choose = () => this.choose(service);

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from mirr.cli import room_command
 from mirr.cli.main import run
+from mirr.cli.worlds import WorldName
+from mirr.env.world import World, WorldError
+from mirr.lab.errors import LabError
 from mirr.room import server
 from mirr.room.hall import Hall
+from mirr.room.worlds import WorldSource
 
 Printed = pytest.CaptureFixture[str]
 
@@ -19,9 +25,11 @@ class Served:
 
     def __init__(self) -> None:
         self.configs: list[server.ServerConfig] = []
+        self.sources: list[WorldSource] = []
 
     def __call__(self, hall: Hall, config: server.ServerConfig, announce: object) -> None:
         self.configs.append(config)
+        self.sources.append(hall.source)
         assert callable(announce)
         announce(server.address_of(config.host, config.port))
 
@@ -73,6 +81,20 @@ def test_a_token_that_can_be_guessed_is_wrong_usage(served: Served, capsys: Prin
 def test_rooms_are_kept_in_the_folder_that_was_named(served: Served, tmp_path: Path) -> None:
     assert run(["room", "--data", str(tmp_path / "a" / "b")]) == 0
     assert (tmp_path / "a" / "b" / "rooms.sqlite").exists()
+
+
+def test_on_the_lab_teams_take_turns(served: Served) -> None:
+    assert run(["room", "--world", "docker"]) == 0
+    assert [(source.name, source.shared) for source in served.sources] == [("docker", True)]
+
+
+def test_a_lab_that_is_not_up_is_a_world_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> AbstractContextManager[World]:
+        raise LabError("lab mirr is not up")
+
+    monkeypatch.setattr(room_command, "open_world", absent)
+    with pytest.raises(WorldError, match=r"^lab mirr is not up$"), room_command._opened(WorldName.DOCKER, "mirr"):
+        pass
 
 
 def test_the_error_names_a_port_that_is_taken(capsys: Printed) -> None:

@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.record import RolloutWriter
+from mirr.env.rollout import play
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
 from tests.room.load import server
 
 if TYPE_CHECKING:
@@ -204,6 +210,29 @@ def test_an_incident_is_played_with_the_keyboard_alone(visitors: Visitors) -> No
     page.focus("g[data-service=auth]")
     page.keyboard.press("Enter")
     page.wait_for_selector("g[data-service=auth][aria-pressed=true]")
+
+
+def test_a_record_is_stepped_through_and_an_agent_is_watched(visitors: Visitors, tmp_path: Path) -> None:
+    record = tmp_path / "episode.jsonl"
+    with RolloutWriter(record) as writer:
+        policy = make_policy(PolicyName.ORACLE, draw(16))
+        play(Environment(SimulatedWorld()), policy, seed=16, world_name="sim", policy_name="oracle", record=writer)
+    trainer, _ = open_room(visitors)
+    trainer.wait_for_selector("#watch-agent")
+    trainer.select_option("#tape-one", label="a record from a file")
+    with trainer.expect_file_chooser() as chosen:
+        trainer.click("[data-replay=load]")
+    chosen.value.set_files(record)
+    trainer.wait_for_selector(".replay[data-step='0']")
+    trainer.click(".controls button >> nth=2")
+    trainer.wait_for_selector(".replay[data-step='1']")
+    assert trainer.inner_text(".doing") == "diagnose(payments, bad_deploy); 8.0 points"
+    assert trainer.inner_text(".side h3") == "oracle in sim"
+
+    trainer.fill("#seed", "16")
+    trainer.click("[data-replay=play]")
+    trainer.wait_for_selector(".replay[data-step='3']")
+    assert trainer.inner_text(".side h3") == "heuristic in sim"
 
 
 def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Visitors) -> None:
