@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -91,9 +91,8 @@ def room(
     )
     source = WorldSource(name=name, open=partial(_opened, name, lab), shared=name is WorldName.DOCKER)
     with open_world(WorldName.SIM, lab):
-        play_agents(
-            incident_of(Choice(seed=0, tier=Tier.EASY))
-        )  # what has to be compiled or read is, before anybody waits
+        # What has to be compiled or read is, before anybody waits for it.
+        play_agents(incident_of(Choice(seed=0, tier=Tier.EASY)))
     try:
         store = Store(_file_in(data))
     except StoreError as error:
@@ -101,32 +100,31 @@ def room(
     hall = Hall(store, source=source)
     for sentence in hall.lost:
         print(f"mirr: {sentence}", flush=True)
-
-    def announce(address: str) -> None:
-        print(f"incident room on {address} (world {name}); open it in a browser", flush=True)
-        if made:
-            print(f"others can reach it, so it asks for the trainer's token: {asked}", flush=True)
-        elif asked is not None:
-            print("it asks for the trainer's token that you gave", flush=True)
-
     try:
         with works_on_a_lab(name is WorldName.DOCKER):
-            serve(hall, config, announce)
+            serve(hall, config, partial(_announce, name, asked, made))
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error
     finally:
         hall.close()
 
 
+def _announce(name: WorldName, token: str | None, made: bool, address: str) -> None:
+    print(f"incident room on {address} (world {name}); open it in a browser", flush=True)
+    if made:
+        print(f"others can reach it, so it asks for the trainer's token: {token}", flush=True)
+    elif token is not None:
+        print("it asks for the trainer's token that you gave", flush=True)
+
+
 @contextmanager
 def _opened(name: WorldName, lab: str) -> Iterator[World]:
     """A world, or WorldError: a room has no other name for what goes wrong with it."""
-    with ExitStack() as holds:
-        try:
-            world = holds.enter_context(open_world(name, lab, what="mirr room"))
-        except (LabError, ChaosError) as error:
-            raise WorldError(str(error)) from error
-        yield world
+    try:
+        with open_world(name, lab, what="mirr room") as world:
+            yield world
+    except (LabError, ChaosError) as error:
+        raise WorldError(str(error)) from error
 
 
 def _file_in(data: Path | None) -> Path | None:
