@@ -110,8 +110,8 @@ def open_room(visitors: Visitors) -> tuple[Page, str]:
     return trainer, trainer.inner_text("#join-code")
 
 
-def join(visitors: Visitors, code: str, name: str, **how: object) -> Page:
-    page = visitors.page(**how)
+def join(visitors: Visitors, code: str, name: str, *, dark: bool = False, size: dict[str, int] | None = None) -> Page:
+    page = visitors.page(dark=dark, size=size)
     page.fill("#code", code.lower())
     page.fill("#name", name)
     page.click("#join button.main")
