@@ -22,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
-ROOMS := agents bridge chaos cli env interfaces lab scenarios
+ROOMS := agents bridge chaos cli env interfaces lab room scenarios
 CODE := mirr/*.py $(ROOMS) services tests traffic
 
 # A virtual environment stops working if the checkout is moved or copied, or if its Python is removed.
@@ -69,6 +69,12 @@ doctor: $(READY) ## check everything the lab needs, and name the command that fi
 .PHONY: demo
 demo: $(READY) ## watch one episode (on the real lab: WORLD=docker)
 	@$(BIN)/mirr demo --world $(WORLD) --seed $(SEED) $(if $(FAULT),--fault $(FAULT)) $(if $(POLICY),--policy $(POLICY))
+
+.PHONY: room
+room: $(READY) ## open the incident room in a browser (on the real lab: WORLD=docker)
+	@$(BIN)/python -c 'import fastapi, uvicorn, websockets' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --editable '.[room]'
+	@$(BIN)/mirr room --world $(WORLD)
 
 .PHONY: compare
 compare: $(READY) ## play the same episodes in both worlds and compare them

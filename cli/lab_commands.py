@@ -154,7 +154,8 @@ def _up(lab: str, *, as_json: bool) -> None:
         f"  Prometheus  {places.prometheus_url}\n"
         f"next: {HERE.command('status', lab)}, or break something: "
         f"{HERE.command('inject bad_deploy payments', lab)}\n"
-        f"      or watch an episode: {HERE.command('demo --world docker', lab)}"
+        f"      or watch an episode: {HERE.command('demo --world docker', lab)}\n"
+        f"      or play it in a browser: {HERE.command('room --world docker', lab)}"
     )
 
 

@@ -34,6 +34,7 @@ from mirr.cli import (
     records_command,
     results_command,
     rollouts_command,
+    room_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -123,6 +124,7 @@ results_command.register(app)
 mcp_command.register(app)
 train_llm_command.register(app)
 rollouts_command.register(app)
+room_command.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -28,6 +28,8 @@ _MAKE_TARGETS = {
     "demo --world docker": "demo WORLD=docker",
     "doctor": "doctor",
     "down": "down",
+    "room": "room",
+    "room --world docker": "room WORLD=docker",
     "status": "status",
     "up": "up",
 }

@@ -32,6 +32,7 @@ PACK_CONFIG = EpisodeConfig(none_diagnosis=True)
 MAX_FAULTS = 2
 LAST_STEP = 24  # if a fault begins later, there is not enough time to find and fix it
 LARGEST_SEED = 2**64 - 1
+MOST_HINT_COST = 20.0
 LARGEST_BYTES = 16 * 1024  # a pack is a few hundred bytes; more may take long to read
 _MOST_PROBLEMS = 8  # that a message names
 _HOW = "see scenarios/README.md"
@@ -159,6 +160,13 @@ class PackBurst(_Strict):
         return Scheduled(self.at_step, Bursts(self.service, self.load, self.for_s))
 
 
+class PackHint(_Strict):
+    """One entry of `hints`: what a team in the incident room can buy, in this order."""
+
+    text: _Text
+    cost: Annotated[float, Field(ge=0, le=MOST_HINT_COST, strict=False)] = 2.0  # points
+
+
 class Pack(_Strict):
     """A scenario as a trainer writes it."""
 
@@ -171,6 +179,8 @@ class Pack(_Strict):
     deploys: tuple[PackDeploy, ...] = ()
     traffic: tuple[PackTraffic, ...] = ()
     bursts: tuple[PackBurst, ...] = ()
+    hints: tuple[PackHint, ...] = ()  # for the incident room; without them, the room makes some
+    debrief: Annotated[str, Field(strict=True)] = ""  # what to tell afterwards; it reveals the answer
 
     @field_validator("faults")
     @classmethod
@@ -230,6 +240,12 @@ def load_pack(path: Path) -> Pack:
 def all_packs() -> list[Pack]:
     """The packs that come with the project, by name."""
     return [load_pack(path) for path in sorted(PACKS.glob("*.yaml"))]
+
+
+def workshop_packs() -> list[Pack]:
+    """The packs of docs/workshop.md, in their order. They are no part of the tasks for agents, which stay what they
+    are."""
+    return [load_pack(path) for path in sorted((PACKS / "workshop").glob("*.yaml"))]
 
 
 def _text_of(path: Path) -> str:

@@ -1,0 +1,137 @@
+"""`mirr room`: the incident room in a browser, on the simulator or on a lab."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mirr.chaos.errors import ChaosError
+from mirr.cli.interrupts import works_on_a_lab
+from mirr.cli.options import LabOption
+from mirr.cli.worlds import WorldName, open_world, parse_world
+from mirr.env.vocabulary import Tier
+from mirr.env.world import World, WorldError
+from mirr.lab.errors import LabError
+from mirr.lab.installation import HERE
+
+PORT = 8090
+_LEAST_TOKEN = 12
+
+WorldOption = Annotated[str, typer.Option("--world", help="Where teams play: sim, or docker, where they take turns.")]
+HostOption = Annotated[
+    str, typer.Option("--host", envvar="HOST", help="The address to listen on. Default: this machine only.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", envvar="PORT", min=0, max=65535, help="The port; 0 takes a free one.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="A folder for the rooms, so that they outlive a restart.", file_okay=False)
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="MIRR_ROOM_TOKEN",
+        help="The trainer's token: who opens a room has to show it. Made if others can reach the server.",
+    ),
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        envvar="MIRR_ROOM_HOSTS",
+        help="A name by which browsers reach this server; may be repeated.",
+    ),
+]
+ProxyOption = Annotated[
+    str, typer.Option("--trust-proxy", help="Addresses of proxies whose headers are believed, separated by commas.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(room)
+
+
+def room(
+    world: WorldOption = "sim",
+    host: HostOption = "127.0.0.1",
+    port: PortOption = PORT,
+    data: DataOption = None,
+    token: TokenOption = None,
+    allow_host: AllowHostOption = None,
+    trust_proxy: ProxyOption = "",
+    lab: LabOption = "mirr",
+) -> None:
+    """Open the incident room: teams play in a browser, a trainer leads them. Serves until interrupted."""
+    name = parse_world(world)
+    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("websockets") is None:
+        raise typer.BadParameter(f"this needs a web server; next: {HERE.add_extra('room')}.")
+    from mirr.room.guard import is_loopback
+    from mirr.room.hall import Hall
+    from mirr.room.incidents import Choice, incident_of
+    from mirr.room.keys import new_token
+    from mirr.room.rooms import play_agents
+    from mirr.room.server import CannotServe, ServerConfig, serve
+    from mirr.room.store import Store, StoreError
+    from mirr.room.worlds import WorldSource
+
+    if token is not None and len(token) < _LEAST_TOKEN:
+        raise typer.BadParameter(f"--token has at least {_LEAST_TOKEN} letters, or it can be guessed.")
+    made = token is None and not is_loopback(host)
+    asked = new_token() if made else token
+    config = ServerConfig(
+        host=host, port=port, token=asked, allow_hosts=tuple(allow_host or ()), proxies=trust_proxy.strip()
+    )
+    source = WorldSource(name=name, open=partial(_opened, name, lab), shared=name is WorldName.DOCKER)
+    with open_world(WorldName.SIM, lab):
+        # What has to be compiled or read is, before anybody waits for it.
+        play_agents(incident_of(Choice(seed=0, tier=Tier.EASY)))
+    try:
+        store = Store(_file_in(data))
+    except StoreError as error:
+        raise typer.BadParameter(f"{error}.") from error
+    hall = Hall(store, source=source)
+    for sentence in hall.lost:
+        print(f"mirr: {sentence}", flush=True)
+    try:
+        with works_on_a_lab(name is WorldName.DOCKER):
+            serve(hall, config, partial(_announce, name, asked, made))
+    except CannotServe as error:
+        raise typer.BadParameter(f"{error}.") from error
+    finally:
+        hall.close()
+
+
+def _announce(name: WorldName, token: str | None, made: bool, address: str) -> None:
+    print(f"incident room on {address} (world {name}); open it in a browser", flush=True)
+    if made:
+        print(f"others can reach it, so it asks for the trainer's token: {token}", flush=True)
+    elif token is not None:
+        print("it asks for the trainer's token that you gave", flush=True)
+
+
+@contextmanager
+def _opened(name: WorldName, lab: str) -> Iterator[World]:
+    """A world, or WorldError: a room has no other name for what goes wrong with it."""
+    try:
+        with open_world(name, lab, what="mirr room") as world:
+            yield world
+    except (LabError, ChaosError) as error:
+        raise WorldError(str(error)) from error
+
+
+def _file_in(data: Path | None) -> Path | None:
+    if data is None:
+        return None
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise typer.BadParameter(f"--data {data}: {error.strerror}.") from error
+    return data / "rooms.sqlite"

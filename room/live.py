@@ -1,0 +1,272 @@
+"""The connections of a server: each is told what its visitor may see, whenever that changes.
+
+A connection has no queue. It remembers only that there is something new, and sends the newest view when the client has
+taken the last one. So a slow client costs no memory, and misses nothing that still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mirr.env.checks import each_name_once
+from mirr.room.commands import Refused, Role, Who, run, who_is
+from mirr.room.guard import MAX_BODY_BYTES
+from mirr.room.hall import Hall
+from mirr.room.limits import Limiter
+from mirr.room.rooms import Room, play_agents
+from mirr.room.views import about, player_view, public_view, trainer_view
+
+MOST_CONNECTIONS = 256
+HELLO_WITHIN_S = 10.0
+SEND_WITHIN_S = 20.0
+LEAST_GAP_S = 0.15  # between two views that others caused
+TICK_S = 0.5
+
+REFUSED, NOT_KNOWN, FULL, TOO_OFTEN = 1008, 4404, 1013, 4429
+"""Why a connection is closed. The page connects again after FULL, and after what it does not know."""
+
+Json = Mapping[str, object]
+
+
+@dataclass(eq=False, kw_only=True)
+class Connection:
+    """One visitor."""
+
+    socket: WebSocket
+    code: str
+    token: str | None
+    watched: str | None = None  # the team that a trainer looks at
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    urgent: asyncio.Event = field(default_factory=asyncio.Event)  # the visitor did something and waits to see it
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    has: tuple[object, ...] = ()  # the round, the team and whether with the truth, of the steps that the page has
+    steps: int = 0  # how many of them it has
+
+    async def send(self, content: Json) -> None:
+        """Send one message. Raises TimeoutError or WebSocketDisconnect if the client does not take it."""
+        async with self.sending:
+            await asyncio.wait_for(self.socket.send_text(json.dumps(content, allow_nan=False)), SEND_WITHIN_S)
+
+
+class Live:
+    """All connections of a server."""
+
+    def __init__(self, hall: Hall, failures: Limiter) -> None:
+        self._hall = hall
+        self._failures = failures
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._agents_play = asyncio.Semaphore(1)
+
+    @property
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One connection, from its first message to its end."""
+        await socket.accept()
+        address = socket.client.host if socket.client else ""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            await socket.close(FULL, "this server has too many visitors; try again later")
+            return
+        connection = await self._greeted(socket, address)
+        if connection is None:
+            return
+        self._connections.add(connection)
+        tasks = [asyncio.create_task(self._read(connection)), asyncio.create_task(self._write(connection))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._connections.discard(connection)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # `gather` would lose what a cancellation says, and anyio needs it
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def tick(self) -> None:
+        """End the rounds whose time is up, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for code in {connection.code for connection in self._connections}:
+                if await asyncio.to_thread(self._end_in_time, code):
+                    self.changed(code)
+
+    def changed(self, code: str) -> None:
+        """Something may have changed in that room."""
+        for connection in self._connections:
+            if connection.code == code:
+                connection.news.set()
+
+    def play_agents(self, code: str) -> None:
+        """Let the agents of the scoreboard play, beside everything else."""
+        task = asyncio.create_task(self._play_agents(code))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play_agents(self, code: str) -> None:
+        async with self._agents_play:
+            if await asyncio.to_thread(self._let_agents_play, code):
+                self.changed(code)
+
+    def _let_agents_play(self, code: str) -> bool:
+        with self._hall.inside(code) as room:
+            incident = None if room is None else room.agents_to_play()
+        if incident is None:
+            return False
+        agents = play_agents(incident)  # outside the room, which goes on meanwhile
+        with self._hall.inside(code) as room:
+            if room is not None:
+                room.take_agents(incident, agents)
+        return True
+
+    def _end_in_time(self, code: str) -> bool:
+        """End the round if its time is up. Returns whether it did."""
+        with self._hall.inside(code) as room:
+            if room is None:
+                return False
+            before = room.changes
+            room.tick(self._hall.now())
+            return room.changes != before
+
+    # The first message
+
+    async def _greeted(self, socket: WebSocket, address: str) -> Connection | None:
+        """The connection, once it has said which room it wants and who it is. None if it was closed."""
+        if self._failures.is_full(address):
+            await socket.close(TOO_OFTEN, "too many wrong codes; wait a minute")
+            return None
+        try:
+            hello = _parsed(await asyncio.wait_for(socket.receive_text(), HELLO_WITHIN_S))
+            code, token = hello.get("code"), hello.get("token")
+        except (Refused, TimeoutError, WebSocketDisconnect, KeyError):
+            with suppress(RuntimeError):  # the client has gone
+                await socket.close(REFUSED, "the first message says code and token")
+            return None
+        known = isinstance(code, str) and (token is None or isinstance(token, str))
+        who = await asyncio.to_thread(self._who, str(code), token) if known else None
+        if who is None:
+            self._failures.note(address)
+            await socket.close(NOT_KNOWN, "there is no such room, or you are not in it any more")
+            return None
+        connection = Connection(socket=socket, code=who[0], token=token if isinstance(token, str) else None)
+        try:
+            await connection.send({"type": "welcome", "role": str(who[1].role), "about": about()})
+        except (TimeoutError, WebSocketDisconnect):
+            return None
+        connection.news.set()
+        connection.urgent.set()
+        self.play_agents(connection.code)
+        return connection
+
+    def _who(self, code: str, token: object) -> tuple[str, Who] | None:
+        with self._hall.inside(code) as room:
+            if room is None:
+                return None
+            who = who_is(room, token if isinstance(token, str) else None)
+            return None if who is None else (room.code, who)
+
+    # What a visitor asks
+
+    async def _read(self, connection: Connection) -> None:
+        with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):  # RuntimeError: it was closed meanwhile
+            while True:
+                await self._answer(connection, await connection.socket.receive_text())
+
+    async def _answer(self, connection: Connection, text: str) -> None:
+        number: object = None
+        try:
+            fields = _parsed(text)
+            number = fields.get("id")
+            answer = await asyncio.to_thread(self._run, connection, fields)
+        except Refused as error:
+            await connection.send({"type": "refused", "id": number, "why": str(error)})
+        else:
+            await connection.send({"type": "done", "id": number} | answer)
+            if fields.get("do") == "choose":
+                self.play_agents(connection.code)
+        self.changed(connection.code)
+        connection.urgent.set()
+
+    def _run(self, connection: Connection, fields: Json) -> dict[str, object]:
+        with self._hall.inside(connection.code) as room:
+            who = None if room is None else who_is(room, connection.token)
+            if room is None or who is None:
+                raise Refused("you are not in this room any more")
+            if fields.get("do") == "watch":
+                return self._watch(connection, who, fields)
+            return run(room, who, fields.get("do"), fields, self._hall.now())
+
+    @staticmethod
+    def _watch(connection: Connection, who: Who, fields: Json) -> dict[str, object]:
+        if who.role is not Role.TRAINER:
+            raise Refused(f"only the trainer may watch; you are {who.role}")
+        team = fields.get("team")
+        connection.watched = team if isinstance(team, str) else None
+        return {}
+
+    # What a visitor sees
+
+    async def _write(self, connection: Connection) -> None:
+        last = -1
+        with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):  # RuntimeError: it was closed meanwhile
+            while True:
+                await connection.news.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(connection.urgent.wait(), LEAST_GAP_S)
+                asked = connection.urgent.is_set()
+                connection.news.clear()
+                connection.urgent.clear()
+                last, view = await asyncio.to_thread(self._view, connection, -1 if asked else last)
+                if view is None:
+                    await connection.socket.close(NOT_KNOWN, "you are not in this room any more")
+                    return
+                if view:
+                    await connection.send(view)
+
+    def _view(self, connection: Connection, last: int) -> tuple[int, dict[str, object] | None]:
+        """The number of the last change, and the view; empty if nothing has changed, None if there is no room."""
+        with self._hall.inside(connection.code) as room:
+            who = None if room is None else who_is(room, connection.token)
+            if room is None or who is None:
+                return last, None
+            if room.changes == last:
+                return last, {}
+            return room.changes, {"type": "view"} | self._seen(connection, room, who)
+
+    def _seen(self, connection: Connection, room: Room, who: Who) -> dict[str, object]:
+        now = self._hall.now()
+        if who.role is Role.PUBLIC:
+            return public_view(room, now)
+        team = who.team if who.role is Role.PLAYER else room.teams.get(connection.watched or "")
+        truth = who.role is Role.TRAINER or room.may_see_answer(team)
+        has = (room.round, None if team is None else team.key, truth)
+        if has != connection.has or team is None or team.episode is None:
+            connection.steps = 0
+        connection.has = has
+        since = connection.steps
+        connection.steps = 0 if team is None or team.episode is None else len(team.episode.frames)
+        if who.role is Role.PLAYER and team is not None:
+            return player_view(room, team, now, since)
+        return trainer_view(room, now, connection.watched, since)
+
+
+def _parsed(text: str) -> Json:
+    if len(text) > MAX_BODY_BYTES:
+        raise Refused(f"a message has at most {MAX_BODY_BYTES} characters")
+    try:
+        content = json.loads(text, object_pairs_hook=each_name_once)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")  # it may be quoted in an answer
+    except (ValueError, RecursionError) as error:
+        raise Refused("a message is a JSON object") from error
+    if not isinstance(content, dict):
+        raise Refused("a message is a JSON object")
+    return content

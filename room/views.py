@@ -1,0 +1,197 @@
+"""What each visitor of a room may see, as JSON. Nobody gets anything that is not made here."""
+
+from __future__ import annotations
+
+from mirr.agents.registry import PolicyName
+from mirr.env.environment import Harm
+from mirr.env.objectives import OBJECTIVES
+from mirr.env.rendering import COLUMNS
+from mirr.env.vocabulary import CALLS, FaultMode, Feature, Service
+from mirr.room.episodes import Episode, Frame, frame_json, harm_so_far, report_json, tape_json
+from mirr.room.incidents import packs
+from mirr.room.rooms import AGENTS, Phase, Room, Team, actions_of
+
+Json = dict[str, object]
+
+
+def about() -> Json:
+    """What a page has to know once: the services, their calls, the columns, the objectives, the modes."""
+    return {
+        "services": [str(service) for service in Service],
+        "calls": {str(caller): [str(each) for each in called] for caller, called in CALLS.items()},
+        "features": [{"name": str(feature), "heading": COLUMNS[feature][0]} for feature in Feature],
+        "modes": [str(mode) for mode in FaultMode],
+        "objectives": {
+            str(Feature.ERROR_RATIO): OBJECTIVES.error_ratio,
+            str(Feature.LATENCY_P95_S): OBJECTIVES.latency_p95_s,
+            str(Feature.MEMORY_SHARE): OBJECTIVES.memory_share,
+            str(Feature.REQUEST_RATE): OBJECTIVES.request_rate,
+        },
+    }
+
+
+def choices() -> Json:
+    """What a trainer can choose from."""
+    return {
+        "packs": [
+            {"id": pack.id, "title": pack.title, "difficulty": str(pack.difficulty), "seed": pack.seed}
+            for pack in packs().values()
+        ]
+    }
+
+
+def public_view(room: Room, at: float) -> Json:
+    """What anybody with the join code may see: for a projector."""
+    answer = room.may_see_answer(None)
+    return _common(room, at, answer=answer) | {"role": "public"} | (_answer(room) if answer else {})
+
+
+def player_view(room: Room, team: Team, at: float, since: int = 0) -> Json:
+    """What a team may see: what an agent sees, noise included. The truth comes when its incident is over. Steps before
+    `since` are left out: the page has them."""
+    answer = room.may_see_answer(team)
+    return (
+        _common(room, at, answer=answer)
+        | {"role": "player", "team": _team(room, team, since, with_truth=answer), "hints": _hints(room, team)}
+        | (_answer(room) if answer else {})
+    )
+
+
+def trainer_view(room: Room, at: float, watched: str | None, since: int = 0) -> Json:
+    """What the trainer sees: everything, and the steps from `since` on of the team that is `watched`."""
+    team = room.teams.get(watched) if watched else None
+    return (
+        _common(room, at, answer=True)
+        | {"role": "trainer"}
+        | _answer(room)
+        | {"harm": {each.name: _harm(each.episode) for each in room.teams.values()}}
+        | {"troubles": {each.name: each.trouble for each in room.teams.values() if each.trouble}}
+        | ({"team": _team(room, team, since, with_truth=True)} if team else {})
+    )
+
+
+def agent_tape(room: Room, name: PolicyName) -> Json | None:
+    """What an agent did in this round, or None if it has not been played."""
+    episode = room.agents.get(name)
+    return None if episode is None else tape_json(episode, with_truth=True)
+
+
+def team_tape(team: Team, *, with_truth: bool) -> Json | None:
+    """What a team did in this round, or None if it has not begun."""
+    return None if team.episode is None else tape_json(team.episode, with_truth=with_truth)
+
+
+def _common(room: Room, at: float, *, answer: bool) -> Json:
+    incident = room.incident
+    return {
+        "changes": room.changes,
+        "room": {
+            "code": room.code,
+            "world": room.source.name,
+            "shared": room.source.shared,
+            "phase": str(room.phase),
+            "round": room.round,
+            "elapsed_s": round(room.clock.elapsed_s(at), 1),
+            "limit_s": room.clock.limit_s,
+            "holder": room.holder.name if room.source.shared and room.holder else None,
+            "revealed": room.revealed,
+        },
+        "incident": None
+        if incident is None
+        else {
+            "title": incident.title,
+            "symptom": incident.symptom,
+            "difficulty": incident.difficulty,
+            "max_steps": incident.config.max_steps,
+            "step_s": incident.config.step_s,
+            "actions": actions_of(incident),
+        },
+        "board": _board(room, with_agents=answer),
+    }
+
+
+def _answer(room: Room) -> Json:
+    """What was broken."""
+    incident = room.incident
+    if incident is None:
+        return {"answer": None}
+    return {
+        "answer": {
+            "debrief": incident.debrief,
+            "scenario": incident.scenario.to_json(),
+            "seed": incident.scenario.seed,
+            "pack": incident.choice.pack,
+        }
+    }
+
+
+def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
+    episode = team.episode
+    frames: list[Frame] = [] if episode is None else episode.frames
+    return {
+        "name": team.name,
+        "step": 0 if episode is None else episode.step,
+        "steps_left": frames[-1].seen.steps_left if frames else None,
+        "playing": episode is not None and not episode.over,
+        "score": round(room.score(team), 2),
+        "reward": round(episode.reward, 2) if episode else 0.0,
+        "truth": with_truth,
+        "since": since,
+        "frames": [frame_json(frame, with_truth=with_truth) for frame in frames[since:]],
+        "acted_at_s": team.acted_at_s,
+        "report": report_json(episode.result) if episode and episode.result else None,
+        "void": bool(team.trouble),
+    }
+
+
+def _hints(room: Room, team: Team) -> Json:
+    hints = room.incident.hints if room.incident else ()
+    following = hints[team.hints] if team.hints < len(hints) else None
+    return {
+        "bought": [{"text": hint.text, "cost": hint.cost} for hint in hints[: team.hints]],
+        "next_cost": None if following is None else following.cost,
+        "left": len(hints) - team.hints,
+    }
+
+
+def _board(room: Room, *, with_agents: bool) -> list[Json]:
+    rows = [_row(room, team) for team in room.teams.values()]
+    if with_agents:
+        rows += [_agent_row(name, room.agents[name]) for name in AGENTS if name in room.agents]
+    return sorted(rows, key=lambda row: -float(str(row["score"])))
+
+
+def _row(room: Room, team: Team) -> Json:
+    return {"name": team.name, "agent": False, "score": round(room.score(team), 2), "hints": team.hints} | _standing(
+        room, team
+    )
+
+
+def _standing(room: Room, team: Team) -> Json:
+    episode = team.episode
+    if episode is None:
+        return {"state": "void" if team.trouble else "waiting", "steps": 0}
+    if episode.result is None:
+        return {"state": "stopped" if room.phase is Phase.OVER else "playing", "steps": episode.step}
+    return _ended(episode)
+
+
+def _agent_row(name: PolicyName, episode: Episode) -> Json:
+    return {"name": str(name), "agent": True, "score": round(episode.reward, 2), "hints": 0} | _ended(episode)
+
+
+def _ended(episode: Episode) -> Json:
+    assert episode.result is not None  # the caller has looked
+    report = episode.result.report
+    return {
+        "state": str(report.outcome),
+        "steps": report.steps,
+        "clean": report.clean,
+        "diagnosed": report.diagnosis_correct,
+        "failed_requests": report.harm.failed_requests,
+        "steps_to_mitigate": report.steps_to_mitigate,
+    }
+
+
+def _harm(episode: Episode | None) -> dict[str, object]:
+    return (Harm() if episode is None else harm_so_far(episode)).to_json()

@@ -1,0 +1,282 @@
+"""A whole incident in a browser: a trainer and two teams, the scoreboard, a replay, and nothing asked of others.
+
+It needs Playwright and Debian's Chromium, and no lab. `MIRR_SCREENSHOTS=DIR` keeps a picture of each page.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mirr.agents.registry import PolicyName, make_policy
+from mirr.env.environment import Environment
+from mirr.env.record import RolloutWriter
+from mirr.env.rollout import play
+from mirr.env.scenario import draw
+from mirr.env.simulator.world import SimulatedWorld
+from tests.room.load import server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+WAIT_MS = 20_000
+
+
+@dataclass(kw_only=True)
+class Visitors:
+    """Browsers of several people at one server. What they ask of any other server is noted, and so are errors."""
+
+    browser: Browser
+    address: str
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def page(self, *, dark: bool = False, size: dict[str, int] | None = None) -> Page:
+        """A page of somebody else than all others."""
+        context = self.browser.new_context(
+            color_scheme="dark" if dark else "light",
+            viewport=size or DESK,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(WAIT_MS)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda socket: self._note(socket.url.replace("ws://", "http://")))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        page.goto(self.address)
+        page.wait_for_selector("body[data-ready=yes]")
+        return page
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:")):
+            self.outside.append(url)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs Debian's chromium: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitors(chromium: Browser, tmp_path: Path) -> Iterator[Visitors]:
+    with server(tmp_path) as (address, _):
+        found = Visitors(browser=chromium, address=address)
+        yield found
+        for context in found.contexts:
+            context.close()
+    assert found.outside == []
+    assert found.errors == []
+
+
+def picture(page: Page, name: str, *, whole: bool = False) -> None:
+    folder = os.environ.get("MIRR_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=whole)
+
+
+def open_room(visitors: Visitors) -> tuple[Page, str]:
+    trainer = visitors.page()
+    trainer.click("#open")
+    trainer.wait_for_selector("#join-code")
+    return trainer, trainer.inner_text("#join-code")
+
+
+def join(visitors: Visitors, code: str, name: str, *, dark: bool = False, size: dict[str, int] | None = None) -> Page:
+    page = visitors.page(dark=dark, size=size)
+    page.fill("#code", code.lower())
+    page.fill("#name", name)
+    page.click("#join button.main")
+    page.wait_for_selector("body[data-role=player]")
+    return page
+
+
+def begin(trainer: Page, incident: str, seed: int | None = None) -> None:
+    trainer.wait_for_selector(f"#what option[value='{incident}']", state="attached")
+    trainer.select_option("#what", incident)
+    if seed is not None:
+        trainer.fill("#seed", str(seed))
+    trainer.click("[data-lead=choose]")
+    trainer.wait_for_selector("[data-lead=start]:enabled")
+    trainer.click("[data-lead=start]")
+
+
+def act(page: Page, selector: str) -> None:
+    """Press a button, and wait until its step has passed."""
+    before = int(page.get_attribute("body", "data-step") or 0)
+    page.click(selector)
+    page.wait_for_selector(f"body[data-step='{before + 1}']")
+
+
+def test_two_teams_and_a_trainer_play_an_incident_and_look_back(visitors: Visitors) -> None:
+    trainer, code = open_room(visitors)
+    owls = join(visitors, code, "Owls")
+    cats = join(visitors, code, "<b>Cats</b>", dark=True, size=PHONE)
+    picture(visitors.page(), "welcome")
+    begin(trainer, "tier:easy", 16)  # bad_deploy on payments
+
+    owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    owls.click("g[data-service=payments]")
+    act(owls, "[data-act=check_logs]")
+    owls.wait_for_selector(".lines[data-service=payments] .line")
+    owls.fill("input[type=search]", "no line says this")
+    assert owls.locator(".lines .line").count() == 0
+    owls.fill("input[type=search]", "1.5.0")
+    assert owls.locator(".lines .line").count() >= 1
+    assert owls.locator("g[data-service=payments]").get_attribute("data-health") == "bad"
+    owls.fill("input[type=search]", "")
+    act(owls, "[data-diagnose=bad_deploy]")
+    assert owls.inner_text("[data-gauge=score]") == "8.0"
+    picture(owls, "player", whole=True)
+
+    cats.wait_for_selector("body[data-playing=yes]")
+    act(cats, "[data-act=restart]")  # of the gateway: needless
+    assert cats.inner_text("[data-gauge=score]") == "-2.0"
+    picture(cats, "phone")
+    assert cats.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+    trainer.click("[data-team=Owls] button >> nth=0")
+    trainer.wait_for_selector(".events [data-action='diagnose(payments, bad_deploy)']")
+    assert "bad_deploy on payments" in trainer.inner_text("#answer")
+    picture(trainer, "trainer", whole=True)
+
+    act(owls, "[data-act=rollback]")
+    while owls.get_attribute("body", "data-playing") == "yes":
+        act(owls, "[data-act=wait]")
+    owls.wait_for_selector("#board tr[data-name=oracle]")
+    board = owls.locator("#board tbody tr")
+    names = [board.nth(row).get_attribute("data-name") for row in range(board.count())]
+    assert sorted(str(name) for name in names) == sorted(
+        ["Owls", "<b>Cats</b>", "heuristic", "detective", "trained_lm", "oracle"]
+    )
+    assert owls.locator("#board tr[data-name=Owls]").get_attribute("data-state") == "resolved"
+    assert "bad_deploy on payments (correct)" in owls.inner_text("#answer")
+    assert cats.locator("#answer").is_hidden()
+    assert cats.locator("#board tr[data-agent=yes]").count() == 0
+
+    owls.select_option("#tape-one", label="my team")
+    owls.select_option("#tape-two", label="oracle (agent)")
+    owls.click("[data-replay=load]")
+    owls.wait_for_selector(".replay[data-step='0']")
+    owls.click(".controls button >> nth=2")
+    owls.click(".controls button >> nth=2")
+    owls.wait_for_selector(".replay[data-step='2']")
+    owls.click(".controls button >> nth=0")
+    owls.wait_for_selector(".replay[data-step='1']")
+    assert owls.locator(".side").count() == 2
+    assert owls.locator(".gap meter").count() == 5
+    owls.locator("#replay-card").scroll_into_view_if_needed()
+    picture(owls, "replay")
+
+
+def test_an_incident_is_played_with_the_keyboard_alone(visitors: Visitors) -> None:
+    page = visitors.page()
+    page.focus("#practise")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    page.keyboard.press("5")
+    page.wait_for_selector("g[data-service=payments][aria-pressed=true]")
+    page.keyboard.press("l")
+    page.wait_for_selector("body[data-step='1']")
+    assert page.locator(".events li").first.get_attribute("data-action") == "check_logs(payments)"
+    page.focus("g[data-service=auth]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("g[data-service=auth][aria-pressed=true]")
+
+
+def test_a_record_is_stepped_through_and_an_agent_is_watched(visitors: Visitors, tmp_path: Path) -> None:
+    record = tmp_path / "episode.jsonl"
+    with RolloutWriter(record) as writer:
+        policy = make_policy(PolicyName.ORACLE, draw(16))
+        play(Environment(SimulatedWorld()), policy, seed=16, world_name="sim", policy_name="oracle", record=writer)
+    trainer, _ = open_room(visitors)
+    trainer.wait_for_selector("#watch-agent")
+    trainer.select_option("#tape-one", label="a record from a file")
+    with trainer.expect_file_chooser() as chosen:
+        trainer.click("[data-replay=load]")
+    chosen.value.set_files(record)
+    trainer.wait_for_selector(".replay[data-step='0']")
+    trainer.click(".controls button >> nth=2")
+    trainer.wait_for_selector(".replay[data-step='1']")
+    assert trainer.inner_text(".doing") == "diagnose(payments, bad_deploy); 8.0 points"
+    assert trainer.inner_text(".side h3") == "oracle in sim"
+
+    trainer.fill("#seed", "16")
+    trainer.click("[data-replay=play]")
+    trainer.wait_for_selector(".replay[data-step='3']")
+    assert trainer.inner_text(".side h3") == "heuristic in sim"
+
+
+def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Visitors) -> None:
+    trainer, code = open_room(visitors)
+    owls = join(visitors, code, "Owls")
+    begin(trainer, "pack:workshop-01-first-call")
+    owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    act(owls, "[data-act=wait]")
+    owls.reload()
+    owls.wait_for_selector("body[data-playing=yes][data-step='1']")
+    act(owls, "[data-act=wait]")
+    assert owls.locator(".events li").count() == 2
+
+
+def test_the_page_is_small(visitors: Visitors) -> None:
+    page = visitors.page()
+    sizes = page.evaluate("performance.getEntriesByType('resource').map((each) => each.transferSize)")
+    assert len(sizes) <= 7
+    assert sum(sizes) < 150_000
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious(visitors: Visitors, dark: bool) -> None:
+    axe = os.environ.get("MIRR_AXE")
+    if axe is None:
+        pytest.skip("needs axe-core: MIRR_AXE=PATH of axe.min.js")
+    page = visitors.page(dark=dark)
+    found = [serious(page, axe)]
+    page.click("#practise")
+    page.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    act(page, "[data-act=check_logs]")
+    found.append(serious(page, axe))
+    trainer, _ = open_room(visitors)
+    begin(trainer, "tier:hard", 1)
+    found.append(serious(trainer, axe))
+    assert found == [[], [], []]
+
+
+def serious(page: Page, axe: str) -> list[str]:
+    """The serious findings of axe. It is run by the test, since the page itself may run nothing from elsewhere."""
+    page.evaluate(Path(axe).read_text() + "; null")
+    violations = page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:120]}"
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]

@@ -1,0 +1,274 @@
+"""The server over HTTP and its connection: permissions, other sites, wrong codes, and what is sent when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from mirr.room.guard import MAX_BODY_BYTES
+from mirr.room.hall import Hall
+from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
+from mirr.room.store import Store
+
+EASY = {"tier": "easy", "seed": 16}  # bad_deploy on payments
+HERE = "http://127.0.0.1:8090"
+SOCKET = "ws://127.0.0.1:8090/ws"  # the test client has a host of its own for a path
+
+Json = dict[str, Any]
+
+
+def client_of(config: ServerConfig) -> TestClient:
+    return TestClient(build_app(Hall(Store(None)), config), base_url=HERE, client=("127.0.0.1", 50000))
+
+
+@pytest.fixture
+def server() -> Iterator[TestClient]:
+    with client_of(ServerConfig()) as client:
+        yield client
+
+
+def opened(server: TestClient) -> Json:
+    answer = server.post("/api/rooms", json={})
+    assert answer.status_code == 201
+    content: Json = answer.json()
+    return content
+
+
+def joined(server: TestClient, room: Json, name: str) -> Json:
+    answer = server.post(f"/api/rooms/{room['code']}/teams", json={"name": name})
+    assert answer.status_code == 201
+    content: Json = answer.json()
+    return content
+
+
+class Visit:
+    """A visitor on a connection. Views that come between are kept."""
+
+    def __init__(self, socket: WebSocketTestSession, seat: Json) -> None:
+        self.socket = socket
+        self.views: list[Json] = []
+        self.number = 0
+        socket.send_json({"code": seat["code"], "token": seat.get("token")})
+        self.welcome: Json = socket.receive_json()
+
+    def ask(self, what: str, **fields: object) -> Json:
+        self.number += 1
+        request = str(fields.pop("id", f"r{self.number}"))
+        self.socket.send_json({"do": what, "id": request} | fields)
+        while True:
+            message: Json = self.socket.receive_json()
+            if message["type"] == "view":
+                self.views.append(message)
+            else:
+                assert message["id"] == request
+                return message
+
+    def closed(self) -> int:
+        """Why the server ends the connection. It waits until it does."""
+        try:
+            while True:
+                self.socket.receive_json()
+        except WebSocketDisconnect as end:
+            return end.code
+
+    def view(self, **wanted: object) -> Json:
+        """The next view whose room has these values."""
+        while True:
+            message: Json = self.views.pop(0) if self.views else self.socket.receive_json()
+            assert message["type"] == "view"
+            if all(message["room"][name] == value for name, value in wanted.items()):
+                return message
+
+
+def test_a_round_from_the_opening_to_the_answer(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as first, server.websocket_connect(SOCKET) as second:
+        trainer, owls = Visit(first, room), Visit(second, seat)
+        assert (trainer.welcome["role"], owls.welcome["role"]) == ("trainer", "player")
+        assert trainer.ask("choose", incident=EASY)["type"] == "done"
+        assert trainer.ask("start")["type"] == "done"
+        begun = owls.view(phase="running")
+        assert [frame["step"] for frame in begun["team"]["frames"]] == [0]
+        for step, action in enumerate(["diagnose(payments, bad_deploy)", "rollback(payments)"]):
+            assert owls.ask("act", action=action, step=step)["type"] == "done"
+        score = 0.0
+        while score != 18.0:
+            score = owls.view()["team"]["score"]
+        assert owls.ask("act", action="wait", step=0) == {
+            "type": "refused",
+            "id": "r3",
+            "why": "somebody of your team acted first, and it is step 2 now; look again",
+        }
+
+
+def test_only_new_steps_are_sent_and_all_of_them_after_a_new_connection(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as first:
+        trainer = Visit(first, room)
+        trainer.ask("choose", incident=EASY)
+        trainer.ask("start")
+    with server.websocket_connect(SOCKET) as second:
+        owls = Visit(second, seat)
+        frames: list[Json] = []
+        for step in range(3):
+            owls.ask("act", action="wait", step=step)
+        while len(frames) < 4:
+            team = owls.view()["team"]
+            assert team["since"] <= len(frames)
+            frames = [*frames[: team["since"]], *team["frames"]]
+        assert [frame["step"] for frame in frames] == [0, 1, 2, 3]
+    with server.websocket_connect(SOCKET) as third:
+        again = Visit(third, seat).view()["team"]
+        assert (again["since"], [frame["step"] for frame in again["frames"]]) == (0, [0, 1, 2, 3])
+
+
+def test_a_name_with_script_in_it_stays_a_text(server: TestClient) -> None:
+    room = opened(server)
+    name = "<script>alert(1)</script>"
+    assert joined(server, room, name)["name"] == name
+    with server.websocket_connect(SOCKET) as socket:
+        assert Visit(socket, {"code": room["code"]}).view()["board"][0]["name"] == name
+
+
+def test_a_player_who_asks_what_only_the_trainer_may_is_refused(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as socket:
+        owls = Visit(socket, seat)
+        for what in ("start", "watch", "choose", "reveal"):
+            answer = owls.ask(what, team="Owls", incident=EASY)
+            assert answer["why"] == f"only the trainer may {what}; you are player"
+
+
+def test_a_removed_team_is_shown_out(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as first, server.websocket_connect(SOCKET) as second:
+        trainer, owls = Visit(first, room), Visit(second, seat)
+        owls.view()
+        trainer.ask("remove", team="Owls")
+        assert owls.closed() == 4404
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"do": NaN}', "x" * (MAX_BODY_BYTES + 1), "[" * 4000, '{"a":1,"a":2}']
+)
+def test_a_message_that_is_none_is_refused_and_the_connection_stays(server: TestClient, text: str) -> None:
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        trainer = Visit(socket, room)
+        socket.send_text(text)
+        message = socket.receive_json()
+        while message["type"] == "view":
+            message = socket.receive_json()
+        assert message["type"] == "refused"
+        assert trainer.ask("choices")["type"] == "done"
+
+
+def test_wrong_codes_are_counted_until_nobody_may_guess_any_more(server: TestClient) -> None:
+    room = opened(server)
+    wrong = [
+        server.post("/api/rooms/AAAA-AAAA/teams", json={"name": "x"}).status_code for _ in range(FAILURES_A_MINUTE)
+    ]
+    assert set(wrong) == {404}
+    answer = server.post(f"/api/rooms/{room['code']}/teams", json={"name": "x"})
+    assert (answer.status_code, answer.json()) == (429, {"why": "too many wrong codes; wait a minute"})
+    with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        Visit(socket, room)
+    assert closed.value.code == 4429
+
+
+@pytest.mark.parametrize("seat", [{"code": "AAAA-AAAA"}, {"code": "", "token": "x"}, {"code": 7}])
+def test_a_connection_to_no_room_is_closed(server: TestClient, seat: Json) -> None:
+    with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        Visit(socket, seat)
+    assert closed.value.code == 4404
+
+
+def test_a_server_with_a_token_lets_only_trainers_open_rooms() -> None:
+    with client_of(ServerConfig(host="0.0.0.0", token="the trainer's secret")) as server:
+        assert server.get("/api/server").json() == {"world": "sim", "asks_for_token": True}
+        refused = server.post("/api/rooms", json={})
+        assert (refused.status_code, refused.json()) == (
+            401,
+            {"why": "this server asks for the trainer's token: mirr room printed it when it started"},
+        )
+        token = {"authorization": "Bearer the trainer's secret"}
+        assert server.post("/api/rooms", json={}, headers=token).status_code == 201
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9999", "null"])
+def test_another_sites_page_cannot_act_for_a_visitor(server: TestClient, origin: str) -> None:
+    answer = server.post("/api/rooms", json={}, headers={"origin": origin})
+    assert (answer.status_code, answer.json()) == (403, {"why": "a web page of another site may not do this"})
+    with (
+        pytest.raises(WebSocketDisconnect) as closed,
+        server.websocket_connect(SOCKET, headers={"origin": origin}) as socket,
+    ):
+        socket.receive_json()
+    assert closed.value.code == 1008
+
+
+def test_the_rooms_own_page_may_act(server: TestClient) -> None:
+    assert server.post("/api/rooms", json={}, headers={"origin": HERE}).status_code == 201
+
+
+def test_a_form_of_another_site_cannot_be_sent_here(server: TestClient) -> None:
+    answer = server.post("/api/rooms", content="{}", headers={"content-type": "text/plain"})
+    assert (answer.status_code, answer.json()) == (415, {"why": "send JSON, with content-type: application/json"})
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "a@127.0.0.1", "", "["]
+)
+def test_a_name_that_was_rebound_to_this_machine_is_refused(server: TestClient, host: str) -> None:
+    for path in ("/", "/api/server"):
+        answer = server.get(path, headers={"host": host})
+        assert (answer.status_code, answer.json()) == (
+            421,
+            {"why": "this server does not have that name; next: mirr room --allow-host NAME"},
+        )
+
+
+def test_a_server_that_others_reach_answers_to_its_addresses_and_to_the_names_it_was_given() -> None:
+    with client_of(ServerConfig(host="0.0.0.0", token="x" * 20, allow_hosts=("room.example",))) as server:
+        found = [
+            server.get("/api/server", headers={"host": host}).status_code
+            for host in ("192.168.1.7:8090", "[fe80::1]", "ROOM.example", "evil.example")
+        ]
+    assert found == [200, 200, 200, 421]
+
+
+def test_a_request_that_is_too_large_is_refused(server: TestClient) -> None:
+    answer = server.post("/api/rooms", json={"x": "y" * MAX_BODY_BYTES})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/room.js", "/incident.js", "/room.css", "/icon.svg", "/vendor/uPlot.js", "/vendor/uPlot.css"]
+)
+def test_every_file_has_the_headers_that_keep_others_out_and_is_not_sent_twice(server: TestClient, path: str) -> None:
+    answer = server.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    again = server.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_there_is_no_page_that_loads_from_elsewhere(server: TestClient) -> None:
+    assert [server.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json")] == [404, 404, 404]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("::1", "http://[::1]:1"), ("room.example", "http://room.example:1")],
+)
+def test_the_address_can_be_opened(host: str, address: str) -> None:
+    assert address_of(host, 1) == address
