@@ -6,7 +6,6 @@ It needs Playwright and Debian's Chromium, and no lab. `MIRR_SCREENSHOTS=DIR` ke
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from mirr.env.record import RolloutWriter
 from mirr.env.rollout import play
 from mirr.env.scenario import draw
 from mirr.env.simulator.world import SimulatedWorld
+from tests.browser import launched
 from tests.room.load import server
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 WAIT_MS = 20_000
@@ -76,14 +67,8 @@ class Visitors:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,17 @@ from mirr.bridge.fidelity.compare import compare
 from mirr.bridge.fidelity.report import write_report
 from tests.bridge.collected import probe_of
 from tests.bridge.fidelity.test_page import FALLEN, HEALED, folder
-
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.browser import launched
 
 
 @pytest.mark.browser
 def test_a_browser_draws_every_chart_and_asks_for_nothing_else(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
     lab = folder("docker", [probe_of(FALLEN, played_round=0), probe_of(HEALED, played_round=1)])
     sim = folder("sim", [probe_of(HEALED, played_round=0), probe_of(HEALED, played_round=1)])
     page_file = write_report(compare(lab, sim, draws=2, boosting=Boosting(trees=2, folds=2)), tmp_path).page
     asked: list[str] = []
     complaints: list[str] = []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=list(QUIET))
+    with launched() as browser:
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
@@ -49,7 +34,6 @@ def test_a_browser_draws_every_chart_and_asks_for_nothing_else(tmp_path: Path) -
             "svg[data-chart]", "charts => charts.map(one => one.querySelectorAll('polyline, path, circle').length)"
         )
         rows = page.locator('[data-table="targets"] tr').count()
-        browser.close()
     assert asked == [page_file.as_uri()]
     assert complaints == []
     assert len(sizes) >= 5
