@@ -44,7 +44,7 @@ def idle(recording: Recording) -> Rows:
     features = recording.features[recording.first(Phase.FAULT) + 1 : recording.first(Phase.RESPONSE)]
     quiet = (features[:, :, _UP] == 1.0) & (features[:, :, _RATE] < IDLE_RATE_PER_S)
     shares = features[:, :, _CPU][quiet]
-    return shares[~np.isnan(shares)].reshape(-1, 1)
+    return _whole(shares.reshape(-1, 1))
 
 
 def boot(recording: Recording) -> Rows:
