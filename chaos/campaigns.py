@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -150,9 +151,10 @@ def _says_it_is_gone(answer: requests.Response) -> bool:
 
 
 class Heartbeat:
-    """Renews the leases of what this process injected, from a thread of its own.
+    """Renews the leases of what this process injected, from two threads of its own.
 
     The lease on disk is for every act; the load generator has one for each campaign and one for the users' traffic.
+    Each of the two has its thread: a disk that is busy for seconds must not end what the load generator does.
     When the process dies, even by SIGKILL, nobody renews them. The campaigns then end by themselves, users come as
     usual again, and the reaper reverts the rest.
     """
@@ -166,7 +168,7 @@ class Heartbeat:
         self._holds_traffic = False
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._lost: dict[str, str] = {}
 
     @property
@@ -218,24 +220,28 @@ class Heartbeat:
             self._lease.drop()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self.release()
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
+        for thread in self._threads:
+            thread.join(timeout=5.0)
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
-            self._thread.start()
+        if not self._threads:
+            for renew in (self._renew_at_generator, self._renew_on_disk):
+                self._threads.append(threading.Thread(target=self._run, args=[renew], name="leases", daemon=True))
+                self._threads[-1].start()
 
-    def _run(self) -> None:
+    def _run(self, renew: Callable[[], None]) -> None:
         while not self._stop.wait(self.lease_s / 3):
-            self.beat()
+            renew()
 
     def beat(self) -> None:
-        """Renew everything once, as the thread does three times a lease."""
+        """Renew everything once, as the threads do three times a lease."""
+        self._renew_at_generator()
         self._renew_on_disk()
+
+    def _renew_at_generator(self) -> None:
         with self._lock:
             held, holds_traffic = list(self._held.values()), self._holds_traffic
         for campaign in held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 import requests
@@ -100,6 +101,47 @@ def test_a_change_holds_while_its_process_renews_it(lab: FakeLab, chaos: Chaos, 
         lab.clock.sleep(2.0)
         heartbeat.beat()
     assert (lab.level, chaos.lost_lease()) == (0.75, None)
+
+
+class BusyDisk(LeaseFile):
+    """A lease on a disk that does not answer any more after the first time, until the end of the test."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal.folder, "me")
+        self.answers = threading.Event()
+        self.asked = 0
+
+    def renew(self, lease_s: float) -> None:
+        self.asked += 1
+        if self.asked > 1:
+            self.answers.wait(timeout=30.0)
+
+
+class CountedRenewals(FakeCampaigns):
+    """Tells when the lease of the traffic was renewed for the third time."""
+
+    def __init__(self, lab: FakeLab) -> None:
+        super().__init__(lab)
+        self.times = 0
+        self.third = threading.Event()
+
+    def renew_traffic(self, lease_s: float) -> bool:
+        self.times += 1
+        if self.times == 3:
+            self.third.set()
+        return True
+
+
+def test_a_busy_disk_does_not_end_what_the_load_generator_does(lab: FakeLab, journal: Journal) -> None:
+    campaigns, disk = CountedRenewals(lab), BusyDisk(journal)
+    heartbeat = Heartbeat(campaigns, lease_s=0.03, lease=disk)
+    try:
+        heartbeat.watch()
+        heartbeat.hold_traffic()
+        assert campaigns.third.wait(timeout=30.0)
+    finally:
+        disk.answers.set()
+        heartbeat.close()
 
 
 def test_a_change_ends_by_itself_when_its_process_dies_and_the_reaper_closes_it(
