@@ -39,7 +39,7 @@ def rollouts(
     Each row has the episode as messages, as a trainer of language models reads it. This needs the extra `records`.
     """
     from mirr import __version__
-    from mirr.agents.registry import parse_policy, refuse_unready
+    from mirr.agents.brought import parse_agent, refuse_unready
     from mirr.bridge.arrow import needed_pyarrow
     from mirr.cli.playing import Player
     from mirr.cli.worlds import WorldName
@@ -49,7 +49,7 @@ def rollouts(
 
     needed_pyarrow()
     named = Tier.EASY if tier is None else parse_tier(tier)
-    player = Player(WorldName.SIM, parse_policy(policy))
+    player = Player(WorldName.SIM, parse_agent(policy))
     refuse_unready(player.policy)
     if not overwrite:
         refuse_filled(out)
