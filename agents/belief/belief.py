@@ -87,8 +87,7 @@ class Belief:
 
     def odds(self) -> NDArray[np.float64]:  # (answers + 1,)
         """How likely each answer is, and at last that nothing is broken now."""
-        odds: NDArray[np.float64] = np.bincount(self._answers(), weights=self._weights, minlength=CALM + 1)
-        return odds
+        return np.bincount(self._answers(), weights=self._weights, minlength=CALM + 1).astype(np.float64)
 
     def odds_of_a_false_alarm(self) -> float:
         """How likely it is that nothing breaks in this episode."""
@@ -227,8 +226,8 @@ class Belief:
 def _sampled(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:  # (count,)
     """Places by their weights, as evenly as possible."""
     ends = np.cumsum(weights)
-    places = np.searchsorted(ends, (rng.random() + np.arange(count)) / count * ends[-1])
-    return np.minimum(places, len(weights) - 1)
+    places: NDArray[np.int64] = np.searchsorted(ends, (rng.random() + np.arange(count)) / count * ends[-1])
+    return places.clip(max=len(weights) - 1)
 
 
 def _part(told: LogReadings, lanes: slice, axis: int) -> LogReadings:

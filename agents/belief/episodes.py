@@ -128,7 +128,8 @@ class HypotheticalEpisodes(BatchedSimulator):
     def _planned(self, kind: float) -> NDArray[np.bool_]:  # (size, events)
         """Which places of the plan have an event of that kind."""
         there = np.arange(k.MOST_EVENTS) < self._block(k.EVENTS_PLANNED, 1)
-        return there & (self._events()[:, :, k.EVENT_KIND] == kind)
+        planned: NDArray[np.bool_] = there & (self._events()[:, :, k.EVENT_KIND] == kind)
+        return planned
 
     def _block(self, first: int, count: int) -> NDArray[np.float64]:  # (size, count)
         rows = self._lanes.rows
