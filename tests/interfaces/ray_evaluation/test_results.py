@@ -37,9 +37,3 @@ def test_records_are_not_kept_on_other_machines(tmp_path: Path, capsys: Printed)
         "mirr: Invalid value: --record cannot be given with --ray: the records would be on other machines. "
         "See: mirr --help\n"
     )
-
-
-def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, capsys: Printed) -> None:
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    assert run([*ASKED, "--out", str(tmp_path), "--address", "127.0.0.1:1"]) == 3
-    assert capsys.readouterr().err.splitlines()[-1].startswith("mirr: no Ray cluster at 127.0.0.1:1: ")
