@@ -59,7 +59,7 @@ class Model:
         same = next((place for place, (one, other) in enumerate(pairs) if one != other), None)
         kept = min(len(self._read), len(tokens) - 1) if same is None else same
         if kept < len(self._read):
-            self._cache.crop(kept)
+            self._cache.crop(kept - len(self._read))  # as many from the end
         with self._torch.no_grad():
             new = self._torch.tensor([tokens[kept:]])
             found = self._model(input_ids=new, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
