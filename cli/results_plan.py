@@ -19,8 +19,9 @@ EPISODES: dict[WorldName, int] = {WorldName.SIM: 1_000, WorldName.DOCKER: 40}
 
 
 def main_policies() -> tuple[PolicyName, ...]:
-    """The agents that one wants to compare. The others show what does not pay, and play on a lab only on request."""
-    from mirr.agents.registry import PolicyName
+    """The agents that one wants to compare. The others show what does not pay, or need something from outside. They play
+    on a lab only on request."""
+    from mirr.agents.registry import SELF_SUFFICIENT, PolicyName
 
     others = {
         PolicyName.WAIT,
@@ -37,7 +38,7 @@ def main_policies() -> tuple[PolicyName, ...]:
         PolicyName.ONLY_ERRORS,
         PolicyName.ONLY_LOG_VOLUME,
     }
-    return tuple(name for name in PolicyName if name not in others)
+    return tuple(name for name in SELF_SUFFICIENT if name not in others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +63,13 @@ def make_plan(
     worlds: Sequence[WorldName], policies: Sequence[str], tiers: Sequence[str], *, seed: int, episodes: int | None
 ) -> Plan:
     """The plan for what the user asked for. Empty names stand for the defaults. Raises UnknownName and BadSeed."""
-    from mirr.agents.registry import PolicyName, parse_policy
+    from mirr.agents.registry import SELF_SUFFICIENT, parse_policy
     from mirr.env.scenario import checked_seed
     from mirr.env.vocabulary import Tier, parse_tier
 
     first = checked_seed(seed)
     chosen = tuple(dict.fromkeys(parse_policy(name) for name in policies))
-    defaults = {WorldName.SIM: tuple(PolicyName), WorldName.DOCKER: main_policies()}
+    defaults = {WorldName.SIM: SELF_SUFFICIENT, WorldName.DOCKER: main_policies()}
     return Plan(
         worlds=tuple(worlds),
         policies={world: chosen or defaults[world] for world in WorldName},

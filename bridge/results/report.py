@@ -23,6 +23,9 @@ SCHEMA_VERSION = 1
 
 JSON_NAME, PAGE_NAME = "results.json", "results.md"
 
+SHORT = (Measure.SUCCESS, Measure.CLEAN, Measure.REWARD, Measure.TIME_TO_MITIGATE)
+"""The columns of the short table. Nobody reads thirteen of them on a first page."""
+
 BEGIN, END = "<!-- measured: results -->", "<!-- end -->"
 _MARKED = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
 
@@ -171,7 +174,7 @@ def with_tables(text: str, report: Line, name: str) -> str:
 def short_tables(report: Line) -> str:
     """The table of the main agents, and what the original MIRR published."""
     cells = [cell for cell in report["cells"] if cell["policy"] in report["main"]]
-    return f"{table(cells)}\n\n{their_table()}"
+    return f"{table(cells, SHORT)}\n\n{their_table()}"
 
 
 def page(report: Line) -> str:
@@ -191,14 +194,14 @@ def page(report: Line) -> str:
     )
 
 
-def table(cells: Iterable[Line]) -> str:
-    """A row for each cell, as Markdown."""
-    headings = ["tier", "agent", "world", "episodes", *(rule.heading for rule in RULES.values())]
-    return "\n".join(_markdown(headings, (_row(cell) for cell in cells)))
+def table(cells: Iterable[Line], measures: Collection[Measure] = tuple(Measure)) -> str:
+    """A row for each cell and a column for each of these measures, as Markdown."""
+    headings = ["tier", "agent", "world", "episodes", *(RULES[measure].heading for measure in measures)]
+    return "\n".join(_markdown(headings, (_row(cell, measures) for cell in cells)))
 
 
-def _row(cell: Line) -> list[str]:
-    numbers = (_text(RULES[measure].unit, cell["figures"][measure]) for measure in Measure)
+def _row(cell: Line, measures: Collection[Measure]) -> list[str]:
+    numbers = (_text(RULES[measure].unit, cell["figures"][measure]) for measure in measures)
     return [cell["tier"], f"`{cell['policy']}`", cell["world"], f"{cell['episodes']:,}", *numbers]
 
 
