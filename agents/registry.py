@@ -10,6 +10,7 @@ from mirr.agents.baselines import BruteForcePolicy, OraclePolicy, RandomPolicy, 
 from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.language_model.policy import LanguageModelPolicy
+from mirr.agents.ppo.policy import PpoPolicy, chosen_checkpoint
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
@@ -27,6 +28,7 @@ class PolicyName(StrEnum):
     HEURISTIC = "heuristic"
     DETECTIVE = "detective"
     TRAINED_LM = "trained_lm"
+    PPO = "ppo"
     ORACLE = "oracle"
     FARM = "farm"
     RESTART_ALL = "restart_all"
@@ -53,6 +55,9 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     PolicyName.HEURISTIC: lambda scenario: HeuristicPolicy(alarms_may_be_false=bool(scenario.name)),
     PolicyName.DETECTIVE: lambda scenario: DetectivePolicy(alarms_may_be_false=alarms_may_be_false(scenario)),
     PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
+    PolicyName.PPO: lambda scenario: PpoPolicy(
+        chosen_checkpoint(scenario.tier), alarms_may_be_false=alarms_may_be_false(scenario)
+    ),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),
     PolicyName.RESTART_ALL: lambda _: SameFixPolicy(Restart),

@@ -28,6 +28,7 @@ from mirr.cli import (
     mcp_command,
     openenv_command,
     records_command,
+    train_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -112,6 +113,7 @@ bench_command.register(app)
 openenv_command.register(app)
 records_command.register(app)
 mcp_command.register(app)
+train_command.register(app)
 train_llm_command.register(app)
 
 

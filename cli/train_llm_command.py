@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.cli.options import JsonOption, TierOption
+from mirr.cli.training_tools import commit, say
 from mirr.env.quoting import quoted
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def train_llm(
     from mirr.agents.training.train import Tools, new_training
 
     plan = _plan(name, tier, teacher, seed, spread, minutes)
-    tools = Tools(now=time.monotonic, say=_say, commit=_commit(), threads=os.cpu_count() or 1)
+    tools = Tools(now=time.monotonic, say=say, commit=commit(), threads=os.cpu_count() or 1)
     try:
         training = new_training(plan, out, tools, base=base)
     except NoBaseModel as error:
@@ -101,17 +100,3 @@ def _plan(model: ModelName, tier: str | None, teacher: str, seed: int, spread: f
         spread=spread,
         grpo_minutes=plan.grpo_minutes if minutes is None else minutes,
     )
-
-
-def _commit() -> str:
-    """The commit of a checkout; `unknown` for what was installed."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
-
-
-def _say(text: str) -> None:
-    print(f"mirr: {text}", file=sys.stderr, flush=True)

@@ -145,8 +145,8 @@ def test_every_policy_is_registered_and_the_error_for_an_unknown_policy_lists_th
     with pytest.raises(UnknownName) as caught:
         parse_policy("clever")
     assert str(caught.value) == (
-        "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, detective, trained_lm, oracle, "
-        "farm, restart_all, "
+        "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, detective, trained_lm, ppo, "
+        "oracle, farm, restart_all, "
         "scale_all, rollback_all, first_alert, only_up, only_latency, only_cpu, only_memory, only_errors, "
         "only_log_volume"
     )
