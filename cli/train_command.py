@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mirr.agents.training.ppo_training import Simulator, Training
 
 DEFAULT_MINUTES = 15.0
+PICTURE = "ppo-reward.png"
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +73,8 @@ def train(
     Progress goes to stderr. After a kill, the same command with --resume goes on. The extra `train` is needed.
     """
     _check_packages()
-    from mirr.agents.training.ppo_training import PICTURE, WEIGHTS, CannotGoOn, Tools, Trainer, judge_file
+    from mirr.agents.training.curves import draw_rewards
+    from mirr.agents.training.ppo_training import WEIGHTS, CannotGoOn, Tools, Trainer, judge_file
 
     if minutes is None and steps is None:
         minutes = DEFAULT_MINUTES
@@ -89,9 +91,11 @@ def train(
         print(json.dumps(judge_file(judge, training, tools).to_json(), indent=1))
         return
     try:
-        provenance = Trainer(training, out, tools, resume=resume).run()
+        trainer = Trainer(training, out, tools, resume=resume)
     except CannotGoOn as error:
         raise typer.BadParameter(str(error)) from error
+    provenance = trainer.run()
+    draw_rewards(trainer.curve, f"PPO, {training.tier}", out / PICTURE)
     if as_json:
         print(json.dumps(provenance, indent=1))
     else:

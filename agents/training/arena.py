@@ -128,11 +128,11 @@ class Judged:
 
     def __str__(self) -> str:
         ended = self.endings
-        mitigated = float(np.nanmean(self.mitigated_s)) if ended.resolved.any() else float("nan")
-        return (
+        told = (
             f"resolved {ended.resolved.mean():.2%}, diagnosed {ended.diagnosed.mean():.2%}, clean "
-            f"{ended.clean.mean():.2%}, mean reward {ended.rewards.mean():.3f}, {mitigated:.2f} s to mitigate"
+            f"{ended.clean.mean():.2%}, mean reward {ended.rewards.mean():.3f}"
         )
+        return told + (f", {np.nanmean(self.mitigated_s):.2f} s to mitigate" if ended.resolved.any() else "")
 
 
 def judged(seeds: Sequence[int], tier: Tier, choose: Choose, *, threads: int) -> Judged:

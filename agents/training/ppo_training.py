@@ -8,7 +8,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from mirr.agents.ppo.network import Size
 from mirr.agents.ppo.policy import load_checkpoint
 from mirr.agents.registry import PolicyName
 from mirr.agents.training.arena import Arena, Judged, judged, judged_policy
-from mirr.agents.training.curves import ITERATION, draw_rewards
+from mirr.agents.training.curves import ITERATION
 from mirr.agents.training.episodes import FIRST_TRAINING_SEED
 from mirr.agents.training.learner import device_name
 from mirr.agents.training.ppo import ImitationPlan, Ppo, PpoPlan, favoured
@@ -40,7 +40,6 @@ STATE: Final = "ppo.state"
 WEIGHTS: Final = "ppo.safetensors"
 PROVENANCE: Final = "ppo.json"
 CURVE: Final = "ppo-curve.csv"
-PICTURE: Final = "ppo-reward.png"
 
 
 class CannotGoOn(ValueError):
@@ -130,6 +129,11 @@ class Trainer:
         self._arena.begin(range(first, first + plan.rows))
         self._starts += 1
 
+    @property
+    def curve(self) -> Sequence[dict[str, float]]:
+        """What was measured so far, a point for each iteration."""
+        return self._curve
+
     def run(self) -> dict[str, object]:
         """Train, then judge. Returns the provenance, and leaves the files in the folder."""
         training, tools = self.training, self._tools
@@ -193,7 +197,6 @@ class Trainer:
         found = judge_file(self.out / WEIGHTS, training, tools)  # it is judged as it was written
         provenance = self._provenance(found)
         _write(self.out / PROVENANCE, (json.dumps(provenance, indent=1) + "\n").encode())
-        draw_rewards(self._curve, f"PPO, {training.tier}", self.out / PICTURE)
         (self.out / STATE).unlink()
         return provenance
 

@@ -17,7 +17,6 @@ from mirr.agents.ppo.notes import CHOICES, OWN, SERVICES, SHARED, Floats
 from tests.agents.ppo.networks import TINY
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
-pytest.importorskip("matplotlib", reason="Matplotlib is not installed: pip install 'mirr-lab[train]'")
 
 from mirr.agents.language_model.weights import BadCheckpoint  # noqa: E402 - PyTorch is looked for first
 from mirr.agents.ppo.policy import load_checkpoint  # noqa: E402
@@ -172,7 +171,6 @@ def test_a_whole_training_leaves_a_checkpoint_its_provenance_and_its_curve(tmp_p
     provenance = Trainer(TINY_TRAINING, tmp_path, tools(said)).run()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "ppo-curve.csv",
-        "ppo-reward.png",
         "ppo.json",
         "ppo.safetensors",
     ]
@@ -184,6 +182,15 @@ def test_a_whole_training_leaves_a_checkpoint_its_provenance_and_its_curve(tmp_p
     assert all(float(point["validation"]) for point in curve)
     assert load_checkpoint(tmp_path / "ppo.safetensors").size == TINY
     assert said[0] == "PPO on easy, CPU, 1 start(s) of this training"
+
+
+def test_the_curve_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed: pip install 'mirr-lab[train]'")
+    from mirr.agents.training.curves import draw_rewards
+
+    point = {"seconds": 1.0, "reward": 2.0, "entropy": 3.0}
+    draw_rewards([point, point | {"validation": 4.0}], "PPO", tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 class Killed(Exception):
