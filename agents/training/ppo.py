@@ -32,7 +32,7 @@ class PpoPlan:
     rows: int = 1024  # episodes side by side
     steps: int = 16  # of each, between two updates
     passes: int = 3  # over these decisions
-    at_once: int = 2048  # decisions in a step of the optimiser
+    at_once: int = 1024  # decisions in a step of the optimiser
     learning_rate: float = 1e-3  # at first; it falls evenly to a twentieth
     discount: float = 0.995  # of a reward that comes a step later
     trace: float = 0.95  # lambda of the generalised advantage estimate

@@ -23,15 +23,16 @@ from mirr.agents.training.arena import Arena, Judged, judged, judged_policy
 from mirr.agents.training.curves import ITERATION
 from mirr.agents.training.episodes import FIRST_TRAINING_SEED
 from mirr.agents.training.learner import device_name
-from mirr.agents.training.ppo import ImitationPlan, Ppo, PpoPlan, favoured
+from mirr.agents.training.ppo import ImitationPlan, Iteration, Ppo, PpoPlan, favoured
 from mirr.agents.training.ppo_network import Actor
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation, default_parameters, fixed_parameters
 from mirr.env.vocabulary import Tier
+from mirr.env.world import WorldError
 
 FIRST_VALIDATION_SEED: Final = FIRST_TRAINING_SEED + 500_000
 FIRST_PPO_SEED: Final = 3 * FIRST_TRAINING_SEED
-SEEDS_OF_A_START: Final = 10_000  # a start, or a start again after a kill, takes as many seeds for its first episodes
+SEEDS_OF_A_START: Final = 10_000  # each time that episodes begin, the first of them take as many seeds
 MOST_STARTS: Final = 1_000
 MOST_SEEDS: Final = 1_000  # of trainings
 
@@ -124,10 +125,7 @@ class Trainer:
         self._best: float | None = None
         if state is not None:
             self._go_on_from(state)
-        start = training.seed * MOST_STARTS + self._starts
-        first = FIRST_PPO_SEED + start * SEEDS_OF_A_START
-        self._arena.begin(range(first, first + plan.rows))
-        self._starts += 1
+        self._begin()
 
     @property
     def curve(self) -> Sequence[dict[str, float]]:
@@ -138,13 +136,13 @@ class Trainer:
         """Train, then judge. Returns the provenance, and leaves the files in the folder."""
         training, tools = self.training, self._tools
         began_s, said_s = tools.now() - self._seconds, -training.validate_s
-        tools.say(f"PPO on {training.tier}, {device_name(tools.device)}, {self._starts} start(s) of this training")
+        tools.say(f"PPO on {training.tier}, {device_name(tools.device)}, start {self._starts}")
         if training.teacher is not None and not self._curve:
             self._imitate(training.teacher)
         while not self._curve or self._progress() < 1.0:
             untaught = training.teacher is None
             critic_alone = not untaught and len(self._curve) < training.imitation.critic_iterations
-            found = self.ppo.iterate(self._progress(), critic_alone=critic_alone)
+            found = self._iterate(critic_alone=critic_alone)
             self._steps += training.ppo.rows * training.ppo.steps
             self._seconds = tools.now() - began_s
             self._curve.append(
@@ -156,6 +154,23 @@ class Trainer:
                 self._validate()
                 self._seconds = tools.now() - began_s
         return self._finish()
+
+    def _begin(self) -> None:
+        """Begin all episodes, with seeds that no start of this training has had. Raises WorldError."""
+        start = self.training.seed * MOST_STARTS + self._starts
+        first = FIRST_PPO_SEED + start * SEEDS_OF_A_START
+        self._arena.begin(range(first, first + self.training.ppo.rows))
+        self._starts += 1
+
+    def _iterate(self, *, critic_alone: bool) -> Iteration:
+        """One round of PPO. Where parameters vary, a fault may fail to land in one of a million episodes. Then all
+        episodes begin anew, and the round is played again. Raises WorldError if that happens twice in a row."""
+        try:
+            return self.ppo.iterate(self._progress(), critic_alone=critic_alone)
+        except WorldError as error:
+            self._tools.say(f"{error}; all episodes begin anew, with other seeds")
+            self._begin()
+            return self.ppo.iterate(self._progress(), critic_alone=critic_alone)
 
     def _imitate(self, teacher: PolicyName) -> None:
         training, tools = self.training, self._tools

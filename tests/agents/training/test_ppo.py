@@ -21,6 +21,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 from mirr.agents.language_model.weights import BadCheckpoint  # noqa: E402 - PyTorch is looked for first
 from mirr.agents.ppo.policy import load_checkpoint  # noqa: E402
 from mirr.agents.registry import PolicyName  # noqa: E402
+from mirr.agents.training import ppo_training  # noqa: E402
 from mirr.agents.training.arena import TRUTHS, Arena, judged, judged_policy  # noqa: E402
 from mirr.agents.training.ppo import ImitationPlan, Ppo, PpoPlan, Seen, favoured  # noqa: E402
 from mirr.agents.training.ppo_network import Actor  # noqa: E402
@@ -35,6 +36,7 @@ from mirr.agents.training.ppo_training import (  # noqa: E402
 from mirr.env.scenario import draw  # noqa: E402
 from mirr.env.simulator.randomisation import Randomisation  # noqa: E402
 from mirr.env.vocabulary import Breaks, Tier  # noqa: E402
+from mirr.env.world import WorldError  # noqa: E402
 
 CPU = torch.device("cpu")
 SMALL = Size(width=32, together=32)
@@ -181,7 +183,7 @@ def test_a_whole_training_leaves_a_checkpoint_its_provenance_and_its_curve(tmp_p
     assert [point["steps"] for point in curve] == ["512", "1024"]
     assert all(float(point["validation"]) for point in curve)
     assert load_checkpoint(tmp_path / "ppo.safetensors").size == TINY
-    assert said[0] == "PPO on easy, CPU, 1 start(s) of this training"
+    assert said[0] == "PPO on easy, CPU, start 1"
 
 
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
@@ -243,3 +245,36 @@ def test_a_training_says_with_which_simulator_it_learned(tmp_path: Path) -> None
     told: Any = provenance["training"]
     assert told["simulator"]["randomisation"]["sets"] == 2
     assert told["simulator"]["parameters"]["cpu_quota_cores"] == 0.3
+
+
+def test_a_training_on_simulators_that_differ_comes_to_its_end(tmp_path: Path) -> None:
+    simulator = Simulator(randomisation=Randomisation.everything(0.1, sets=8))
+    training = replace(TINY_TRAINING, tier=Tier.HARD, steps=8 * 512, validate_s=1e9, simulator=simulator)
+    provenance = Trainer(training, tmp_path, tools()).run()
+    assert (provenance["starts"], provenance["steps"]) == (1, 8 * 512)
+
+
+class Stumbling(Arena):
+    """An arena in which a fault does not land at some of its steps."""
+
+    stumbles_at: frozenset[int] = frozenset()
+    stepped = 0
+
+    def step(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        self.stepped += 1
+        if self.stepped in self.stumbles_at:
+            raise WorldError("crashed:auth did not land")
+        return super().step(actions)
+
+
+def test_a_fault_that_does_not_land_does_not_end_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ppo_training, "Arena", Stumbling)
+    monkeypatch.setattr(Stumbling, "stumbles_at", {3})
+    said: list[str] = []
+    provenance = Trainer(TINY_TRAINING, tmp_path / "once", tools(said)).run()
+    assert said[1] == "crashed:auth did not land; all episodes begin anew, with other seeds"
+    assert (provenance["starts"], provenance["steps"]) == (2, 2 * 512)
+
+    monkeypatch.setattr(Stumbling, "stumbles_at", {3, 4})
+    with pytest.raises(WorldError, match="crashed:auth did not land"):
+        Trainer(TINY_TRAINING, tmp_path / "twice", tools()).run()
