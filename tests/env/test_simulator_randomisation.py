@@ -47,7 +47,7 @@ def test_a_mild_crowd_lands_wherever_parameters_vary() -> None:
 def test_parameters_with_which_only_a_usual_crowd_lands_are_refused() -> None:
     with pytest.raises(ParameterError) as caught:
         Randomisation(ranges={"overload_factor": Range(0.85, 0.85)}, sets=1).draw()
-    assert str(caught.value) == ("randomisation, set 0: overloaded/crowd@1.15:gateway does not show; narrow the ranges")
+    assert str(caught.value) == ("randomisation, set 0: overloaded@1.15:gateway does not show; narrow the ranges")
 
 
 def test_with_a_star_each_service_draws_its_own_value() -> None:
