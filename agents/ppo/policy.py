@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from mirr.agents.language_model.weights import BadCheckpoint, load_weights
-from mirr.agents.ppo.network import Floats, Size, scores, weight_shapes
-from mirr.agents.ppo.notes import Notes
+from mirr.agents.ppo.network import Size, scores, weight_shapes
+from mirr.agents.ppo.notes import Floats, Notes
 from mirr.env.environment import Observation
 from mirr.env.logs import STARTED, LogBook
 from mirr.env.vocabulary import ACTION_INDEX, PACK_ACTIONS, Action, Tier

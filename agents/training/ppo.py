@@ -8,7 +8,7 @@ not mistaken for merit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ class Ppo:
         optimiser = torch.optim.Adam(self.actor.parameters(), lr=plan.learning_rate)
         for number in range(plan.passes):
             total = 0.0
-            for places in torch.randperm(len(shown), generator=self.dice, device=self.device).split(plan.at_once):
+            for places in self._shuffled(len(shown), plan.at_once):
                 for group in optimiser.param_groups:
                     group["lr"] = plan.learning_rate * (1.0 - number / plan.passes)
                 logits = self.actor(own[places], shared[places]).masked_fill(~allowed[places], IMPOSSIBLE)
@@ -206,7 +206,7 @@ class Ppo:
         told: list[list[float]] = []
         count = len(rollout.actions)
         for _ in range(self.plan.passes):
-            for places in torch.randperm(count, generator=self.dice, device=self.device).split(self.plan.at_once):
+            for places in self._shuffled(count, self.plan.at_once):
                 told.append(self._improve(rollout, places, entropy_worth))
             if told[-1][3] > self.plan.most_distance:
                 break
@@ -235,6 +235,10 @@ class Ppo:
             outside = ((ratio - 1.0).abs() > plan.clip).float().mean()
             told: list[float] = torch.stack([policy_loss, value_loss, entropy, distance, outside]).tolist()
         return told
+
+    def _shuffled(self, count: int, at_once: int) -> Sequence[Tensor]:
+        """The numbers below `count` in a random order, in parts."""
+        return torch.split(torch.randperm(count, generator=self.dice, device=self.device), at_once)
 
     def _seen(self) -> Seen:
         """What is seen now in every episode."""

@@ -93,7 +93,9 @@ class Training:
     def same_but_for_length(self) -> dict[str, object]:
         """What must not change when a training goes on."""
         left_out = ("minutes", "steps", "validate_s", "judged", "first_judged_seed")
-        return json.loads(json.dumps({name: each for name, each in self.to_json().items() if name not in left_out}))
+        told = json.dumps({name: each for name, each in self.to_json().items() if name not in left_out})
+        found: dict[str, object] = json.loads(told)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mirr.agents.language_model.weights import save_weights
-from mirr.agents.ppo.network import Floats, Size, weight_shapes
+from mirr.agents.ppo.network import Size, weight_shapes
+from mirr.agents.ppo.notes import Floats
 from mirr.agents.ppo.policy import SIZE_KEY
 
 TINY = Size(width=8, together=8)

@@ -119,7 +119,8 @@ def test_an_action_that_is_not_allowed_is_never_drawn() -> None:
     own, shared = random_notes(500)
     allowed = np.random.default_rng(0).random((500, CHOICES)) < 0.2
     allowed[:, 0] = True
-    seen = Seen(*(torch.from_numpy(each) for each in (own, shared, allowed)), torch.zeros(500, TRUTHS))
+    read = (torch.from_numpy(own), torch.from_numpy(shared), torch.from_numpy(allowed))
+    seen = Seen(*read, torch.zeros(500, TRUTHS))
     drawn = ppo._drawn(ppo._log_shares(seen)).numpy()
     assert allowed[np.arange(500), drawn].all()
 
