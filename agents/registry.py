@@ -13,6 +13,7 @@ from mirr.agents.detective import DetectivePolicy
 from mirr.agents.heuristic import HeuristicPolicy
 from mirr.agents.language_model.policy import LanguageModelPolicy
 from mirr.agents.llm.policy import LlmPolicy, line_from_environment
+from mirr.agents.ppo.policy import PpoPolicy, chosen_checkpoint
 from mirr.agents.single_channel import CPU, ERRORS, LATENCY, MEMORY, UP, LogVolumePolicy, SingleChannelPolicy
 from mirr.env.quoting import quoted
 from mirr.env.rollout import Policy
@@ -32,6 +33,7 @@ class PolicyName(StrEnum):
     BELIEF = "belief"
     BARO = "baro"
     TRAINED_LM = "trained_lm"
+    PPO = "ppo"
     LLM = "llm"
     ORACLE = "oracle"
     FARM = "farm"
@@ -63,6 +65,9 @@ POLICIES: dict[PolicyName, Callable[[Scenario], Policy]] = {
     ),
     PolicyName.BARO: lambda _: BaroPolicy(),
     PolicyName.TRAINED_LM: lambda _: LanguageModelPolicy(),
+    PolicyName.PPO: lambda scenario: PpoPolicy(
+        chosen_checkpoint(scenario.tier), alarms_may_be_false=alarms_may_be_false(scenario)
+    ),
     PolicyName.LLM: lambda scenario: LlmPolicy.of(scenario, none_diagnosis=alarms_may_be_false(scenario)),
     PolicyName.ORACLE: OraclePolicy,
     PolicyName.FARM: lambda _: FarmPolicy(),

@@ -35,6 +35,7 @@ from mirr.cli import (
     results_command,
     rollouts_command,
     room_command,
+    train_command,
     train_llm_command,
 )
 from mirr.cli.interrupts import notes_of
@@ -122,6 +123,7 @@ records_command.register(app)
 postmortem_command.register(app)
 results_command.register(app)
 mcp_command.register(app)
+train_command.register(app)
 train_llm_command.register(app)
 rollouts_command.register(app)
 room_command.register(app)

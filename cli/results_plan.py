@@ -19,7 +19,7 @@ EPISODES: dict[WorldName, int] = {WorldName.SIM: 1_000, WorldName.DOCKER: 40}
 
 
 def main_policies() -> tuple[PolicyName, ...]:
-    """The agents that one wants to compare. The others show what does not pay, or need something from outside. They play
+    """The agents that one wants to compare. The others show what does not pay, or need something from outside, and play
     on a lab only on request."""
     from mirr.agents.registry import SELF_SUFFICIENT, PolicyName
 

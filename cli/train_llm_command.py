@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirr.cli.options import JsonOption, TierOption
+from mirr.cli.training_tools import say
 from mirr.env.quoting import quoted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def train_llm(
     from mirr.bridge.provenance import commit
 
     plan = _plan(name, tier, teacher, seed, spread, minutes)
-    tools = Tools(now=time.monotonic, say=_say, commit=commit(), threads=os.cpu_count() or 1)
+    tools = Tools(now=time.monotonic, say=say, commit=commit(), threads=os.cpu_count() or 1)
     try:
         training = new_training(plan, out, tools, base=base)
     except NoBaseModel as error:
@@ -106,7 +106,3 @@ def _plan(model: ModelName, tier: str | None, teacher: str, seed: int, spread: f
         spread=spread,
         grpo_minutes=plan.grpo_minutes if minutes is None else minutes,
     )
-
-
-def _say(text: str) -> None:
-    print(f"mirr: {text}", file=sys.stderr, flush=True)

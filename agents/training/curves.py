@@ -50,6 +50,22 @@ def draw_curves(curves: Curves, title: str, folder: Path, stem: str) -> list[Pat
     return written
 
 
+def draw_rewards(curve: Sequence[dict[str, float]], title: str, picture: Path) -> None:
+    """Draw the curve of a training with PPO: its points have `seconds`, `reward`, `entropy`, some `validation`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    rewards, entropy = figure.subplots(1, 2, width_ratios=(2, 1))
+    validated = [point for point in curve if "validation" in point]
+    _line(rewards, curve, "seconds", "reward", "drawn actions, training")
+    _line(rewards, validated, "seconds", "validation", "favoured actions, validation seeds")
+    rewards.set(title=f"{title}: mean reward", xlabel="seconds", ylabel="reward")
+    rewards.legend(loc="lower right")
+    _line(entropy, curve, "seconds", "entropy", "")
+    entropy.set(title="entropy", xlabel="seconds", ylabel="nats")
+    figure.savefig(picture, dpi=100, metadata={"Software": None})
+
+
 def _line(axes: Any, points: Sequence[dict[str, float]], across: str, up: str, label: str) -> None:
     axes.plot([point[across] for point in points], [point[up] for point in points], label=label)
     axes.grid(visible=True, alpha=0.3)

@@ -12,6 +12,17 @@ class ModelName(StrEnum):
     SMOLLM2 = "smollm2"  # an adapter for a pretrained model of 135M parameters
 
 
+class DeviceName(StrEnum):
+    """Where a network learns."""
+
+    AUTO = "auto"  # a GPU if there is one
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+PPO_NEEDS: tuple[str, ...] = ("torch", "matplotlib")
+"""The packages that `mirr train` needs, of the extra `train`."""
+
 NEEDS: dict[ModelName, tuple[str, ...]] = {
     ModelName.SMALL: ("torch", "matplotlib"),
     ModelName.SMOLLM2: ("torch", "matplotlib", "transformers", "gguf", "peft"),

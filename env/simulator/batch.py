@@ -137,6 +137,17 @@ class BatchedSimulator:
         )
 
     @property
+    def read_start_age_s(self) -> NDArray[np.float64]:  # (size,)
+        """How long ago the process had started whose log was read last, as the line `started` says when it is read.
+        NaN if that log has no such line. It means something after a step in which a log was read."""
+        rows, places = self._lanes.rows, (k.READ_LOG + k.LOG_READY, k.READ_AT)
+        found = (
+            rows[:, places] if isinstance(rows, np.ndarray) else np.array([[row[p] for p in places] for row in rows])
+        )
+        ready, read_at = found[:, 0], found[:, 1]
+        return np.where(ready < 0.0, np.nan, (read_at - ready) * self.parameters.tick_s)
+
+    @property
     def clean(self) -> NDArray[np.bool_]:  # (size,)
         """Whether the last episode of every environment that is over was clean, as its report says."""
         ended = [self.column(place, ended=True) for place in (k.OUTCOME, k.DIAGNOSED, k.WRONG_FIXES)]

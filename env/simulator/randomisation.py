@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mirr.env.forms import fault_of
+from mirr.env.forms import fault_of, severity_of
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW
 from mirr.env.quoting import quoted
 from mirr.env.simulator.fast import rows as k
@@ -30,12 +30,13 @@ from mirr.env.simulator.parameters import (
     parse_parameters,
 )
 from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import FORMS, USUAL_SEVERITY, inject
+from mirr.env.simulator.physics.faults import FORMS, inject
 from mirr.env.simulator.physics.profile import rules
 from mirr.env.vocabulary import Journey, Service
 
 FIXED = ("tick_s",)  # a step has to be a whole number of ticks, and the same number everywhere
 DRAWN_LAST = ("costly_request_cpu_s", "leaky_carried_s")  # they came later; so a seed still gives the same sets
+SEVERITY_SAYS = ("overload_factor",)  # how large a crowd is: a fault's severity says it, in the lab too
 PROOF_WINDOWS = 5
 
 
@@ -80,8 +81,10 @@ class Randomisation:
 
     @classmethod
     def everything(cls, share: float, *, sets: int = 256, seed: int = 0) -> Randomisation:
-        """Every parameter, by up to `share` of it up or down."""
-        return cls(ranges={name: Range(1.0 - share, 1.0 + share) for name in randomisable()}, sets=sets, seed=seed)
+        """Every parameter, by up to `share` of it up or down. Only how severe a fault is stays as the scenario says."""
+        ranges = {name: Range(1.0 - share, 1.0 + share) for name in randomisable()}
+        stay = {name: Range(1.0, 1.0) for name in SEVERITY_SAYS}  # drawn, so that all others stay as they were
+        return cls(ranges=ranges | stay, sets=sets, seed=seed)
 
     @classmethod
     def from_json(cls, raw: object) -> Randomisation:
@@ -111,7 +114,8 @@ class Randomisation:
         }
 
     def draw(self, base: Parameters | None = None) -> ParameterSets:
-        """Draw the sets. In each, steady state meets the objectives and every fault lands; otherwise ParameterError."""
+        """Draw the sets. In each, steady state meets the objectives and every fault lands, mild or severe; otherwise
+        ParameterError."""
         base = base or default_parameters()
         spread = dict(self._spread())
         found = []
@@ -227,9 +231,12 @@ def _unsound(p: Any, ticks: int) -> str:
                 return f"{service} is outside its objectives in steady state"
     for form, played in enumerate(FORMS):
         for service in played.services:
-            ops.steady(s, p)
-            if not inject(s, p, key, form, SERVICE_ROW[service], USUAL_SEVERITY[form]):
-                return f"{fault_of(form, service)} does not show"
+            can = played.severity
+            for severity in (None,) if can is None else (None, can.least, can.most):
+                fault = fault_of(form, service, severity)
+                ops.steady(s, p)
+                if not inject(s, p, key, form, SERVICE_ROW[service], severity_of(fault)):
+                    return f"{fault} does not show"
     return ""
 
 

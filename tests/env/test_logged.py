@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mirr.env.logs import LogBook, LogNumber, counts, digest
+from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.chronicle import lines, log_state
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.logged import count_log
-from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service
+from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Service, Tier
 from mirr.env.world import Level, LogLine
 
 TICK_S = 0.4
@@ -105,3 +106,19 @@ def test_the_simulator_counts_the_lines_that_its_logs_have() -> None:
         made = lines(log_state(list(Service)[place], numbers(log)), int(log[k.LOG_TICK]) + 3, TICK_S)
         first = k.LOGGED + place * k.LOGGED_SIZE
         assert [float(row[first + each]) for each in range(k.LOGGED_SIZE)] == [7.0, *counts(digest(made))], log
+
+
+def test_a_batch_says_how_old_the_start_is_that_the_last_log_tells_of() -> None:
+    batch, rng, compared = BatchedSimulator(64, tier=Tier.HARD), np.random.default_rng(6), 0
+    batch.reset(range(64))
+    for _ in range(12):
+        # Logs are read, and processes are restarted: numbers of actions from the vocabulary.
+        batch.step(np.where(rng.random(64) < 0.7, rng.integers(1, 6, size=64), rng.integers(26, 31, size=64)))
+        found = batch.read_start_age_s
+        for e in range(64):
+            observation = batch.observation(e)
+            ages = [each.age_s for each in observation.logs if each.event == "started"]
+            if observation.logs_of is not None:
+                assert np.array_equal(found[e : e + 1].round(3), [min(ages, default=np.nan)], equal_nan=True)
+                compared += bool(ages)
+    assert compared > 50

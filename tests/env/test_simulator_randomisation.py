@@ -10,13 +10,14 @@ import pytest
 from mirr.env.dice import following_seed, noise_factors
 from mirr.env.environment import Environment
 from mirr.env.scenario import streams
+from mirr.env.simulator.batch import BatchedSimulator
 from mirr.env.simulator.fast.compiled import numbers, u64
 from mirr.env.simulator.parameters import ParameterError
 from mirr.env.simulator.physics import arrivals
 from mirr.env.simulator.physics.profile import rules
 from mirr.env.simulator.randomisation import Randomisation, Range, default_parameters, randomisable
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.vocabulary import Service
+from mirr.env.vocabulary import Fault, Service
 
 
 def test_without_randomisation_every_episode_has_the_parameters_of_the_file() -> None:
@@ -26,13 +27,27 @@ def test_without_randomisation_every_episode_has_the_parameters_of_the_file() ->
         assert world.parameters == default_parameters()
 
 
-def test_every_parameter_except_the_tick_can_vary() -> None:
+def test_every_parameter_varies_but_the_tick_and_how_severe_a_fault_is() -> None:
     base, drawn = default_parameters(), Randomisation.everything(0.2, sets=3).draw().sets
     assert len(randomisable()) == 20 + 3 + 4 * 5
-    assert all(each.tick_s == base.tick_s for each in drawn)
     for each in drawn:
+        assert (each.tick_s, each.overload_factor) == (base.tick_s, base.overload_factor)
         assert 0.8 <= each.boot_cpu_s / base.boot_cpu_s <= 1.2
     assert len({each.services[Service.AUTH].request_cpu_s for each in drawn}) == 3
+
+
+def test_a_mild_crowd_lands_wherever_parameters_vary() -> None:
+    mildest = [Fault.parse(f"overloaded@1.15:{service}") for service in Service]
+    sets = Randomisation.everything(0.1, sets=8).draw()
+    batch = BatchedSimulator(200, parameters=sets)
+    for seed in (0, 1_000):
+        batch.reset(range(seed, seed + 200), faults=[mildest[place % len(mildest)] for place in range(200)])
+
+
+def test_parameters_with_which_only_a_usual_crowd_lands_are_refused() -> None:
+    with pytest.raises(ParameterError) as caught:
+        Randomisation(ranges={"overload_factor": Range(0.85, 0.85)}, sets=1).draw()
+    assert str(caught.value) == ("randomisation, set 0: overloaded@1.15:gateway does not show; narrow the ranges")
 
 
 def test_with_a_star_each_service_draws_its_own_value() -> None:

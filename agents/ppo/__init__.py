@@ -1,0 +1,1 @@
+"""The policy that PPO has trained: what it remembers, its network, and the files that ship. It needs only numpy."""

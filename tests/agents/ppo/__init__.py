@@ -1,0 +1,1 @@
+"""Tests of the policy that PPO has trained."""
