@@ -1,27 +1,29 @@
-"""Measures every policy in every tier. `python -m tests.agents.policy_table --write` puts the table into
+"""The table of every policy in every tier. `python -m tests.agents.policy_table --write` puts it into
 docs/environment.md, and without `--write` it is printed.
 
-It plays what `mirr evaluate --world sim` plays, with the same code.
+The figures are those of results/results.json, which `mirr results --world sim` writes. It plays what
+`mirr evaluate --world sim` plays, with the same code.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mirr.agents.registry import SELF_SUFFICIENT, PolicyName
-from mirr.cli.playing import Player
+from mirr.bridge.results.figures import Measure
+from mirr.bridge.results.report import read_report
 from mirr.cli.worlds import WorldName
-from mirr.env.evaluation import statistics, valid
-from mirr.env.scenario import draw
 from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import Tier
 from tests.env.environment_page import PAGE
+from tests.paths import ROOT
 
-FIRST_SEED = 1
-EPISODES = 1_000
+RESULTS = ROOT / "results" / "results.json"
+FIRST_SEED, LAST_SEED = 1, 1_000
+NEXT = "next: mirr results --world sim --readme README.md, then python -m tests.agents.policy_table --write"
 COLUMNS = ("policy", "tier", "success", "clean", "diagnosed", "reward")
 
 _MARKED = re.compile(r"(<!-- measured: policies -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -40,26 +42,29 @@ class Row:
     reward: float  # mean of an episode
 
 
-def measured(policy: PolicyName, tier: Tier, episodes: int = EPISODES) -> Row:
-    """Play the episodes of the seeds from FIRST_SEED on."""
-    scenarios = [draw(seed, tier=tier) for seed in range(FIRST_SEED, FIRST_SEED + episodes)]
-    played = Player(WorldName.SIM, policy).play_many("mirr", scenarios, "the table of policies")
-    if played.interrupted:
-        raise KeyboardInterrupt
-    found = statistics(valid(played.results))
+def rows_of_results() -> list[Row]:
+    """The rows of the simulator. Raises ValueError if one is missing, or if it is of other seeds."""
+    cells = {(cell["world"], cell["policy"], cell["tier"]): cell for cell in read_report(RESULTS)["cells"]}
+    rows = []
+    for policy in SELF_SUFFICIENT:
+        for tier in TIERS:
+            cell = cells.get((WorldName.SIM, policy, tier))
+            if cell is None or cell["seeds"] != f"{FIRST_SEED} to {LAST_SEED}":
+                raise ValueError(
+                    f"{RESULTS.name} lacks {policy} in {tier} on seeds {FIRST_SEED} to {LAST_SEED}; {NEXT}"
+                )
+            rows.append(_row(policy, tier, cell["figures"]))
+    return rows
 
-    def number(name: str) -> float:
-        value = found[name]
-        assert isinstance(value, float | int)
-        return float(value)
 
+def _row(policy: PolicyName, tier: Tier, figures: Mapping[str, Mapping[str, float]]) -> Row:
     return Row(
         policy=policy,
         tier=tier,
-        success=100.0 * number("success_rate"),
-        clean=100.0 * number("clean_rate"),
-        diagnosed=100.0 * number("diagnosis_accuracy"),
-        reward=number("mean_reward"),
+        success=100.0 * figures[Measure.SUCCESS]["value"],
+        clean=100.0 * figures[Measure.CLEAN]["value"],
+        diagnosed=100.0 * figures[Measure.DIAGNOSED]["value"],
+        reward=figures[Measure.REWARD]["value"],
     )
 
 
@@ -97,15 +102,11 @@ def with_table(page: str, text: str) -> str:
 
 
 def main() -> None:
-    """Measure everything. It takes a few minutes."""
-    parser = argparse.ArgumentParser(description="Measure every policy in every tier.")
+    """Write the table, or print it."""
+    parser = argparse.ArgumentParser(description="The table of every policy in every tier.")
     parser.add_argument("--write", action="store_true", help="write the table into docs/environment.md")
-    parser.add_argument("--episodes", type=int, default=EPISODES, help="episodes of each row; only without --write")
-    given = parser.parse_args()
-    if given.write and given.episodes != EPISODES:
-        parser.error(f"the page has {EPISODES} episodes a row; leave --episodes out, or --write")
-    text = text_of(measured(policy, tier, given.episodes) for policy in SELF_SUFFICIENT for tier in TIERS)
-    if given.write:
+    text = text_of(rows_of_results())
+    if parser.parse_args().write:
         PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
     else:
         print(text)
