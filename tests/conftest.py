@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
+# Each worker of xdist has a core. More threads of NumPy or PyTorch would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A background job of a shell ignores SIGINT. Commands that the tests start would then ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
