@@ -14,6 +14,7 @@ import typer
 from mirr.chaos.errors import ChaosError
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import LabOption
+from mirr.cli.postmortem_command import explain
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.env.vocabulary import Tier
 from mirr.env.world import World, WorldError
@@ -97,7 +98,7 @@ def room(
         store = Store(_file_in(data))
     except StoreError as error:
         raise typer.BadParameter(f"{error}.") from error
-    hall = Hall(store, source=source)
+    hall = Hall(store, explain=explain, source=source)
     for sentence in hall.lost:
         print(f"mirr: {sentence}", flush=True)
     try:

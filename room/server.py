@@ -37,6 +37,7 @@ _FILES: dict[str, tuple[str, str]] = {
     "/room.css": ("room.css", "text/css; charset=utf-8"),
     "/room.js": ("room.js", "text/javascript; charset=utf-8"),
     "/incident.js": ("incident.js", "text/javascript; charset=utf-8"),
+    "/paper.js": ("paper.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/vendor/uPlot.js": ("vendor/uPlot.js", "text/javascript; charset=utf-8"),
     "/vendor/uPlot.css": ("vendor/uPlot.css", "text/css; charset=utf-8"),

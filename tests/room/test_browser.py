@@ -15,7 +15,7 @@ import pytest
 
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment
-from mirr.env.record import RolloutWriter
+from mirr.env.record import RolloutWriter, read_rollout
 from mirr.env.rollout import play
 from mirr.env.scenario import draw
 from mirr.env.simulator.world import SimulatedWorld
@@ -182,6 +182,42 @@ def test_two_teams_and_a_trainer_play_an_incident_and_look_back(visitors: Visito
     picture(owls, "replay")
 
 
+def test_a_post_mortem_is_read_printed_and_taken_away(visitors: Visitors) -> None:
+    trainer, code = open_room(visitors)
+    owls = join(visitors, code, "Owls")
+    begin(trainer, "tier:easy", 16)
+    owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    assert owls.locator("[data-paper=record]").is_hidden()
+    owls.click("g[data-service=payments]")
+    act(owls, "[data-diagnose=bad_deploy]")
+    act(owls, "[data-act=rollback]")
+    while owls.get_attribute("body", "data-playing") == "yes":
+        act(owls, "[data-act=wait]")
+    owls.click("[data-paper=postmortem]")
+    owls.wait_for_selector("#paper article h2")
+    assert owls.inner_text("#paper article h2") == "Post-mortem: bad_deploy on payments, seed 16"
+    assert "On call was Owls" in owls.inner_text("#paper article")
+    picture(owls, "postmortem")
+    with owls.expect_download() as taken:
+        owls.click("[data-paper=markdown]")
+    assert taken.value.suggested_filename == f"postmortem-{code}-1.md"
+    assert taken.value.path().read_text().startswith("# Post-mortem: bad_deploy on payments, seed 16\n")
+    owls.emulate_media(media="print")
+    assert owls.locator("#paper article").is_visible()
+    assert not owls.locator("#board, .top, [data-paper=print]").filter(visible=True).count()
+    owls.emulate_media(media="screen")
+    owls.click("[data-paper=close]")
+    assert owls.locator("#paper").is_hidden()
+    owls.click("[data-paper=record]")
+    owls.wait_for_function("document.getElementById('says').textContent.startsWith('a record holds the truth; ')")
+
+    trainer.click("[data-team=Owls] button >> nth=0")
+    with trainer.expect_download() as taken:
+        trainer.click("[data-paper=record]")
+    assert taken.value.suggested_filename == f"episode-{code}-1.jsonl"
+    assert read_rollout(taken.value.path()).header["policy"] == "Owls"
+
+
 def test_an_incident_is_played_with_the_keyboard_alone(visitors: Visitors) -> None:
     page = visitors.page()
     page.focus("#practise")
@@ -235,7 +271,7 @@ def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Vi
 def test_the_page_is_small(visitors: Visitors) -> None:
     page = visitors.page()
     sizes = page.evaluate("performance.getEntriesByType('resource').map((each) => each.transferSize)")
-    assert len(sizes) <= 7
+    assert len(sizes) <= 8
     assert sum(sizes) < 150_000
 
 
