@@ -57,6 +57,7 @@ class ServerConfig:
     port: int = 8090  # 0: any free port
     token: str | None = None  # who opens a room has to show it; None: anybody may open one
     allow_hosts: tuple[str, ...] = ()  # names of this server besides its addresses
+    framed_by: tuple[str, ...] = ()  # sites that may show the page inside of theirs
     proxies: str = ""  # the addresses of proxies whose headers are believed, separated by commas
 
 
@@ -144,7 +145,7 @@ def build_app(hall: Hall, config: ServerConfig) -> FastAPI:
         await live.serve(connection)
 
     hosts = (*config.allow_hosts, config.host, socket.gethostname())
-    app.add_middleware(Guard, hosts=hosts, any_address=not is_loopback(config.host))
+    app.add_middleware(Guard, hosts=hosts, any_address=not is_loopback(config.host), framed_by=config.framed_by)
     return app
 
 

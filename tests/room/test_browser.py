@@ -268,6 +268,38 @@ def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Vi
     assert owls.locator(".events li").count() == 2
 
 
+def test_a_server_that_was_killed_and_started_again_loses_nothing(chromium: Browser, tmp_path: Path) -> None:
+    with server(tmp_path) as (address, process):
+        visitors = Visitors(browser=chromium, address=address)
+        trainer, code = open_room(visitors)
+        owls = join(visitors, code, "Owls")
+        begin(trainer, "tier:easy", 16)
+        owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+        owls.click("g[data-service=payments]")
+        act(owls, "[data-act=check_logs]")
+        act(owls, "[data-diagnose=bad_deploy]")
+        process.kill()
+        process.wait()
+        owls.wait_for_selector("body[data-link=lost]")
+        assert owls.inner_text("#link") == "connection lost; it comes back by itself"
+        owls.click("[data-act=rollback]")  # it waits for the connection, and is done once
+        with server(tmp_path, int(address.rpartition(":")[2])):
+            owls.wait_for_selector("body[data-link=connected][data-step='3']")
+            assert [each.get_attribute("data-action") for each in owls.locator(".events li").all()] == [
+                "rollback(payments)",
+                "diagnose(payments, bad_deploy)",
+                "check_logs(payments)",
+            ]
+            assert owls.inner_text("[data-gauge=score]") == "18.0"
+            trainer.wait_for_selector("body[data-link=connected]")
+            trainer.wait_for_selector("#board tr[data-name=Owls] td:text-is('18.0')")
+            act(owls, "[data-act=wait]")
+            for context in visitors.contexts:
+                context.close()
+    assert visitors.outside == []
+    assert [error for error in visitors.errors if "ERR_CONNECTION_REFUSED" not in error] == []
+
+
 def test_the_page_is_small(visitors: Visitors) -> None:
     page = visitors.page()
     sizes = page.evaluate("performance.getEntriesByType('resource').map((each) => each.transferSize)")
