@@ -255,6 +255,14 @@ def test_a_record_is_stepped_through_and_an_agent_is_watched(visitors: Visitors,
     trainer.wait_for_selector(".replay[data-step='3']")
     assert trainer.inner_text(".side h3") == "heuristic in sim"
 
+    trainer.select_option("#watch-agent", "detective")
+    trainer.click("[data-replay=play]")
+    trainer.wait_for_selector(".side h3:text-is('detective in sim')")
+    trainer.click(".controls button >> nth=0")  # back, and it stops
+    trainer.fill(".controls input", "0")
+    trainer.wait_for_selector(".replay[data-step='0']")
+    assert "payments: " in trainer.inner_text(".thoughts")
+
 
 def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Visitors) -> None:
     trainer, code = open_room(visitors)
