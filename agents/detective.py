@@ -63,6 +63,7 @@ class DetectivePolicy:
         self._leaks: dict[Service, int] = {}  # services that a restart helped for a while, with the number of restarts
         self._untouched = True  # nothing was fixed so far
         self._stood_down = False
+        self._thoughts: tuple[str, ...] = ()
 
     def reset(self, rng: np.random.Generator) -> None:
         """Forget the last episode."""
@@ -73,13 +74,27 @@ class DetectivePolicy:
         self._notebook.note(observation)
         self._judge_treatments(observation)
         if self._diagnosed is not None:
+            self._thoughts = (f"{_named(self._diagnosed)}: proved, or the last guess left",)
             return self._fix(self._diagnosed)
-        for service, cases in self._hypotheses():
+        hypotheses = self._hypotheses()
+        self._thoughts = self._told(hypotheses)
+        for service, cases in hypotheses:
             action = self._pursue(service, cases)
             if action is not None:
                 return action
         returned = self._leak_that_is_back()
         return self._watch() if returned is None else self._fix(returned)
+
+    def thoughts(self) -> tuple[str, ...]:
+        """The cases that are open for each service in trouble, and the fixes that it waits for."""
+        return self._thoughts
+
+    def _told(self, hypotheses: list[tuple[Service, list[Case]]]) -> tuple[str, ...]:
+        waits = (
+            f"{_named(each.fault)}: fixed at step {each.since_step}, not judged yet" for each in self._treated.values()
+        )
+        is_open = (f"{service}: {' or '.join(_names(cases))}" for service, cases in hypotheses)
+        return (*is_open, *waits) or ("nothing stands out",)
 
     # Hypotheses
 
@@ -202,3 +217,12 @@ class DetectivePolicy:
         if self._alarms_may_be_false or not self._untouched:
             return self._notebook.memory_rise(service) >= ODD_RISE
         return True
+
+
+def _names(cases: list[Case]) -> list[str]:
+    """The modes and forms of cases, each once."""
+    return list(dict.fromkeys(f"{case.mode}/{case.form}" for case in cases))
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.mode} on {fault.service}"

@@ -14,6 +14,7 @@ import typer
 from mirr.chaos.errors import ChaosError
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import LabOption
+from mirr.cli.postmortem_command import explain
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.env.vocabulary import Tier
 from mirr.env.world import World, WorldError
@@ -49,6 +50,14 @@ AllowHostOption = Annotated[
         help="A name by which browsers reach this server; may be repeated.",
     ),
 ]
+FramedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--framed-by",
+        envvar="MIRR_ROOM_FRAMED_BY",
+        help="A site that may show the page inside of its own, like https://huggingface.co; may be repeated.",
+    ),
+]
 ProxyOption = Annotated[
     str, typer.Option("--trust-proxy", help="Addresses of proxies whose headers are believed, separated by commas.")
 ]
@@ -66,6 +75,7 @@ def room(
     data: DataOption = None,
     token: TokenOption = None,
     allow_host: AllowHostOption = None,
+    framed_by: FramedOption = None,
     trust_proxy: ProxyOption = "",
     lab: LabOption = "mirr",
 ) -> None:
@@ -73,7 +83,7 @@ def room(
     name = parse_world(world)
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("websockets") is None:
         raise typer.BadParameter(f"this needs a web server; next: {HERE.add_extra('room')}.")
-    from mirr.room.guard import is_loopback
+    from mirr.room.guard import checked_site, is_loopback
     from mirr.room.hall import Hall
     from mirr.room.incidents import Choice, incident_of
     from mirr.room.keys import new_token
@@ -86,8 +96,17 @@ def room(
         raise typer.BadParameter(f"--token has at least {_LEAST_TOKEN} letters, or it can be guessed.")
     made = token is None and not is_loopback(host)
     asked = new_token() if made else token
+    try:
+        framers = tuple(checked_site(site) for site in framed_by or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"--framed-by: {error}.") from error
     config = ServerConfig(
-        host=host, port=port, token=asked, allow_hosts=tuple(allow_host or ()), proxies=trust_proxy.strip()
+        host=host,
+        port=port,
+        token=asked,
+        allow_hosts=tuple(allow_host or ()),
+        framed_by=framers,
+        proxies=trust_proxy.strip(),
     )
     source = WorldSource(name=name, open=partial(_opened, name, lab), shared=name is WorldName.DOCKER)
     with open_world(WorldName.SIM, lab):
@@ -97,7 +116,7 @@ def room(
         store = Store(_file_in(data))
     except StoreError as error:
         raise typer.BadParameter(f"{error}.") from error
-    hall = Hall(store, source=source)
+    hall = Hall(store, explain=explain, source=source)
     for sentence in hall.lost:
         print(f"mirr: {sentence}", flush=True)
     try:

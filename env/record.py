@@ -54,13 +54,19 @@ def finite(values: list[list[float]]) -> list[list[float | None]]:
 class RolloutWriter:
     """Writes one rollout. Each line is on disk as soon as its step is over."""
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    _file: IO[str]
+
+    def __init__(self, path: Path, *, overwrite: bool = False, into: IO[str] | None = None) -> None:
+        """Write to `path`, or `into` a file that is open already, as one in memory. Then `path` is only a name."""
         self._path = path
         self._failed = False
+        if into is not None:
+            self._file = into
+            return
         if not overwrite:
             refuse_existing(path, "the record", "--record FILE")
         try:
-            self._file: IO[str] = path.open("w", encoding="utf-8")
+            self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise self._refusal(error) from error
 

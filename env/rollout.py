@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,14 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> Action:
         """What to do next. Raises StepLost if the answer of somebody else's agent cannot be played."""
+
+
+@runtime_checkable
+class Thinks(Protocol):
+    """What a policy may have too: it says what it believes, for people who watch it. Nothing is judged by it."""
+
+    def thoughts(self) -> tuple[str, ...]:
+        """What it believed when it chose its last action, a short line each."""
 
 
 class StepLost(Exception):

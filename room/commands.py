@@ -11,8 +11,9 @@ from mirr.env.quoting import quoted
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
-from mirr.room.episodes import agent_episode, tape_json
+from mirr.room.episodes import Episode, agent_episode, tape_json
 from mirr.room.incidents import incident_of, parse_choice
+from mirr.room.papers import NoPaper, document_json, postmortem_of, record_of
 from mirr.room.rooms import Room, RoomError, Team
 from mirr.room.views import agent_tape, choices, team_tape
 
@@ -65,7 +66,7 @@ def run(room: Room, who: Who, name: object, fields: Fields, at: float) -> Answer
         raise Refused(f"only the {command.role} may {name}; you are {who.role}")
     try:
         return command.do(room, who, fields, at)
-    except (RoomError, BadScenario, UnknownName) as error:
+    except (RoomError, BadScenario, UnknownName, NoPaper) as error:
         raise Refused(str(error)) from error
     except WorldError as error:
         # The error may name what is broken. The trainer reads it in their view.
@@ -157,6 +158,39 @@ def _own_tape(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     return {"tape": team_tape(team, with_truth=room.may_see_answer(team))}
 
 
+def _team_paper(room: Room, _: Who, fields: Fields, at: float) -> Answer:
+    return _paper(room, room.teams.get(_text(fields, "team")))
+
+
+def _own_paper(room: Room, who: Who, fields: Fields, at: float) -> Answer:
+    team = _team(who)
+    if not room.may_see_answer(team):
+        raise Refused("the post-mortem is written when your incident is over")
+    return _paper(room, team)
+
+
+def _paper(room: Room, team: Team | None) -> Answer:
+    document = postmortem_of(_episode(team), room.explain)
+    return {"document": document_json(document), "markdown": document.markdown(), "html": document.html()}
+
+
+def _team_record(room: Room, _: Who, fields: Fields, at: float) -> Answer:
+    return {"record": record_of(_episode(room.teams.get(_text(fields, "team"))))}
+
+
+def _own_record(room: Room, who: Who, fields: Fields, at: float) -> Answer:
+    # A record is a file that goes from hand to hand, so it waits until nobody plays this incident any more.
+    if not room.may_see_answer(None):
+        raise Refused("a record holds the truth; next: wait until the trainer reveals it or ends the round")
+    return {"record": record_of(_episode(_team(who)))}
+
+
+def _episode(team: Team | None) -> Episode:
+    if team is None or team.episode is None:
+        raise Refused("that team has not played in this round")
+    return team.episode
+
+
 def _agent_tape(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     if not room.may_see_answer(who.team):
         raise Refused("the agents are shown when your incident is over")
@@ -176,12 +210,19 @@ COMMANDS: dict[str, _Command] = {
     "reveal": _Command(Role.TRAINER, _reveal),
     "remove": _Command(Role.TRAINER, _remove),
     "team_tape": _Command(Role.TRAINER, _team_tape),
+    "team_paper": _Command(Role.TRAINER, _team_paper),
+    "team_record": _Command(Role.TRAINER, _team_record),
     "any_agent_tape": _Command(Role.TRAINER, _any_agent_tape),
     "play_agent": _Command(Role.TRAINER, _play_agent),
     "act": _Command(Role.PLAYER, _act),
     "take_turn": _Command(Role.PLAYER, _turn),
     "hint": _Command(Role.PLAYER, _hint),
     "own_tape": _Command(Role.PLAYER, _own_tape),
+    "own_paper": _Command(Role.PLAYER, _own_paper),
+    "own_record": _Command(Role.PLAYER, _own_record),
     "agent_tape": _Command(Role.PLAYER, _agent_tape),
 }
 """Every request, and the one role that may make it. A test holds that the others are refused."""
+
+WITHOUT_ROOM = frozenset({"choices", "play_agent"})
+"""Requests that look at nothing in the room, so that the room goes on while a slow agent plays."""

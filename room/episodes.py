@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Environment, Harm, Observation, breaches_left
 from mirr.env.objectives import OBJECTIVES, breaches
-from mirr.env.rollout import EpisodeResult, Move, Sitting
+from mirr.env.rollout import EpisodeResult, Move, Sitting, Thinks
 from mirr.env.scenario import EpisodeConfig, Scenario, policy_rng
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, action_text
@@ -25,6 +25,8 @@ class Frame:
     seen: Observation
     measured: Snapshot  # the truth; a player never gets it while the episode runs
     reward: float
+    thoughts: tuple[str, ...] = ()
+    """What the agent believed after it saw this, and before it acted. A team has none."""
 
 
 class Episode:
@@ -34,10 +36,12 @@ class Episode:
         self, world: World, config: EpisodeConfig, scenario: Scenario, *, player: str, world_name: str
     ) -> None:
         self.config = config
+        self.scenario = scenario
         self.player = player
         self.world_name = world_name
         self.frames: list[Frame] = []
         self.result: EpisodeResult | None = None
+        self.attempted: Action | None = None  # the action during which the world failed
         self._environment = Environment(world, config)
         self._sitting = Sitting(
             self._environment, scenario, world_name=world_name, policy_name=player, on_step=self._keep
@@ -56,10 +60,15 @@ class Episode:
         try:
             _, over = self._sitting.act(action)
         except WorldError:
+            self.attempted = action
             self.result = self._sitting.result()
             raise
         if over:
             self.result = self._sitting.result()
+
+    def note(self, thoughts: tuple[str, ...]) -> None:
+        """Keep what its player thinks at this step."""
+        self.frames[-1] = replace(self.frames[-1], thoughts=thoughts)
 
     def _keep(self, seen: Observation, move: Move | None) -> None:
         measured = self._environment.last_snapshot
@@ -89,7 +98,10 @@ def agent_episode(name: PolicyName, scenario: Scenario, config: EpisodeConfig) -
     policy.reset(policy_rng(scenario.seed))
     episode.begin()
     while not episode.over:
-        episode.act(policy.act(episode.frames[-1].seen))
+        action = policy.act(episode.frames[-1].seen)
+        if isinstance(policy, Thinks):
+            episode.note(policy.thoughts())
+        episode.act(action)
     return episode
 
 
@@ -120,6 +132,8 @@ def frame_json(frame: Frame, *, with_truth: bool) -> dict[str, object]:
         ],
         "logs_of": None if seen.logs_of is None else str(seen.logs_of),
     }
+    if frame.thoughts:
+        shown["thoughts"] = list(frame.thoughts)
     if with_truth:
         measured = frame.measured
         shown |= {

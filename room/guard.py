@@ -9,27 +9,45 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mirr.env.quoting import quoted
 
 MAX_BODY_BYTES = 4 * 1024
 """The size limit of a request or a frame. A name and a few fields take a few hundred bytes."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+_CONTENT = "default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'"
+
 _SECURITY_HEADERS = [
-    (
-        b"content-security-policy",
-        b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-    ),
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+
+
+def checked_site(site: str) -> str:
+    """A site as browsers name it, like `https://huggingface.co`. Raises ValueError."""
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", site):
+        raise ValueError(f"a site is https:// and a name, without a path; got {quoted(site)}")
+    return site
+
+
+def _framing(framed_by: Collection[str]) -> list[tuple[bytes, bytes]]:
+    """Who may show the page inside of a page of their own. A player could be led to click in it unknowingly."""
+    if not framed_by:
+        return [
+            (b"content-security-policy", f"{_CONTENT}; frame-ancestors 'none'".encode()),
+            (b"x-frame-options", b"DENY"),
+        ]
+    # X-Frame-Options cannot name a site. Browsers that know frame-ancestors do not need it.
+    return [(b"content-security-policy", f"{_CONTENT}; frame-ancestors {' '.join(framed_by)}".encode())]
 
 
 def is_loopback(host: str) -> bool:
@@ -53,12 +71,15 @@ def _is_address(host: str) -> bool:
 class Guard:
     """ASGI middleware around the whole server."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], any_address: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], any_address: bool, framed_by: Collection[str] = ()
+    ) -> None:
         """`hosts` are the names that this server has. With `any_address`, every IP address is one of its names:
-        an address cannot be rebound."""
+        an address cannot be rebound. `framed_by` are the sites that may show the page inside of theirs."""
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts) | LOOPBACK
         self._any_address = any_address
+        self._headers = [*_SECURITY_HEADERS, *_framing(framed_by)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -77,7 +98,7 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *_SECURITY_HEADERS]}
+                message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
         if problem is None:

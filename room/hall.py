@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from mirr.env.postmortem import Explain
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
@@ -43,11 +44,14 @@ class Hall:
         self,
         store: Store,
         *,
+        explain: Explain,
         source: WorldSource = SIMULATED,
         now: Callable[[], float] = time.time,
         most: int = MOST_ROOMS,
     ) -> None:
+        """`explain` says what a post-mortem tells of a fault."""
         self.now = now
+        self._explain = explain
         self.source = source
         self.lost: list[str] = []
         """What could not be built again from the file, a sentence each."""
@@ -98,7 +102,7 @@ class Hall:
         self._store.close()
 
     def _room(self, code: str, trainer_key: str) -> Room:
-        room = Room(code, trainer_key, source=self.source)
+        room = Room(code, trainer_key, explain=self._explain, source=self.source)
         room.on_entry = partial(self._keep, room)
         return room
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mirr.env.checks import each_name_once
-from mirr.room.commands import Refused, Role, Who, run, who_is
+from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, run, who_is
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
 from mirr.room.limits import Limiter
@@ -203,7 +203,9 @@ class Live:
                 raise Refused("you are not in this room any more")
             if fields.get("do") == "watch":
                 return self._watch(connection, who, fields)
-            return run(room, who, fields.get("do"), fields, self._hall.now())
+            if fields.get("do") not in WITHOUT_ROOM:
+                return run(room, who, fields.get("do"), fields, self._hall.now())
+        return run(room, who, fields.get("do"), fields, self._hall.now())
 
     @staticmethod
     def _watch(connection: Connection, who: Who, fields: Json) -> dict[str, object]:

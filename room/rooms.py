@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mirr.agents.registry import PolicyName
+from mirr.env.postmortem import Explain
 from mirr.env.quoting import quoted
 from mirr.env.vocabulary import PACK_ACTIONS, Action, DiagnoseNone, action_text, parse_action
 from mirr.env.world import WorldError
@@ -94,10 +95,18 @@ class Room:
     """One room."""
 
     def __init__(
-        self, code: str, trainer_key: str, *, source: WorldSource = SIMULATED, on_entry: OnEntry = lambda _: None
+        self,
+        code: str,
+        trainer_key: str,
+        *,
+        explain: Explain,
+        source: WorldSource = SIMULATED,
+        on_entry: OnEntry = lambda _: None,
     ) -> None:
+        """`explain` says what a post-mortem tells of a fault."""
         self.code = code
         self.trainer_key = trainer_key
+        self.explain = explain
         self.source = source
         self.round = 0
         self.phase = Phase.LOBBY

@@ -37,6 +37,7 @@ _FILES: dict[str, tuple[str, str]] = {
     "/room.css": ("room.css", "text/css; charset=utf-8"),
     "/room.js": ("room.js", "text/javascript; charset=utf-8"),
     "/incident.js": ("incident.js", "text/javascript; charset=utf-8"),
+    "/paper.js": ("paper.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/vendor/uPlot.js": ("vendor/uPlot.js", "text/javascript; charset=utf-8"),
     "/vendor/uPlot.css": ("vendor/uPlot.css", "text/css; charset=utf-8"),
@@ -56,6 +57,7 @@ class ServerConfig:
     port: int = 8090  # 0: any free port
     token: str | None = None  # who opens a room has to show it; None: anybody may open one
     allow_hosts: tuple[str, ...] = ()  # names of this server besides its addresses
+    framed_by: tuple[str, ...] = ()  # sites that may show the page inside of theirs
     proxies: str = ""  # the addresses of proxies whose headers are believed, separated by commas
 
 
@@ -143,7 +145,7 @@ def build_app(hall: Hall, config: ServerConfig) -> FastAPI:
         await live.serve(connection)
 
     hosts = (*config.allow_hosts, config.host, socket.gethostname())
-    app.add_middleware(Guard, hosts=hosts, any_address=not is_loopback(config.host))
+    app.add_middleware(Guard, hosts=hosts, any_address=not is_loopback(config.host), framed_by=config.framed_by)
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirr.agents.belief.belief import CALM, SIZE, Belief, fault_of_answer
 from mirr.agents.belief.episodes import opened
@@ -33,6 +34,8 @@ SETTLING: Final = 0.98  # so likely, another service is broken all the same
 STALE_STEPS: Final = 4  # after so many, a log is worth another look
 FULL_AGAIN: Final = 0.5  # of the memory limit, at which a leak that came back is worth another restart
 FULL_TOO: Final = 0.35  # the same, if another leak was restarted in the last step
+SHOWN: Final = 4  # answers, to people who watch
+WORTH_SHOWING: Final = 0.005
 
 LOOKS: Final[tuple[Action, ...]] = (Wait(), *(CheckLogs(service) for service in Service))
 """The actions that change nothing and may tell something."""
@@ -96,6 +99,10 @@ class BeliefPolicy:
             return looks[best_look]
         return self._commit(fault) if best >= LIKELY else Wait()
 
+    def thoughts(self) -> tuple[str, ...]:
+        """The likeliest answers, with how likely each is."""
+        return told(self._belief.odds())
+
     def _is_news(self, look: Action) -> bool:
         """Whether a look may tell what is not known yet. A log was just read, or not for a while."""
         if not isinstance(look, CheckLogs):
@@ -141,3 +148,16 @@ class BeliefPolicy:
         if fault.mode is FaultMode.MEMORY_LEAK:
             self._leaks.add(fault.service)
         return REMEDY[fault.mode](fault.service)
+
+
+def told(odds: NDArray[np.float64]) -> tuple[str, ...]:  # (answers + 1,)
+    """The likeliest answers for people, with how likely each is."""
+    likeliest = (int(answer) for answer in np.argsort(-odds, kind="stable")[:SHOWN] if odds[answer] >= WORTH_SHOWING)
+    return tuple(f"{_named(answer)}: {odds[answer]:.0%}" for answer in likeliest)
+
+
+def _named(answer: int) -> str:
+    if answer == CALM:
+        return "nothing is broken now"
+    fault = fault_of_answer(answer)
+    return f"{fault.mode} on {fault.service}"

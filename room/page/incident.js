@@ -314,8 +314,9 @@ export class Replay {
     this.tapes = tapes;
     this.incidents = tapes.map(() => new Incident(this.about));
     this.heads = tapes.map((tape) => el("h3", {}, `${tape.player} in ${tape.world}`));
+    this.thoughts = tapes.map(() => el("ul", { class: "thoughts", "aria-label": "What it believes" }));
     this.states = tapes.map(() => el("p", { class: "doing" }));
-    this.sides.replaceChildren(...tapes.map((_, place) => el("div", { class: "side" }, this.heads[place], this.states[place], this.incidents[place].root)));
+    this.sides.replaceChildren(...tapes.map((_, place) => el("div", { class: "side" }, this.heads[place], this.states[place], this.thoughts[place], this.incidents[place].root)));
     this.sides.dataset.tapes = tapes.length;
     this.last = Math.max(0, ...tapes.map((tape) => tape.frames.length - 1));
     this.slider.max = this.last;
@@ -330,6 +331,7 @@ export class Replay {
     this.tapes.forEach((tape, place) => {
       const here = Math.min(this.at, tape.frames.length - 1);
       this.incidents[place].show(tape.frames, here, true);
+      this.thoughts[place].replaceChildren(...(tape.frames[here]?.thoughts ?? []).map((text) => el("li", {}, text)));
       const earned = tape.frames.slice(0, here + 1).reduce((sum, frame) => sum + frame.reward, 0);
       const ended = tape.report && here === tape.frames.length - 1 ? `, ${tape.report.outcome}` : "";
       this.states[place].textContent = `${tape.frames[here]?.action ?? "nothing was done yet"}; ${earned.toFixed(1)} points${ended}`;

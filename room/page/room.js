@@ -2,6 +2,7 @@
 // It asks nothing of any other server, and text from this one is only ever put into text nodes.
 
 import { Incident, Replay, el, signed, tapeOfRecord } from "/incident.js";
+import { Paper, download } from "/paper.js";
 
 const by = (id) => document.getElementById(id);
 const say = (text) => { by("says").textContent = text; };
@@ -119,6 +120,7 @@ class Visit {
     document.removeEventListener("keydown", this.keys);
     this.incident?.close();
     this.replay?.stop();
+    this.paper?.close();
     for (const id of ["lead", "panel", "incident", "answer", "replay", "replay-choices", "board"]) by(id).replaceChildren();
     for (const id of ["lead", "panel", "answer", "replay-card"]) by(id).hidden = true;
   }
@@ -147,6 +149,7 @@ class Visit {
     this.role = message.role;
     this.incident = new Incident(this.about, () => this.drawPanel());
     this.replay = new Replay(this.about);
+    this.paper = new Paper(by("paper"));
     if (this.role !== "public") by("incident").append(this.incident.root);
     by("replay").append(this.replay.root);
     if (this.role === "trainer") this.buildLead();
@@ -159,6 +162,7 @@ class Visit {
     this.heardAt = performance.now();
     if (view.team) this.frames = [...this.frames.slice(0, view.team.since), ...view.team.frames];
     else this.frames = [];
+    if (began) this.paper.close();
     if (began) { this.shownTruth = false; this.loaded = null; }
     document.body.dataset.phase = view.room.phase;
     document.body.dataset.round = view.room.round;
@@ -212,7 +216,18 @@ class Visit {
       ["Harm", `${report.harm.failed_requests} failed user requests, ${report.harm.objective_lost_s} s outside objectives, ${report.harm.needless_actions} needless actions`], ["Mitigated", report.steps_to_mitigate == null ? "no" : `after ${report.steps_to_mitigate} steps`]);
     const harm = this.role === "trainer" && team ? this.view.harm[team.name] : null;
     if (harm && !report) lines.push(["Harm so far", `${harm.failed_requests} failed user requests, ${harm.objective_lost_s} s outside objectives`]);
-    by("answer").replaceChildren(el("h2", {}, this.role === "trainer" ? "The truth" : "How it went"), el("dl", {}, ...lines.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])));
+    const parts = [el("h2", {}, this.role === "trainer" ? "The truth" : "How it went"), el("dl", {}, ...lines.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])), this.papers(team)];
+    by("answer").replaceChildren(...parts.filter(Boolean));
+  }
+
+  // What can be taken away of the team that is shown.
+
+  papers(team) {
+    if (!team) return null;
+    const ask = (what) => this.ask(`${this.role === "trainer" ? "team" : "own"}_${what}`, { team: team.name });
+    const write = async () => { const answer = await ask("paper"); if (answer) this.paper.show(answer, `postmortem-${this.view.room.code}-${this.view.room.round}`); };
+    const record = async () => { const answer = await ask("record"); if (answer) download(`episode-${this.view.room.code}-${this.view.room.round}.jsonl`, answer.record); };
+    return el("div", { class: "row" }, team.report ? el("button", { type: "button", "data-paper": "postmortem", click: write }, "Post-mortem") : null, el("button", { type: "button", "data-paper": "record", click: record }, "Download the record"));
   }
 
   // The panel of a team
@@ -356,7 +371,7 @@ class Visit {
     const load = el("button", { type: "button", "data-replay": "load", click: () => this.loadTapes([one.value, two.value].filter(Boolean).map((each) => JSON.parse(each))) }, "Show");
     const parts = [el("label", {}, "Episode ", one), el("label", {}, "Beside it ", two), load];
     if (trainer && this.what?.length) {
-      const agent = el("select", { "aria-label": "Agent", id: "watch-agent" }, ...["heuristic", "detective", "trained_lm", "oracle", "random", "brute_force"].map((name) => el("option", {}, name)));
+      const agent = el("select", { "aria-label": "Agent", id: "watch-agent" }, ...["heuristic", "detective", "belief", "trained_lm", "oracle", "random", "brute_force"].map((name) => el("option", {}, name)));
       parts.push(el("label", {}, "or let play ", agent), el("button", { type: "button", "data-replay": "play", click: async () => {
         const answer = await this.ask("play_agent", { agent: agent.value, incident: this.chosen() });
         if (answer) { this.replay.load([answer.tape]); this.replay.toggle(); say(`${agent.value} plays: ${answer.title}`); }

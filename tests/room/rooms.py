@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirr.cli.postmortem_command import explain
 from mirr.room.commands import Answer, Who, run, who_is
 from mirr.room.hall import Hall
 from mirr.room.store import Store
@@ -58,7 +59,7 @@ def seats(
 ) -> Seats:
     """A room with these teams. With an `incident`, its round runs."""
     time = Time()
-    hall = Hall(Store(path), source=source, now=time)
+    hall = Hall(Store(path), explain=explain, source=source, now=time)
     opened = hall.open()
     found = Seats(hall=hall, time=time, code=opened.code, trainer=opened.token, teams={})
     for name in teams:

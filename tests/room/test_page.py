@@ -20,7 +20,7 @@ def test_a_file_names_no_other_server(path: Path) -> None:
     assert set(named) <= {"http://www.w3.org"}  # the name of SVG, which nobody loads
 
 
-@pytest.mark.parametrize("name", ["room.js", "incident.js"])
+@pytest.mark.parametrize("name", ["room.js", "incident.js", "paper.js"])
 def test_a_text_is_never_made_markup(name: str) -> None:
     text = (PAGE / name).read_text()
     forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc")

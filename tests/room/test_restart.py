@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mirr.cli.postmortem_command import explain
 from mirr.room.hall import IDLE_S, Hall
 from mirr.room.rooms import RoomError
 from mirr.room.store import Store, StoreError
@@ -28,7 +29,7 @@ def everything(hall: Hall, code: str) -> list[dict[str, object]]:
 
 def restarted(found: Seats, path: Path) -> Hall:
     found.hall.close()
-    return Hall(Store(path), now=found.time)
+    return Hall(Store(path), explain=explain, now=found.time)
 
 
 def played_for_a_while(path: Path) -> Seats:
@@ -83,7 +84,7 @@ def test_a_round_in_a_world_that_all_share_begins_anew_after_a_restart(tmp_path:
     found.ask(found.teams["Owls"], "take_turn")
     found.hall.close()
     assert turns.open_now == 0
-    found.hall = Hall(Store(path), source=turns.source, now=found.time)
+    found.hall = Hall(Store(path), explain=explain, source=turns.source, now=found.time)
     with found.hall.inside(found.code) as room:
         assert room is not None
         assert (str(room.phase), list(room.teams), room.round) == ("lobby", ["Owls"], 1)
@@ -96,7 +97,7 @@ def test_a_room_whose_pack_is_gone_is_still_a_room(tmp_path: Path) -> None:
     with sqlite3.connect(path) as file:
         file.execute("UPDATE entry SET body = replace(body, 'two-in-turn', 'of-old')")
     file.close()
-    found.hall = Hall(Store(path), now=found.time)
+    found.hall = Hall(Store(path), explain=explain, now=found.time)
     assert len(found.hall.lost) == 1
     assert found.hall.lost[0].startswith(
         f"room {found.code}: its round cannot be played again: unknown pack 'of-old'; one of: "
@@ -159,7 +160,7 @@ def test_many_rounds_leave_the_file_and_the_memory_as_they_were(tmp_path: Path) 
 
 def test_a_full_server_forgets_the_room_that_was_silent_for_longest() -> None:
     time = Time()
-    hall = Hall(Store(None), now=time, most=2)
+    hall = Hall(Store(None), explain=explain, now=time, most=2)
     first = hall.open()
     time.s += 10
     second = hall.open()

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from mirr.cli.postmortem_command import explain
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 
 
 def client_of(config: ServerConfig) -> TestClient:
-    return TestClient(build_app(Hall(Store(None)), config), base_url=HERE, client=("127.0.0.1", 50000))
+    return TestClient(build_app(Hall(Store(None), explain=explain), config), base_url=HERE, client=("127.0.0.1", 50000))
 
 
 @pytest.fixture
@@ -251,7 +252,8 @@ def test_a_request_that_is_too_large_is_refused(server: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/room.js", "/incident.js", "/room.css", "/icon.svg", "/vendor/uPlot.js", "/vendor/uPlot.css"]
+    "path",
+    ["/", "/room.js", "/incident.js", "/paper.js", "/room.css", "/icon.svg", "/vendor/uPlot.js", "/vendor/uPlot.css"],
 )
 def test_every_file_has_the_headers_that_keep_others_out_and_is_not_sent_twice(server: TestClient, path: str) -> None:
     answer = server.get(path)
