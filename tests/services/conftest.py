@@ -60,8 +60,8 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with every service's database, as in the images. Tests copy it and never write to it."""
     directory = tmp_path_factory.mktemp("seeded")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth_data, "ITERATIONS", 1_000)  # fewer rounds are faster, and the check is the same
-        patch.setattr(staff, "STAFF_ITERATIONS", 2_000)
+        patch.setattr(auth_data, "ITERATIONS", 10_000)  # fewer rounds are faster, and the check is the same
+        patch.setattr(staff, "STAFF_ITERATIONS", 20_000)
         for name in NAMES:
             seed(name, directory / f"{name}.db")
     return directory
