@@ -68,9 +68,12 @@ def _play_in_turn(parts: Sequence[_Part], lab: str, scenarios: Sequence[Scenario
     turns = [(scenario, part) for scenario in scenarios for part in parts if scenario.seed not in part.known]
     if not turns:
         return
-    world_name = parts[0].player.world
+    first = parts[0].player
     try:
-        with counter(world_name, "all policies", len(turns)) as count, open_world(world_name, lab, what=WHAT) as world:
+        with (
+            counter(first.world, "all policies", len(turns)) as count,
+            open_world(first.world, lab, what=WHAT, machine=first.machine) as world,
+        ):
             for done, (scenario, part) in enumerate(turns, start=1):
                 result = part.player.play_one_of_many(world, scenario)
                 part.played.results.append(result)

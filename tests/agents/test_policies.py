@@ -146,7 +146,7 @@ def test_every_policy_is_registered_and_the_error_for_an_unknown_policy_lists_th
         parse_policy("clever")
     assert str(caught.value) == (
         "unknown policy 'clever'; one of: wait, random, brute_force, heuristic, detective, belief, baro, trained_lm, "
-        "ppo, oracle, farm, restart_all, "
+        "ppo, llm, oracle, farm, restart_all, "
         "scale_all, rollback_all, first_alert, only_up, only_latency, only_cpu, only_memory, only_errors, "
         "only_log_volume"
     )

@@ -115,7 +115,11 @@ def test_an_unresolved_episode_is_a_result_and_not_a_failure(capsys: Printed) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--policy", "clever"], f"unknown policy 'clever'; one of: {', '.join(PolicyName)}"),
+        (
+            ["--policy", "clever"],
+            f"unknown policy 'clever'; one of: {', '.join(PolicyName)}; or an agent of your own: module:Class, or "
+            "http://127.0.0.1:PORT/act",
+        ),
         (["--world", "mars"], "unknown world 'mars'; one of: sim, docker"),
         (
             ["--fault", "tired:auth"],

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
 
-from mirr.agents.registry import PolicyName
+from mirr.agents.registry import SELF_SUFFICIENT, PolicyName
 from mirr.bridge.results.cells import Cell, CellFile, Episodes, read_cells
 from mirr.cli import playing, results_play
 from mirr.cli.main import run
@@ -122,9 +122,9 @@ def test_the_short_tables_are_put_into_a_page(tmp_path: Path) -> None:
     assert "| easy | `oracle` | sim | 3 |" in readme.read_text()
 
 
-def test_by_default_every_agent_plays_in_the_simulator_and_the_main_ones_on_the_lab() -> None:
+def test_by_default_every_agent_that_needs_nothing_plays_in_the_simulator_and_the_main_ones_on_the_lab() -> None:
     plan = make_plan(tuple(WorldName), [], [], seed=1, episodes=None)
-    assert len(list(plan.cells(WorldName.SIM))) == len(PolicyName) * len(Tier)
+    assert len(list(plan.cells(WorldName.SIM))) == len(SELF_SUFFICIENT) * len(Tier)
     assert plan.policies[WorldName.DOCKER] == main_policies()
     assert {PolicyName.RANDOM, PolicyName.HEURISTIC, PolicyName.DETECTIVE, PolicyName.ORACLE} <= set(main_policies())
     assert (plan.seeds[WorldName.SIM], plan.seeds[WorldName.DOCKER]) == (range(1, 1001), range(1, 41))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mirr.agents.registry import PolicyName, make_policy
+from mirr.agents.registry import SELF_SUFFICIENT, PolicyName, make_policy
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.rendering import render
 from mirr.env.rollout import play
@@ -162,7 +162,7 @@ def test_the_state_counts_steps_and_reward_and_keeps_the_episode_id() -> None:
     assert state.total_reward == sum(state.earned.values())
 
 
-@pytest.mark.parametrize("name", PolicyName)
+@pytest.mark.parametrize("name", SELF_SUFFICIENT)
 def test_the_reward_components_add_up_to_the_reward_at_every_step(name: PolicyName) -> None:
     for index in range(40):
         environment = session()
