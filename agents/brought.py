@@ -6,12 +6,13 @@ that step.
 
 from __future__ import annotations
 
+import io
 import pkgutil
 import queue
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -97,8 +98,9 @@ def _resolved(name: str) -> Any:
 
 def _maker_of(name: str, load: Callable[[], Any]) -> Callable[[], Any]:
     try:
-        found = load()
-    except Exception as error:  # whatever the code of others raises when it is imported
+        with _prints_to_stderr():
+            found = load()
+    except (Exception, SystemExit) as error:  # whatever the code of others raises when it is imported
         raise BadAgent(
             f"the agent {quoted(name)} cannot be loaded: {_said(error)}; next: see docs/agents.md"
         ) from error
@@ -125,8 +127,10 @@ _made: dict[str, Any] = {}
 def _agent(name: str) -> Any:
     if name not in _made:
         try:
-            _made[name] = _maker(name)()
-        except Exception as error:  # whatever the code of others raises
+            maker = _maker(name)
+            with _prints_to_stderr():
+                _made[name] = maker()
+        except (Exception, SystemExit) as error:  # whatever the code of others raises
             if isinstance(error, UnknownName):
                 raise
             raise BadAgent(
@@ -137,8 +141,26 @@ def _agent(name: str) -> Any:
 
 def _said(error: BaseException) -> str:
     """An error of others, in one line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - its text is the code of others, too
+        text = "its text cannot be read"
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__, _LONGEST_REASON)
+
+
+class _Prints(io.TextIOBase):
+    """What an agent prints: it goes to stderr, because stdout has the answer of the command. Closing it closes
+    nothing else."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+
+def _prints_to_stderr() -> AbstractContextManager[object]:
+    return redirect_stdout(_Prints())
 
 
 # What keeps an agent from ending a run
@@ -174,7 +196,8 @@ class Guarded:
         elif self._worker.busy:
             raise StepLost("it is still busy with an earlier step")
         rng, self._rng = self._rng, None
-        answer = self._worker.ask(lambda: self._asked(rng, observation), self._deadline_s)
+        with _prints_to_stderr():
+            answer = self._worker.ask(lambda: self._asked(rng, observation), self._deadline_s)
         if answer is None:
             _made.pop(self._name, None)  # the next episode gets an agent that does not hang yet
             raise StepLost(f"it did not answer within {self._deadline_s:g} s")
@@ -236,5 +259,5 @@ def _work(questions: queue.SimpleQueue[Callable[[], object] | None], answers: qu
     while (question := questions.get()) is not None:
         try:
             answers.put(_Answer(value=question()))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever others raise; the asker says so
+        except BaseException as error:  # noqa: BLE001 - whatever others raise; the asker says so
             answers.put(_Answer(error=error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mirr.env.quoting import quoted
 from mirr.env.record import RecordError
 from mirr.lab.installation import HERE
 
@@ -15,3 +16,13 @@ def needed_pyarrow() -> Any:
     except ImportError as error:
         raise RecordError(f"Parquet needs pyarrow; next: {HERE.add_extra('records')}") from error
     return pyarrow
+
+
+MOST_SEED = 2**64 - 1
+"""The largest seed that a table can hold: its column has 64 bits. Elsewhere a seed may be larger."""
+
+
+def refuse_large_seed(seed: int, whose: str, remedy: str) -> None:
+    """Raises RecordError if a table cannot hold the seed. `whose` and `remedy` are for the message."""
+    if seed > MOST_SEED:
+        raise RecordError(f"a table has seeds up to {MOST_SEED}; {whose} has {quoted(seed)}; next: {remedy}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,9 +34,11 @@ def postmortem(
     from mirr.env.record import RecordError, read_rollout, refuse_existing
 
     folder = record.parent if out is None else out
-    if not os.path.isdir(folder):
-        raise typer.BadParameter(f"--out {folder}: there is no such folder.")
     document = write_about(read_rollout(record), explain)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot make the folder {folder}: {error.strerror}; next: another --out FOLDER") from error
     texts = {
         folder / f"{record.stem}-postmortem.md": document.markdown(),
         folder / f"{record.stem}-postmortem.html": document.html(),

@@ -62,17 +62,21 @@ class Plan:
 def make_plan(
     worlds: Sequence[WorldName], policies: Sequence[str], tiers: Sequence[str], *, seed: int, episodes: int | None
 ) -> Plan:
-    """The plan for what the user asked for. Empty names stand for the defaults. Raises UnknownName and BadSeed."""
+    """The plan for what the user asked for. Empty names stand for the defaults. Raises UnknownName,
+    BadSeed, and RecordError for seeds that a table cannot hold."""
     from mirr.agents.registry import SELF_SUFFICIENT, parse_policy
+    from mirr.bridge.arrow import refuse_large_seed
     from mirr.env.scenario import checked_seed
     from mirr.env.vocabulary import Tier, parse_tier
 
     first = checked_seed(seed)
     chosen = tuple(dict.fromkeys(parse_policy(name) for name in policies))
+    seeds = {world: range(first, first + (EPISODES[world] if episodes is None else episodes)) for world in WorldName}
+    refuse_large_seed(max(each[-1] for each in seeds.values()), "the last episode", "a smaller --seed")
     defaults = {WorldName.SIM: SELF_SUFFICIENT, WorldName.DOCKER: main_policies()}
     return Plan(
         worlds=tuple(worlds),
         policies={world: chosen or defaults[world] for world in WorldName},
         tiers=tuple(dict.fromkeys(parse_tier(name) for name in tiers)) or tuple(Tier),
-        seeds={world: range(first, first + (EPISODES[world] if episodes is None else episodes)) for world in WorldName},
+        seeds=seeds,
     )

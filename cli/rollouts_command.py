@@ -40,7 +40,7 @@ def rollouts(
     """
     from mirr import __version__
     from mirr.agents.brought import parse_agent, refuse_unready
-    from mirr.bridge.arrow import needed_pyarrow
+    from mirr.bridge.arrow import needed_pyarrow, refuse_large_seed
     from mirr.cli.playing import Player
     from mirr.cli.worlds import WorldName
     from mirr.env.scenario import checked_seed, draw
@@ -54,6 +54,7 @@ def rollouts(
     if not overwrite:
         refuse_filled(out)
     first = checked_seed(seed)
+    refuse_large_seed(first + episodes - 1, "the last episode", "a smaller --seed")
     about = About(
         policy=player.policy,
         tier=named,

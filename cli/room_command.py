@@ -94,6 +94,8 @@ def room(
 
     if token is not None and len(token) < _LEAST_TOKEN:
         raise typer.BadParameter(f"--token has at least {_LEAST_TOKEN} letters, or it can be guessed.")
+    if not host.strip():
+        raise typer.BadParameter("--host is empty; leave it out, and only this machine can reach the room.")
     made = token is None and not is_loopback(host)
     asked = new_token() if made else token
     try:

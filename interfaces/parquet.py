@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirr.bridge.arrow import needed_pyarrow
+from mirr.bridge.arrow import needed_pyarrow, refuse_large_seed
 from mirr.env.record import RecordedStep, RecordError, Rollout, episode_id, parse_rollout, read_record
 from mirr.env.reward import Outcome
 from mirr.env.vocabulary import ACTION_INDEX, Feature, Journey, Service, action_text
@@ -111,7 +111,8 @@ def _metadata(column: Column) -> dict[str, str]:
 
 
 def rows(rollout: Rollout, episode: str) -> Iterator[Row]:
-    """The rows of one episode."""
+    """The rows of one episode. Raises RecordError if a table cannot hold its seed."""
+    refuse_large_seed(rollout.scenario.seed, f"the record {rollout.path}", "export the others")
     common = {
         "episode_id": episode,
         "world": rollout.header["world"],

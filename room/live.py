@@ -179,7 +179,12 @@ class Live:
     async def _read(self, connection: Connection) -> None:
         with suppress(WebSocketDisconnect, TimeoutError, RuntimeError):  # RuntimeError: it was closed meanwhile
             while True:
-                await self._answer(connection, await connection.socket.receive_text())
+                try:
+                    text = await connection.socket.receive_text()
+                except KeyError:  # the frame holds bytes
+                    await connection.socket.close(REFUSED, "a message is text")
+                    return
+                await self._answer(connection, text)
 
     async def _answer(self, connection: Connection, text: str) -> None:
         number: object = None

@@ -221,6 +221,10 @@ def _listening(config: ServerConfig) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((config.host, config.port), family=family, backlog=1024)
     except OSError as error:
+        if error.errno is not None and error.errno < 0:  # of a resolver, which create_server passes on like this
+            raise CannotServe(
+                f"cannot listen on {config.host}: this machine has no such address; next: another --host, or none"
+            ) from error
         why = os.strerror(error.errno) if error.errno is not None else str(error)
         raise CannotServe(
             f"cannot listen on {config.host}:{config.port}: {why}; next: another --port, or --port 0 for a free one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -164,6 +165,32 @@ def test_an_agent_that_cannot_be_loaded_says_why(name: str, message: str) -> Non
     assert str(caught.value) == message
 
 
+def test_a_module_that_exits_when_it_is_imported_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_script.py").write_text("import sys; sys.exit(0)", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadAgent) as caught:
+        parse_agent("a_script:Agent")
+    assert str(caught.value) == ("the agent 'a_script:Agent' cannot be loaded: SystemExit: 0; next: see docs/agents.md")
+
+
+def prints_and_closes(_: Observation) -> object:
+    print("thinking")
+    sys.stdout.close()
+    return "wait"
+
+
+def test_what_an_agent_prints_does_not_get_into_the_answer_of_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Scripted, "answers", staticmethod(prints_and_closes))
+    assert run(["episode", "--policy", f"{HERE}:Scripted", "--seed", "3", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["steps"] == 30
+    assert printed.err.count("thinking") == 30
+
+
 def test_an_agent_that_cannot_be_made_says_why() -> None:
     with pytest.raises(BadAgent) as caught:
         make_agent(f"{HERE}:CannotBeMade", draw(1))
@@ -218,8 +245,27 @@ def leaves(_: Observation) -> object:
     raise SystemExit
 
 
+def interrupts(_: Observation) -> object:
+    raise KeyboardInterrupt
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def raises_the_unspeakable(_: Observation) -> object:
+    raise Unspeakable
+
+
 @pytest.mark.parametrize(
-    ("answers", "why"), [(raises, "it raised ValueError: what now"), (leaves, "it raised SystemExit")]
+    ("answers", "why"),
+    [
+        (raises, "it raised ValueError: what now"),
+        (leaves, "it raised SystemExit"),
+        (interrupts, "it raised KeyboardInterrupt"),
+        (raises_the_unspeakable, "it raised Unspeakable: its text cannot be read"),
+    ],
 )
 def test_an_agent_that_raises_loses_its_step_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, answers: Callable[[Observation], object], why: str

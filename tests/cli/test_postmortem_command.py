@@ -31,9 +31,12 @@ def test_both_documents_are_written_beside_the_record(record: Path, capsys: Prin
 
 def test_another_folder_can_be_chosen(record: Path, tmp_path: Path, capsys: Printed) -> None:
     out = tmp_path / "documents"
-    assert run(["postmortem", str(record), "--out", str(out)]) == 2
-    assert capsys.readouterr().err == f"mirr: Invalid value: --out {out}: there is no such folder. See: mirr --help\n"
-    out.mkdir()
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    assert run(["postmortem", str(record), "--out", str(taken)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: cannot make the folder {taken}: File exists; next: another --out FOLDER\n"
+    )
     assert run(["postmortem", str(record), "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "documents": [str(out / "seven-postmortem.md"), str(out / "seven-postmortem.html")]

@@ -78,6 +78,22 @@ def test_a_token_that_can_be_guessed_is_wrong_usage(served: Served, capsys: Prin
     )
 
 
+@pytest.mark.usefixtures("served")
+def test_an_empty_host_does_not_open_the_room_to_the_network(capsys: Printed) -> None:
+    assert run(["room", "--host", ""]) == 2
+    assert capsys.readouterr().err == (
+        "mirr: Invalid value: --host is empty; leave it out, and only this machine can reach the room. "
+        "See: mirr --help\n"
+    )
+
+
+def test_an_address_that_this_machine_does_not_have_is_named(capsys: Printed) -> None:
+    assert run(["room", "--host", "999.1.1.1", "--port", "0"]) == 2
+    assert "cannot listen on 999.1.1.1: this machine has no such address; next: another --host, or none" in (
+        capsys.readouterr().err
+    )
+
+
 def test_rooms_are_kept_in_the_folder_that_was_named(served: Served, tmp_path: Path) -> None:
     assert run(["room", "--data", str(tmp_path / "a" / "b")]) == 0
     assert (tmp_path / "a" / "b" / "rooms.sqlite").exists()

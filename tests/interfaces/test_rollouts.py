@@ -159,3 +159,14 @@ def test_ctrl_c_keeps_what_was_played(tmp_path: Path, monkeypatch: pytest.Monkey
     assert printed.err == "mirr: interrupted after 2 of 5 episodes\n"
     assert len(rows(tmp_path / "new")) == 2
     assert "It was interrupted: 5 episodes were asked for." in (tmp_path / "new" / CARD).read_text(encoding="utf-8")
+
+
+def test_a_seed_that_no_table_can_hold_is_refused_before_anything_is_played(tmp_path: Path, capsys: Printed) -> None:
+    for command in (["rollouts"], ["results", "--policies", "wait", "--tiers", "easy"]):
+        folder = tmp_path / command[0]
+        assert run([*command, "--episodes", "2", "--seed", str(2**64 - 1), "--out", str(folder)]) == 2
+        assert capsys.readouterr().err == (
+            f"mirr: a table has seeds up to {2**64 - 1}; the last episode has {2**64}; next: a smaller --seed\n"
+        )
+        assert not (folder / "results.json").exists()
+        assert not (folder / "README.md").exists()

@@ -172,6 +172,14 @@ def test_a_message_that_is_none_is_refused_and_the_connection_stays(server: Test
         assert trainer.ask("choices")["type"] == "done"
 
 
+def test_a_message_of_bytes_ends_the_connection_in_words(server: TestClient) -> None:
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        visit = Visit(socket, room)
+        socket.send_bytes(b"\x00")
+        assert visit.closed() == 1008
+
+
 def test_wrong_codes_are_counted_until_nobody_may_guess_any_more(server: TestClient) -> None:
     room = opened(server)
     wrong = [
