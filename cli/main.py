@@ -15,8 +15,8 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from mirr import __version__
-from mirr.agents.language_model.weights import BadCheckpoint
 from mirr.agents.llm.settings import BadSettings
+from mirr.agents.weights import BadCheckpoint
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.chaos.errors import ChaosError
 from mirr.cli import (

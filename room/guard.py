@@ -1,8 +1,8 @@
 """A guard before the room's server: who may be asked for here, who may ask, and what a page may load.
 
 A web page of another site can send requests to this server from its visitor's browser. So a request whose Origin is not
-this server is refused. A name that an attacker points at this machine (DNS rebinding) would make both the same, so a
-request for a name that is not this server's is refused too.
+this server is refused. An attacker may point a name of his own at this machine (DNS rebinding), and then both are the
+same. So a request for a name that is not this server's is refused too.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,13 @@ import numpy as np
 
 from mirr.agents.language_model.network import Floats, Size, scores, weight_shapes
 from mirr.agents.language_model.notebook import Notebook
-from mirr.agents.language_model.weights import BadCheckpoint, load_weights
 from mirr.agents.language_model.words import Whole, encode
+from mirr.agents.weights import load_network
 from mirr.env.environment import Observation
 from mirr.env.logs import LogBook
 from mirr.env.vocabulary import ACTION_INDEX, ACTIONS, Action
 
 SHIPPED: Final = Path(__file__).parent / "trained" / "small.safetensors"
-SIZE_KEY: Final = "size"
-"""The text about a checkpoint that has the size of its network, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +35,7 @@ class Checkpoint:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of `mirr train-llm`. Raises BadCheckpoint."""
-    weights, about = load_weights(path)
-    try:
-        size = Size(**json.loads(about[SIZE_KEY]))
-        expected = weight_shapes(size)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadCheckpoint(f"{path} does not say how large its network is; next: mirr train-llm --out DIR") from error
-    found = {name: value.shape for name, value in weights.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if wrong:
-        name = wrong[0]
-        raise BadCheckpoint(
-            f"{path} does not fit this version: {name} has shape {found.get(name)}, expected {expected.get(name)}; "
-            "next: mirr train-llm --out DIR"
-        )
-    return Checkpoint(size, weights)
+    return Checkpoint(*load_network(path, Size, weight_shapes, "mirr train-llm"))
 
 
 @functools.cache

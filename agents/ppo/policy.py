@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -13,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from mirr.agents.language_model.weights import BadCheckpoint, load_weights
 from mirr.agents.ppo.network import Size, scores, weight_shapes
 from mirr.agents.ppo.notes import Floats, Notes
+from mirr.agents.weights import load_network
 from mirr.env.environment import Observation
 from mirr.env.logs import STARTED, LogBook
 from mirr.env.vocabulary import ACTION_INDEX, PACK_ACTIONS, Action, Tier
@@ -30,8 +29,6 @@ SHIPPED: Final[dict[Tier, Path]] = {
 """For each tier, the checkpoint that ships."""
 CHOSEN: Final = "MIRR_PPO"
 """The environment variable that names another checkpoint, to be played in every tier."""
-SIZE_KEY: Final = "size"
-"""The text about a checkpoint that has the size of its network, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +41,7 @@ class Checkpoint:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of `mirr train`. Raises BadCheckpoint."""
-    weights, about = load_weights(path)
-    try:
-        size = Size(**json.loads(about[SIZE_KEY]))
-        expected = weight_shapes(size)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadCheckpoint(f"{path} does not say how large its network is; next: mirr train --out DIR") from error
-    found = {name: value.shape for name, value in weights.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    if wrong:
-        name = wrong[0]
-        raise BadCheckpoint(
-            f"{path} does not fit this version: {name} has shape {found.get(name)}, expected {expected.get(name)}; "
-            "next: mirr train --out DIR"
-        )
-    return Checkpoint(size, weights)
+    return Checkpoint(*load_network(path, Size, weight_shapes, "mirr train"))
 
 
 @functools.cache

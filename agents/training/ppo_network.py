@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
-from mirr.agents.language_model.weights import BadCheckpoint, save_weights
 from mirr.agents.ppo.network import ORDER, Size, weight_shapes
 from mirr.agents.ppo.notes import OWN, SERVICES, SHARED, Floats
-from mirr.agents.ppo.policy import SIZE_KEY, load_checkpoint
+from mirr.agents.ppo.policy import load_checkpoint
+from mirr.agents.weights import SIZE_KEY, BadCheckpoint, save_weights
 
 FIRST_ANSWERS: Final = 0.01
 """The scale of the first weights that answer: in the beginning, all actions are nearly equally likely."""

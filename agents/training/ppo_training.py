@@ -1,5 +1,5 @@
-"""A whole training with PPO: until the time is up, with checkpoints from which it goes on after a kill, a choice of the
-best network on validation seeds, a judgement on held-out ones, and what is kept of it."""
+"""A whole training with PPO. It learns until the time is up, and goes on from its checkpoint after a kill. Validation
+seeds choose the best network, and held-out seeds judge it. The files say how it was made."""
 
 from __future__ import annotations
 

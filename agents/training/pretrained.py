@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mirr.agents.language_model.weights import BadCheckpoint, load_weights, save_weights
 from mirr.agents.language_model.words import values_of
 from mirr.agents.training.text import ANSWERS, pieces
+from mirr.agents.weights import BadCheckpoint, load_weights, save_weights
 
 GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 RANK: Final = 8

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mirr.agents.language_model.network import SMALLEST_VARIANCE, Floats, Size, weight_shapes
-from mirr.agents.language_model.policy import SIZE_KEY, load_checkpoint
-from mirr.agents.language_model.weights import BadCheckpoint, save_weights
+from mirr.agents.language_model.policy import load_checkpoint
 from mirr.agents.language_model.words import SPOT_COUNT, SPOTS
+from mirr.agents.weights import SIZE_KEY, BadCheckpoint, save_weights
 
 SPREAD = 0.02  # standard deviation of the first weights, as in GPT-2
 

@@ -27,7 +27,7 @@ def unloaded_p95_s(parameters: Parameters, service: Service) -> float:
 def latencies(parameters: Parameters, p95_s: Mapping[Service, float]) -> dict[Service, float]:
     """For each service, the median of its own part with which it shows this p95. What its upstreams take comes first.
 
-    A histogram does not tell how far below its first bound a latency is, and a p95 does not tell what a caller adds to
+    A histogram does not tell how far below its first bound a latency is. A p95 does not tell what a caller adds to
     upstreams that are much slower. Such a service has changed as the others have that are known by then."""
     found: dict[Service, float] = {}
     known: list[float] = []  # logarithms of changes

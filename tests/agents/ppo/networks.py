@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mirr.agents.language_model.weights import save_weights
 from mirr.agents.ppo.network import Size, weight_shapes
 from mirr.agents.ppo.notes import Floats
-from mirr.agents.ppo.policy import SIZE_KEY
+from mirr.agents.weights import SIZE_KEY, save_weights
 
 TINY = Size(width=8, together=8)
 

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirr.agents.language_model.weights import BadCheckpoint, save_weights
 from mirr.agents.ppo.network import Size
 from mirr.agents.ppo.policy import (
     CHOSEN,
     SHIPPED,
-    SIZE_KEY,
     Checkpoint,
     PpoPolicy,
     chosen_checkpoint,
@@ -21,6 +19,7 @@ from mirr.agents.ppo.policy import (
     start_age_s,
 )
 from mirr.agents.registry import PolicyName, make_policy
+from mirr.agents.weights import SIZE_KEY, BadCheckpoint, save_weights
 from mirr.cli.main import run
 from mirr.env.environment import Environment
 from mirr.env.reward import Outcome

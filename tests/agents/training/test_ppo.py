@@ -18,7 +18,6 @@ from tests.agents.ppo.networks import TINY
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
 
-from mirr.agents.language_model.weights import BadCheckpoint  # noqa: E402 - PyTorch is looked for first
 from mirr.agents.ppo.policy import load_checkpoint  # noqa: E402
 from mirr.agents.registry import PolicyName  # noqa: E402
 from mirr.agents.training import ppo_training  # noqa: E402
@@ -33,6 +32,7 @@ from mirr.agents.training.ppo_training import (  # noqa: E402
     Trainer,
     Training,
 )
+from mirr.agents.weights import BadCheckpoint  # noqa: E402 - PyTorch is looked for first
 from mirr.env.scenario import draw  # noqa: E402
 from mirr.env.simulator.randomisation import Randomisation  # noqa: E402
 from mirr.env.vocabulary import Breaks, Tier  # noqa: E402

@@ -11,9 +11,9 @@ import pytest
 
 from mirr.agents.language_model.network import Size, scores
 from mirr.agents.language_model.policy import load_checkpoint
-from mirr.agents.language_model.weights import BadCheckpoint
 from mirr.agents.language_model.words import encode
 from mirr.agents.training.episodes import Endings, play
+from mirr.agents.weights import BadCheckpoint
 from mirr.env.scenario import EpisodeConfig
 from tests.agents.language_model.briefings import TINY, random_briefing
 

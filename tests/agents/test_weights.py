@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mirr.agents.language_model.network import Floats, Size
-from mirr.agents.language_model.policy import SIZE_KEY, load_checkpoint
-from mirr.agents.language_model.weights import BadCheckpoint, load_weights, save_weights
+from mirr.agents.language_model.policy import load_checkpoint
+from mirr.agents.weights import SIZE_KEY, BadCheckpoint, load_weights, save_weights
 from tests.agents.language_model.briefings import TINY, random_weights
 
 NEXT = "; next: mirr train-llm --out DIR writes a new one"

@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+SIZE_KEY: Final = "size"
+"""The text about a checkpoint that has the size of its network, as JSON."""
+
+S = TypeVar("S")
 MOST_HEADER_BYTES: Final = 1_000_000
 _TYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 _NAMES: Final = {dtype: name for name, dtype in _TYPES.items()}
@@ -55,6 +59,28 @@ def load_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, 
         return {name: _array(content[8 + length :], **entry) for name, entry in header.items()}, about
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged header may bring about
         raise _bad(path, f"is damaged: {error}") from error
+
+
+def load_network(
+    path: Path, size_type: Callable[..., S], shapes_of: Callable[[S], Mapping[str, tuple[int, ...]]], command: str
+) -> tuple[S, dict[str, NDArray[np.float32]]]:
+    """The size of a network and its weights, which have the shapes that this size asks for. `command` makes such files.
+    Raises BadCheckpoint."""
+    weights, about = load_weights(path)
+    try:
+        size = size_type(**json.loads(about[SIZE_KEY]))
+        expected = shapes_of(size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadCheckpoint(f"{path} does not say how large its network is; next: {command} --out DIR") from error
+    found = {name: value.shape for name, value in weights.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        raise BadCheckpoint(
+            f"{path} does not fit this version: {name} has shape {found.get(name)}, expected {expected.get(name)}; "
+            f"next: {command} --out DIR"
+        )
+    return size, weights
 
 
 def _array(numbers: bytes, *, dtype: str, shape: list[int], data_offsets: list[int]) -> NDArray[np.float32]:
