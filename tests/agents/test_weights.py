@@ -24,7 +24,7 @@ def saved(path: Path, weights: dict[str, Floats], size: Size = TINY) -> Path:
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     weights = random_weights()
-    found, about = load_weights(saved(tmp_path / "a.safetensors", weights))
+    found, about = load_weights(saved(tmp_path / "a.safetensors", weights), "mirr train-llm")
     assert about == {SIZE_KEY: '{"width": 16, "heads": 2, "layers": 2}'}
     assert found.keys() == weights.keys()
     assert all(np.array_equal(found[name], weights[name]) for name in weights)
@@ -32,7 +32,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 
 def test_half_precision_becomes_single_precision(tmp_path: Path) -> None:
     save_weights(tmp_path / "a", {"x": np.array([0.5, 1.5], dtype=np.float16)}, {})
-    found, _ = load_weights(tmp_path / "a")
+    found, _ = load_weights(tmp_path / "a", "mirr train-llm")
     assert (str(found["x"].dtype), found["x"].tolist()) == ("float32", [0.5, 1.5])
 
 

@@ -107,7 +107,20 @@ def test_a_checkpoint_that_cannot_be_read_is_named(
 ) -> None:
     monkeypatch.setenv(CHOSEN, str(tmp_path / "none"))
     assert run(["episode", "--policy", "ppo"]) == 2
-    assert f"mirr: {tmp_path / 'none'} cannot be read: No such file or directory" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"mirr: {tmp_path / 'none'} cannot be read: No such file or directory; "
+        "next: mirr train --out DIR writes a new one\n"
+    )
+
+
+def test_a_damaged_checkpoint_is_made_anew_by_the_command_that_trains_this_policy(tmp_path: Path) -> None:
+    path = saved(tmp_path / "cut.safetensors")
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadCheckpoint) as refused:
+        load_checkpoint(path)
+    assert str(refused.value) == (
+        f"{path} is damaged: it ends 10 bytes too early; next: mirr train --out DIR writes a new one"
+    )
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
