@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mirr.env.vocabulary import Tier
     from mirr.scenarios.packs import Pack
 
-WORLD_FAILED, INTERRUPTED = 3, 130
+BAD_NEWS, WORLD_FAILED, INTERRUPTED = 1, 3, 130
 DEMO_SEEDS = 1000
 MOST_EPISODES = 1_000_000  # in one command: each is drawn before the first is played
 HEADINGS = {
@@ -161,6 +161,7 @@ def episode(
 
         print(trajectory_text(result))
     _exit_if_void([result])
+    _exit_if_all_was_lost([result])
 
 
 def evaluate(
@@ -179,7 +180,8 @@ def evaluate(
     """Play many episodes, and print how often, how fast and at what cost they were resolved.
 
     With a scenario pack, every seed plays that pack, with other users and other noise. Several policies play the same
-    episodes, on the lab in turn. With --record, the same command again goes on where it was stopped.
+    episodes, on the lab in turn. With --record, the same command again goes on where it was stopped. Exits 1 if an
+    agent lost every step: then the figures say nothing about it.
     """
     from mirr.cli.evaluating import evaluate as play_all
 
@@ -189,11 +191,14 @@ def evaluate(
     scenarios = _many(seed, episodes, tier, None if scenario is None else _pack(scenario))
     played = play_all(players, lab, scenarios, overwrite=overwrite)
     _print_evaluations(players, played, episodes, seed, as_json=as_json)
+    for player, each in zip(players, played, strict=False):
+        player.say_what_was_lost(each.results)
     results = [result for each in played for result in each.results]
     if played[-1].interrupted:
         on_lab = lab if players[0].world is WorldName.DOCKER else None
         _exit_interrupted(len(results), episodes * len(players), on_lab=on_lab)
     _exit_if_void(results)
+    _exit_if_all_was_lost(*(each.results for each in played))
 
 
 def _each_once(policies: list[str]) -> list[str]:
@@ -273,6 +278,7 @@ def compare(
     }
     answers: dict[str, Statistics] = {}
     finished: list[EpisodeResult] = []
+    by_player: list[list[EpisodeResult]] = []
     headings: dict[str, str] = {}
     for name, (in_sim, in_docker) in players.items():
         print(f"{name}: {episodes} episodes in each world", file=sys.stderr)
@@ -281,6 +287,9 @@ def compare(
         sim = in_sim.play_many(lab, scenarios[: len(docker.results)], "mirr compare")
         cut = docker if docker.interrupted else sim
         finished += docker.results
+        in_docker.say_what_was_lost(docker.results)
+        in_sim.say_what_was_lost(sim.results)
+        by_player += [docker.results, sim.results]
         if docker.results:
             answers[name] = comparison(name, sim.results, docker.results) | _partial(cut, episodes)
             last = seed + len(docker.results) - 1
@@ -296,6 +305,7 @@ def compare(
     if cut.interrupted:
         _exit_interrupted(len(finished), episodes * len(players), on_lab=lab)
     _exit_if_void(finished)
+    _exit_if_all_was_lost(*by_player)
 
 
 def demo(
@@ -322,6 +332,7 @@ def demo(
         result = player.play_in(opened, wanted, on_step=watcher.step)
     watcher.ending(result)
     _exit_if_void([result])
+    _exit_if_all_was_lost([result])
 
 
 def _exit_if_void(results: list[EpisodeResult]) -> None:
@@ -331,6 +342,14 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
     if results and not valid(results):
         print(f"mirr: void: {results[0].report.reason}", file=sys.stderr)
         raise typer.Exit(WORLD_FAILED)
+
+
+def _exit_if_all_was_lost(*by_player: list[EpisodeResult]) -> None:
+    """Exit with 1 if a player has lost every step."""
+    from mirr.env.evaluation import lost_every_step
+
+    if any(map(lost_every_step, by_player)):
+        raise typer.Exit(BAD_NEWS)
 
 
 def _step_printer(world: WorldName) -> OnStep | None:

@@ -81,8 +81,6 @@ def _play_in_turn(parts: Sequence[_Part], lab: str, scenarios: Sequence[Scenario
     except KeyboardInterrupt:
         for part in parts:
             part.played.interrupted = True
-    for part in parts:
-        part.player.say_what_was_lost(part.played.results)
 
 
 def _make_folder(folder: Path) -> None:

@@ -105,18 +105,20 @@ class Player:
                 self._play_here(played, lab, scenarios, what, count)
         except KeyboardInterrupt:
             played.interrupted = True
-        self.say_what_was_lost(played.results)
         return played
 
     def say_what_was_lost(self, results: Sequence[EpisodeResult]) -> None:
-        """Say how many steps an agent has lost, and why it lost the first."""
+        """Say on stderr how many steps an agent has lost, and why it lost the first. Says nothing if it lost none."""
+        from mirr.env.evaluation import lost_every_step
+
         losing = [result for result in results if result.lost_steps]
         if losing:
             lost, steps = sum(len(each.lost_steps) for each in losing), sum(each.report.steps for each in results)
             first = losing[0].lost_steps[0]
+            whole = ", so these are the figures of wait and say nothing about it" if lost_every_step(results) else ""
             print(
-                f"mirr: {printable(self.policy)} lost {lost} of {steps} steps; the first in seed {losing[0].seed}, "
-                f"step {first.step}: {printable(first.why)}",
+                f"mirr: {printable(self.policy)} lost {lost} of {steps} steps{whole}; the first in seed "
+                f"{losing[0].seed}, step {first.step}: {printable(first.why)}",
                 file=sys.stderr,
             )
 

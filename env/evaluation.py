@@ -64,6 +64,12 @@ def valid(results: Iterable[EpisodeResult]) -> list[EpisodeResult]:
     return [result for result in results if result.report.outcome is not Outcome.VOID]
 
 
+def lost_every_step(results: Iterable[EpisodeResult]) -> bool:
+    """Whether the agent has not acted once. Then the results are those of `wait`, and say nothing about the agent."""
+    stepped = [result for result in valid(results) if result.report.steps]
+    return bool(stepped) and all(len(result.lost_steps) == result.report.steps for result in stepped)
+
+
 def _kind(result: EpisodeResult) -> str:
     """The mode of the first fault."""
     faults = result.report.scenario.faults

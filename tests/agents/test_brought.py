@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -366,6 +367,33 @@ def test_the_command_line_plays_an_agent_and_says_what_it_lost(
     lines = capsys.readouterr().out.splitlines()
     assert lines[3] == f"   3  {'wait':<32}   +0.0  waited (step lost: it raised ValueError: what now)"
     assert lines[-1] == "  lost        1 steps of the agent"
+
+
+def test_an_agent_that_loses_every_step_is_bad_news(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Scripted, "answers", staticmethod(raises))
+    assert run(["evaluate", "--policy", f"{HERE}:Scripted", "--policy", "wait", "--episodes", "2", "--seed", "8"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{HERE}:Scripted in sim: 2 episodes from seed 8 (easy), 0 void\n")
+    assert re.sub(r"\d+ of \d+", "N of N", printed.err) == (
+        f"mirr: {HERE}:Scripted lost N of N steps, so these are the figures of wait and say nothing about it; "
+        "the first in seed 8, step 1: it raised ValueError: what now\n"
+    )
+    assert run(["episode", "--policy", f"{HERE}:Scripted", "--seed", "8", "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["lost_steps"]) > 1
+
+
+def test_what_was_lost_is_also_said_of_episodes_that_are_read_from_records(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Scripted, "answers", staticmethod(raises))
+    command = ["evaluate", "--policy", f"{HERE}:Scripted", "--episodes", "1", "--record", str(tmp_path)]
+    assert run(command) == 1
+    first = capsys.readouterr().err
+    assert "the first in seed 0, step 1: it raised ValueError: what now\n" in first
+    assert run(command) == 1
+    assert capsys.readouterr().err == (f"mirr: 1 of 1 episodes are read from their records in {tmp_path}\n" + first)
 
 
 def test_the_command_line_refuses_an_agent_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
