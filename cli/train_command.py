@@ -131,7 +131,7 @@ def _simulator(parameters: Path | None, spread: float, randomise: Path | None) -
         base = None if parameters is None else load_parameters(parameters)
         randomisation = Randomisation.everything(spread) if spread > 0.0 else None
         if randomise is not None:
-            raw = json.loads(randomise.read_text(encoding="utf-8"), object_pairs_hook=each_name_once)
+            raw = json.loads(randomise.read_text(encoding="utf-8-sig"), object_pairs_hook=each_name_once)
             randomisation = Randomisation.from_json(raw)
         simulator = Simulator(parameters=base, randomisation=randomisation)
         simulator.sets()  # if they cannot be drawn, it is said now

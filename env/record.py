@@ -247,9 +247,9 @@ def episode_id(content: bytes) -> str:
 def parse_rollout(path: Path, content: bytes) -> Rollout:
     """The rollout that `content` says, or RecordError. `path` is only for the messages."""
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
-        raise RecordError(f"cannot read the record {path}: it is not UTF-8 text") from error
+        raise RecordError(f"cannot read the record {path}: it is not UTF-8 text; next: save it as UTF-8") from error
     texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return _rollout(path, _lines(path, texts))
 

@@ -254,9 +254,9 @@ def _text_of(path: Path) -> str:
             raise PackError(f"cannot read the scenario {path}: it is a pipe; next: name a file")
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text; next: save it as UTF-8"
         raise PackError(f"cannot read the scenario {path}: {why}") from error
     if len(content) > LARGEST_BYTES:
         raise PackError(f"{path} is not a scenario: it is larger than {LARGEST_BYTES // 1024} KiB; {_HOW}")

@@ -85,7 +85,7 @@ def write_calibration(path: Path, answer: dict[str, Any]) -> None:
 def read_calibration(path: Path) -> FittedParameters:
     """The parameters in a file. Raises CalibrationError."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_name_once)
+        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=each_name_once)
     except OSError as error:
         raise CalibrationError(f"cannot read {path}: {error.strerror}; next: mirr calibrate --out {path}") from error
     except ValueError as error:

@@ -40,7 +40,7 @@ def read_profile() -> Machine | None:
     path = profile_path()
     next_step = f"next: {HERE.command('calibrate --quick')}"
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

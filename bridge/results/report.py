@@ -124,7 +124,7 @@ def ranges(seeds: Iterable[int]) -> str:
 def read_report(path: Path) -> Line:
     """The report in a file. Raises RecordError."""
     try:
-        report: Any = json.loads(path.read_text(encoding="utf-8"))
+        report: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RecordError(f"cannot read the report {path}: {error.strerror}; next: mirr results") from error
     except ValueError as error:

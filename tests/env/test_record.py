@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_a_cut_recording_is_read_up_to_its_last_complete_line(whole: Path, left:
     rollout = read_rollout(whole)
     assert rollout.end is None
     assert len(rollout.steps) == (4 if left == -1 else 3)
+
+
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.jsonl"
+    with RolloutWriter(path) as writer:
+        play(Environment(FakeWorld()), make_policy(PolicyName.WAIT, draw(0)), seed=0, record=writer)
+    before = read_rollout(path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert read_rollout(path).header == before.header
+
+
+def test_a_record_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "rollout.jsonl"
+    path.write_text("{}", encoding="utf-16")
+    with pytest.raises(RecordError) as caught:
+        read_rollout(path)
+    assert str(caught.value) == f"cannot read the record {path}: it is not UTF-8 text; next: save it as UTF-8"
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,20 @@ def test_the_error_for_a_wrong_pack_names_the_wrong_place(text: str, message: st
     assert str(caught.value) == f"{path}{message}"
 
 
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_a_pack(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD + "faults: [{fault: crashed:auth}]\n", encoding="utf-8-sig")
+    assert load_pack(path).scenario().timeline == (Scheduled(0, Breaks(Fault.parse("crashed:auth"))),)
+
+
+def test_a_pack_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD, encoding="utf-16")
+    with pytest.raises(PackError) as caught:
+        load_pack(path)
+    assert str(caught.value) == f"cannot read the scenario {path}: it is not UTF-8 text; next: save it as UTF-8"
+
+
 def test_a_pack_can_have_traffic_and_bursts(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     around = "traffic: [{first: 0.8}]\nbursts: [{service: orders, load: 0.3, for_s: 8, at_step: 2}]\n"
