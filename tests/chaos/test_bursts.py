@@ -15,7 +15,8 @@ from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Bursts, Fault, FaultMode, Service, TrafficChanges
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.campaigns import FakeCampaigns
-from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.lab import FakeLab
+from tests.fakes.service import QUOTA_US
 
 BURST = Bursts(Service.PAYMENTS, 0.25, 10.0)
 CAMPAIGN = "flash-crowd-payments"

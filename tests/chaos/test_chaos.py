@@ -14,7 +14,8 @@ from mirr.chaos.form import Mend
 from mirr.chaos.journal import Journal
 from mirr.env.vocabulary import Fault, FaultMode, Service
 from tests.fakes.assembly import fake_chaos
-from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.lab import FakeLab
+from tests.fakes.service import QUOTA_US
 
 
 def test_a_fault_is_in_the_journal_before_it_is_injected(lab: FakeLab, journal: Journal) -> None:

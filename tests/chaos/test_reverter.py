@@ -20,7 +20,8 @@ from mirr.env.vocabulary import Fault, FaultMode, Service
 from mirr.lab.loopback import direct_session
 from tests.fakes.assembly import fake_chaos
 from tests.fakes.campaigns import FakeCampaigns
-from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.lab import FakeLab
+from tests.fakes.service import QUOTA_US
 
 AUTH_DOWN = Fault(FaultMode.CRASHED, Service.AUTH)
 ORDERS_LEAKING = Fault(FaultMode.MEMORY_LEAK, Service.ORDERS)

@@ -21,7 +21,8 @@ from mirr.env.vocabulary import (
     Wait,
 )
 from tests.fakes.assembly import fake_chaos, fake_docker_world
-from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.lab import FakeLab
+from tests.fakes.service import QUOTA_US
 
 FIRST = tuple(
     map(Fault.parse, ("crashed:gateway", "crashed/hung:orders", "bad_deploy/crashing:gateway", "overloaded:gateway"))

@@ -23,8 +23,9 @@ from mirr.chaos.reverter import Reverter
 from mirr.env.vocabulary import Bursts, Service, TrafficChanges
 from tests.fakes.campaigns import FakeCampaigns
 from tests.fakes.clock import FakeClock
-from tests.fakes.lab import QUOTA_US, FakeLab
+from tests.fakes.lab import FakeLab
 from tests.fakes.meter import FakeMeter
+from tests.fakes.service import QUOTA_US
 from tests.trials import trials
 
 BEAT_S = 2.0

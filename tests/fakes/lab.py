@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,49 +25,11 @@ from mirr.env.world import FEATURES_SHAPE, JourneyCount, Snapshot, WorldError
 from mirr.lab.names import Role
 from mirr.lab.releases import shown
 from tests.fakes.clock import FakeClock
+from tests.fakes.service import QUOTA_US, FakeService, support_parts
 from tests.faulty_releases import is_slow, kept_at_boot, kept_per_s, lives_s
 
-QUOTA_US = 15_000
 BOOT_S = 2.0
 LEAK_SHARE_PER_S = 0.05
-
-
-@dataclass
-class FakeService:
-    """The state of one service and its container."""
-
-    running: bool = True
-    oom_killed: bool = False
-    ready_at: float = 0.0
-    born_at: float = 0.0  # the time at which its memory began to grow
-    release: str = STEADY_RELEASE
-    previous: str | None = None
-    redeployed: bool = False
-    quota_us: int = QUOTA_US
-    full_disk: bool = False  # all its requests fail; the container and the journal do not show this
-    spoiled: float = 0.0  # share of rows that the next release cannot read
-    boots: int = 0  # of releases other than the steady one, on this data
-    strays: int = 0
-    paused: bool = False
-    hung: bool = False
-    drifted: tuple[str, ...] = ()
-    sandbox_id: str | None = None  # of the sandbox that it lives in; None is the first one
-    started_at: float = 0.0
-    stranded: bool = False  # its sandbox has another network namespace by now
-    kept_share: float = 0.0  # the share of the memory limit that the process does not free
-    lines: list[tuple[float, str]] = field(default_factory=list)
-
-
-def _support() -> list[Part]:
-    sandboxes = [
-        Part(role=Role.SANDBOX, service=service, name=f"lab_{service}-net_1", container_id=f"{service}-net")
-        for service in Service
-    ]
-    others = [
-        Part(role=role, service=None, name=f"lab_{role}_1", container_id=role.value)
-        for role in (Role.TRAFFIC, Role.PROMETHEUS)
-    ]
-    return [*sandboxes, *others]
 
 
 class FakeLab:
@@ -79,7 +41,7 @@ class FakeLab:
         self.running_campaigns: dict[str, tuple[CampaignRequest, float]] = {}  # id → campaign, when its lease ends
         self.engine_gone = False
         self.prometheus_gone = False
-        self.support = {part.name: part for part in _support()}
+        self.support = {part.name: part for part in support_parts()}
         self.missing_images: set[tuple[Service, str]] = set()
         self.beyond_repair: set[str] = set()  # names of containers that cannot be mended
         self.generator_hangs = False

@@ -98,3 +98,7 @@ def endpoint(script: Script) -> Iterator[Endpoint]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+SOLVED = (call("diagnose", service="auth", mode="crashed"), call("restart", service="auth"), call("wait"))
+"""What a model answers that solves an incident of `crashed:auth`."""

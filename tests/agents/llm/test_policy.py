@@ -17,23 +17,19 @@ pytest.importorskip("openai", reason="openai is not installed: pip install 'mirr
 
 from mirr.agents.llm import asking
 from mirr.agents.llm.asking import Dialect, Loss
-from mirr.agents.llm.policy import Line, LlmPolicy, line_from_environment
+from mirr.agents.llm.policy import Line, LlmPolicy
 from mirr.agents.llm.settings import Endpoint as Where
 from mirr.agents.llm.settings import Limits, Prices, Settings
 from mirr.agents.llm.transcript import Transcript
 from mirr.agents.llm.transport import open_endpoint
-from mirr.agents.registry import PolicyName, make_policy
-from mirr.cli.main import run
 from mirr.env.environment import Environment, Observation
 from mirr.env.reward import Outcome
 from mirr.env.rollout import EpisodeResult, play
-from mirr.env.scenario import draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault, action_text
-from tests.agents.llm.endpoint import Answer, Endpoint, Script, call, endpoint, in_turn, message, refusal
+from tests.agents.llm.endpoint import SOLVED, Answer, Endpoint, Script, call, endpoint, in_turn, message, refusal
 
 FAULT = Fault.parse("crashed:auth")
-SOLVED = (call("diagnose", service="auth", mode="crashed"), call("restart", service="auth"), call("wait"))
 WRITTEN = (message("It is down.\ndiagnose(auth, crashed)"), message("restart(auth)"), message("wait"))
 
 
@@ -356,47 +352,3 @@ class LlmPolicyOfSeed:
     def play(self) -> None:
         policy = LlmPolicy(self.session.line, none_diagnosis=False, seed=31337, tier="easy")
         play(Environment(SimulatedWorld()), policy, seed=31337)
-
-
-@pytest.fixture
-def fresh() -> Iterator[None]:
-    """Nothing is remembered of the environment variables."""
-    line_from_environment.cache_clear()
-    yield
-    line_from_environment.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh")
-def test_the_command_line_plays_with_the_endpoint_of_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with endpoint(in_turn(*SOLVED)) as stub:
-        monkeypatch.setenv("OPENAI_BASE_URL", stub.url)
-        monkeypatch.setenv("MIRR_LLM_MODEL", "tiny")
-        monkeypatch.setenv("MIRR_LLM_TRANSCRIPTS", str(tmp_path / "kept"))
-        assert run(["episode", "--policy", "llm", "--fault", "crashed:auth", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["clean"]
-    assert len(list((tmp_path / "kept").iterdir())) == 1
-
-
-@pytest.mark.usefixtures("fresh")
-def test_without_an_endpoint_the_command_line_says_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "GROQ_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    assert run(["episode", "--policy", "llm", "--world", "docker"]) == 2
-    assert capsys.readouterr().err.startswith("mirr: the policy llm has no model to ask; next: set GROQ_API_KEY")
-
-
-@pytest.mark.usefixtures("fresh")
-def test_where_the_alarm_may_be_false_there_is_a_tool_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint(in_turn(call("diagnose_none"))) as stub:
-        monkeypatch.setenv("OPENAI_BASE_URL", stub.url)
-        monkeypatch.setenv("MIRR_LLM_MODEL", "tiny")
-        monkeypatch.setenv("MIRR_LLM_TRANSCRIPTS", "")
-        policy = make_policy(PolicyName.LLM, replace(draw(1), name="a pack"))
-        policy.reset(np.random.default_rng(0))
-        seen, _ = Environment(SimulatedWorld()).reset(seed=1)
-        assert action_text(policy.act(seen)) == "diagnose(none)"
-    assert stub.requests[0]["tools"][-1]["function"]["name"] == "diagnose_none"

@@ -31,7 +31,7 @@ from mirr.interfaces.chaostoolkit.probes import (
 from mirr.lab.errors import LabNotUp
 from mirr.lab.lock import hold
 from tests.fakes.campaigns import FakeCampaigns
-from tests.fakes.lab import QUOTA_US
+from tests.fakes.service import QUOTA_US
 from tests.interfaces.chaostoolkit.conftest import Toolkit
 
 LAB = {"lab": "mirr-fake"}
