@@ -161,7 +161,7 @@ def episode(
 
         print(trajectory_text(result))
     _exit_if_void([result])
-    _exit_if_all_was_lost([result])
+    _exit_if_lost_whole(player, result)
 
 
 def evaluate(
@@ -332,7 +332,7 @@ def demo(
         result = player.play_in(opened, wanted, on_step=watcher.step)
     watcher.ending(result)
     _exit_if_void([result])
-    _exit_if_all_was_lost([result])
+    _exit_if_lost_whole(player, result)
 
 
 def _exit_if_void(results: list[EpisodeResult]) -> None:
@@ -342,6 +342,15 @@ def _exit_if_void(results: list[EpisodeResult]) -> None:
     if results and not valid(results):
         print(f"mirr: void: {results[0].report.reason}", file=sys.stderr)
         raise typer.Exit(WORLD_FAILED)
+
+
+def _exit_if_lost_whole(player: Player, result: EpisodeResult) -> None:
+    """Say why and exit with 1 if an episode has no step that the agent did not lose."""
+    from mirr.env.evaluation import lost_every_step
+
+    if lost_every_step([result]):
+        player.say_what_was_lost([result])
+        raise typer.Exit(BAD_NEWS)
 
 
 def _exit_if_all_was_lost(*by_player: list[EpisodeResult]) -> None:
