@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    """With `-n N --dist loadgroup`, all workers run the unmarked tests. Then one worker runs the tests of the lab."""
+    """With `-n N --dist loadgroup`, all workers run the tests without a lab. Then one worker runs those of the lab."""
     if config.getoption("dist") != "loadgroup":
         return None
     from tests.lab_last import LabLast

@@ -1,4 +1,4 @@
-"""The scheduler of `make test`. All workers run the unmarked tests. Then one worker runs the tests of the real lab.
+"""The scheduler of `make test`. All workers run the tests that need no lab. Then one worker runs those of the real lab.
 
 The lab needs most of the machine. So no other test runs during the tests of the real lab.
 """

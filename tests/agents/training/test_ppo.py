@@ -86,6 +86,7 @@ def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_few_iterations_earn_more_than_chance() -> None:
     plan = PpoPlan(rows=256, steps=16, passes=3, at_once=512, learning_rate=3e-3, entropy_worth=0.0)
     ppo = learner(plan, size=SMALL)
