@@ -76,6 +76,7 @@ def test_only_symptoms_reveal_a_mode_or_a_service(transcripts: list[Transcript])
     assert revealing_channels(transcripts, BY_FORM) == []
 
 
+@pytest.mark.thorough
 def test_a_probe_without_symptoms_names_faults_no_better_than_chance() -> None:
     actions = [Wait(), ACTIONS[6], CheckLogs(Service.AUTH), ACTIONS[25], Wait()]
     played = [sim(draw(seed, fault), actions) for fault in ALL_FAULTS for seed in range(20)]

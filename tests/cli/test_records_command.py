@@ -153,7 +153,7 @@ def test_show_prints_the_part_of_a_record_that_is_cut_off(record: Path, capsys: 
 
 
 def test_version_1_can_be_shown_and_exported_but_not_checked(tmp_path: Path, capsys: Printed) -> None:
-    from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
+    from pyarrow import parquet
 
     path, table = tmp_path / "v1.jsonl", tmp_path / "t.parquet"
     write_version_1(path)
@@ -169,7 +169,7 @@ def test_version_1_can_be_shown_and_exported_but_not_checked(tmp_path: Path, cap
 
 
 def test_an_exported_table_holds_every_recorded_step(record: Path, capsys: Printed) -> None:
-    from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
+    from pyarrow import parquet
 
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to), "--json"]) == 0
@@ -191,7 +191,7 @@ def test_an_exported_table_holds_every_recorded_step(record: Path, capsys: Print
 
 
 def test_a_table_names_its_version_and_its_features(record: Path) -> None:
-    from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
+    from pyarrow import parquet
 
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to)]) == 0

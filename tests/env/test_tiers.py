@@ -61,7 +61,6 @@ def test_every_tier_is_in_the_table() -> None:
     assert list(TIERS) == list(Tier)
 
 
-@pytest.mark.thorough
 def test_a_seed_has_the_same_service_in_every_tier_and_the_same_mode_on_easy_and_medium(
     easy: list[Fault], medium: list[Fault], hard: list[Scenario]
 ) -> None:
