@@ -48,8 +48,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.fixture(autouse=True)
 def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests without a lab hold labs of the same name at the same time. So each worker counts as a machine of its own. It has
-    an engine of its own, which keeps the locks of its labs."""
+    """Tests on no real lab hold labs of the same name at the same time. So each worker counts as a machine of its own.
+    It has an engine of its own, which keeps the locks of its labs."""
     if request.node.get_closest_marker("docker"):
         yield
         return
