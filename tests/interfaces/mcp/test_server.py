@@ -29,7 +29,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
 from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
 from tests.paths import ROOT
-from tests.trials import trials
+from tests.trials import first_is_quick, trials
 
 if TYPE_CHECKING:
     from fastmcp import Client
@@ -78,7 +78,7 @@ def visit(
     return exam
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", first_is_quick(range(6)))
 def test_an_episode_through_the_tools_is_the_same_as_a_direct_one(seed: int) -> None:
     scenario = draw(seed)
     direct = play(Environment(SimulatedWorld()), make_policy(PolicyName.HEURISTIC, scenario), scenario=scenario)
@@ -93,7 +93,7 @@ def test_an_episode_through_the_tools_is_the_same_as_a_direct_one(seed: int) -> 
     assert exam.results()[0].report == direct.report
 
 
-@pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
+@pytest.mark.parametrize("pack", first_is_quick(all_packs()), ids=lambda pack: pack.id)
 def test_packs_use_the_same_tools_and_the_tool_diagnose_none(pack: Any) -> None:
     async def body(client: Client[Any]) -> None:
         assert "diagnose_none" in [tool.name for tool in await client.list_tools()]
