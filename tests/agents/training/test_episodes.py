@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mirr.agents.language_model.words import LENGTH
 from mirr.agents.registry import PolicyName, make_policy
