@@ -97,6 +97,12 @@ test: $(READY_DEV) ## run all tests, on the real lab too, and print the branch c
 	@$(BIN)/python -m tests.compile_simulator
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS) $(COVERAGE)
 
+.PHONY: quick
+quick: $(READY_DEV) ## run the quick tests: no lab, no browser, and nothing that takes seconds
+	@$(BIN)/python -m tests.compile_simulator
+	@$(BIN)/python -m pytest -m "not thorough and not docker and not browser" \
+		--numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS)
+
 .PHONY: check
 check: $(READY_DEV) ## check format, lint, types, and Prometheus' rules
 	@$(BIN)/ruff format --check $(CODE)

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    """With `-n N --dist loadgroup`, all workers run the unmarked tests. Then one worker runs the tests of the lab."""
+    """With `-n N --dist loadgroup`, all workers run the tests without a lab. Then one worker runs those of the lab."""
     if config.getoption("dist") != "loadgroup":
         return None
     from tests.lab_last import LabLast
@@ -48,8 +48,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.fixture(autouse=True)
 def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Unmarked tests hold labs of the same name at the same time. So each worker counts as a machine of its own. It has
-    an engine of its own, which keeps the locks of its labs."""
+    """Tests on no real lab hold labs of the same name at the same time. So each worker counts as a machine of its own.
+    It has an engine of its own, which keeps the locks of its labs."""
     if request.node.get_closest_marker("docker"):
         yield
         return

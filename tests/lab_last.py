@@ -1,4 +1,4 @@
-"""The scheduler of `make test`. All workers run the unmarked tests. Then one worker runs the tests of the real lab.
+"""The scheduler of `make test`. All workers run the tests that need no lab. Then one worker runs those of the real lab.
 
 The lab needs most of the machine. So no other test runs during the tests of the real lab.
 """
@@ -34,7 +34,7 @@ class LabLast(LoadScheduling):
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
-        self._runs: dict[WorkerController, deque[int]] = {}  # for each worker: unmarked tests that it will get
+        self._runs: dict[WorkerController, deque[int]] = {}  # for each worker: tests that it will get, none of the lab
         self._lab_names: frozenset[str] = frozenset()
         self._lab: list[int] = []  # tests of the real lab that no worker has yet
 
@@ -56,8 +56,7 @@ class LabLast(LoadScheduling):
             self._lab_names = frozenset(_read_and_remove([worker.workerinput for worker in self.node2collection]))
             everything = range(len(self.collection))
             self._lab = [index for index in everything if self._is_of_the_lab(index)]
-            unmarked = [index for index in everything if not self._is_of_the_lab(index)]
-            left = unmarked
+            left = [index for index in everything if not self._is_of_the_lab(index)]
             for place, worker in enumerate(self.nodes):
                 end = self._border(left, len(left) // (len(self.nodes) - place))
                 self._runs[worker], left = deque(left[:end]), left[end:]

@@ -1,10 +1,13 @@
-"""Values for parametrised tests that need a large package. Only a process that runs such a test imports the package."""
+"""Tests that need a large package. Only a process that runs such a test imports the package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,10 @@ class Tensor:
 def made(value: object) -> Any:
     """The value itself. If it is the description of a tensor, the tensor."""
     return value.make() if isinstance(value, Tensor) else value
+
+
+def need(package: str, extra: str) -> None:
+    """Skip the module that calls this if there is no such package. `pytest.importorskip` would import the package."""
+    if find_spec(package) is None:
+        reason = f"{package} is not installed: pip install 'mirr-lab[{extra}]'"
+        pytest.skip(reason, allow_module_level=True)

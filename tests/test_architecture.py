@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
+from tests.trials import first_is_quick
 
 SYSTEM_UNDER_TEST = {"services", "traffic"}
 """The packages of the system under test. They run only inside their images."""
@@ -156,14 +157,14 @@ def test_mirr_links_to_every_package_and_to_the_files_of_the_images() -> None:
     assert {name: str(path.readlink()) for name, path in links.items()} == {name: f"../{name}" for name in links}
 
 
-@pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - SYSTEM_UNDER_TEST))
+@pytest.mark.parametrize("package", first_is_quick(sorted(MAY_IMPORT.keys() - SYSTEM_UNDER_TEST)))
 def test_no_package_can_be_imported_under_a_second_name(package: str) -> None:
     # In a checkout, Python finds the folder itself on its path.
     found = _error_of_import(package)
     assert found == f"ImportError: {package} is a part of mirr: import mirr.{package}"
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEM_UNDER_TEST))
+@pytest.mark.parametrize("name", first_is_quick(sorted(SYSTEM_UNDER_TEST)))
 def test_the_system_under_test_cannot_be_imported_as_a_part_of_mirr(name: str) -> None:
     assert _error_of_import(f"mirr.{name}") == f"ImportError: mirr.{name} runs only inside its image, as {name}"
 

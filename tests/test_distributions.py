@@ -12,6 +12,8 @@ from mirr.lab.images import lab_builds, runtime_build
 from mirr.lab.names import ROOT as PACKAGE
 from tests.distributions import unpack_source
 
+pytestmark = pytest.mark.thorough
+
 ONLY_IN_A_CHECKOUT = {"mirr/lab/venv.sh"}  # only the Makefile needs it
 BESIDE_THE_PACKAGE = {"LICENSE", "README.md", "openenv.yaml", "pyproject.toml"}
 

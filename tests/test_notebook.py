@@ -52,6 +52,7 @@ def test_the_notebook_has_no_outputs_and_no_commands_of_a_shell() -> None:
     assert [line for cell in code_cells() for line in cell.splitlines() if line.lstrip().startswith(("%", "!"))] == []
 
 
+@pytest.mark.thorough
 def test_the_notebook_runs_from_top_to_bottom_and_uploads_if_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def test_the_version_is_the_version_of_the_installed_package() -> None:
     assert version("mirr-lab") == mirr.__version__
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "imports",
     ["import gymnasium", "import mirr, gymnasium", "import gymnasium, mirr", "import mirr.env.vocabulary, gymnasium"],

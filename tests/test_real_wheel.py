@@ -24,8 +24,6 @@ from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from tests.cli.on_real_lab import labelled
 
-pytestmark = pytest.mark.docker
-
 LAB = "mirr-test-wheel"
 UP_WITHIN_S = 30.0  # the images are there: the first lab has the same ones
 MAKE_AND_RESET = "import gymnasium; gymnasium.make('mirr:mirr/Sim-v0').reset(seed=1)"
@@ -78,6 +76,7 @@ def assert_plays_on_the_simulator(made: Installed) -> None:
     assert "resolved: " in made.run("mirr", "episode", "--seed", "1")
 
 
+@pytest.mark.thorough
 def test_the_source_distribution_can_be_installed_and_plays_on_the_simulator(
     distributions: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +96,7 @@ def machine_to_itself(real_lab: str) -> Iterator[None]:
             one.unpause()
 
 
+@pytest.mark.docker
 @pytest.mark.usefixtures("machine_to_itself")
 def test_the_wheel_can_start_a_second_lab_play_on_it_and_remove_all_of_it(
     real_lab: str, distributions: Path, tmp_path: Path

@@ -32,6 +32,7 @@ def test_every_tier_has_the_main_agents_on_the_simulator(tier: Tier) -> None:
     assert set(REPORT["main"]) <= set(rows)
 
 
+@pytest.mark.thorough
 def test_the_labs_figures_are_those_of_its_episodes() -> None:
     # The lab's episodes cannot be played again, so they are kept beside the report.
     kept = {cell: episodes for cell, episodes in read_cells(RESULTS).items() if cell.world == "docker"}

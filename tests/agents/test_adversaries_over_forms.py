@@ -28,6 +28,8 @@ from mirr.env.vocabulary import (
 )
 from tests.agents.test_adversaries import ADVERSARIES, SINGLE_CHANNELS, paired_interval
 
+pytestmark = pytest.mark.thorough
+
 SEEDS = range(200)
 STAGES = (SEEDS[:50], SEEDS)
 """A trick that is clearly behind after a few seeds is played with no more of them."""

@@ -90,12 +90,14 @@ def test_a_mode_whose_fix_did_not_help_is_not_named_again() -> None:
     assert open_cases(known, {FaultMode.CRASHED}) == []
 
 
+@pytest.mark.thorough
 def test_it_resolves_almost_every_incident_of_medium_by_knowing() -> None:
     results = on_medium(PolicyName.DETECTIVE, range(5_000, 5_400))
     assert rate(results, "success_rate") >= 0.98
     assert rate(results, "clean_rate") >= 0.95
 
 
+@pytest.mark.thorough
 def test_it_knows_more_often_than_the_heuristic() -> None:
     seeds = range(6_000, 6_200)
     detective, heuristic = (on_medium(name, seeds) for name in (PolicyName.DETECTIVE, PolicyName.HEURISTIC))

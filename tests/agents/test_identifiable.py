@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mirr.env.forms import all_forms, form_name
@@ -161,6 +162,7 @@ class Model:
         return np.asarray(shares.reshape(len(inputs), len(SERVICES), len(MODES)).sum(axis=1).argmax(axis=-1))
 
 
+@pytest.mark.thorough
 def test_a_small_model_tells_the_mode_from_eight_steps_of_medium() -> None:
     learned = played(range(1_000_000, 1_000_000 + LEARNED_FROM))
     held_out = played(range(2_000_000, 2_000_000 + HELD_OUT))

@@ -159,6 +159,7 @@ def test_features_that_cannot_be_measured_are_null() -> None:
     assert question(observation, "")["features"] == [[None] * 7] * 5
 
 
+@pytest.mark.thorough
 def test_the_example_in_a_process_of_its_own_resolves_a_crash() -> None:
     command = [sys.executable, str(ROOT / "docs" / "examples" / "http_agent.py"), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

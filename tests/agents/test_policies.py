@@ -85,6 +85,7 @@ ADVERSARIES: dict[str, Callable[[Scenario], Policy]] = {
 }
 
 
+@pytest.mark.thorough
 def test_the_honest_policy_earns_more_than_every_adversary() -> None:
     honest = reward_of(POLICIES[PolicyName.HEURISTIC])
     earned = {name: reward_of(make) for name, make in ADVERSARIES.items()}

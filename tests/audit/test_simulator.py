@@ -58,24 +58,29 @@ def transcripts() -> list[Transcript]:
     return [sim(scenario, everything(scenario)) for scenario in scenarios]
 
 
+@pytest.mark.thorough
 def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
     assert [finding for one in transcripts for finding in findings(one)] == []
 
 
+@pytest.mark.thorough
 def test_every_action_was_audited_on_every_fault(transcripts: list[Transcript]) -> None:
     for one in transcripts:
         if one.fault is not None:
             assert {seen.action for seen in one.seen} >= set(PACK_ACTIONS), one.name
 
 
+@pytest.mark.thorough
 def test_observations_and_infos_have_the_same_shape_for_every_fault(transcripts: list[Transcript]) -> None:
     assert odd_shapes(transcripts) == []
 
 
+@pytest.mark.thorough
 def test_only_symptoms_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:
     assert revealing_channels(transcripts, BY_FORM) == []
 
 
+@pytest.mark.thorough
 def test_a_probe_without_symptoms_names_faults_no_better_than_chance() -> None:
     actions = [Wait(), ACTIONS[6], CheckLogs(Service.AUTH), ACTIONS[25], Wait()]
     played = [sim(draw(seed, fault), actions) for fault in ALL_FAULTS for seed in range(20)]
@@ -123,6 +128,7 @@ def test_only_symptoms_reveal_the_surroundings(among_surroundings: list[Transcri
     assert revealing_channels(among_surroundings, AROUND) == []
 
 
+@pytest.mark.thorough
 def test_observations_and_infos_have_the_same_shape_among_surroundings(
     transcripts: list[Transcript], among_surroundings: list[Transcript]
 ) -> None:

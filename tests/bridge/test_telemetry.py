@@ -91,6 +91,7 @@ def test_a_clock_that_was_set_back_within_an_episode_is_named(reader: FakeReader
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("set_back_s", "noticed"), [(3_600.0, True), (60.0, True), (0.0, False)])
 def test_a_clock_that_was_set_back_before_an_episode_is_named(set_back_s: float, noticed: bool) -> None:
     reader = FakeReader(now=5_000.0 - set_back_s)

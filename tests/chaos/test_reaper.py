@@ -166,6 +166,7 @@ def test_a_reaper_leaves_a_lab_alone_that_somebody_uses_who_shares_only_its_engi
         )
 
 
+@pytest.mark.thorough
 def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(reaper, "_started", started)

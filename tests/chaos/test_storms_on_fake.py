@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -27,6 +28,8 @@ from tests.fakes.lab import FakeLab
 from tests.fakes.meter import FakeMeter
 from tests.fakes.service import QUOTA_US
 from tests.trials import trials
+
+pytestmark = pytest.mark.thorough
 
 BEAT_S = 2.0
 FAULTS = st.sampled_from(faults())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mirr.cli.bench_command import simulator_figures
 from mirr.env.simulator.bench import BATCH_SIZES, TIER_SIZE, batch_memory_mb
 from mirr.env.vocabulary import Tier
 
 
+@pytest.mark.thorough
 def test_one_run_measures_every_figure_with_its_spread() -> None:
     figures = simulator_figures(0.01, rounds=2)
     assert list(figures["batched"]) == [str(size) for size in BATCH_SIZES]
@@ -29,6 +32,7 @@ def test_one_run_measures_every_figure_with_its_spread() -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_batch_of_16384_environments_needs_at_most_500_mb() -> None:
     # With numba this is a batch of 16,384. Without numba it is a batch of 64, and each environment needs more memory.
     assert batch_memory_mb(BATCH_SIZES[-1]) / BATCH_SIZES[-1] <= 500 / 16384

@@ -86,6 +86,7 @@ main.main()
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "ended"),
     [("SIG_DFL", (130, "ended as by Ctrl-C\n")), ("SIG_IGN", (0, ""))],  # the second is what `nohup` does
@@ -116,6 +117,7 @@ runpy.run_module("mirr", run_name="__main__")
 """Runs `mirr --version`. Ctrl-C comes while the command line is being imported."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "ended"),
     [
@@ -150,17 +152,20 @@ def test_the_entry_point_imports_almost_nothing_before_ctrl_c_has_an_answer() ->
     assert done.stdout == "['mirr', 'mirr.__main__', 'mirr._registration']\n"
 
 
+@pytest.mark.thorough
 def test_the_installed_command_and_the_module_are_one_entry_point() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["scripts"] == {"mirr": "mirr.__main__:main"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", ["--help", "--version", "evaluate --help"])
 def test_a_reader_that_has_seen_enough_is_no_bad_news(arguments: str) -> None:
     done = started(f'{{ sleep 0.1; "$@" {arguments}; echo $? >&2; }} | true')
     assert done.stderr == "0\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("shell", "code", "out"),
     [

@@ -125,6 +125,7 @@ def test_an_unknown_name_is_wrong_usage(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.thorough
 def test_equal_recordings_meet_every_target_that_they_can_show(sim: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fidelity", "--lab", sim, "--sim", sim, "--draws", "5"]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -139,6 +140,7 @@ def test_equal_recordings_meet_every_target_that_they_can_show(sim: str, capsys:
     assert "missed" not in "".join(printed)
 
 
+@pytest.mark.thorough
 def test_a_missed_target_is_bad_news(sim: str, halved: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fidelity", "--lab", sim, "--sim", halved, "--draws", "0", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -152,6 +154,7 @@ def test_a_missed_target_is_bad_news(sim: str, halved: str, capsys: pytest.Captu
     assert "latency_p95_s alone tells the worlds apart" in " ".join(answer["distrust"])
 
 
+@pytest.mark.thorough
 def test_a_report_is_one_page_that_asks_for_nothing_else(
     sim: str, halved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_report_is_one_page_that_asks_for_nothing_else(
     assert json.loads((folder / "fidelity.json").read_text(encoding="utf-8"))["pairs"] == 20
 
 
+@pytest.mark.thorough
 def test_another_recording_of_the_lab_takes_the_place_of_its_second_round(
     sim: str, halved: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

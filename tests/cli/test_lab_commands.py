@@ -213,6 +213,7 @@ def test_a_pipe_gets_a_log_byte_by_byte_as_it_is() -> None:
     assert kept.getvalue() == b"".join(LOG_CHUNKS)
 
 
+@pytest.mark.thorough
 def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

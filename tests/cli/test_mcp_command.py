@@ -33,6 +33,7 @@ def test_an_exam_that_cannot_start_is_wrong_usage(capsys: Printed, arguments: li
     assert (printed.out, printed.err) == ("", f"mirr: {message}\n")
 
 
+@pytest.mark.thorough
 def test_the_error_names_a_port_that_is_taken(capsys: Printed) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

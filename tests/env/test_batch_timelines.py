@@ -32,6 +32,7 @@ from mirr.env.vocabulary import (
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
 from tests.env.every_form import every_fault
 from tests.env.test_batch import assert_same_episodes, everything_shown
+from tests.trials import first_is_quick
 
 SIZE = 150 if COMPILED else 12
 SERVICES = tuple(Service)
@@ -76,6 +77,7 @@ def test_compiled_code_draws_the_timeline_of_the_seed(tier: Tier) -> None:
         assert planned(batch, e) == draw(e, fault, tier).timeline
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("parameters", [None, Randomisation.everything(0.05, sets=4)], ids=["fixed", "random"])
 def test_hard_seeds_play_the_same_in_a_batch_and_alone(parameters: Randomisation | None) -> None:
     sets = None if parameters is None else parameters.draw()
@@ -126,7 +128,7 @@ def random_scenario(rng: np.random.Generator, faults: list[Fault]) -> Scenario:
     return Scenario(seed=int(rng.integers(2**40)), timeline=tuple(timeline))
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", first_is_quick(range(4)))
 def test_any_scenario_plays_the_same_in_a_batch_and_alone(block: int) -> None:
     rng = np.random.default_rng(block)
     quick = [fault for fault in every_fault() if str(fault.mode) in ("crashed", "bad_deploy")]

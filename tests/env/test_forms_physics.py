@@ -316,6 +316,7 @@ def digest() -> str:
     return hashlib.sha256(b"".join(seen)).hexdigest()
 
 
+@pytest.mark.thorough
 def test_every_form_plays_the_same_compiled_or_not() -> None:
     of_the_other = subprocess.run(
         [sys.executable, "-c", "from tests.env.test_forms_physics import digest; print(digest())"],

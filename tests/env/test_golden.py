@@ -12,6 +12,7 @@ from mirr.agents.registry import PolicyName
 from mirr.env.simulator.fast.compiled import COMPILED
 from mirr.env.vocabulary import Tier
 from tests.env.golden import GOLDEN, digests_in_file, played_alone, played_together
+from tests.trials import first_is_quick
 
 
 @pytest.mark.parametrize(("tier", "policy"), [(tier, policy) for tier in Tier for policy in GOLDEN[tier].policies])
@@ -20,7 +21,7 @@ def test_episodes_equal_the_episodes_in_the_file(tier: Tier, policy: PolicyName)
     assert played_alone(policy, tier, GOLDEN[tier].seeds) == digests_in_file(tier)[policy]
 
 
-@pytest.mark.parametrize(("size", "threads"), [(1, 1), (7, 1), (100, 1), (300, 2)])
+@pytest.mark.parametrize(("size", "threads"), first_is_quick([(100, 1), (1, 1), (7, 1), (300, 2)]))
 def test_batches_of_any_size_with_any_threads_play_the_episodes_of_the_file(size: int, threads: int) -> None:
     for tier in Tier:
         for policy in (PolicyName.RANDOM, PolicyName.HEURISTIC):
@@ -28,6 +29,7 @@ def test_batches_of_any_size_with_any_threads_play_the_episodes_of_the_file(size
             assert digests == digests_in_file(tier)[policy]
 
 
+@pytest.mark.thorough
 def test_another_process_plays_the_same_episodes_compiled_if_this_one_is_not_and_otherwise_uncompiled() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.env.golden", "--check", "--every", "4"],  # plain Python takes its time

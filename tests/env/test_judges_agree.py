@@ -38,6 +38,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, Snapshot
 from tests.env.compiled_judge import CompiledJudge, Ledger
+from tests.trials import first_is_quick
 
 EPISODES = 3_000
 BLOCKS = 10  # the episodes are divided into blocks, with one test for each block
@@ -170,7 +171,7 @@ def plain_ledger(environment: Environment, judge: Judge) -> Ledger:
     )
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize("block", first_is_quick(range(BLOCKS)))
 def test_both_judges_give_the_same_ledger_for_random_episodes(block: int) -> None:
     outcomes = set()
     for number in range(EPISODES // BLOCKS):

@@ -95,6 +95,7 @@ def random_log(rng: np.random.Generator) -> list[float]:
     return log
 
 
+@pytest.mark.thorough
 def test_the_simulator_counts_the_lines_that_its_logs_have() -> None:
     rng = np.random.default_rng(4)
     for number in range(3_000):

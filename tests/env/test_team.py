@@ -13,6 +13,7 @@ from mirr.env.simulator.batch import Autoreset, BatchedSimulator
 from mirr.env.simulator.fast.compiled import COMPILED
 from mirr.env.simulator.fast.team import LEAST_FOR_A_THREAD, Team
 from mirr.env.vocabulary import ACTIONS
+from tests.trials import first_is_quick
 
 SIZES = [(LEAST_FOR_A_THREAD * 2, 2), (1000, 2), (1999, 3), (700, 8)]
 
@@ -25,7 +26,7 @@ def helpers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("mirr-batch-")]
 
 
-@pytest.mark.parametrize(("size", "threads"), SIZES)
+@pytest.mark.parametrize(("size", "threads"), first_is_quick(SIZES))
 def test_batches_with_helper_threads_play_the_same_episodes(size: int, threads: int) -> None:
     alone = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP)
     together = BatchedSimulator(size, autoreset=Autoreset.SAME_STEP, threads=threads)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 STOPPED = '''
 """`crashed/stopped`: the process is stopped. Its callers see no difference to a killed process."""
 
@@ -120,6 +122,7 @@ print(environment.report.outcome, environment.report.diagnosis_correct)
 '''
 
 
+@pytest.mark.thorough
 def test_an_episode_with_a_new_form_is_played_and_resolved(tmp_path: Path) -> None:
     (tmp_path / "stopped.py").write_text(STOPPED, encoding="utf-8")
     played = subprocess.run(

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'mirr-lab[records]'")
-
 from mirr.agents.llm.answers import action_in
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.cli.main import run
@@ -22,6 +20,9 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import ACTION_INDEX, Tier, action_text, parse_action
 from mirr.interfaces.rollouts import CARD, COLUMNS, TABLE
+from tests.late import need
+
+need("pyarrow", "records")
 
 Printed = pytest.CaptureFixture[str]
 COMMAND = ["rollouts", "--policy", "heuristic", "--tier", "medium", "--episodes", "12", "--seed", "3"]

@@ -164,6 +164,7 @@ def test_doctor_names_missing_files_and_missing_packages(
     assert packages.remedy == f"{sys.executable} -m pip install 'no-such-package>=2'"
 
 
+@pytest.mark.thorough
 def test_a_child_process_imports_this_copy_and_nothing_from_its_working_directory(tmp_path: Path) -> None:
     for name in ("env", "docker", "json", "mirr"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the working directory was imported')\n")

@@ -141,6 +141,7 @@ with hold("mirr-lock-test", "mirr episode"):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
 def test_a_lab_is_held_against_users_with_another_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "machine_wide_name", machine_wide_name)  # that of this machine, not of this worker

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.room.overnight import MOST_ROWS, PARTS, Figures, overnight, problems
 
 
+@pytest.mark.thorough
 def test_a_short_night_leaves_the_rows_of_one_round(tmp_path: Path) -> None:
     taken = overnight(20, tmp_path / "rooms.sqlite")
     assert [each.rounds for each in taken] == list(range(2, 21, 20 // PARTS))

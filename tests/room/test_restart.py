@@ -126,6 +126,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert str(refused.value) == f"cannot use {path} for the rooms: file is not a database; next: another --data"
 
 
+@pytest.mark.thorough
 def test_many_rounds_leave_the_file_and_the_memory_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "rooms.sqlite"
     found = seats("Owls", path=path, incident=PACK)

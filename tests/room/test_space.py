@@ -48,6 +48,7 @@ def test_the_image_runs_as_a_user_without_rights_and_knows_no_engine() -> None:
     assert "--world" not in image  # the default is the simulator
 
 
+@pytest.mark.thorough
 def test_a_server_as_in_the_image_writes_to_its_data_folder_alone(tmp_path: Path) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -342,6 +342,7 @@ def test_a_silent_pipe_is_no_pack(tmp_path: Path) -> None:
         load_pack(path)
 
 
+@pytest.mark.thorough
 def test_packs_can_be_imported_without_their_yaml_library() -> None:
     code = "import sys, mirr.scenarios.packs; print(sorted({'ruamel', 'ruamel.yaml', 'yaml'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,6 +16,8 @@ from tests.security.fuzz import from_app, fuzz
 from tests.services.conftest import NAMES, FakeUpstreams
 from tests.trials import trials
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = trials(10)
 """The number of good requests for every operation, and of bad ones. tests/security/test_fuzzed_lab.py sends more."""
 

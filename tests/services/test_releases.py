@@ -179,6 +179,7 @@ def of_the_next_release(seeded: Path, tmp_path_factory: pytest.TempPathFactory) 
     return {name: [line for line in lines if line["service"] == name] for name in READS}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", READS)
 def test_half_of_the_requests_fail_with_the_next_release(
     name: str, of_the_next_release: dict[str, list[dict[str, Any]]]

@@ -131,6 +131,7 @@ def test_the_earlier_release_is_unharmed_by_what_a_trail_leaves_on_the_volume(
     assert {table: after[table] for table in before} == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("release", "module"), [(LEAKY_RELEASE, "data/plan.py"), (SLOW_RELEASE, "kit/trail.py")])
 def test_the_numbers_of_a_trail_cover_every_service(release: str, module: str) -> None:
     tree = ast.parse(release_tree(release)[f"services/{module}"])

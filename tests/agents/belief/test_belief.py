@@ -151,12 +151,14 @@ def all_played(tier: Tier, seeds: range, world: SimulatedWorld | None = None) ->
     return [play(environment, make_policy(PolicyName.BELIEF, scenario), scenario=scenario) for scenario in scenarios]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("tier", "clean"), [(Tier.EASY, 0.95), (Tier.MEDIUM, 0.9), (Tier.HARD, 0.85)])
 def test_it_resolves_most_incidents_by_knowing(tier: Tier, clean: float) -> None:
     results = all_played(tier, range(7_000, 7_020))
     assert share(results, "clean_rate") >= clean
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "change",
     [{"boot_cpu_s": 0.6}, {"latency_sigma": 0.8}, {"shed_cpu_s": 0.002}, {"memory_limit_mb": 180.0}],

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("openai", reason="openai is not installed: pip install 'mirr-lab[llm-agent]'")
-
 from mirr.agents.llm import asking
 from mirr.agents.llm.asking import Dialect, Loss
 from mirr.agents.llm.policy import Line, LlmPolicy
@@ -28,6 +26,9 @@ from mirr.env.rollout import EpisodeResult, play
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Fault, action_text
 from tests.agents.llm.endpoint import SOLVED, Answer, Endpoint, Script, call, endpoint, in_turn, message, refusal
+from tests.late import need
+
+need("openai", "llm-agent")
 
 FAULT = Fault.parse("crashed:auth")
 WRITTEN = (message("It is down.\ndiagnose(auth, crashed)"), message("restart(auth)"), message("wait"))

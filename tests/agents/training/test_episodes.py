@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mirr.agents.language_model.words import LENGTH
 from mirr.agents.registry import PolicyName, make_policy
@@ -41,6 +42,7 @@ def test_each_decision_has_its_prompt_and_what_was_allowed() -> None:
     assert np.array_equal(np.bincount(shown.episode), endings.steps)
 
 
+@pytest.mark.thorough
 def test_with_a_spread_the_same_seeds_play_with_other_parameters() -> None:
     plain = open_batch(8, Tier.EASY, threads=1, spread=0.0, seed=0).reset(range(8)).copy()
     varied = open_batch(8, Tier.EASY, threads=1, spread=0.1, seed=0).reset(range(8)).copy()

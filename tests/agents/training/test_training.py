@@ -48,6 +48,7 @@ def test_numpy_and_pytorch_compute_the_same_network() -> None:
     assert np.abs(by_numpy - by_pytorch).max() < 1e-4 * np.abs(by_pytorch).max()
 
 
+@pytest.mark.thorough
 def test_imitation_improves_a_tiny_model_by_more_than_chance() -> None:
     from tests.agents.training.learning import gain, judged, taught, untrained
     from tests.agents.training.plans import SHORT
@@ -59,6 +60,7 @@ def test_imitation_improves_a_tiny_model_by_more_than_chance() -> None:
     assert gain(before, judged(learner))[0] > 0.0
 
 
+@pytest.mark.thorough
 def test_grpo_improves_a_model_that_knows_nothing_by_more_than_chance() -> None:
     from mirr.agents.training.grpo import improve
     from tests.agents.training.learning import OneFault, gain, untrained
@@ -74,6 +76,7 @@ def test_grpo_improves_a_model_that_knows_nothing_by_more_than_chance() -> None:
     assert gain(before, play(batch, seeds, learner.sampled())[1])[0] > 0.0
 
 
+@pytest.mark.thorough
 def test_the_same_seed_trains_the_same_model() -> None:
     import torch
 
@@ -145,6 +148,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path) -> None:
     from mirr.agents.training.grpo import FIRST_GRPO_SEED
     from mirr.agents.training.train import Tools, new_training
@@ -164,6 +168,7 @@ def test_a_whole_training_leaves_a_checkpoint_and_its_provenance(tmp_path: Path)
     assert said[0] == "training small on CPU"
 
 
+@pytest.mark.thorough
 def test_the_curves_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="Matplotlib is not installed: pip install 'mirr-lab[train]'")
     from mirr.agents.training.curves import Curves, draw_curves

@@ -125,6 +125,7 @@ def test_each_prompt_has_the_seed_of_its_incident() -> None:
     assert first["prompt"][0]["content"].endswith("Call one tool in each step.")
 
 
+@pytest.mark.thorough
 def test_trl_trains_on_it_for_a_few_steps(tmp_path: Path) -> None:
     for package in ("trl", "datasets", "transformers", "torch"):
         pytest.importorskip(package, reason=f"{package} is not installed")

@@ -21,6 +21,8 @@ from mirr.env.simulator.randomisation import Randomisation, default_parameters, 
 from mirr.env.vocabulary import Service
 from tests.bridge.calibration.other_machine import FASTER, PLAYS, faster_lab, recorded, truth
 
+pytestmark = pytest.mark.thorough
+
 CLOSED = [name for fitter in FITTERS for name in fitter.names]
 NEAR = 0.1  # of the true value
 QUICKLY = Settings(draws=10, evaluations=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirr.bridge.calibration import quick as measuring
 from mirr.bridge.calibration.drift import drift, has_drifted
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.machine import Machine, parse_machine
@@ -35,6 +36,7 @@ def clock(step_s: float) -> Iterator[float]:
         now += step_s
 
 
+@pytest.mark.thorough
 def test_the_machine_is_recovered_from_five_plays() -> None:
     lab = OtherUsers(SimulatedWorld(FASTER.applied(default_parameters())))
     said: list[str] = []
@@ -49,7 +51,9 @@ def test_the_machine_is_recovered_from_five_plays() -> None:
     assert value == pytest.approx(FASTER.request_cpu * 0.0049, rel=0.05)
 
 
-def test_no_play_begins_that_would_end_after_the_budget() -> None:
+@pytest.mark.thorough
+def test_no_play_begins_that_would_end_after_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "DRAWS", 2)  # nobody reads the intervals
     lab = OtherUsers(SimulatedWorld())
     ticking = clock(A_PLAY_S / 2.0)
     found = quick(Player(lab), default_parameters(), budget_s=280.0, now=lambda: next(ticking))

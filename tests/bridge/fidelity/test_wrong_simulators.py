@@ -34,6 +34,8 @@ from mirr.env.world import ActionResult, Snapshot, World
 from tests.bridge.collected import collected, lab_of
 from tests.worlds import Altered
 
+pytestmark = pytest.mark.thorough
+
 BLOCKS = 4  # waiting, the right fix on the culprit and on a neighbour, and another fix on the culprit
 PLAYS = plan(Design(parts=(Part.PROBES,), passes=1))[: 2 * BLOCKS * 10]
 DRAWS = 10

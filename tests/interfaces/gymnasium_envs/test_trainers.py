@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gymnasium
+import pytest
 
 from mirr.interfaces.gymnasium_envs import SIM_ID
 from mirr.interfaces.gymnasium_envs.wrappers import FlatObservation
+
+pytestmark = pytest.mark.thorough
 
 ENVS = 32
 STEPS = 64

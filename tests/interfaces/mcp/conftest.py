@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # jsonschema ships no types
 
 
 @pytest.fixture(scope="session", autouse=True)
 def schemas_are_checked_once() -> Iterator[None]:
     """To check a schema takes fifty times as long as to check an answer. Every answer is still checked."""
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # jsonschema ships no types
+
     check = Draft202012Validator.check_schema
     checked: set[str] = set()
 

@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
-from fastmcp import Client
-from fastmcp.client.client import CallToolResult
-from mcp.types import TextContent
 
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.env.environment import Observation
@@ -39,6 +36,10 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import FEATURES_SHAPE, Level, LogLine
 from tests.paths import ROOT
+
+if TYPE_CHECKING:
+    from fastmcp import Client
+    from fastmcp.client.client import CallToolResult
 
 MIRR = [sys.executable, "-c", "from mirr.cli.main import main; main()"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -97,6 +98,8 @@ async def call(client: Client[Any], name: str, arguments: Json) -> Json:
 
 def text_of(result: CallToolResult) -> str:
     """The only text of a result."""
+    from mcp.types import TextContent
+
     (content,) = result.content
     assert isinstance(content, TextContent)
     return content.text

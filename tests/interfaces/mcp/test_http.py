@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from fastmcp import Client
 
 from tests.interfaces.mcp.player import Served, call, play_by_tools, served
+
+pytestmark = pytest.mark.thorough
 
 CLIENTS = 100
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -42,6 +43,8 @@ def test_a_client_resolves_an_episode_over_http(server: Served) -> None:
     episode_id = server.next_id()
 
     async def talk() -> None:
+        from fastmcp import Client
+
         async with Client(server.url) as client:
             answer, _ = await play_by_tools(client, episode_id)
             assert answer["ending"]["outcome"] == "resolved"
@@ -54,6 +57,8 @@ def test_another_client_with_the_same_id_can_continue_the_episode(server: Served
     episode_id = server.next_id()
 
     async def talk() -> list[int]:
+        from fastmcp import Client
+
         steps = []
         for _ in range(2):
             async with Client(server.url) as client:

@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
 
 from mirr.chaos.journal import Journal
 from mirr.env.record import read_rollout
@@ -33,6 +31,8 @@ def test_one_episode_at_a_time_is_played_on_the_lab_and_a_stopped_server_reverts
         first, second = server.ids
 
         async def talk() -> None:
+            from fastmcp import Client
+
             async with Client(server.url) as client:
                 begun = await call(client, "read_metrics", {"episode_id": first})
                 assert begun["state"] == "running"
@@ -52,6 +52,9 @@ def test_one_episode_at_a_time_is_played_on_the_lab_and_a_stopped_server_reverts
 
 
 def test_a_client_that_starts_its_own_server_resolves_an_episode_on_the_lab(real_lab: str, tmp_path: Path) -> None:
+    from fastmcp import Client
+    from fastmcp.client.transports import StdioTransport
+
     assert draw(SEED + 1).faults[0].mode is FaultMode.CRASHED
     errors = tmp_path / "stderr"
     options = ["--world", "docker", "--lab", real_lab, "--seed", str(SEED + 1), "--record", str(tmp_path)]

@@ -7,10 +7,9 @@ import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastmcp import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,18 +23,20 @@ from mirr.env.vocabulary import ALL_FAULTS, Fault, action_text
 from mirr.env.world import World
 from mirr.interfaces.mcp_server.desk import Desk
 from mirr.interfaces.mcp_server.exam import Exam, ExamConfig, Question
-from mirr.interfaces.mcp_server.server import build_server
 from mirr.scenarios.packs import PACK_CONFIG, all_packs
 from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
 from tests.interfaces.mcp.player import call, play_by_tools, refused, structured, text_of
 from tests.paths import ROOT
-from tests.trials import trials
+from tests.trials import first_is_quick, trials
+
+if TYPE_CHECKING:
+    from fastmcp import Client
 
 FAULT = Fault.parse("bad_deploy:orders")
 
-Visit = Callable[[Client[Any]], Coroutine[Any, Any, None]]
+Visit = Callable[["Client[Any]"], Coroutine[Any, Any, None]]
 
 
 @contextmanager
@@ -54,6 +55,10 @@ def visit(
 ) -> Exam:
     """Runs `body` with a client of a new server. The episode ids are `0`, `1` and so on. Without a `world`, each is
     played on a new simulator."""
+    from fastmcp import Client
+
+    from mirr.interfaces.mcp_server.server import build_server
+
     numbers = iter(range(10**6))
     exam = Exam(
         [Question(scenario=scenario, symptom="Something is wrong.") for scenario in scenarios or [draw(3, FAULT)]],
@@ -73,7 +78,7 @@ def visit(
     return exam
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", first_is_quick(range(6)))
 def test_an_episode_through_the_tools_is_the_same_as_a_direct_one(seed: int) -> None:
     scenario = draw(seed)
     direct = play(Environment(SimulatedWorld()), make_policy(PolicyName.HEURISTIC, scenario), scenario=scenario)
@@ -88,7 +93,7 @@ def test_an_episode_through_the_tools_is_the_same_as_a_direct_one(seed: int) -> 
     assert exam.results()[0].report == direct.report
 
 
-@pytest.mark.parametrize("pack", all_packs(), ids=lambda pack: pack.id)
+@pytest.mark.parametrize("pack", first_is_quick(all_packs()), ids=lambda pack: pack.id)
 def test_packs_use_the_same_tools_and_the_tool_diagnose_none(pack: Any) -> None:
     async def body(client: Client[Any]) -> None:
         assert "diagnose_none" in [tool.name for tool in await client.list_tools()]
@@ -121,6 +126,7 @@ def test_there_is_a_tool_for_each_action_and_no_tool_that_resets() -> None:
     visit(body)
 
 
+@pytest.mark.thorough
 def test_everything_readable_before_the_start_is_the_same_for_every_fault() -> None:
     readable = set()
     for fault in ALL_FAULTS:
@@ -306,6 +312,7 @@ def test_every_action_is_refused_after_the_end() -> None:
     visit(body)
 
 
+@pytest.mark.thorough
 def test_simultaneous_episodes_do_not_disturb_each_other() -> None:
     count = 30
 
@@ -317,6 +324,7 @@ def test_simultaneous_episodes_do_not_disturb_each_other() -> None:
     assert len(exam.results()) == count
 
 
+@pytest.mark.thorough
 def test_simultaneous_calls_on_one_episode_run_one_after_the_other() -> None:
     async def body(client: Client[Any]) -> None:
         answers = await asyncio.gather(
@@ -356,6 +364,7 @@ CALLS = st.lists(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=trials(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls=CALLS)
 def test_every_call_gets_a_result_or_a_one_line_error(

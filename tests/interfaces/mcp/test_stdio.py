@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
 
 from mirr.env.record import read_rollout
 from mirr.env.recorded import play_back
 from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, call, play_by_tools, wait_for_exit
 from tests.paths import ROOT
+
+pytestmark = pytest.mark.thorough
 
 Printed = pytest.CaptureFixture[str]
 Process = subprocess.Popen[str]
@@ -37,6 +37,9 @@ HELLO = {
 
 def test_a_client_resolves_episodes_over_stdio(tmp_path: Path) -> None:
     async def talk() -> list[str]:
+        from fastmcp import Client
+        from fastmcp.client.transports import StdioTransport
+
         arguments = [*MIRR[1:], "mcp", "--seed", "7", "--episodes", "2", "--record", str(tmp_path)]
         errors = tmp_path / "stderr"
         transport = StdioTransport(MIRR[0], arguments, env=ENVIRONMENT, cwd=str(ROOT), log_file=errors)

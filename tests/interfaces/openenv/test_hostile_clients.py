@@ -16,6 +16,8 @@ from websockets.typing import Origin
 from mirr.interfaces.openenv.server.guard import MAX_MESSAGE_BYTES
 from tests.interfaces.openenv.servers import Served
 
+pytestmark = pytest.mark.thorough
+
 MALFORMED: list[tuple[str | bytes, str]] = [
     ("", "Invalid JSON: Expecting value: line 1 column 1 (char 0)"),
     ("{", "Invalid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),

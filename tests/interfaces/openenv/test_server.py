@@ -41,6 +41,8 @@ from tests.distributions import unpack_source
 from tests.interfaces.openenv.servers import STARTS_WITHIN_S, Played, Served, play, served_here, wait_until_healthy
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.thorough
+
 
 def heuristic_directly(scenario: Scenario, **options: Any) -> EpisodeResult:
     policy = make_policy(PolicyName.HEURISTIC, scenario)

@@ -29,6 +29,8 @@ from tests.interfaces.ray_evaluation.players import (
     play_in_lab,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 def numbers(folder: Path, count: int, *, held_from: int) -> list[Number]:
     return [Number(value, folder, held=value >= held_from) for value in range(count)]
