@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from mirr.env.vocabulary import Tier
 from mirr.env.world import World, WorldError
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
+
+if TYPE_CHECKING:
+    from mirr.room.alerts import Alert
 
 PORT = 8090
 _LEAST_TOKEN = 12
@@ -83,11 +86,11 @@ def room(
     name = parse_world(world)
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("websockets") is None:
         raise typer.BadParameter(f"this needs a web server; next: {HERE.add_extra('room')}.")
+    from mirr.room.episodes import play_agents
     from mirr.room.guard import checked_site, is_loopback
     from mirr.room.hall import Hall
     from mirr.room.incidents import Choice, incident_of
     from mirr.room.keys import new_token
-    from mirr.room.rooms import play_agents
     from mirr.room.server import CannotServe, ServerConfig, serve
     from mirr.room.store import Store, StoreError
     from mirr.room.worlds import WorldSource
@@ -110,7 +113,10 @@ def room(
         framed_by=framers,
         proxies=trust_proxy.strip(),
     )
-    source = WorldSource(name=name, open=partial(_opened, name, lab), shared=name is WorldName.DOCKER)
+    real = name is WorldName.DOCKER
+    source = WorldSource(
+        name=name, open=partial(_opened, name, lab), shared=real, alerts=partial(_alerts, lab) if real else None
+    )
     with open_world(WorldName.SIM, lab):
         # What has to be compiled or read is, before anybody waits for it.
         play_agents(incident_of(Choice(seed=0, tier=Tier.EASY)))
@@ -122,7 +128,7 @@ def room(
     for sentence in hall.lost:
         print(f"mirr: {sentence}", flush=True)
     try:
-        with works_on_a_lab(name is WorldName.DOCKER):
+        with works_on_a_lab(real):
             serve(hall, config, partial(_announce, name, asked, made))
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error
@@ -140,12 +146,29 @@ def _announce(name: WorldName, token: str | None, made: bool, address: str) -> N
 
 @contextmanager
 def _opened(name: WorldName, lab: str) -> Iterator[World]:
-    """A world, or WorldError: a room has no other name for what goes wrong with it."""
+    """A world, or NotOpened with the reason."""
+    from mirr.room.worlds import NotOpened
+
+    with ExitStack() as stack:
+        try:
+            world = stack.enter_context(open_world(name, lab, what="mirr room"))
+        except (LabError, ChaosError, WorldError) as error:
+            raise NotOpened(str(error)) from error
+        yield world
+
+
+def _alerts(lab: str) -> tuple[Alert, ...]:
+    """What the lab's Prometheus has as pending or firing. Raises WorldError."""
+    from mirr.bridge.assembly import prometheus_of
+    from mirr.room.alerts import Alert
+
     try:
-        with open_world(name, lab, what="mirr room") as world:
-            yield world
-    except (LabError, ChaosError) as error:
+        fired = prometheus_of(lab).alerts()
+    except LabError as error:
         raise WorldError(str(error)) from error
+    return tuple(
+        Alert(name=each.name, service=each.service, severity=each.severity, state=each.state) for each in fired
+    )
 
 
 def _file_in(data: Path | None) -> Path | None:

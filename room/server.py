@@ -16,12 +16,12 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 
 from mirr.env.checks import each_name_once
+from mirr.room.entries import RoomError
 from mirr.room.guard import MAX_BODY_BYTES, Guard, is_loopback
 from mirr.room.hall import Hall
 from mirr.room.keys import key_of, new_token, read_code, same
 from mirr.room.limits import Limiter
 from mirr.room.live import Live
-from mirr.room.rooms import RoomError
 
 PAGE = Path(__file__).parent / "page"
 
