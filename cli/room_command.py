@@ -15,6 +15,7 @@ from mirr.chaos.errors import ChaosError
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import LabOption
 from mirr.cli.postmortem_command import explain
+from mirr.cli.room_beside import Beside, NotStarted, free_port, running, start
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.env.vocabulary import Tier
 from mirr.env.world import World, WorldError
@@ -44,6 +45,10 @@ TokenOption = Annotated[
         envvar="MIRR_ROOM_TOKEN",
         help="The trainer's token: who opens a room has to show it. Made if others can reach the server.",
     ),
+]
+DetachOption = Annotated[
+    bool,
+    typer.Option("--detach", help="With --world docker: start it beside the lab and return. `mirr down` ends it."),
 ]
 AllowHostOption = Annotated[
     list[str] | None,
@@ -80,6 +85,7 @@ def room(
     allow_host: AllowHostOption = None,
     framed_by: FramedOption = None,
     trust_proxy: ProxyOption = "",
+    detach: DetachOption = False,
     lab: LabOption = "mirr",
 ) -> None:
     """Open the incident room: teams play in a browser, a trainer leads them. Serves until interrupted."""
@@ -99,6 +105,13 @@ def room(
         raise typer.BadParameter(f"--token has at least {_LEAST_TOKEN} letters, or it can be guessed.")
     if not host.strip():
         raise typer.BadParameter("--host is empty; leave it out, and only this machine can reach the room.")
+    if detach and name is not WorldName.DOCKER:
+        raise typer.BadParameter("--detach is for the room beside a lab: it needs --world docker.")
+    if detach or (name is WorldName.DOCKER and data is None and port == PORT):
+        beside = _beside(lab, port, host) if detach else running(lab)
+        if beside is not None:
+            print(f"incident room on {beside.address} (world docker); open it in a browser", flush=True)
+            return
     made = token is None and not is_loopback(host)
     asked = new_token() if made else token
     try:
@@ -134,6 +147,18 @@ def room(
         raise typer.BadParameter(f"{error}.") from error
     finally:
         hall.close()
+
+
+def _beside(lab: str, port: int, host: str) -> Beside:
+    """The room beside a lab, which is started if it does not run. It listens on this machine only."""
+    from mirr.room.guard import is_loopback
+
+    if not is_loopback(host):
+        raise typer.BadParameter("--detach is for this machine alone; for others: mirr room --world docker --host.")
+    try:
+        return start(lab, ["--host", host, "--port", str(free_port(port))])
+    except NotStarted as error:
+        raise typer.BadParameter(f"the room did not start: {error}") from error
 
 
 def _announce(name: WorldName, token: str | None, made: bool, address: str) -> None:

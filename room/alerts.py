@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES
 from mirr.env.vocabulary import Feature, Service
 from mirr.env.world import Snapshot
 
-Windows = NDArray[Any]  # (windows, features) of one service, oldest first
+Windows = Sequence[Sequence[float]]  # (windows, features) of one service, oldest first
 
 CPU_SATURATED = 0.9  # of the quota: requests wait from there on
 BUDGET = 0.01  # of user journeys may be bad
@@ -61,22 +60,22 @@ class Alert:
         return {"name": self.name, "service": self.service, "severity": self.severity, "state": self.state}
 
 
-def _column(windows: Windows, feature: Feature) -> NDArray[Any]:
-    column: NDArray[Any] = windows[:, FEATURE_COLUMN[feature]]
-    return column
-
-
 def _by_requests(windows: Windows, feature: Feature) -> float:
     """The mean over the requests of the windows, as a rate over all of them would give it. NaN if there were none."""
-    rates, values = _column(windows, Feature.REQUEST_RATE), _column(windows, feature)
-    known = np.isfinite(rates) & np.isfinite(values) & (rates > 0)
-    return float(np.average(values[known], weights=rates[known])) if known.any() else math.nan
+    rate, column = FEATURE_COLUMN[Feature.REQUEST_RATE], FEATURE_COLUMN[feature]
+    known = [(row[rate], row[column]) for row in windows if row[rate] > 0 and math.isfinite(row[column])]
+    requests = sum(each for each, _ in known)
+    return sum(each * value for each, value in known) / requests if known else math.nan
 
 
 def _mean(windows: Windows, feature: Feature) -> float:
-    values = _column(windows, feature)
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else math.nan
+    column = FEATURE_COLUMN[feature]
+    known = [row[column] for row in windows if math.isfinite(row[column])]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _is_down(windows: Windows) -> bool:
+    return not any(row[FEATURE_COLUMN[Feature.UP]] >= 0.5 for row in windows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +94,7 @@ RULES: dict[AlertName, Rule] = {
         severity="critical",
         over_s=3.0,
         for_s=2.0,
-        holds=lambda windows: not (_column(windows, Feature.UP) >= 0.5).any(),
+        holds=_is_down,
         of_one_that_is_up=False,
     ),
     AlertName.HIGH_ERROR_RATIO: Rule(
@@ -134,13 +133,13 @@ class Alarms:
 
     def __init__(self, step_s: float) -> None:
         self._step_s = step_s
-        self._windows: deque[NDArray[Any]] = deque(maxlen=self._steps(max(rule.over_s for rule in RULES.values())))
+        self._windows: deque[list[list[float]]] = deque(maxlen=self._steps(max(rule.over_s for rule in RULES.values())))
         self._users: deque[tuple[int, int]] = deque(maxlen=self._steps(USERS_OVER_S[0]))  # requests, failed
         self._held: dict[tuple[AlertName, Service], int] = {}  # for how many windows running
 
     def after(self, features: NDArray[Any], users: Snapshot | None = None) -> tuple[Alert, ...]:
         """The alerts after a window with these (services, features). With `users`, those of the users too."""
-        self._windows.append(features)
+        self._windows.append(features.tolist())
         found = [alert for row, service in enumerate(Service) for alert in self._of(service, row)]
         if users is not None:
             self._users.append((users.requests, users.failed_requests))
@@ -149,9 +148,9 @@ class Alarms:
         return tuple(found)
 
     def _of(self, service: Service, row: int) -> list[Alert]:
-        windows = np.array([features[row] for features in self._windows])
+        windows = [features[row] for features in self._windows]
         down = RULES[AlertName.SERVICE_DOWN]
-        is_up = not down.holds(windows[-self._steps(down.over_s) :])
+        is_up = not _is_down(windows[-self._steps(down.over_s) :])
         found = []
         for name, rule in RULES.items():
             seen = windows[-self._steps(rule.over_s) :]

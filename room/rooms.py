@@ -52,6 +52,8 @@ class Room:
         self.revealed = False
         self.touched_at = 0.0
         self.changes = 0  # how often anything changed, so that a viewer knows whether to look again
+        self.kept: dict[bool, tuple[int, dict[str, object]]] = {}
+        """Of the views, with and without the answer: what is the same for everybody, and at which change."""
         self.on_entry = on_entry
         self.stays: list[Stay] = []  # every world that was opened and is not given back yet
         self.outside: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -127,7 +127,9 @@ def build_app(hall: Hall, config: ServerConfig) -> FastAPI:
 
     @app.get("/api/server")
     async def server() -> Response:
-        return _json(200, {"world": hall.source.name, "asks_for_token": config.token is not None})
+        return _json(
+            200, {"world": hall.source.name, "shared": hall.source.shared, "asks_for_token": config.token is not None}
+        )
 
     @app.post("/api/rooms")
     async def open_room(request: Request) -> Response:

@@ -89,8 +89,7 @@ def team_tape(team: Team, *, with_truth: bool) -> Json | None:
 
 
 def _common(room: Room, at: float, *, answer: bool) -> Json:
-    incident = room.incident
-    return {
+    return _kept(room, answer=answer) | {
         "changes": room.changes,
         "room": {
             "code": room.code,
@@ -104,6 +103,19 @@ def _common(room: Room, at: float, *, answer: bool) -> Json:
             "doing": None if room.holder is None or room.holder.doing is None else str(room.holder.doing),
             "revealed": room.revealed,
         },
+    }
+
+
+def _kept(room: Room, *, answer: bool) -> Json:
+    """What is the same for everybody until the room changes. It is made once, and most of a view is this."""
+    if room.kept.get(answer, (-1, {}))[0] != room.changes:
+        room.kept[answer] = room.changes, _made(room, answer=answer)
+    return room.kept[answer][1]
+
+
+def _made(room: Room, *, answer: bool) -> Json:
+    incident = room.incident
+    return {
         "incident": None
         if incident is None
         else {

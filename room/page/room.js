@@ -263,7 +263,7 @@ class Visit {
     this.invite = el("button", { type: "button", click: () => this.copyLink() }, "Copy a link for a teammate");
     this.truthBox = el("input", { type: "checkbox", change: () => { this.shownTruth = this.truthBox.checked; this.seen({ ...this.view, team: { ...this.view.team, since: this.frames.length, frames: [] } }); } });
     this.truthLabel = el("label", { hidden: true }, this.truthBox, " without noise");
-    this.again = el("button", { type: "button", class: "main", "data-again": true, hidden: true, click: () => begin(this.seat.code, this.seat.lead) }, "Another incident");
+    this.again = el("button", { type: "button", class: "main", "data-again": true, hidden: true, click: async () => { await begin(this.seat.code, this.seat.lead); if (shared) this.ask("take_turn"); } }, "Another incident");
     by("panel").append(el("h2", {}, "Your team"), el("dl", { class: "gauges" }, left, score, needless), this.turn, this.again, this.form,
       el("div", { class: "row" }, this.hint, this.invite, this.truthLabel, el("label", {}, this.shortcuts, " keys: 1 to 5, l, r, b, s, w")), this.hintList);
     by("panel").hidden = false;
@@ -425,6 +425,7 @@ function pickedRecord() {
 // The way in and out.
 
 let visit = null;
+let shared = false; // whether everybody plays on one lab
 
 function screen(name) {
   document.body.dataset.screen = name;
@@ -483,7 +484,7 @@ by("practise").addEventListener("click", tried(async () => {
   const room = await openRoom();
   const seat = await post(`/api/rooms/${room.code}/teams`, { name: "You" });
   await begin(room.code, room.token);
-  enter({ ...seat, lead: room.token });
+  enter({ ...seat, lead: room.token }, shared ? [["take_turn"]] : []);
 }));
 by("leave").addEventListener("click", () => leave());
 by("larger").addEventListener("click", () => {
@@ -493,8 +494,10 @@ by("larger").addEventListener("click", () => {
 
 async function beginPage() {
   by("link").textContent = "";
-  const { asks_for_token: asks } = await (await fetch("/api/server")).json();
+  const { asks_for_token: asks, shared: one } = await (await fetch("/api/server")).json();
+  shared = one;
   by("asks").hidden = !asks;
+  by("lab").hidden = !shared;
   const given = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", location.pathname);
   if (given.get("join")) by("code").value = given.get("join");

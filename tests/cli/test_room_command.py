@@ -99,6 +99,7 @@ def test_rooms_are_kept_in_the_folder_that_was_named(served: Served, tmp_path: P
     assert (tmp_path / "a" / "b" / "rooms.sqlite").exists()
 
 
+@pytest.mark.usefixtures("state_root")
 def test_on_the_lab_teams_take_turns(served: Served) -> None:
     assert run(["room", "--world", "docker"]) == 0
     assert [(source.name, source.shared) for source in served.sources] == [("docker", True)]

@@ -202,7 +202,7 @@ def test_a_connection_to_no_room_is_closed(server: TestClient, seat: Json) -> No
 
 def test_a_server_with_a_token_lets_only_trainers_open_rooms() -> None:
     with client_of(ServerConfig(host="0.0.0.0", token="the trainer's secret")) as server:
-        assert server.get("/api/server").json() == {"world": "sim", "asks_for_token": True}
+        assert server.get("/api/server").json() == {"world": "sim", "shared": False, "asks_for_token": True}
         refused = server.post("/api/rooms", json={})
         assert (refused.status_code, refused.json()) == (
             401,
