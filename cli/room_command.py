@@ -23,6 +23,7 @@ from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
 
 if TYPE_CHECKING:
+    from mirr.bridge.prometheus import PrometheusReader
     from mirr.room.alerts import Alert
 
 PORT = 8090
@@ -128,7 +129,7 @@ def room(
     )
     real = name is WorldName.DOCKER
     source = WorldSource(
-        name=name, open=partial(_opened, name, lab), shared=real, alerts=partial(_alerts, lab) if real else None
+        name=name, open=partial(_opened, name, lab), shared=real, alerts=LabAlerts(lab) if real else None
     )
     with open_world(WorldName.SIM, lab):
         # What has to be compiled or read is, before anybody waits for it.
@@ -182,18 +183,28 @@ def _opened(name: WorldName, lab: str) -> Iterator[World]:
         yield world
 
 
-def _alerts(lab: str) -> tuple[Alert, ...]:
-    """What the lab's Prometheus has as pending or firing. Raises WorldError."""
-    from mirr.bridge.assembly import prometheus_of
-    from mirr.room.alerts import Alert
+class LabAlerts:
+    """What the lab's Prometheus has as pending or firing. It is found once, and again after it was silent."""
 
-    try:
-        fired = prometheus_of(lab).alerts()
-    except LabError as error:
-        raise WorldError(str(error)) from error
-    return tuple(
-        Alert(name=each.name, service=each.service, severity=each.severity, state=each.state) for each in fired
-    )
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+        self._reader: PrometheusReader | None = None
+
+    def __call__(self) -> tuple[Alert, ...]:
+        """The alerts now. Raises WorldError."""
+        from mirr.bridge.assembly import prometheus_of
+        from mirr.room.alerts import Alert
+
+        reader, self._reader = self._reader, None
+        try:
+            reader = reader or prometheus_of(self._lab)
+            fired = reader.alerts()
+        except LabError as error:
+            raise WorldError(str(error)) from error
+        self._reader = reader
+        return tuple(
+            Alert(name=each.name, service=each.service, severity=each.severity, state=each.state) for each in fired
+        )
 
 
 def _file_in(data: Path | None) -> Path | None:

@@ -236,7 +236,7 @@ export class Incident {
         x: { time: false, range: (_, from, to) => [0, Math.max(10, to ?? 0)] },
         y: { range: (_, from, to) => [0, Math.max((to ?? 0) * 1.1, chart.metric.most ?? 0.1)] },
       },
-      axes: [{ ...axis, size: 24 }, { ...axis, size: 44, values: (_, values) => values.map((value) => shown(chart.metric, value)) }],
+      axes: [{ ...axis, size: 24, incrs: [1, 2, 5, 10] }, { ...axis, size: 44, values: (_, values) => values.map((value) => shown(chart.metric, value)) }],
       series: [{}, ...this.about.services.map((service) => ({ label: service, stroke: () => colour(service), width: 2, dash: DASHES[service], points: { show: false } }))],
       hooks: { draw: [marks] },
     };

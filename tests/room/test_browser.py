@@ -74,7 +74,7 @@ def test_two_teams_and_a_trainer_play_an_incident_and_look_back(visitors: Visito
     trainer.click("[data-team=Owls] button >> nth=0")
     trainer.wait_for_selector(".events [data-action='diagnose(payments, bad_deploy)']")
     assert "bad_deploy on payments" in trainer.inner_text("#answer")
-    trainer.wait_for_selector(".alerts [data-alert=UserErrorBudgetBurnsFastCompressed][data-state=firing]")
+    trainer.wait_for_selector(".alerts [data-alert=HighErrorRatio][data-service=payments][data-state=firing]")
     picture(trainer, "trainer", whole=True)
 
     act(owls, "[data-act=rollback]")

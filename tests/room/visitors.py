@@ -60,7 +60,7 @@ def picture(what: Page | Locator, name: str, *, whole: bool = False) -> None:
         return
     path = str(Path(folder) / f"{name}.png")
     if whole:
-        what.screenshot(path=path, full_page=True)  # type: ignore[call-arg]  # only of a page
+        what.screenshot(path=path, full_page=True)
     else:
         what.screenshot(path=path)
 
