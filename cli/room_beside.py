@@ -135,7 +135,9 @@ def _announced(log: Path) -> str | None:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("mirr: ") if lines else ""
+    if not lines:
+        return ""
+    return lines[-1].removeprefix("mirr: ").removeprefix("Invalid value: ").removesuffix(" See: mirr --help")
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

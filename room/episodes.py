@@ -49,6 +49,7 @@ class Episode:
         self.frames: list[Frame] = []
         self.result: EpisodeResult | None = None
         self.attempted: Action | None = None  # the action during which the world failed
+        self._last: Frame | None = None  # of a step that is not shown yet
         self._alarms_seen, self._alarms_measured = Alarms(config.step_s), Alarms(config.step_s)
         self._environment = Environment(world, config)
         self._sitting = Sitting(
@@ -62,6 +63,7 @@ class Episode:
         except WorldError:
             self.result = self._sitting.result()
             raise
+        self._show()
 
     def act(self, action: Action) -> None:
         """Take an action. Raises WorldError; the episode is then void."""
@@ -73,6 +75,7 @@ class Episode:
             raise
         if over:
             self.result = self._sitting.result()
+        self._show()
 
     def note(self, thoughts: tuple[str, ...]) -> None:
         """Keep what its player thinks at this step."""
@@ -81,15 +84,18 @@ class Episode:
     def _keep(self, seen: Observation, move: Move | None) -> None:
         measured = self._environment.last_snapshot
         assert measured is not None  # there is one after each step
-        self.frames.append(
-            Frame(
-                seen=seen,
-                measured=measured,
-                reward=0.0 if move is None else move.reward,
-                alerts=self._alarms_seen.after(seen.features),
-                alerts_measured=self._alarms_measured.after(measured.features, measured),
-            )
+        self._last = Frame(
+            seen=seen,
+            measured=measured,
+            reward=0.0 if move is None else move.reward,
+            alerts=self._alarms_seen.after(seen.features),
+            alerts_measured=self._alarms_measured.after(measured.features, measured),
         )
+
+    def _show(self) -> None:
+        # Others may look while a step goes on. So a last step is not seen before it is known that it was the last one.
+        assert self._last is not None  # a step has just been kept
+        self.frames.append(self._last)
 
     @property
     def over(self) -> bool:

@@ -55,8 +55,13 @@ def test_it_starts_once_answers_and_ends_with_all_that_it_kept(state_root: Path)
 
 @pytest.mark.usefixtures("state_root")
 def test_a_room_that_does_not_start_says_why() -> None:
-    with pytest.raises(NotStarted, match=r"^Invalid value for '--port': 'x' is not a valid int"):
-        start("mirr", ["--port", "x"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(NotStarted) as why:
+            start("mirr", ["--host", "127.0.0.1", "--port", str(port)])
+    assert str(why.value) == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; next: another --port, or --port 0 for a free one."
+    )
     assert running("mirr") is None
 
 
