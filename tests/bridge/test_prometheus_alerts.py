@@ -29,7 +29,7 @@ class Session(requests.Session):
         self.status = status
         self.asked: list[str] = []
 
-    def get(self, url: str | bytes, **_: object) -> requests.Response:  # type: ignore[override]
+    def get(self, url: str | bytes, **_: object) -> requests.Response:
         self.asked.append(str(url))
         answer = requests.Response()
         answer.status_code = self.status
