@@ -116,7 +116,7 @@ def look_back(owls: Page, trainer: Page) -> None:
     owls.select_option("#tape-two", label="oracle (agent)")
     owls.click("[data-replay=load]")
     owls.wait_for_selector(".replay[data-step='0']")
-    assert owls.locator(".side h3").all_inner_texts() == ["Owls in docker", "oracle in sim"]
+    assert owls.locator(".side > h3").all_inner_texts() == ["Owls in docker", "oracle in sim"]
     for step in (1, 2):
         owls.click(".controls button >> nth=2")
         owls.wait_for_selector(f".replay[data-step='{step}']")
@@ -124,7 +124,7 @@ def look_back(owls: Page, trainer: Page) -> None:
     picture(owls.locator("#replay-card"), "lab-side-by-side")
     trainer.select_option("#tape-one", label="Cats")
     trainer.click("[data-replay=load]")
-    trainer.wait_for_selector(".side h3:text-is('Cats in docker')")
+    trainer.wait_for_selector(".side > h3:text-is('Cats in docker')")
 
 
 def test_two_teams_play_on_the_lab_in_turn_and_leave_it_as_it_was(at_the_lab: Visitors, real_lab: str) -> None:
