@@ -31,7 +31,7 @@ STALE := $(shell [ -x $(BIN)/python ] && grep -qsF "$$(pwd -P)/$(BIN)/" $(BIN)/m
 stale:
 
 $(READY): pyproject.toml lab/venv.sh $(STALE)
-	@lab/venv.sh $(PYTHON) $(VENV)
+	@lab/venv.sh $(PYTHON) $(VENV) room
 	@touch $@
 
 $(READY_DEV): pyproject.toml lab/venv.sh $(STALE)
@@ -49,6 +49,7 @@ help: ## list the commands (this list)
 .PHONY: up
 up: $(READY) ## build and start the lab, and wait until it is in steady state
 	@$(BIN)/mirr up
+	@$(BIN)/mirr room --world docker --detach || echo "the lab is up, and only its incident room is not" >&2
 
 .PHONY: down
 down: $(READY) ## remove the lab's containers, networks and volumes, and nothing else
@@ -72,8 +73,6 @@ demo: $(READY) ## watch one episode (on the real lab: WORLD=docker)
 
 .PHONY: room
 room: $(READY) ## open the incident room in a browser (on the real lab: WORLD=docker)
-	@$(BIN)/python -c 'import fastapi, uvicorn, websockets' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-user --editable '.[room]'
 	@$(BIN)/mirr room --world $(WORLD)
 
 .PHONY: compare

@@ -89,6 +89,11 @@ def assemble(lab: str, *, limits: Limits | None = None) -> Parts:
     return Parts(containers=containers, fleet=fleet, chaos=chaos, telemetry=telemetry, clock=clock)
 
 
+def prometheus_of(lab: str) -> PrometheusReader:
+    """The Prometheus of a lab that is up. Raises LabError."""
+    return PrometheusReader(LabContainers(connect(), lab).prometheus_url, direct_session())
+
+
 def assemble_reverter(lab: str, *, answer_s: int | None = None) -> Reverter:
     """The reverter of the lab. It also works if only a part of the lab is left. `answer_s` limits how many seconds
     one answer of the engine may take. Raises LabError."""

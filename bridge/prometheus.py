@@ -49,6 +49,16 @@ class Sample:
         return next((dict(labels).get(name) for labels in self.values.get(metric, {})), None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FiredAlert:
+    """An alert that Prometheus has as pending or firing."""
+
+    name: str
+    service: str  # empty if it is about no service
+    severity: str
+    state: str  # pending or firing
+
+
 class PrometheusReader:
     """Samples by Prometheus's HTTP interface at `url`."""
 
@@ -69,11 +79,31 @@ class PrometheusReader:
             answer.raise_for_status()
             result = answer.json()["data"]["result"]
         except (requests.RequestException, ValueError, KeyError) as error:
-            # The kind of error is enough for one line. The whole error is chained.
-            raise WorldError(
-                f"Prometheus at {self._url} does not answer ({type(error).__name__}); next: mirr up"
-            ) from error
+            raise self._silent(error) from error
         return _by_scrape(result)
+
+    def alerts(self) -> list[FiredAlert]:
+        """The alerts that are pending or firing now. Raises WorldError."""
+        try:
+            answer = self._session.get(f"{self._url}/api/v1/alerts", timeout=self._timeout_s)
+            answer.raise_for_status()
+            return [_alert(row) for row in answer.json()["data"]["alerts"]]
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> WorldError:
+        # The kind of error is enough for one line. The whole error is chained.
+        return WorldError(f"Prometheus at {self._url} does not answer ({type(error).__name__}); next: mirr up")
+
+
+def _alert(row: dict[str, Any]) -> FiredAlert:
+    labels: Mapping[str, str] = row["labels"]
+    return FiredAlert(
+        name=labels["alertname"],
+        service=labels.get("service", ""),
+        severity=labels.get("severity", ""),
+        state=str(row["state"]),
+    )
 
 
 def _by_scrape(result: list[dict[str, Any]]) -> dict[str, list[Sample]]:

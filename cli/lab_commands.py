@@ -163,6 +163,7 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
     """Remove the lab's containers, networks and volumes, and nothing else."""
     from mirr.chaos.reverter import TURN_FILE, TURN_S
     from mirr.chaos.turns import turn
+    from mirr.cli.room_beside import end as end_room
     from mirr.lab.engine import connect
     from mirr.lab.lock import hold
     from mirr.lab.progress import timed
@@ -177,6 +178,7 @@ def down(lab: LabOption = DEFAULT_LAB, dry_run: DryRunOption = False, as_json: J
         # While we hold the turn, the reaper does not revert what is being removed. The turn ends with the lab's folder.
         with timed(report, f"removing lab {lab}"), turn(state_dir(lab) / TURN_FILE, timeout_s=TURN_S):
             removed = take_down(lab, client)
+    end_room(lab)
     if as_json:
         print(json.dumps({"lab": lab, **asdict(removed)}))
     elif removed:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,16 @@ from mirr.chaos.errors import ChaosError
 from mirr.cli.interrupts import works_on_a_lab
 from mirr.cli.options import LabOption
 from mirr.cli.postmortem_command import explain
+from mirr.cli.room_beside import Beside, NotStarted, free_port, running, start
 from mirr.cli.worlds import WorldName, open_world, parse_world
 from mirr.env.vocabulary import Tier
 from mirr.env.world import World, WorldError
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
+
+if TYPE_CHECKING:
+    from mirr.bridge.prometheus import PrometheusReader
+    from mirr.room.alerts import Alert
 
 PORT = 8090
 _LEAST_TOKEN = 12
@@ -41,6 +46,10 @@ TokenOption = Annotated[
         envvar="MIRR_ROOM_TOKEN",
         help="The trainer's token: who opens a room has to show it. Made if others can reach the server.",
     ),
+]
+DetachOption = Annotated[
+    bool,
+    typer.Option("--detach", help="With --world docker: start it beside the lab and return. `mirr down` ends it."),
 ]
 AllowHostOption = Annotated[
     list[str] | None,
@@ -77,17 +86,18 @@ def room(
     allow_host: AllowHostOption = None,
     framed_by: FramedOption = None,
     trust_proxy: ProxyOption = "",
+    detach: DetachOption = False,
     lab: LabOption = "mirr",
 ) -> None:
     """Open the incident room: teams play in a browser, a trainer leads them. Serves until interrupted."""
     name = parse_world(world)
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("websockets") is None:
         raise typer.BadParameter(f"this needs a web server; next: {HERE.add_extra('room')}.")
+    from mirr.room.episodes import play_agents
     from mirr.room.guard import checked_site, is_loopback
     from mirr.room.hall import Hall
     from mirr.room.incidents import Choice, incident_of
     from mirr.room.keys import new_token
-    from mirr.room.rooms import play_agents
     from mirr.room.server import CannotServe, ServerConfig, serve
     from mirr.room.store import Store, StoreError
     from mirr.room.worlds import WorldSource
@@ -96,6 +106,13 @@ def room(
         raise typer.BadParameter(f"--token has at least {_LEAST_TOKEN} letters, or it can be guessed.")
     if not host.strip():
         raise typer.BadParameter("--host is empty; leave it out, and only this machine can reach the room.")
+    if detach and name is not WorldName.DOCKER:
+        raise typer.BadParameter("--detach is for the room beside a lab: it needs --world docker.")
+    if detach or (name is WorldName.DOCKER and data is None and port == PORT):
+        beside = _beside(lab, port, host) if detach else running(lab)
+        if beside is not None:
+            print(f"incident room on {beside.address} (world docker); open it in a browser", flush=True)
+            return
     made = token is None and not is_loopback(host)
     asked = new_token() if made else token
     try:
@@ -110,7 +127,10 @@ def room(
         framed_by=framers,
         proxies=trust_proxy.strip(),
     )
-    source = WorldSource(name=name, open=partial(_opened, name, lab), shared=name is WorldName.DOCKER)
+    real = name is WorldName.DOCKER
+    source = WorldSource(
+        name=name, open=partial(_opened, name, lab), shared=real, alerts=LabAlerts(lab) if real else None
+    )
     with open_world(WorldName.SIM, lab):
         # What has to be compiled or read is, before anybody waits for it.
         play_agents(incident_of(Choice(seed=0, tier=Tier.EASY)))
@@ -122,12 +142,24 @@ def room(
     for sentence in hall.lost:
         print(f"mirr: {sentence}", flush=True)
     try:
-        with works_on_a_lab(name is WorldName.DOCKER):
+        with works_on_a_lab(real):
             serve(hall, config, partial(_announce, name, asked, made))
     except CannotServe as error:
         raise typer.BadParameter(f"{error}.") from error
     finally:
         hall.close()
+
+
+def _beside(lab: str, port: int, host: str) -> Beside:
+    """The room beside a lab, which is started if it does not run. It listens on this machine only."""
+    from mirr.room.guard import is_loopback
+
+    if not is_loopback(host):
+        raise typer.BadParameter("--detach is for this machine alone; for others: mirr room --world docker --host.")
+    try:
+        return start(lab, ["--host", host, "--port", str(free_port(port))])
+    except NotStarted as error:
+        raise typer.BadParameter(f"the room did not start: {error}") from error
 
 
 def _announce(name: WorldName, token: str | None, made: bool, address: str) -> None:
@@ -140,12 +172,39 @@ def _announce(name: WorldName, token: str | None, made: bool, address: str) -> N
 
 @contextmanager
 def _opened(name: WorldName, lab: str) -> Iterator[World]:
-    """A world, or WorldError: a room has no other name for what goes wrong with it."""
-    try:
-        with open_world(name, lab, what="mirr room") as world:
-            yield world
-    except (LabError, ChaosError) as error:
-        raise WorldError(str(error)) from error
+    """A world, or NotOpened with the reason."""
+    from mirr.room.worlds import NotOpened
+
+    with ExitStack() as stack:
+        try:
+            world = stack.enter_context(open_world(name, lab, what="mirr room"))
+        except (LabError, ChaosError, WorldError) as error:
+            raise NotOpened(str(error)) from error
+        yield world
+
+
+class LabAlerts:
+    """What the lab's Prometheus has as pending or firing. It is found once, and again after it was silent."""
+
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+        self._reader: PrometheusReader | None = None
+
+    def __call__(self) -> tuple[Alert, ...]:
+        """The alerts now. Raises WorldError."""
+        from mirr.bridge.assembly import prometheus_of
+        from mirr.room.alerts import Alert
+
+        reader, self._reader = self._reader, None
+        try:
+            reader = reader or prometheus_of(self._lab)
+            fired = reader.alerts()
+        except LabError as error:
+            raise WorldError(str(error)) from error
+        self._reader = reader
+        return tuple(
+            Alert(name=each.name, service=each.service, severity=each.severity, state=each.state) for each in fired
+        )
 
 
 def _file_in(data: Path | None) -> Path | None:

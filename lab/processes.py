@@ -44,7 +44,11 @@ class Process:
     @classmethod
     def this(cls) -> Process:
         """The process in which this runs."""
-        number = os.getpid()
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, number: int) -> Process:
+        """A process of this user on this machine, by its number."""
         _, began = _state_and_began(number)
         return cls(number=number, user=user_name(os.getuid()), host=platform.node(), pids=_pids(), began=began)
 

@@ -11,10 +11,12 @@ from mirr.env.quoting import quoted
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
+from mirr.room.entries import RoomError
 from mirr.room.episodes import Episode, agent_episode, tape_json
 from mirr.room.incidents import incident_of, parse_choice
 from mirr.room.papers import NoPaper, document_json, postmortem_of, record_of
-from mirr.room.rooms import Room, RoomError, Team
+from mirr.room.rooms import Room
+from mirr.room.teams import Team
 from mirr.room.views import agent_tape, choices, team_tape
 
 Fields = Mapping[str, object]

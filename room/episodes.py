@@ -16,6 +16,11 @@ from mirr.env.scenario import EpisodeConfig, Scenario, policy_rng
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, action_text
 from mirr.env.world import Snapshot, World, WorldError
+from mirr.room.alerts import Alarms, Alert
+from mirr.room.incidents import Incident
+
+AGENTS = (PolicyName.HEURISTIC, PolicyName.DETECTIVE, PolicyName.TRAINED_LM, PolicyName.ORACLE)
+"""The agents of the scoreboard. They play the same incident, with the same users and the same noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,8 @@ class Frame:
     seen: Observation
     measured: Snapshot  # the truth; a player never gets it while the episode runs
     reward: float
+    alerts: tuple[Alert, ...] = ()  # of what was seen
+    alerts_measured: tuple[Alert, ...] = ()  # of the truth, and of the users
     thoughts: tuple[str, ...] = ()
     """What the agent believed after it saw this, and before it acted. A team has none."""
 
@@ -42,6 +49,8 @@ class Episode:
         self.frames: list[Frame] = []
         self.result: EpisodeResult | None = None
         self.attempted: Action | None = None  # the action during which the world failed
+        self._last: Frame | None = None  # of a step that is not shown yet
+        self._alarms_seen, self._alarms_measured = Alarms(config.step_s), Alarms(config.step_s)
         self._environment = Environment(world, config)
         self._sitting = Sitting(
             self._environment, scenario, world_name=world_name, policy_name=player, on_step=self._keep
@@ -54,6 +63,7 @@ class Episode:
         except WorldError:
             self.result = self._sitting.result()
             raise
+        self._show()
 
     def act(self, action: Action) -> None:
         """Take an action. Raises WorldError; the episode is then void."""
@@ -65,6 +75,7 @@ class Episode:
             raise
         if over:
             self.result = self._sitting.result()
+        self._show()
 
     def note(self, thoughts: tuple[str, ...]) -> None:
         """Keep what its player thinks at this step."""
@@ -73,7 +84,18 @@ class Episode:
     def _keep(self, seen: Observation, move: Move | None) -> None:
         measured = self._environment.last_snapshot
         assert measured is not None  # there is one after each step
-        self.frames.append(Frame(seen=seen, measured=measured, reward=0.0 if move is None else move.reward))
+        self._last = Frame(
+            seen=seen,
+            measured=measured,
+            reward=0.0 if move is None else move.reward,
+            alerts=self._alarms_seen.after(seen.features),
+            alerts_measured=self._alarms_measured.after(measured.features, measured),
+        )
+
+    def _show(self) -> None:
+        # Others may look while a step goes on. So a last step is not seen before it is known that it was the last one.
+        assert self._last is not None  # a step has just been kept
+        self.frames.append(self._last)
 
     @property
     def over(self) -> bool:
@@ -105,6 +127,11 @@ def agent_episode(name: PolicyName, scenario: Scenario, config: EpisodeConfig) -
     return episode
 
 
+def play_agents(incident: Incident) -> dict[PolicyName, Episode]:
+    """The episodes of the agents of the scoreboard."""
+    return {name: agent_episode(name, incident.scenario, incident.config) for name in AGENTS}
+
+
 def tape_json(episode: Episode, *, with_truth: bool) -> dict[str, object]:
     """What the page plays back: every step, and how it ended. With the truth, each step has what was measured."""
     return {
@@ -131,6 +158,7 @@ def frame_json(frame: Frame, *, with_truth: bool) -> dict[str, object]:
             for line in seen.logs
         ],
         "logs_of": None if seen.logs_of is None else str(seen.logs_of),
+        "alerts": [alert.to_json() for alert in frame.alerts],
     }
     if frame.thoughts:
         shown["thoughts"] = list(frame.thoughts)
@@ -141,6 +169,7 @@ def frame_json(frame: Frame, *, with_truth: bool) -> dict[str, object]:
             "requests": measured.requests,
             "failed": measured.failed_requests,
             "breaches": breaches(measured),
+            "alerts_measured": [alert.to_json() for alert in frame.alerts_measured],
         }
     return shown
 

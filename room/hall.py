@@ -13,8 +13,9 @@ from mirr.env.postmortem import Explain
 from mirr.env.scenario import BadScenario
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
+from mirr.room.entries import Entry, Kind, RoomError
 from mirr.room.keys import key_of, new_code, new_token, read_code
-from mirr.room.rooms import Entry, Kind, Room, RoomError
+from mirr.room.rooms import Room
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED, WorldSource
 
@@ -66,7 +67,7 @@ class Hall:
             except (BadScenario, RoomError, UnknownName, WorldError) as error:
                 # As after an update that took a pack away. The trainer can begin another round.
                 self.lost.append(f"room {stored.code}: its round cannot be played again: {error}")
-            self._places[stored.code] = _Place(room=room)
+            self._places[stored.code] = self._place(room)
 
     def open(self) -> Opened:
         """A new room. Raises RoomError if there are too many."""
@@ -76,7 +77,7 @@ class Hall:
             room = self._room(code, key_of(token))
             room.touched_at = self.now()
             self._store.add_room(code, room.trainer_key)
-            self._places[code] = _Place(room=room)
+            self._places[code] = self._place(room)
         return Opened(code=code, token=token)
 
     @contextmanager
@@ -106,6 +107,13 @@ class Hall:
         room.on_entry = partial(self._keep, room)
         return room
 
+    @staticmethod
+    def _place(room: Room) -> _Place:
+        place = _Place(room=room)
+        if room.source.shared:
+            room.outside = partial(_unlocked, place.lock)
+        return place
+
     def _keep(self, room: Room, entry: Entry) -> None:
         if entry.kind is Kind.CHOSEN:
             self._store.begin_round(room.code, [*room.beginnings(), entry])
@@ -123,3 +131,13 @@ class Hall:
             place.room.close()
         del self._places[code]
         self._store.drop_room(code)
+
+
+@contextmanager
+def _unlocked(lock: threading.Lock) -> Iterator[None]:
+    """Let others have the lock that this thread holds, for a while."""
+    lock.release()
+    try:
+        yield
+    finally:
+        lock.acquire()

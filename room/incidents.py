@@ -9,7 +9,16 @@ from functools import cache
 from mirr.env.quoting import quoted
 from mirr.env.scenario import BadScenario, EpisodeConfig, Scenario, checked_seed, draw
 from mirr.env.tiers import TIERS
-from mirr.env.vocabulary import CALLS, FaultMode, Service, Tier, parse_tier
+from mirr.env.vocabulary import (
+    CALLS,
+    PACK_ACTIONS,
+    DiagnoseNone,
+    FaultMode,
+    Service,
+    Tier,
+    action_text,
+    parse_tier,
+)
 from mirr.scenarios.packs import PACK_CONFIG, Pack, all_packs, workshop_packs
 
 LARGEST_SEED = 2**53 - 1
@@ -127,6 +136,12 @@ def _incident_of_pack(pack: Pack, choice: Choice) -> Incident:
         hints=own or hints_about(scenario),
         debrief=pack.debrief.strip() or _truth(scenario),
     )
+
+
+def actions_of(incident: Incident) -> list[str]:
+    """Every action that can be taken, as it is written."""
+    none = incident.config.none_diagnosis
+    return [action_text(each) for each in PACK_ACTIONS if none or not isinstance(each, DiagnoseNone)]
 
 
 def hints_about(scenario: Scenario) -> tuple[Hint, ...]:

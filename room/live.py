@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mirr.env.checks import each_name_once
+from mirr.env.world import WorldError
+from mirr.room.alerts import Alert
 from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, run, who_is
+from mirr.room.episodes import play_agents
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
 from mirr.room.limits import Limiter
-from mirr.room.rooms import Room, play_agents
+from mirr.room.rooms import Room
 from mirr.room.views import about, player_view, public_view, trainer_view
 
 MOST_CONNECTIONS = 256
@@ -27,6 +30,7 @@ HELLO_WITHIN_S = 10.0
 SEND_WITHIN_S = 20.0
 LEAST_GAP_S = 0.15  # between two views that others caused
 TICK_S = 0.5
+ALERTS_S = 2.0  # between two looks at the alerts of the lab's Prometheus
 
 REFUSED, NOT_KNOWN, FULL, TOO_OFTEN = 1008, 4404, 1013, 4429
 """Why a connection is closed. The page connects again after FULL, and after what it does not know."""
@@ -47,6 +51,7 @@ class Connection:
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     has: tuple[object, ...] = ()  # the round, the team and whether with the truth, of the steps that the page has
     steps: int = 0  # how many of them it has
+    again: bool = False  # there is something new that is no change of the room
 
     async def send(self, content: Json) -> None:
         """Send one message. Raises TimeoutError or WebSocketDisconnect if the client does not take it."""
@@ -63,6 +68,8 @@ class Live:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._agents_play = asyncio.Semaphore(1)
+        self._changes_seen: dict[str, int] = {}  # code: the changes of the room at the last tick
+        self._fired: tuple[Alert, ...] | None = None  # the alerts of the lab's Prometheus
 
     @property
     def count(self) -> int:
@@ -93,12 +100,32 @@ class Live:
                 raise error
 
     async def tick(self) -> None:
-        """End the rounds whose time is up, until cancelled."""
+        """End the rounds whose time is up, and show what goes on in a world that all share, until cancelled."""
+        asked_at = 0.0
         while True:
             await asyncio.sleep(TICK_S)
-            for code in {connection.code for connection in self._connections}:
-                if await asyncio.to_thread(self._end_in_time, code):
+            codes = {connection.code for connection in self._connections}
+            now = asyncio.get_running_loop().time()
+            if self._hall.source.alerts is not None and codes and now - asked_at >= ALERTS_S:
+                asked_at = now
+                fired = await asyncio.to_thread(self._ask_alerts)
+                if fired != self._fired:
+                    self._fired = fired
+                    for connection in self._connections:
+                        connection.again = True
+                        connection.news.set()
+            seen = {code: await asyncio.to_thread(self._changes, code) for code in codes}
+            for code, changes in seen.items():
+                if changes != self._changes_seen.get(code, changes):
                     self.changed(code)
+            self._changes_seen = seen
+
+    def _ask_alerts(self) -> tuple[Alert, ...] | None:
+        ask = self._hall.source.alerts
+        try:
+            return None if ask is None else ask()
+        except WorldError:
+            return None  # the trainer sees that there are none to see
 
     def changed(self, code: str) -> None:
         """Something may have changed in that room."""
@@ -128,14 +155,13 @@ class Live:
                 room.take_agents(incident, agents)
         return True
 
-    def _end_in_time(self, code: str) -> bool:
-        """End the round if its time is up. Returns whether it did."""
+    def _changes(self, code: str) -> int:
+        """How often the room has changed. Its round is ended before, if its time is up."""
         with self._hall.inside(code) as room:
             if room is None:
-                return False
-            before = room.changes
+                return 0
             room.tick(self._hall.now())
-            return room.changes != before
+            return room.changes
 
     # The first message
 
@@ -229,7 +255,8 @@ class Live:
                 await connection.news.wait()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(connection.urgent.wait(), LEAST_GAP_S)
-                asked = connection.urgent.is_set()
+                asked = connection.urgent.is_set() or connection.again
+                connection.again = False
                 connection.news.clear()
                 connection.urgent.clear()
                 last, view = await asyncio.to_thread(self._view, connection, -1 if asked else last)
@@ -255,7 +282,7 @@ class Live:
             return public_view(room, now)
         team = who.team if who.role is Role.PLAYER else room.teams.get(connection.watched or "")
         truth = who.role is Role.TRAINER or room.may_see_answer(team)
-        has = (room.round, None if team is None else team.key, truth)
+        has = (room.round, None if team is None else (team.key, team.attempts), truth)
         if has != connection.has or team is None or team.episode is None:
             connection.steps = 0
         connection.has = has
@@ -263,7 +290,7 @@ class Live:
         connection.steps = 0 if team is None or team.episode is None else len(team.episode.frames)
         if who.role is Role.PLAYER and team is not None:
             return player_view(room, team, now, since)
-        return trainer_view(room, now, connection.watched, since)
+        return trainer_view(room, now, connection.watched, since, self._fired)
 
 
 def _parsed(text: str) -> Json:

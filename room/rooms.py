@@ -1,94 +1,29 @@
 """A room: a trainer, teams, rounds of an incident. Pure: no web is here, and the time is handed in.
 
 Everything that happens is an `Entry`. A room is what its entries make of it, so whoever stores them can build it again:
-on the simulator, the same actions give the same episode.
+on the simulator, the same actions give the same episode. Here are the rules; `effects.py` has what an entry does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from mirr.agents.registry import PolicyName
 from mirr.env.postmortem import Explain
 from mirr.env.quoting import quoted
-from mirr.env.vocabulary import PACK_ACTIONS, Action, DiagnoseNone, action_text, parse_action
-from mirr.env.world import WorldError
+from mirr.env.vocabulary import Action, DiagnoseNone, action_text, parse_action
 from mirr.room.clock import RoundClock
-from mirr.room.episodes import Episode, agent_episode
+from mirr.room.effects import do, give_back
+from mirr.room.entries import WITHOUT_WORLD, Entry, Kind, OnEntry, Phase, RoomError
+from mirr.room.episodes import Episode
 from mirr.room.incidents import Incident, incident_of, parse_choice
 from mirr.room.keys import key_of, same
+from mirr.room.teams import Stay, Team, checked_name
 from mirr.room.worlds import SIMULATED, WorldSource
 
-AGENTS = (PolicyName.HEURISTIC, PolicyName.DETECTIVE, PolicyName.TRAINED_LM, PolicyName.ORACLE)
-"""The agents of the scoreboard. They play the same incident, with the same users and the same noise."""
-
 MOST_TEAMS = 40
-LONGEST_NAME = 40
-MOST_REQUESTS_KEPT = 64  # of a team: a client repeats only what it sent last
 LONGEST_LIMIT_S = 24 * 3600.0
-
-
-class RoomError(Exception):
-    """A request that cannot be done now. The message says why and what next, and reveals nothing of the incident."""
-
-
-class Phase(StrEnum):
-    """How far a round has come."""
-
-    LOBBY = "lobby"
-    RUNNING = "running"
-    PAUSED = "paused"
-    OVER = "over"
-
-
-class Kind(StrEnum):
-    """What can happen in a room."""
-
-    CHOSEN = "chosen"  # a new round, of this incident
-    JOINED = "joined"
-    REMOVED = "removed"
-    STARTED = "started"  # also after a pause
-    PAUSED = "paused"
-    OVER = "over"
-    TURN = "turn"  # a team takes the shared world
-    ACTED = "acted"
-    HINT = "hint"
-    REVEALED = "revealed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One thing that happened."""
-
-    at: float  # seconds since the epoch
-    kind: Kind
-    body: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class Team:
-    """A team, and its episode in this round."""
-
-    name: str
-    key: str  # of its token
-    episode: Episode | None = None
-    hints: int = 0
-    requests: dict[str, str] = field(default_factory=dict)  # request id: the action that was taken for it
-    acted_at_s: list[float] = field(default_factory=list)  # on the round's clock, of each step
-    trouble: str = ""  # why its world failed
-    holds: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def over(self) -> bool:
-        """Whether it has played its episode to the end."""
-        return self.episode is not None and self.episode.over
-
-
-OnEntry = Callable[[Entry], None]
-"""Stores an entry. It is called once the entry has had its effect."""
 
 
 class Room:
@@ -117,7 +52,12 @@ class Room:
         self.revealed = False
         self.touched_at = 0.0
         self.changes = 0  # how often anything changed, so that a viewer knows whether to look again
+        self.kept: dict[bool, tuple[int, dict[str, object]]] = {}
+        """Of the views, with and without the answer: what is the same for everybody, and at which change."""
         self.on_entry = on_entry
+        self.stays: list[Stay] = []  # every world that was opened and is not given back yet
+        self.outside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Where the room is open for others, as long as somebody is in a world that all share."""
 
     # Who is asking
 
@@ -191,6 +131,10 @@ class Room:
             if team.requests[request_id] != text:
                 raise RoomError("this request id was used for another action, so nothing was done")
             return
+        if team.stay is not None and team.stay.doing is not None:
+            if team.stay.request == request_id:
+                raise RoomError("this step goes on already; wait until it ends")
+            raise RoomError("your team's step goes on; next: wait until it ends")
         action = self._checked_action(team, text, step, at)
         body = {"name": team.name, "action": action_text(action), "request": request_id}
         self._do(Entry(at=at, kind=Kind.ACTED, body=body))
@@ -200,10 +144,11 @@ class Room:
         self._need_running(at)
         if not self.source.shared:
             raise RoomError("every team has a world of its own here; nobody has to take turns")
-        holder = self.holder
-        if holder is not None:
-            raise RoomError(f"{holder.name} has the lab; next: wait until they are done")
-        if team.episode is not None:
+        if (holder := self.holder) is not None:
+            if holder.team != team.name:
+                raise RoomError(f"{holder.team} has the lab; next: wait until they are done")
+            raise RoomError("your team has the lab already")
+        if team.episode is not None and not team.void:
             raise RoomError("your team has played this round")
         self._do(Entry(at=at, kind=Kind.TURN, body={"name": team.name}))
 
@@ -225,9 +170,9 @@ class Room:
     # What others ask
 
     @property
-    def holder(self) -> Team | None:
-        """The team that has the shared world now."""
-        return next((each for each in self.teams.values() if each.episode and not each.over), None)
+    def holder(self) -> Stay | None:
+        """Who has the shared world now, until it was given back."""
+        return self.stays[0] if self.source.shared and self.stays else None
 
     def may_see_answer(self, team: Team | None) -> bool:
         """Whether a team, or with None the public, may see what was broken and how the agents did."""
@@ -253,8 +198,8 @@ class Room:
 
     def close(self) -> None:
         """Give back every world."""
-        for team in self.teams.values():
-            team.holds.close()
+        for stay in list(self.stays):
+            give_back(self, stay)
 
     # What happens
 
@@ -270,109 +215,18 @@ class Room:
         stored, self.on_entry = self.on_entry, lambda _: None
         try:
             for entry in entries:
-                if not (self.source.shared and entry.kind not in _WITHOUT_WORLD):
+                if not (self.source.shared and entry.kind not in WITHOUT_WORLD):
                     self._do(entry)
         finally:
             self.on_entry = stored
 
     def _do(self, entry: Entry) -> None:
         try:
-            _EFFECTS[entry.kind](self, entry)
+            do(self, entry)
         finally:
             self.touched_at = entry.at
             self.changes += 1
         self.on_entry(entry)
-
-    def _on_chosen(self, entry: Entry) -> None:
-        for team in self.teams.values():
-            self._clear(team)
-        self.round = int(_number(entry.body["round"]))
-        self.incident = incident_of(parse_choice(entry.body))
-        self.agents = {}
-        self.revealed = False
-        self.phase = Phase.LOBBY
-        self.clock = RoundClock(limit_s=_number(entry.body["limit_s"]))
-
-    def _on_joined(self, entry: Entry) -> None:
-        team = Team(name=str(entry.body["name"]), key=str(entry.body["key"]))
-        self.teams[team.name] = team
-        if self.phase in (Phase.RUNNING, Phase.PAUSED):
-            self._begin_own(team)
-
-    def _on_removed(self, entry: Entry) -> None:
-        self._clear(self.teams.pop(str(entry.body["name"])))
-
-    def _on_started(self, entry: Entry) -> None:
-        self.clock.start(entry.at)
-        self.phase = Phase.RUNNING
-        for team in self.teams.values():
-            self._begin_own(team)
-
-    def _on_paused(self, entry: Entry) -> None:
-        self.clock.stop(entry.at)
-        self.phase = Phase.PAUSED
-
-    def _on_over(self, entry: Entry) -> None:
-        self.clock.stop(entry.at)
-        self.phase = Phase.OVER
-        for team in self.teams.values():
-            team.holds.close()
-
-    def _on_turn(self, entry: Entry) -> None:
-        self._begin(self.teams[str(entry.body["name"])])
-
-    def _on_acted(self, entry: Entry) -> None:
-        team = self.teams[str(entry.body["name"])]
-        assert team.episode is not None  # it was checked before
-        text = str(entry.body["action"])
-        try:
-            team.episode.act(parse_action(text))
-        except WorldError as error:
-            self._fail(team, error)
-            raise
-        team.acted_at_s.append(round(self.clock.elapsed_s(entry.at), 1))
-        team.requests[str(entry.body["request"])] = text
-        while len(team.requests) > MOST_REQUESTS_KEPT:
-            del team.requests[next(iter(team.requests))]
-        if team.over:
-            team.holds.close()
-
-    def _on_hint(self, entry: Entry) -> None:
-        self.teams[str(entry.body["name"])].hints += 1
-
-    def _on_revealed(self, _: Entry) -> None:
-        self.revealed = True
-
-    def _begin_own(self, team: Team) -> None:
-        if not self.source.shared and team.episode is None:
-            self._begin(team)
-
-    def _begin(self, team: Team) -> None:
-        incident = self.incident
-        assert incident is not None  # a round has one
-        try:
-            world = team.holds.enter_context(self.source.open())
-            team.episode = Episode(
-                world, incident.config, incident.scenario, player=team.name, world_name=self.source.name
-            )
-            team.episode.begin()
-        except WorldError as error:
-            self._fail(team, error)
-            raise
-
-    @staticmethod
-    def _fail(team: Team, error: WorldError) -> None:
-        team.trouble = str(error)
-        team.holds.close()
-
-    @staticmethod
-    def _clear(team: Team) -> None:
-        team.holds.close()
-        team.episode = None
-        team.hints = 0
-        team.trouble = ""
-        team.requests.clear()
-        team.acted_at_s.clear()
 
     def _need_running(self, at: float) -> None:
         self.tick(at)
@@ -400,42 +254,3 @@ _SAYS: dict[Phase, str] = {
     Phase.PAUSED: "paused",
     Phase.OVER: "over",
 }
-
-_WITHOUT_WORLD = frozenset({Kind.CHOSEN, Kind.JOINED, Kind.REMOVED})
-
-_EFFECTS: dict[Kind, Callable[[Room, Entry], None]] = {
-    Kind.CHOSEN: Room._on_chosen,
-    Kind.JOINED: Room._on_joined,
-    Kind.REMOVED: Room._on_removed,
-    Kind.STARTED: Room._on_started,
-    Kind.PAUSED: Room._on_paused,
-    Kind.OVER: Room._on_over,
-    Kind.TURN: Room._on_turn,
-    Kind.ACTED: Room._on_acted,
-    Kind.HINT: Room._on_hint,
-    Kind.REVEALED: Room._on_revealed,
-}
-
-
-def checked_name(name: str) -> str:
-    """A team's name, without what cannot be seen. Raises RoomError."""
-    shown = " ".join("".join(each if each.isprintable() else " " for each in name).split())
-    if not 1 <= len(shown) <= LONGEST_NAME:
-        raise RoomError(f"a team's name has 1 to {LONGEST_NAME} letters")
-    return shown
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)  # it was checked before it was stored
-    return float(value)
-
-
-def actions_of(incident: Incident) -> list[str]:
-    """Every action that can be taken, as it is written."""
-    none = incident.config.none_diagnosis
-    return [action_text(each) for each in PACK_ACTIONS if none or not isinstance(each, DiagnoseNone)]
-
-
-def play_agents(incident: Incident) -> dict[PolicyName, Episode]:
-    """The episodes of the agents of the scoreboard."""
-    return {name: agent_episode(name, incident.scenario, incident.config) for name in AGENTS}

@@ -16,12 +16,12 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 
 from mirr.env.checks import each_name_once
+from mirr.room.entries import RoomError
 from mirr.room.guard import MAX_BODY_BYTES, Guard, is_loopback
 from mirr.room.hall import Hall
 from mirr.room.keys import key_of, new_token, read_code, same
 from mirr.room.limits import Limiter
 from mirr.room.live import Live
-from mirr.room.rooms import RoomError
 
 PAGE = Path(__file__).parent / "page"
 
@@ -127,7 +127,9 @@ def build_app(hall: Hall, config: ServerConfig) -> FastAPI:
 
     @app.get("/api/server")
     async def server() -> Response:
-        return _json(200, {"world": hall.source.name, "asks_for_token": config.token is not None})
+        return _json(
+            200, {"world": hall.source.name, "shared": hall.source.shared, "asks_for_token": config.token is not None}
+        )
 
     @app.post("/api/rooms")
     async def open_room(request: Request) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirr.room.rooms import Entry, Kind
+from mirr.room.entries import Entry, Kind
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS room (

@@ -7,9 +7,12 @@ from mirr.env.environment import Harm
 from mirr.env.objectives import OBJECTIVES
 from mirr.env.rendering import COLUMNS
 from mirr.env.vocabulary import CALLS, FaultMode, Feature, Service
-from mirr.room.episodes import Episode, Frame, frame_json, harm_so_far, report_json, tape_json
-from mirr.room.incidents import packs
-from mirr.room.rooms import AGENTS, Phase, Room, Team, actions_of
+from mirr.room.alerts import Alert
+from mirr.room.entries import Phase
+from mirr.room.episodes import AGENTS, Episode, Frame, frame_json, harm_so_far, report_json, tape_json
+from mirr.room.incidents import actions_of, packs
+from mirr.room.rooms import Room
+from mirr.room.teams import Doing, Team
 
 Json = dict[str, object]
 
@@ -57,8 +60,11 @@ def player_view(room: Room, team: Team, at: float, since: int = 0) -> Json:
     )
 
 
-def trainer_view(room: Room, at: float, watched: str | None, since: int = 0) -> Json:
-    """What the trainer sees: everything, and the steps from `since` on of the team that is `watched`."""
+def trainer_view(
+    room: Room, at: float, watched: str | None, since: int = 0, fired: tuple[Alert, ...] | None = None
+) -> Json:
+    """What the trainer sees: everything, and the steps from `since` on of the team that is `watched`. `fired` are the
+    alerts of the lab's own Prometheus, if there is one and it answered."""
     team = room.teams.get(watched) if watched else None
     return (
         _common(room, at, answer=True)
@@ -67,6 +73,7 @@ def trainer_view(room: Room, at: float, watched: str | None, since: int = 0) -> 
         | {"harm": {each.name: _harm(each.episode) for each in room.teams.values()}}
         | {"troubles": {each.name: each.trouble for each in room.teams.values() if each.trouble}}
         | ({"team": _team(room, team, since, with_truth=True)} if team else {})
+        | ({} if fired is None else {"fired": [alert.to_json() for alert in fired]})
     )
 
 
@@ -82,8 +89,7 @@ def team_tape(team: Team, *, with_truth: bool) -> Json | None:
 
 
 def _common(room: Room, at: float, *, answer: bool) -> Json:
-    incident = room.incident
-    return {
+    return _kept(room, answer=answer) | {
         "changes": room.changes,
         "room": {
             "code": room.code,
@@ -93,9 +99,23 @@ def _common(room: Room, at: float, *, answer: bool) -> Json:
             "round": room.round,
             "elapsed_s": round(room.clock.elapsed_s(at), 1),
             "limit_s": room.clock.limit_s,
-            "holder": room.holder.name if room.source.shared and room.holder else None,
+            "holder": None if room.holder is None else room.holder.team,
+            "doing": None if room.holder is None or room.holder.doing is None else str(room.holder.doing),
             "revealed": room.revealed,
         },
+    }
+
+
+def _kept(room: Room, *, answer: bool) -> Json:
+    """What is the same for everybody until the room changes. It is made once, and most of a view is this."""
+    if room.kept.get(answer, (-1, {}))[0] != room.changes:
+        room.kept[answer] = room.changes, _made(room, answer=answer)
+    return room.kept[answer][1]
+
+
+def _made(room: Room, *, answer: bool) -> Json:
+    incident = room.incident
+    return {
         "incident": None
         if incident is None
         else {
@@ -133,6 +153,7 @@ def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
         "step": 0 if episode is None else episode.step,
         "steps_left": frames[-1].seen.steps_left if frames else None,
         "playing": episode is not None and not episode.over,
+        "busy": team.stay is not None and team.stay.doing is not None,
         "score": round(room.score(team), 2),
         "reward": round(episode.reward, 2) if episode else 0.0,
         "truth": with_truth,
@@ -140,7 +161,7 @@ def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
         "frames": [frame_json(frame, with_truth=with_truth) for frame in frames[since:]],
         "acted_at_s": team.acted_at_s,
         "report": report_json(episode.result) if episode and episode.result else None,
-        "void": bool(team.trouble),
+        "void": team.void,
     }
 
 
@@ -169,6 +190,8 @@ def _row(room: Room, team: Team) -> Json:
 
 def _standing(room: Room, team: Team) -> Json:
     episode = team.episode
+    if team.stay is not None and team.stay.doing is Doing.OPENING:
+        return {"state": "preparing", "steps": 0}
     if episode is None:
         return {"state": "void" if team.trouble else "waiting", "steps": 0}
     if episode.result is None:

@@ -7,7 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from mirr.env.simulator.world import SimulatedWorld
-from mirr.env.world import World
+from mirr.env.world import World, WorldError
+from mirr.room.alerts import Alert
+
+
+class NotOpened(WorldError):
+    """There is no world to play in: nothing was played, so nothing is void. Players may read the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +20,11 @@ class WorldSource:
     """How a room gets a world. `mirr room` chooses it."""
 
     name: str  # sim or docker, as it is shown
-    open: Callable[[], AbstractContextManager[World]]  # raises WorldError if there is none
+    open: Callable[[], AbstractContextManager[World]]  # raises NotOpened if there is none
     shared: bool = False
     """Whether there is one world for all: teams take turns. What was played in it cannot be played again."""
+    alerts: Callable[[], tuple[Alert, ...]] | None = None
+    """The alerts of the Prometheus that watches the world, for the trainer. Raises WorldError. None: there is none."""
 
 
 @contextmanager

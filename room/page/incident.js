@@ -67,6 +67,7 @@ export class Incident {
     this.truth = truth;
     this.root.dataset.step = at;
     this._drawGraph();
+    this._drawAlerts();
     this._drawTable();
     this._drawLogs();
     this._drawTimeline();
@@ -133,7 +134,19 @@ export class Incident {
       this.nodes[service] = { node, shape, state };
       picture.append(node);
     }
-    this.root.append(el("section", { class: "card graph-card" }, el("h2", {}, "Services"), picture, el("p", { class: "legend" }, "Circle: fine. Triangle: outside its objectives. Square: down. Diamond: not measured.")));
+    this.root.append(el("section", { class: "card graph-card" }, el("h2", {}, "Services"), picture, el("p", { class: "legend" }, "Circle: fine. Triangle: outside its objectives. Square: down. Diamond: not measured."), this._alerts()));
+  }
+
+  _alerts() {
+    this.alertList = el("ul", { class: "alerts", "aria-label": "Alerts" });
+    return el("div", {}, el("h3", {}, "Alerts"), this.alertList);
+  }
+
+  // The alerts of what is shown: of the noisy observations, or of what was measured. A record from a file has none.
+  _drawAlerts() {
+    const frame = this.frames.at(-1);
+    const alerts = (this.truth && frame?.alerts_measured) || frame?.alerts;
+    this.alertList.replaceChildren(...alertItems(alerts ?? [], alerts ? "No alert." : "A record has no alerts."));
   }
 
   _drawGraph() {
@@ -223,7 +236,7 @@ export class Incident {
         x: { time: false, range: (_, from, to) => [0, Math.max(10, to ?? 0)] },
         y: { range: (_, from, to) => [0, Math.max((to ?? 0) * 1.1, chart.metric.most ?? 0.1)] },
       },
-      axes: [{ ...axis, size: 24 }, { ...axis, size: 44, values: (_, values) => values.map((value) => shown(chart.metric, value)) }],
+      axes: [{ ...axis, size: 24, incrs: [1, 2, 5, 10] }, { ...axis, size: 44, values: (_, values) => values.map((value) => shown(chart.metric, value)) }],
       series: [{}, ...this.about.services.map((service) => ({ label: service, stroke: () => colour(service), width: 2, dash: DASHES[service], points: { show: false } }))],
       hooks: { draw: [marks] },
     };
@@ -272,6 +285,14 @@ export class Incident {
     const items = this.frames.filter((frame) => frame.action).toReversed().map((frame) => el("li", { "data-action": frame.action }, el("span", { class: "step" }, `${frame.step}`), el("span", { class: "what" }, `${frame.action}`), el("span", { class: "reward" }, signed(frame.reward)), el("span", { class: "result" }, frame.result)));
     this.events.replaceChildren(...(items.length ? items : [el("li", { class: "when" }, "Nothing was done yet.")]));
   }
+}
+
+// Alerts as items of a list: those that fire first. The state is said in words too.
+export function alertItems(alerts, none) {
+  const order = [...alerts].sort((one, other) => (one.state === other.state ? 0 : one.state === "firing" ? -1 : 1));
+  const items = order.map((each) => el("li", { "data-alert": each.name, "data-service": each.service, "data-state": each.state, "data-severity": each.severity },
+    el("strong", {}, each.state), ` ${each.name}${each.service ? ` on ${each.service}` : ""} (${each.severity})`));
+  return items.length ? items : [el("li", { class: "when" }, none)];
 }
 
 export const signed = (points) => (points === 0 ? "0" : `${points > 0 ? "+" : "\u2212"}${Math.abs(points).toFixed(1)}`);

@@ -1,7 +1,7 @@
 // The incident room in a browser: the way in, the connection, and what a team, a trainer and a spectator see.
 // It asks nothing of any other server, and text from this one is only ever put into text nodes.
 
-import { Incident, Replay, el, signed, tapeOfRecord } from "/incident.js";
+import { Incident, Replay, alertItems, el, signed, tapeOfRecord } from "/incident.js";
 import { Paper, download } from "/paper.js";
 
 const by = (id) => document.getElementById(id);
@@ -185,7 +185,17 @@ class Visit {
     const { room, incident } = this.view;
     if (!incident) return "";
     const how = `${incident.difficulty}; ${incident.max_steps} steps of ${incident.step_s} s; round ${room.round}`;
-    return { lobby: "The round begins when the trainer starts it. ", running: "", paused: "Paused. ", over: "This round is over. " }[room.phase] + how;
+    const said = { lobby: "The round begins when the trainer starts it. ", running: "", paused: "Paused. ", over: "This round is over. " }[room.phase];
+    return said + this.labText() + how;
+  }
+
+  // Where all share one lab: who has it, and what takes a while.
+  labText() {
+    const { shared, holder, doing } = this.view.room;
+    if (!shared || !holder) return "";
+    const whose = holder === this.view.team?.name && this.role === "player" ? "You have the lab" : `${holder} has the lab`;
+    const what = { opening: "it is brought to steady state, then something breaks; this takes 10 to 30 s", acting: "a step goes on", leaving: "it is put back as it was" }[doing];
+    return `${whose}${what ? `: ${what}` : ""}. `;
   }
 
   drawClock() {
@@ -243,7 +253,7 @@ class Visit {
     this.modes = this.about.modes.map((mode) => el("button", { type: "button", "data-diagnose": mode, click: () => this.act(`diagnose(${this.incident.service}, ${mode})`) }, mode));
     this.none = el("button", { type: "button", "data-diagnose": "none", click: () => this.act("diagnose(none)") }, "nothing is broken");
     this.wait = el("button", { type: "button", "data-act": "wait", click: () => this.act("wait") }, "Wait (w)");
-    this.turn = el("button", { type: "button", class: "main", click: () => this.ask("take_turn") }, "Take the lab");
+    this.turn = el("button", { type: "button", class: "main", "data-turn": true, click: () => this.ask("take_turn") }, "Take the lab");
     this.hint = el("button", { type: "button", "data-hint": true, click: () => this.ask("hint") }, "Hint");
     this.hintList = el("ol", { class: "hints" });
     this.shortcuts = el("input", { type: "checkbox", checked: true });
@@ -253,7 +263,7 @@ class Visit {
     this.invite = el("button", { type: "button", click: () => this.copyLink() }, "Copy a link for a teammate");
     this.truthBox = el("input", { type: "checkbox", change: () => { this.shownTruth = this.truthBox.checked; this.seen({ ...this.view, team: { ...this.view.team, since: this.frames.length, frames: [] } }); } });
     this.truthLabel = el("label", { hidden: true }, this.truthBox, " without noise");
-    this.again = el("button", { type: "button", class: "main", "data-again": true, hidden: true, click: () => begin(this.seat.code, this.seat.lead) }, "Another incident");
+    this.again = el("button", { type: "button", class: "main", "data-again": true, hidden: true, click: async () => { await begin(this.seat.code, this.seat.lead); if (shared) this.ask("take_turn"); } }, "Another incident");
     by("panel").append(el("h2", {}, "Your team"), el("dl", { class: "gauges" }, left, score, needless), this.turn, this.again, this.form,
       el("div", { class: "row" }, this.hint, this.invite, this.truthLabel, el("label", {}, this.shortcuts, " keys: 1 to 5, l, r, b, s, w")), this.hintList);
     by("panel").hidden = false;
@@ -262,7 +272,7 @@ class Visit {
   drawPanel() {
     if (this.role !== "player" || !this.view) return;
     const { team, hints, incident, room } = this.view;
-    const can = team.playing && room.phase === "running" && !this.busy;
+    const can = team.playing && room.phase === "running" && !this.busy && !team.busy;
     this.gauges.left.textContent = team.steps_left ?? incident?.max_steps ?? "";
     this.gauges.score.textContent = team.score.toFixed(1);
     this.gauges.lost.textContent = this.frames.filter((frame) => frame.reward < 0).reduce((sum, frame) => sum - frame.reward, team.reward - team.score).toFixed(1);
@@ -271,15 +281,15 @@ class Visit {
     this.form.disabled = !can;
     for (const button of this.services) button.setAttribute("aria-pressed", String(button.dataset.choose === this.incident.service));
     this.none.hidden = !incident?.actions.includes("diagnose(none)");
-    this.turn.hidden = !(room.shared && room.phase === "running" && !this.frames.length);
+    this.turn.hidden = !(room.shared && room.phase === "running" && (!this.frames.length || team.void));
     this.turn.disabled = Boolean(room.holder);
-    if (room.holder && !this.frames.length) by("phase").textContent = `${room.holder} has the lab now.`;
     this.again.hidden = !(this.seat.lead && team.report);
     this.hint.disabled = !can || hints.next_cost == null;
     this.hint.textContent = hints.next_cost == null ? "No more hints" : `Hint (costs ${hints.next_cost} points)`;
     this.truthLabel.hidden = !team.truth;
     this.hintList.replaceChildren(...hints.bought.map((hint) => el("li", {}, `${hint.text} (${signed(-hint.cost)})`)));
-    if (team.void) by("phase").textContent = "The world failed, so this incident is void for your team.";
+    document.body.dataset.busy = team.busy ? "yes" : "no";
+    if (team.void) by("phase").textContent = `The world failed, so this incident is void for your team.${room.shared && room.phase === "running" ? " You can take the lab again." : ""}`;
   }
 
   async act(action) {
@@ -318,10 +328,12 @@ class Visit {
     this.leads = { choose: button("Choose", "choose", () => ({ incident: this.chosen(), limit_s: Number(this.minutes.value) * 60 })), start: button("Start", "start"), pause: button("Pause", "pause"), end: button("End", "end"), reveal: button("Reveal", "reveal") };
     this.leads.start.classList.add("main");
     this.teamList = el("ul", { class: "teams" });
+    this.fired = el("ul", { class: "alerts", "aria-label": "Alerts of the lab's Prometheus" });
+    this.firedBox = el("div", { hidden: true }, el("h3", {}, "Prometheus of the lab fires"), this.fired);
     this.noise = el("input", { type: "checkbox", change: () => { this.noisy = this.noise.checked; this.ask("watch", { team: this.watched ?? null }); } });
     by("lead").append(el("h2", {}, "Lead"), el("p", {}, "Join code"), el("p", { class: "code", id: "join-code" }, this.seat.code),
       el("div", { class: "row" }, el("label", {}, "Incident ", this.what), el("label", {}, "Seed ", this.seed), el("label", {}, "Minutes ", this.minutes), this.leads.choose),
-      el("div", { class: "row" }, this.leads.start, this.leads.pause, this.leads.end, this.leads.reveal, el("label", {}, this.noise, " with the noise that the team sees")), this.teamList);
+      el("div", { class: "row" }, this.leads.start, this.leads.pause, this.leads.end, this.leads.reveal, el("label", {}, this.noise, " with the noise that the team sees")), this.teamList, this.firedBox);
     by("lead").hidden = false;
     this.ask("choices").then((answer) => {
       if (!answer) return;
@@ -345,6 +357,8 @@ class Visit {
     this.leads.pause.disabled = phase !== "running";
     this.leads.end.disabled = phase === "over" || phase === "lobby";
     this.leads.reveal.disabled = !this.view.incident || this.view.room.revealed;
+    this.firedBox.hidden = !this.view.room.shared;
+    this.fired.replaceChildren(...alertItems(this.view.fired ?? [], this.view.fired ? "No alert." : "It does not answer."));
     const watch = (name) => () => { this.watched = name; this.ask("watch", { team: name }); };
     const teams = this.view.board.filter((row) => !row.agent);
     this.teamList.replaceChildren(...teams.map((row) => el("li", { class: "row", "data-team": row.name },
@@ -411,6 +425,7 @@ function pickedRecord() {
 // The way in and out.
 
 let visit = null;
+let shared = false; // whether everybody plays on one lab
 
 function screen(name) {
   document.body.dataset.screen = name;
@@ -469,7 +484,7 @@ by("practise").addEventListener("click", tried(async () => {
   const room = await openRoom();
   const seat = await post(`/api/rooms/${room.code}/teams`, { name: "You" });
   await begin(room.code, room.token);
-  enter({ ...seat, lead: room.token });
+  enter({ ...seat, lead: room.token }, shared ? [["take_turn"]] : []);
 }));
 by("leave").addEventListener("click", () => leave());
 by("larger").addEventListener("click", () => {
@@ -479,8 +494,10 @@ by("larger").addEventListener("click", () => {
 
 async function beginPage() {
   by("link").textContent = "";
-  const { asks_for_token: asks } = await (await fetch("/api/server")).json();
+  const { asks_for_token: asks, shared: one } = await (await fetch("/api/server")).json();
+  shared = one;
   by("asks").hidden = !asks;
+  by("lab").hidden = !shared;
   const given = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", location.pathname);
   if (given.get("join")) by("code").value = given.get("join");

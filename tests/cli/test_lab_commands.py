@@ -242,6 +242,14 @@ def test_down_says_what_it_removed(fake_engine: FakeEngine) -> None:
 
 
 @pytest.mark.usefixtures("fake_engine")
+def test_down_ends_the_incident_room_beside_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr("mirr.cli.room_beside.end", ended.append)
+    assert mirr(["down", "--lab", "two"]).exit_code == 0
+    assert ended == ["two"]
+
+
+@pytest.mark.usefixtures("fake_engine")
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_up_and_down_refuse_a_lab_in_use(command: str) -> None:
     with lock.hold("mirr", "mirr episode"):

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from mirr.bridge.prometheus import FiredAlert
 from mirr.cli import room_command
 from mirr.cli.main import run
 from mirr.cli.worlds import WorldName
 from mirr.env.world import World, WorldError
 from mirr.lab.errors import LabError
 from mirr.room import server
+from mirr.room.alerts import Alert
 from mirr.room.hall import Hall
 from mirr.room.worlds import WorldSource
 
@@ -99,6 +101,7 @@ def test_rooms_are_kept_in_the_folder_that_was_named(served: Served, tmp_path: P
     assert (tmp_path / "a" / "b" / "rooms.sqlite").exists()
 
 
+@pytest.mark.usefixtures("state_root")
 def test_on_the_lab_teams_take_turns(served: Served) -> None:
     assert run(["room", "--world", "docker"]) == 0
     assert [(source.name, source.shared) for source in served.sources] == [("docker", True)]
@@ -111,6 +114,38 @@ def test_a_lab_that_is_not_up_is_a_world_that_failed(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(room_command, "open_world", absent)
     with pytest.raises(WorldError, match=r"^lab mirr is not up$"), room_command._opened(WorldName.DOCKER, "mirr"):
         pass
+
+
+class Reader:
+    """A Prometheus that is silent when it is told to be."""
+
+    def __init__(self) -> None:
+        self.silent = False
+
+    def alerts(self) -> list[FiredAlert]:
+        if self.silent:
+            raise WorldError("Prometheus does not answer")
+        return [FiredAlert(name="ServiceDown", service="orders", severity="critical", state="firing")]
+
+
+def test_the_labs_prometheus_is_found_once_and_again_after_it_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    reader = Reader()
+
+    def prometheus_of(lab: str) -> Reader:
+        found.append(lab)
+        return reader
+
+    monkeypatch.setattr("mirr.bridge.assembly.prometheus_of", prometheus_of)
+    alerts = room_command.LabAlerts("two")
+    assert alerts() == alerts() == (Alert(name="ServiceDown", service="orders", severity="critical", state="firing"),)
+    assert found == ["two"]
+    reader.silent = True
+    with pytest.raises(WorldError, match=r"^Prometheus does not answer$"):
+        alerts()
+    reader.silent = False
+    alerts()
+    assert found == ["two", "two"]
 
 
 def test_the_error_names_a_port_that_is_taken(capsys: Printed) -> None:

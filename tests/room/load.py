@@ -28,10 +28,13 @@ PAUSE_S = (0.2, 1.0)  # between two actions of a team; people are slower
 
 
 @contextmanager
-def server(data: Path | None = None, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`mirr room` on a port, with 0 a free one: its address and its process."""
+def server(
+    data: Path | None = None, port: int = 0, *, lab: str | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`mirr room` on a port, with 0 a free one: its address and its process. With a `lab`, teams play there."""
     command = [sys.executable, "-m", "mirr", "room", "--host", "127.0.0.1", "--port", str(port)]
     command += [] if data is None else ["--data", str(data)]
+    command += [] if lab is None else ["--world", "docker", "--lab", lab]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

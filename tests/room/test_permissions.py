@@ -8,7 +8,7 @@ import pytest
 
 from mirr.env.vocabulary import FaultMode
 from mirr.room.commands import COMMANDS, Refused, Role
-from mirr.room.rooms import play_agents
+from mirr.room.episodes import play_agents
 from mirr.room.views import player_view, public_view, trainer_view
 from tests.room.rooms import Seats, seats
 

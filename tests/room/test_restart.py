@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mirr.cli.postmortem_command import explain
+from mirr.room.entries import RoomError
 from mirr.room.hall import IDLE_S, Hall
-from mirr.room.rooms import RoomError
 from mirr.room.store import Store, StoreError
 from mirr.room.views import player_view, trainer_view
 from tests.room.rooms import PACK, Seats, Time, seats

@@ -12,7 +12,11 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, parse_action
 from mirr.env.world import ActionResult, World, WorldError
 from mirr.room.commands import Refused
-from mirr.room.rooms import AGENTS, LONGEST_NAME, MOST_REQUESTS_KEPT, MOST_TEAMS, Room, RoomError, Team, play_agents
+from mirr.room.effects import MOST_REQUESTS_KEPT
+from mirr.room.entries import RoomError
+from mirr.room.episodes import AGENTS, play_agents
+from mirr.room.rooms import MOST_TEAMS, Room
+from mirr.room.teams import LONGEST_NAME, Team
 from mirr.room.worlds import WorldSource
 from tests.room.rooms import PACK, Seats, seats
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from mirr.cli.postmortem_command import explain
+from mirr.room.alerts import Alert
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
 from mirr.room.store import Store
+from mirr.room.worlds import SIMULATED
 
 EASY = {"tier": "easy", "seed": 16}  # bad_deploy on payments
 HERE = "http://127.0.0.1:8090"
@@ -129,6 +132,24 @@ def test_only_new_steps_are_sent_and_all_of_them_after_a_new_connection(server: 
         assert (again["since"], [frame["step"] for frame in again["frames"]]) == (0, [0, 1, 2, 3])
 
 
+def test_only_the_trainer_sees_what_the_labs_prometheus_fires() -> None:
+    fired = Alert(name="ServiceDown", service="orders", severity="critical", state="firing")
+    source = replace(SIMULATED, alerts=lambda: (fired,))
+    hall = Hall(Store(None), explain=explain, source=source)
+    with TestClient(build_app(hall, ServerConfig()), base_url=HERE, client=("127.0.0.1", 50000)) as server:
+        room = opened(server)
+        seat = joined(server, room, "Owls")
+        with server.websocket_connect(SOCKET) as first, server.websocket_connect(SOCKET) as second:
+            trainer, owls = Visit(first, room), Visit(second, seat)
+            view = trainer.view()
+            while "fired" not in view:
+                view = trainer.view()
+            assert view["fired"] == [fired.to_json()]
+            trainer.ask("reveal")
+            for _ in range(2):
+                assert "fired" not in owls.view()
+
+
 def test_a_name_with_script_in_it_stays_a_text(server: TestClient) -> None:
     room = opened(server)
     name = "<script>alert(1)</script>"
@@ -202,7 +223,7 @@ def test_a_connection_to_no_room_is_closed(server: TestClient, seat: Json) -> No
 
 def test_a_server_with_a_token_lets_only_trainers_open_rooms() -> None:
     with client_of(ServerConfig(host="0.0.0.0", token="the trainer's secret")) as server:
-        assert server.get("/api/server").json() == {"world": "sim", "asks_for_token": True}
+        assert server.get("/api/server").json() == {"world": "sim", "shared": False, "asks_for_token": True}
         refused = server.post("/api/rooms", json={})
         assert (refused.status_code, refused.json()) == (
             401,

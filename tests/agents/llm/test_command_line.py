@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("openai", reason="openai is not installed: pip install 'mirr-lab[llm-agent]'")
-
 from mirr.agents.llm.policy import line_from_environment
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.cli.main import run
@@ -20,6 +18,9 @@ from mirr.env.scenario import draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import action_text
 from tests.agents.llm.endpoint import SOLVED, call, endpoint, in_turn
+from tests.late import need
+
+need("openai", "llm-agent")
 
 
 @pytest.fixture
