@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PORT = 8090
 _LEAST_TOKEN = 12
 
-WorldOption = Annotated[str, typer.Option("--world", help="Where teams play: sim, or docker, where they take turns.")]
+WorldOption = Annotated[str, typer.Option("--world", help="Where teams play: sim, or docker, in turn or by vote.")]
 HostOption = Annotated[
     str, typer.Option("--host", envvar="HOST", help="The address to listen on. Default: this machine only.")
 ]

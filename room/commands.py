@@ -18,6 +18,7 @@ from mirr.room.papers import NoPaper, document_json, postmortem_of, record_of
 from mirr.room.rooms import Room
 from mirr.room.teams import Team
 from mirr.room.views import agent_tape, choices, team_tape
+from mirr.room.votes import VOTE_S, Way
 
 Fields = Mapping[str, object]
 Answer = dict[str, object]
@@ -95,7 +96,9 @@ def _team(who: Who) -> Team:
 
 
 def _choose(room: Room, _: Who, fields: Fields, at: float) -> Answer:
-    room.choose(fields.get("incident"), _number(fields, "limit_s", 0.0), at)
+    way = _text(fields, "way") if "way" in fields else Way.TURNS
+    vote_s = _number(fields, "vote_s", VOTE_S)
+    room.choose(fields.get("incident"), _number(fields, "limit_s", 0.0), at, way=way, vote_s=vote_s)
     return {}
 
 
@@ -111,6 +114,11 @@ def _pause(room: Room, _: Who, fields: Fields, at: float) -> Answer:
 
 def _end(room: Room, _: Who, fields: Fields, at: float) -> Answer:
     room.end(at)
+    return {}
+
+
+def _close_vote(room: Room, _: Who, fields: Fields, at: float) -> Answer:
+    room.close_vote(at)
     return {}
 
 
@@ -140,6 +148,12 @@ def _act(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     return {}
 
 
+def _vote(room: Room, who: Who, fields: Fields, at: float) -> Answer:
+    step = _number(fields, "step", -1.0)
+    room.vote(_team(who), _text(fields, "action"), step=int(step), at=at)
+    return {}
+
+
 def _turn(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     room.take_turn(_team(who), at)
     return {}
@@ -151,21 +165,21 @@ def _hint(room: Room, who: Who, fields: Fields, at: float) -> Answer:
 
 
 def _team_tape(room: Room, _: Who, fields: Fields, at: float) -> Answer:
-    team = room.teams.get(_text(fields, "team"))
+    team = room.player(_text(fields, "team"))
     return {"tape": None if team is None else team_tape(team, with_truth=True)}
 
 
 def _own_tape(room: Room, who: Who, fields: Fields, at: float) -> Answer:
-    team = _team(who)
+    team = room.plays_for(_team(who))
     return {"tape": team_tape(team, with_truth=room.may_see_answer(team))}
 
 
 def _team_paper(room: Room, _: Who, fields: Fields, at: float) -> Answer:
-    return _paper(room, room.teams.get(_text(fields, "team")))
+    return _paper(room, room.player(_text(fields, "team")))
 
 
 def _own_paper(room: Room, who: Who, fields: Fields, at: float) -> Answer:
-    team = _team(who)
+    team = room.plays_for(_team(who))
     if not room.may_see_answer(team):
         raise Refused("the post-mortem is written when your incident is over")
     return _paper(room, team)
@@ -177,14 +191,14 @@ def _paper(room: Room, team: Team | None) -> Answer:
 
 
 def _team_record(room: Room, _: Who, fields: Fields, at: float) -> Answer:
-    return {"record": record_of(_episode(room.teams.get(_text(fields, "team"))))}
+    return {"record": record_of(_episode(room.player(_text(fields, "team"))))}
 
 
 def _own_record(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     # A record is a file that goes from hand to hand, so it waits until nobody plays this incident any more.
     if not room.may_see_answer(None):
         raise Refused("a record holds the truth; next: wait until the trainer reveals it or ends the round")
-    return {"record": record_of(_episode(_team(who)))}
+    return {"record": record_of(_episode(room.plays_for(_team(who))))}
 
 
 def _episode(team: Team | None) -> Episode:
@@ -209,6 +223,7 @@ COMMANDS: dict[str, _Command] = {
     "start": _Command(Role.TRAINER, _start),
     "pause": _Command(Role.TRAINER, _pause),
     "end": _Command(Role.TRAINER, _end),
+    "close_vote": _Command(Role.TRAINER, _close_vote),
     "reveal": _Command(Role.TRAINER, _reveal),
     "remove": _Command(Role.TRAINER, _remove),
     "team_tape": _Command(Role.TRAINER, _team_tape),
@@ -217,6 +232,7 @@ COMMANDS: dict[str, _Command] = {
     "any_agent_tape": _Command(Role.TRAINER, _any_agent_tape),
     "play_agent": _Command(Role.TRAINER, _play_agent),
     "act": _Command(Role.PLAYER, _act),
+    "vote": _Command(Role.PLAYER, _vote),
     "take_turn": _Command(Role.PLAYER, _turn),
     "hint": _Command(Role.PLAYER, _hint),
     "own_tape": _Command(Role.PLAYER, _own_tape),

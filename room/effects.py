@@ -17,6 +17,7 @@ from mirr.room.entries import Entry, Kind, Phase, RoomError
 from mirr.room.episodes import Episode
 from mirr.room.incidents import incident_of, parse_choice
 from mirr.room.teams import Doing, Stay, Team
+from mirr.room.votes import AllTeams, Way
 from mirr.room.worlds import NotOpened
 
 if TYPE_CHECKING:
@@ -60,10 +61,12 @@ def _on_chosen(room: Room, entry: Entry) -> None:
     room.revealed = False
     room.phase = Phase.LOBBY
     room.clock = RoundClock(limit_s=number_in(entry, "limit_s"))
-    for team in list(room.teams.values()):
+    for team in room.players:
         team.forget()
         team.hints = 0
         _leave(room, team)
+    by_vote = entry.body.get("way", Way.TURNS) == Way.VOTE
+    room.everybody = AllTeams(number_in(entry, "vote_s")) if by_vote else None
 
 
 def _on_joined(room: Room, entry: Entry) -> None:
@@ -77,6 +80,8 @@ def _on_removed(room: Room, entry: Entry) -> None:
     team = room.teams.pop(str(entry.body["name"]))
     team.forget()
     _leave(room, team)
+    if room.everybody is not None:
+        room.everybody.ballot.cast.pop(team.name, None)
 
 
 def _on_started(room: Room, entry: Entry) -> None:
@@ -84,30 +89,51 @@ def _on_started(room: Room, entry: Entry) -> None:
     room.phase = Phase.RUNNING
     for team in list(room.teams.values()):
         _begin_own(room, team)
+    if room.everybody is not None and room.everybody.needs_start:
+        room.everybody.wants_world, room.everybody.refusal = True, ""
 
 
 def _on_paused(room: Room, entry: Entry) -> None:
     room.clock.stop(entry.at)
+    if room.everybody is not None:
+        room.everybody.ballot.clock.stop(entry.at)
     room.phase = Phase.PAUSED
 
 
 def _on_over(room: Room, entry: Entry) -> None:
     room.clock.stop(entry.at)
     room.phase = Phase.OVER
-    for team in list(room.teams.values()):
+    for team in room.players:
         _leave(room, team)
 
 
 def _on_turn(room: Room, entry: Entry) -> None:
-    _begin(room, room.teams[str(entry.body["name"])])
+    team = room.player(str(entry.body["name"]))
+    assert team is not None  # it was checked before
+    if isinstance(team, AllTeams):
+        team.wants_world = False
+    _begin(room, team)
+
+
+def _on_voted(room: Room, entry: Entry) -> None:
+    assert room.everybody is not None  # it was checked before
+    room.everybody.ballot.put(str(entry.body["name"]), str(entry.body["action"]))
+
+
+def _on_closed(room: Room, _: Entry) -> None:
+    assert room.everybody is not None  # it was checked before
+    room.everybody.ballot.closed = True
 
 
 def _on_acted(room: Room, entry: Entry) -> None:
-    team = room.teams[str(entry.body["name"])]
+    team = room.player(str(entry.body["name"]))
+    assert team is not None  # it was checked before
     episode, stay = team.episode, team.stay
     assert episode is not None  # it was checked before
     assert stay is not None  # an episode that goes on has a world
     text, request = str(entry.body["action"]), str(entry.body["request"])
+    if isinstance(team, AllTeams):
+        team.fell.append(team.ballot.sides())  # before the step is there, so that nobody sees it without its votes
     try:
         with _inside(room, stay, Doing.ACTING, request):
             episode.act(parse_action(text))
@@ -125,6 +151,8 @@ def _on_acted(room: Room, entry: Entry) -> None:
     team.requests[request] = text
     while len(team.requests) > MOST_REQUESTS_KEPT:
         del team.requests[next(iter(team.requests))]
+    if isinstance(team, AllTeams):
+        team.open_ballot()
     if team.over:
         _leave(room, team)
 
@@ -199,6 +227,8 @@ _EFFECTS: dict[Kind, Callable[[Room, Entry], None]] = {
     Kind.PAUSED: _on_paused,
     Kind.OVER: _on_over,
     Kind.TURN: _on_turn,
+    Kind.VOTED: _on_voted,
+    Kind.CLOSED: _on_closed,
     Kind.ACTED: _on_acted,
     Kind.HINT: _on_hint,
     Kind.REVEALED: _on_revealed,

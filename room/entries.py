@@ -29,7 +29,9 @@ class Kind(StrEnum):
     STARTED = "started"  # also after a pause
     PAUSED = "paused"
     OVER = "over"
-    TURN = "turn"  # a team takes the shared world
+    TURN = "turn"  # a team, or all teams where they vote, takes the shared world
+    VOTED = "voted"
+    CLOSED = "closed"  # the trainer closes a vote
     ACTED = "acted"
     HINT = "hint"
     REVEALED = "revealed"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, run, who_is
 from mirr.room.episodes import play_agents
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
+from mirr.room.keys import key_of
 from mirr.room.limits import Limiter
 from mirr.room.rooms import Room
 from mirr.room.views import about, player_view, public_view, trainer_view
@@ -119,6 +120,8 @@ class Live:
                 if changes != self._changes_seen.get(code, changes):
                     self.changed(code)
             self._changes_seen = seen
+            for code in codes:
+                self.go_on(code)
 
     def _ask_alerts(self) -> tuple[Alert, ...] | None:
         ask = self._hall.source.alerts
@@ -135,9 +138,31 @@ class Live:
 
     def play_agents(self, code: str) -> None:
         """Let the agents of the scoreboard play, beside everything else."""
-        task = asyncio.create_task(self._play_agents(code))
+        self._beside(self._play_agents(code))
+
+    def go_on(self, code: str) -> None:
+        """Where teams vote, do what is due, beside everything else: nobody's request waits for a step."""
+        if self._hall.source.shared:
+            self._beside(self._go_on(code))
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _go_on(self, code: str) -> None:
+        tokens = {each.token for each in self._connections if each.code == code and each.token is not None}
+        if await asyncio.to_thread(self._let_go_on, code, tokens):
+            self.changed(code)
+
+    def _let_go_on(self, code: str, tokens: set[str]) -> bool:
+        with self._hall.inside(code) as room:
+            if room is None:
+                return False
+            before = room.changes
+            room.attend({key_of(token) for token in tokens})
+            room.go_on(self._hall.now())
+            return room.changes != before
 
     async def _play_agents(self, code: str) -> None:
         async with self._agents_play:
@@ -225,6 +250,7 @@ class Live:
             if fields.get("do") == "choose":
                 self.play_agents(connection.code)
         self.changed(connection.code)
+        self.go_on(connection.code)
         connection.urgent.set()
 
     def _run(self, connection: Connection, fields: Json) -> dict[str, object]:
@@ -280,7 +306,7 @@ class Live:
         now = self._hall.now()
         if who.role is Role.PUBLIC:
             return public_view(room, now)
-        team = who.team if who.role is Role.PLAYER else room.teams.get(connection.watched or "")
+        team = room.player(connection.watched or "") if who.team is None else room.plays_for(who.team)
         truth = who.role is Role.TRAINER or room.may_see_answer(team)
         has = (room.round, None if team is None else (team.key, team.attempts), truth)
         if has != connection.has or team is None or team.episode is None:
@@ -288,8 +314,8 @@ class Live:
         connection.has = has
         since = connection.steps
         connection.steps = 0 if team is None or team.episode is None else len(team.episode.frames)
-        if who.role is Role.PLAYER and team is not None:
-            return player_view(room, team, now, since)
+        if who.team is not None:
+            return player_view(room, who.team, now, since)
         return trainer_view(room, now, connection.watched, since, self._fired)
 
 

@@ -11,6 +11,8 @@ from mirr.room.entries import RoomError
 from mirr.room.episodes import Episode
 
 LONGEST_NAME = 40
+ALL_TEAMS = "all teams"
+"""Who plays where teams vote, as the scoreboard names it. No team can have this name."""
 
 
 class Doing(StrEnum):
@@ -45,6 +47,7 @@ class Team:
     acted_at_s: list[float] = field(default_factory=list)  # on the round's clock, of each step
     trouble: str = ""  # why its world failed
     stay: Stay | None = None
+    here: bool = True  # whether somebody of it is connected: a vote waits only for those who are
 
     @property
     def over(self) -> bool:

@@ -13,6 +13,7 @@ from mirr.room.episodes import AGENTS, Episode, Frame, frame_json, harm_so_far, 
 from mirr.room.incidents import actions_of, packs
 from mirr.room.rooms import Room
 from mirr.room.teams import Doing, Team
+from mirr.room.votes import AllTeams
 
 Json = dict[str, object]
 
@@ -55,7 +56,9 @@ def player_view(room: Room, team: Team, at: float, since: int = 0) -> Json:
     answer = room.may_see_answer(team)
     return (
         _common(room, at, answer=answer)
-        | {"role": "player", "team": _team(room, team, since, with_truth=answer), "hints": _hints(room, team)}
+        | {"role": "player", "team": _team(room, room.plays_for(team), since, with_truth=answer)}
+        | {"hints": _hints(room, team)}
+        | _ballot(room, team)
         | (_answer(room) if answer else {})
     )
 
@@ -65,13 +68,15 @@ def trainer_view(
 ) -> Json:
     """What the trainer sees: everything, and the steps from `since` on of the team that is `watched`. `fired` are the
     alerts of the lab's own Prometheus, if there is one and it answered."""
-    team = room.teams.get(watched) if watched else None
+    team = room.player(watched) if watched else None
     return (
         _common(room, at, answer=True)
         | {"role": "trainer"}
         | _answer(room)
-        | {"harm": {each.name: _harm(each.episode) for each in room.teams.values()}}
-        | {"troubles": {each.name: each.trouble for each in room.teams.values() if each.trouble}}
+        | _ballot(room, None)
+        | {"teams": list(room.teams)}
+        | {"harm": {each.name: _harm(each.episode) for each in room.players}}
+        | {"troubles": {each.name: trouble for each in room.players if (trouble := _trouble(each))}}
         | ({"team": _team(room, team, since, with_truth=True)} if team else {})
         | ({} if fired is None else {"fired": [alert.to_json() for alert in fired]})
     )
@@ -85,7 +90,10 @@ def agent_tape(room: Room, name: PolicyName) -> Json | None:
 
 def team_tape(team: Team, *, with_truth: bool) -> Json | None:
     """What a team did in this round, or None if it has not begun."""
-    return None if team.episode is None else tape_json(team.episode, with_truth=with_truth)
+    if team.episode is None:
+        return None
+    tape = tape_json(team.episode, with_truth=with_truth)
+    return tape | ({"frames": _frames(team, 0, with_truth=with_truth)} if isinstance(team, AllTeams) else {})
 
 
 def _common(room: Room, at: float, *, answer: bool) -> Json:
@@ -102,6 +110,7 @@ def _common(room: Room, at: float, *, answer: bool) -> Json:
             "holder": None if room.holder is None else room.holder.team,
             "doing": None if room.holder is None or room.holder.doing is None else str(room.holder.doing),
             "revealed": room.revealed,
+            "vote": None if room.everybody is None else _vote(room, room.everybody, at),
         },
     }
 
@@ -130,6 +139,44 @@ def _made(room: Room, *, answer: bool) -> Json:
     }
 
 
+def _vote(room: Room, everybody: AllTeams, at: float) -> Json:
+    """How far the vote has come. It does not say what for: the public sees this too."""
+    ballot = everybody.ballot
+    is_open = room.phase is Phase.RUNNING and everybody.votes and not ballot.closed
+    return {
+        "open": is_open,
+        "voted": len(ballot.cast),
+        "of": len({*room.present, *ballot.cast}),
+        "left_s": round(everybody.vote_s - ballot.clock.elapsed_s(at), 1) if everybody.vote_s else None,
+        "needs_start": everybody.needs_start,
+    }
+
+
+def _ballot(room: Room, team: Team | None) -> Json:
+    """What the votes are for, and a team's own one. Who else is for what is seen when the vote is closed."""
+    if room.everybody is None:
+        return {}
+    ballot = room.everybody.ballot
+    own = None if team is None else ballot.cast.get(team.name)
+    counts = [{"action": action, "votes": len(teams)} for action, teams in ballot.sides().items()]
+    return {"ballot": {"counts": counts, "own": own}}
+
+
+def _trouble(team: Team) -> str:
+    return team.trouble or (team.refusal if isinstance(team, AllTeams) else "")
+
+
+def _frames(team: Team, since: int, *, with_truth: bool) -> list[Json]:
+    """The steps from `since` on. Where teams vote, each says how the votes fell."""
+    frames: list[Frame] = [] if team.episode is None else team.episode.frames[since:]
+    made = [frame_json(frame, with_truth=with_truth) for frame in frames]
+    if isinstance(team, AllTeams):
+        for frame, shown in zip(frames, made, strict=True):
+            if step := frame.seen.step:
+                shown["votes"] = [{"action": action, "teams": list(who)} for action, who in team.fell[step - 1].items()]
+    return made
+
+
 def _answer(room: Room) -> Json:
     """What was broken."""
     incident = room.incident
@@ -147,18 +194,17 @@ def _answer(room: Room) -> Json:
 
 def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
     episode = team.episode
-    frames: list[Frame] = [] if episode is None else episode.frames
     return {
         "name": team.name,
         "step": 0 if episode is None else episode.step,
-        "steps_left": frames[-1].seen.steps_left if frames else None,
+        "steps_left": episode.frames[-1].seen.steps_left if episode and episode.frames else None,
         "playing": episode is not None and not episode.over,
         "busy": team.stay is not None and team.stay.doing is not None,
         "score": round(room.score(team), 2),
         "reward": round(episode.reward, 2) if episode else 0.0,
         "truth": with_truth,
         "since": since,
-        "frames": [frame_json(frame, with_truth=with_truth) for frame in frames[since:]],
+        "frames": _frames(team, since, with_truth=with_truth),
         "acted_at_s": team.acted_at_s,
         "report": report_json(episode.result) if episode and episode.result else None,
         "void": team.void,
@@ -176,7 +222,7 @@ def _hints(room: Room, team: Team) -> Json:
 
 
 def _board(room: Room, *, with_agents: bool) -> list[Json]:
-    rows = [_row(room, team) for team in room.teams.values()]
+    rows = [_row(room, team) for team in (room.teams.values() if room.everybody is None else [room.everybody])]
     if with_agents:
         rows += [_agent_row(name, room.agents[name]) for name in AGENTS if name in room.agents]
     return sorted(rows, key=lambda row: -float(str(row["score"])))

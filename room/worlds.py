@@ -1,4 +1,4 @@
-"""Where a room plays: a world for each team, or one world that the teams use in turn."""
+"""Where a room plays: a world for each team, or one world that they share, in turn or by vote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorldSource:
     name: str  # sim or docker, as it is shown
     open: Callable[[], AbstractContextManager[World]]  # raises NotOpened if there is none
     shared: bool = False
-    """Whether there is one world for all: teams take turns. What was played in it cannot be played again."""
+    """Whether there is one world for all, in turn or by vote. What was played in it cannot be played again."""
     alerts: Callable[[], tuple[Alert, ...]] | None = None
     """The alerts of the Prometheus that watches the world, for the trainer. Raises WorldError. None: there is none."""
 

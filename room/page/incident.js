@@ -282,10 +282,13 @@ export class Incident {
   }
 
   _drawTimeline() {
-    const items = this.frames.filter((frame) => frame.action).toReversed().map((frame) => el("li", { "data-action": frame.action }, el("span", { class: "step" }, `${frame.step}`), el("span", { class: "what" }, `${frame.action}`), el("span", { class: "reward" }, signed(frame.reward)), el("span", { class: "result" }, frame.result)));
+    const items = this.frames.filter((frame) => frame.action).toReversed().map((frame) => el("li", { "data-action": frame.action }, el("span", { class: "step" }, `${frame.step}`), el("span", { class: "what" }, `${frame.action}`), el("span", { class: "reward" }, signed(frame.reward)), el("span", { class: "result" }, frame.result), frame.votes ? el("span", { class: "result votes" }, fell(frame.votes)) : null));
     this.events.replaceChildren(...(items.length ? items : [el("li", { class: "when" }, "Nothing was done yet.")]));
   }
 }
+
+// How the votes on a step fell, in words.
+const fell = (votes) => (votes.length ? `votes: ${votes.map((side) => `${side.action} ${side.teams.length} (${side.teams.join(", ")})`).join("; ")}` : "nobody voted");
 
 // Alerts as items of a list: those that fire first. The state is said in words too.
 export function alertItems(alerts, none) {

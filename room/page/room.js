@@ -158,6 +158,7 @@ class Visit {
 
   seen(view) {
     const began = this.view?.room.round !== view.room.round;
+    const hadStep = began ? 0 : this.view?.team?.step ?? 0;
     this.view = view;
     this.heardAt = performance.now();
     if (view.team) this.frames = [...this.frames.slice(0, view.team.since), ...view.team.frames];
@@ -179,6 +180,8 @@ class Visit {
     this.drawPanel();
     this.drawLead();
     this.drawReplayChoices();
+    const last = this.frames.at(-1);
+    if (this.role === "player" && last?.votes && last.step === hadStep + 1) say(`step ${last.step}: ${last.action} was played`);
   }
 
   phaseText() {
@@ -191,9 +194,11 @@ class Visit {
 
   // Where all share one lab: who has it, and what takes a while.
   labText() {
-    const { shared, holder, doing } = this.view.room;
+    const { shared, holder, doing, vote, phase } = this.view.room;
+    if (vote && phase === "running" && vote.needs_start) return "Nobody has the lab; the trainer can take it again. ";
+    if (vote && phase === "lobby") return "All teams play it together, and vote on each step. ";
     if (!shared || !holder) return "";
-    const whose = holder === this.view.team?.name && this.role === "player" ? "You have the lab" : `${holder} has the lab`;
+    const whose = vote ? "All teams vote on the lab" : holder === this.view.team?.name && this.role === "player" ? "You have the lab" : `${holder} has the lab`;
     const what = { opening: "it is brought to steady state, then something breaks; this takes 10 to 30 s", acting: "a step goes on", leaving: "it is put back as it was" }[doing];
     return `${whose}${what ? `: ${what}` : ""}. `;
   }
@@ -205,6 +210,32 @@ class Visit {
     const left = limit_s ? Math.max(0, limit_s - seconds) : seconds;
     const text = `${String(Math.floor(left / 60)).padStart(2, "0")}:${String(Math.floor(left % 60)).padStart(2, "0")}${limit_s ? " left" : ""}`;
     if (by("clock").textContent !== text) by("clock").textContent = text;
+    this.drawVoteClock();
+  }
+
+  drawVoteClock() {
+    const vote = this.view.room.vote;
+    const left = vote?.left_s == null ? null : Math.max(0, vote.left_s - (performance.now() - this.heardAt) / 1000);
+    const text = vote?.open && left != null ? `${Math.ceil(left)} s left` : "";
+    for (const clock of document.querySelectorAll("[data-vote=clock]")) if (clock.textContent !== text) clock.textContent = text;
+  }
+
+  // Where teams vote: how far the vote has come. The seconds stand apart, so that a screen reader does not say each.
+  buildVote() {
+    this.voteText = el("span", { role: "status", "data-vote": "text" });
+    this.voteBox = el("p", { class: "vote", hidden: true }, this.voteText, " ", el("span", { role: "timer", "aria-label": "Clock of the vote", "data-vote": "clock" }));
+    return this.voteBox;
+  }
+
+  drawVote() {
+    const { room: { vote, doing }, ballot } = this.view;
+    if (!this.voteBox) return;
+    this.voteBox.hidden = !(vote && (vote.open || doing === "acting"));
+    if (this.voteBox.hidden) return;
+    const counts = ballot.counts.map((side) => `${side.action} ${side.votes}`).join(", ");
+    const text = vote.open ? `Vote: ${vote.voted} of ${vote.of} teams have voted${counts ? `: ${counts}` : ""}.${ballot.own ? ` Your vote: ${ballot.own}.` : ""}` : "The vote is closed, and its step goes on.";
+    if (this.voteText.textContent !== text) this.voteText.textContent = text;
+    this.drawVoteClock();
   }
 
   drawBoard() {
@@ -257,14 +288,15 @@ class Visit {
     this.hint = el("button", { type: "button", "data-hint": true, click: () => this.ask("hint") }, "Hint");
     this.hintList = el("ol", { class: "hints" });
     this.shortcuts = el("input", { type: "checkbox", checked: true });
-    this.form = el("fieldset", { class: "actions" }, el("legend", {}, "Choose a service, then act. Each action takes a step."),
+    this.legend = el("legend", {});
+    this.form = el("fieldset", { class: "actions" }, this.legend,
       el("div", { class: "row" }, ...this.services), el("div", { class: "row" }, ...this.acts, this.wait),
       el("fieldset", {}, el("legend", {}, "Diagnose: the first one counts, and only before the right fix"), el("div", { class: "row" }, ...this.modes, this.none)));
     this.invite = el("button", { type: "button", click: () => this.copyLink() }, "Copy a link for a teammate");
     this.truthBox = el("input", { type: "checkbox", change: () => { this.shownTruth = this.truthBox.checked; this.seen({ ...this.view, team: { ...this.view.team, since: this.frames.length, frames: [] } }); } });
     this.truthLabel = el("label", { hidden: true }, this.truthBox, " without noise");
     this.again = el("button", { type: "button", class: "main", "data-again": true, hidden: true, click: async () => { await begin(this.seat.code, this.seat.lead); if (shared) this.ask("take_turn"); } }, "Another incident");
-    by("panel").append(el("h2", {}, "Your team"), el("dl", { class: "gauges" }, left, score, needless), this.turn, this.again, this.form,
+    by("panel").append(el("h2", {}, "Your team"), el("dl", { class: "gauges" }, left, score, needless), this.turn, this.again, this.buildVote(), this.form,
       el("div", { class: "row" }, this.hint, this.invite, this.truthLabel, el("label", {}, this.shortcuts, " keys: 1 to 5, l, r, b, s, w")), this.hintList);
     by("panel").hidden = false;
   }
@@ -278,18 +310,22 @@ class Visit {
     this.gauges.lost.textContent = this.frames.filter((frame) => frame.reward < 0).reduce((sum, frame) => sum - frame.reward, team.reward - team.score).toFixed(1);
     document.body.dataset.step = team.step;
     document.body.dataset.playing = team.playing ? "yes" : "no";
-    this.form.disabled = !can;
+    this.form.disabled = !(can && (!room.vote || room.vote.open));
+    const legend = room.vote ? "Choose a service, then vote. The action with the most votes is played, and takes a step." : "Choose a service, then act. Each action takes a step.";
+    if (this.legend.textContent !== legend) this.legend.textContent = legend;
+    this.drawVote();
     for (const button of this.services) button.setAttribute("aria-pressed", String(button.dataset.choose === this.incident.service));
     this.none.hidden = !incident?.actions.includes("diagnose(none)");
-    this.turn.hidden = !(room.shared && room.phase === "running" && (!this.frames.length || team.void));
+    this.turn.hidden = !(room.shared && !room.vote && room.phase === "running" && (!this.frames.length || team.void));
     this.turn.disabled = Boolean(room.holder);
     this.again.hidden = !(this.seat.lead && team.report);
+    this.hint.hidden = Boolean(room.vote);
     this.hint.disabled = !can || hints.next_cost == null;
     this.hint.textContent = hints.next_cost == null ? "No more hints" : `Hint (costs ${hints.next_cost} points)`;
     this.truthLabel.hidden = !team.truth;
     this.hintList.replaceChildren(...hints.bought.map((hint) => el("li", {}, `${hint.text} (${signed(-hint.cost)})`)));
     document.body.dataset.busy = team.busy ? "yes" : "no";
-    if (team.void) by("phase").textContent = `The world failed, so this incident is void for your team.${room.shared && room.phase === "running" ? " You can take the lab again." : ""}`;
+    if (team.void) by("phase").textContent = `The world failed, so this incident is void for your team.${room.shared && room.phase === "running" ? (room.vote ? " The trainer can take the lab again." : " You can take the lab again.") : ""}`;
   }
 
   async act(action) {
@@ -297,9 +333,10 @@ class Visit {
     this.busy = true;
     this.drawPanel();
     const step = this.view.team.step;
-    const done = await this.ask("act", { action, step }, true);
+    const voted = this.view.room.vote !== null;
+    const done = await this.ask(voted ? "vote" : "act", { action, step }, true);
     this.busy = false;
-    if (done) say(`step ${step + 1}: ${action}`);
+    if (done) say(voted ? `you vote for ${action}` : `step ${step + 1}: ${action}`);
     if (done && action.startsWith("check_logs")) this.incident.choose(this.incident.service);
     this.drawPanel();
   }
@@ -325,15 +362,19 @@ class Visit {
     this.seed = el("input", { id: "seed", type: "number", min: 0, value: Math.floor(Math.random() * 10000), "aria-label": "Seed" });
     this.minutes = el("input", { id: "minutes", type: "number", min: 0, max: 1440, value: 10, "aria-label": "Minutes; 0: no limit" });
     const button = (name, what, fields = () => ({})) => el("button", { type: "button", "data-lead": what, click: async () => { if ((await this.ask(what, fields())) && what === "choose") say("chosen; next: start"); } }, name);
-    this.leads = { choose: button("Choose", "choose", () => ({ incident: this.chosen(), limit_s: Number(this.minutes.value) * 60 })), start: button("Start", "start"), pause: button("Pause", "pause"), end: button("End", "end"), reveal: button("Reveal", "reveal") };
+    this.way = el("select", { id: "way" }, el("option", { value: "turns" }, "in turn"), el("option", { value: "vote" }, "by vote"));
+    this.voteSeconds = el("input", { id: "vote-seconds", type: "number", min: 0, max: 3600, value: 20, "aria-label": "Seconds of a vote; 0: until all have voted" });
+    this.wayBox = el("span", { class: "row", hidden: true }, el("label", {}, "Teams play ", this.way), el("label", {}, "Seconds of a vote ", this.voteSeconds));
+    const sharing = () => (this.view.room.shared ? { way: this.way.value, vote_s: Number(this.voteSeconds.value) } : {});
+    this.leads = { choose: button("Choose", "choose", () => ({ incident: this.chosen(), limit_s: Number(this.minutes.value) * 60, ...sharing() })), close_vote: button("Close the vote", "close_vote"), start: button("Start", "start"), pause: button("Pause", "pause"), end: button("End", "end"), reveal: button("Reveal", "reveal") };
     this.leads.start.classList.add("main");
     this.teamList = el("ul", { class: "teams" });
     this.fired = el("ul", { class: "alerts", "aria-label": "Alerts of the lab's Prometheus" });
     this.firedBox = el("div", { hidden: true }, el("h3", {}, "Prometheus of the lab fires"), this.fired);
     this.noise = el("input", { type: "checkbox", change: () => { this.noisy = this.noise.checked; this.ask("watch", { team: this.watched ?? null }); } });
     by("lead").append(el("h2", {}, "Lead"), el("p", {}, "Join code"), el("p", { class: "code", id: "join-code" }, this.seat.code),
-      el("div", { class: "row" }, el("label", {}, "Incident ", this.what), el("label", {}, "Seed ", this.seed), el("label", {}, "Minutes ", this.minutes), this.leads.choose),
-      el("div", { class: "row" }, this.leads.start, this.leads.pause, this.leads.end, this.leads.reveal, el("label", {}, this.noise, " with the noise that the team sees")), this.teamList, this.firedBox);
+      el("div", { class: "row" }, el("label", {}, "Incident ", this.what), el("label", {}, "Seed ", this.seed), el("label", {}, "Minutes ", this.minutes), this.wayBox, this.leads.choose),
+      el("div", { class: "row" }, this.leads.start, this.leads.pause, this.leads.end, this.leads.reveal, el("label", {}, this.noise, " with the noise that the team sees")), el("div", { class: "row" }, this.leads.close_vote, this.buildVote()), this.teamList, this.firedBox);
     by("lead").hidden = false;
     this.ask("choices").then((answer) => {
       if (!answer) return;
@@ -351,20 +392,26 @@ class Visit {
 
   drawLead() {
     if (this.role !== "trainer") return;
-    const { phase } = this.view.room;
-    this.leads.start.disabled = !this.view.incident || phase === "running" || phase === "over";
-    this.leads.start.textContent = phase === "paused" ? "Go on" : "Start";
+    const { phase, shared, vote } = this.view.room;
+    const again = phase === "running" && Boolean(vote?.needs_start);
+    this.wayBox.hidden = !shared;
+    this.leads.start.disabled = !this.view.incident || (phase === "running" && !again) || phase === "over";
+    this.leads.start.textContent = again ? "Take the lab again" : phase === "paused" ? "Go on" : "Start";
+    this.leads.close_vote.hidden = !vote;
+    this.leads.close_vote.disabled = !vote?.open;
+    this.drawVote();
     this.leads.pause.disabled = phase !== "running";
     this.leads.end.disabled = phase === "over" || phase === "lobby";
     this.leads.reveal.disabled = !this.view.incident || this.view.room.revealed;
     this.firedBox.hidden = !this.view.room.shared;
     this.fired.replaceChildren(...alertItems(this.view.fired ?? [], this.view.fired ? "No alert." : "It does not answer."));
     const watch = (name) => () => { this.watched = name; this.ask("watch", { team: name }); };
-    const teams = this.view.board.filter((row) => !row.agent);
-    this.teamList.replaceChildren(...teams.map((row) => el("li", { class: "row", "data-team": row.name },
-      el("span", {}, row.name), el("button", { type: "button", "aria-pressed": String(this.watched === row.name), click: watch(row.name) }, "Watch"),
-      el("button", { type: "button", click: () => { if (confirm("Remove this team?")) this.ask("remove", { team: row.name }); } }, "Remove"),
-      this.view.troubles[row.name] ? el("span", { class: "trouble" }, this.view.troubles[row.name]) : null)));
+    const playing = this.view.board.filter((row) => !row.agent).map((row) => row.name);
+    const names = [...playing, ...this.view.teams.filter((name) => !playing.includes(name))]; // where teams vote, they play as one
+    this.teamList.replaceChildren(...names.map((name) => el("li", { class: "row", "data-team": name },
+      el("span", {}, name), playing.includes(name) ? el("button", { type: "button", "aria-pressed": String(this.watched === name), click: watch(name) }, "Watch") : null,
+      this.view.teams.includes(name) ? el("button", { type: "button", click: () => { if (confirm("Remove this team?")) this.ask("remove", { team: name }); } }, "Remove") : null,
+      this.view.troubles[name] ? el("span", { class: "trouble" }, this.view.troubles[name]) : null)));
   }
 
   // Watching and replaying
@@ -373,7 +420,7 @@ class Visit {
     const trainer = this.role === "trainer";
     const agents = this.view?.board.filter((row) => row.agent).map((row) => row.name) ?? [];
     const teams = trainer ? this.view?.board.filter((row) => !row.agent).map((row) => row.name) ?? [] : [];
-    const own = this.role === "player" && this.view?.team.report ? ["my team"] : [];
+    const own = this.role === "player" && this.view?.team.report ? [this.view.room.vote ? "all teams" : "my team"] : [];
     const may = trainer || (this.role === "player" && agents.length > 0);
     by("replay-card").hidden = !may;
     const state = JSON.stringify([agents, teams, own, this.what?.length]);

@@ -17,6 +17,7 @@ from mirr.room.hall import Hall
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED
+from tests.room.test_rooms import Turns
 
 EASY = {"tier": "easy", "seed": 16}  # bad_deploy on payments
 HERE = "http://127.0.0.1:8090"
@@ -148,6 +149,31 @@ def test_only_the_trainer_sees_what_the_labs_prometheus_fires() -> None:
             trainer.ask("reveal")
             for _ in range(2):
                 assert "fired" not in owls.view()
+
+
+def test_where_teams_vote_the_step_comes_to_all_by_itself() -> None:
+    hall = Hall(Store(None), explain=explain, source=Turns().source)
+    with TestClient(build_app(hall, ServerConfig()), base_url=HERE, client=("127.0.0.1", 50000)) as server:
+        room = opened(server)
+        seats = [joined(server, room, name) for name in ("Owls", "Cats", "Nobody is here")]
+        with (
+            server.websocket_connect(SOCKET) as first,
+            server.websocket_connect(SOCKET) as second,
+            server.websocket_connect(SOCKET) as third,
+        ):
+            trainer, owls, cats = Visit(first, room), Visit(second, seats[0]), Visit(third, seats[1])
+            trainer.ask("choose", incident=EASY, way="vote")
+            trainer.ask("start")
+            for team in (owls, cats):
+                while not (team.view()["room"]["vote"] or {}).get("open"):
+                    pass
+                assert team.ask("vote", action="check_logs(payments)", step=0)["type"] == "done"
+            for team in (owls, cats):
+                view = team.view()
+                while view["team"]["step"] < 1:
+                    view = team.view()
+                sides = [{"action": "check_logs(payments)", "teams": ["Owls", "Cats"]}]
+                assert [frame["votes"] for frame in view["team"]["frames"] if frame["step"] == 1] == [sides]
 
 
 def test_a_name_with_script_in_it_stays_a_text(server: TestClient) -> None:
