@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
+import requests
 from docker.errors import DockerException
 from requests.exceptions import ConnectionError as Unreachable
 from requests.exceptions import RequestException
@@ -23,8 +24,6 @@ ADDRESS = "alertmanager:9093"  # in the lab's network
 READY_TIMEOUT_S = 30.0
 POLL_S = 0.25
 ANSWER_S = 2.0
-
-Problem = Callable[[LabContainers], "str | None"]
 
 
 def announce(containers: LabContainers) -> None:
@@ -47,16 +46,16 @@ def _not_told(lab: str, why: str) -> LabError:
     )
 
 
-def problem(containers: LabContainers) -> str | None:
+def problem(containers: LabContainers, session: Callable[[], requests.Session] = direct_session) -> str | None:
     """Why alerts would not arrive at Alertmanager now; None if they would."""
-    with direct_session() as session:
+    with session() as asking:
         try:
-            if session.get(f"{containers.alertmanager_url}/-/ready", timeout=ANSWER_S).status_code != 200:
+            if asking.get(f"{containers.alertmanager_url}/-/ready", timeout=ANSWER_S).status_code != 200:
                 return "Alertmanager is not ready"
         except RequestException as error:
             return "nothing listens at its port" if isinstance(error, Unreachable) else "Alertmanager does not answer"
         try:
-            known = session.get(f"{containers.prometheus_url}/api/v1/alertmanagers", timeout=ANSWER_S).json()
+            known = asking.get(f"{containers.prometheus_url}/api/v1/alertmanagers", timeout=ANSWER_S).json()
         except RequestException:
             return "Prometheus does not answer"
     return None if known["data"]["activeAlertmanagers"] else "Prometheus does not know of Alertmanager"
@@ -66,7 +65,7 @@ def wait_until_alerts_arrive(
     containers: LabContainers,
     *,
     timeout_s: float = READY_TIMEOUT_S,
-    look: Problem = problem,
+    look: Callable[[LabContainers], str | None] = problem,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:

@@ -143,7 +143,8 @@ def _unused(pick: Callable[[], int], chosen: Mapping[str, int]) -> int:
 
 def _taken(lab: str, name: str, port: int, holder: str | None) -> PortTaken:
     by = f"lab {holder}" if holder else "another program"
-    instead = HERE.command("up", lab, variables={VARIABLES[name]: port + 1000 if port < 60000 else port - 1000})
+    up = "up --alertmanager" if name == "alertmanager" else "up"
+    instead = HERE.command(up, lab, variables={VARIABLES[name]: port + 1000 if port < 60000 else port - 1000})
     return PortTaken(f"port {port} for the lab's {name} is taken by {by}; choose another: {instead}")
 
 
