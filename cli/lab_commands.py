@@ -18,7 +18,7 @@ from mirr.cli.options import DryRunOption, JsonOption, LabOption
 from mirr.env.vocabulary import parse_service
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
-from mirr.lab.names import DEFAULT_LAB
+from mirr.lab.names import DEFAULT_LAB, LABEL_ROLE
 from mirr.lab.progress import Progress, progress
 
 BAD_NEWS, INTERRUPTED = 1, 130
@@ -121,9 +121,10 @@ def _left(lab: str) -> str:
     from mirr.lab.up_and_down import PARTS
 
     try:
-        found = LabContainers(connect(answer_s=LEFT_ANSWER_S), lab).all()
+        containers = LabContainers(connect(answer_s=LEFT_ANSWER_S), lab).all()
     except (LabError, DockerException, RequestException):
         return f"the engine does not say what is left of lab {lab}; go on with: {HERE.command('up', lab)}"
+    found = [one for one in containers if one.labels.get(LABEL_ROLE) in PARTS]
     if not found:
         return f"lab {lab} has no container yet; images that were built stay; go on with: {HERE.command('up', lab)}"
     running = sum(one.status == "running" for one in found)

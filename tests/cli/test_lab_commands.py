@@ -159,7 +159,11 @@ def test_an_injection_says_how_to_revert_it_in_its_own_lab(monkeypatch: pytest.M
     [
         ([], "lab v2 has no container yet; images that were built stay; go on with: make up LAB=v2"),
         (
-            [container(Role.TRAFFIC, lab="v2"), container(Role.SERVICE, Service.AUTH, lab="v2", status="created")],
+            [
+                container(Role.TRAFFIC, lab="v2"),
+                container(Role.SERVICE, Service.AUTH, lab="v2", status="created"),
+                container(Role.ALERTMANAGER, lab="v2"),  # is not one of the twelve
+            ],
             "lab v2 has 2 of its 12 containers, and 1 of them run; go on with: make up LAB=v2, or remove them with: "
             "make down LAB=v2",
         ),

@@ -88,7 +88,7 @@ def test_alertmanager_gets_the_alerts_of_its_lab_and_goes_with_it() -> None:
         checks = {check["code"]: check["status"] for check in json.loads(mirr("doctor", "--json"))["checks"]}
         about = ("lab", "strangers", "wiring", "hardening", "ports")
         assert {code: checks[code] for code in about} == dict.fromkeys(about, "pass")
-        assert down_at(address) == set()
+        wait_until(lambda: down_at(address) == set(), "the end of the alerts of the boot", ALERT_WITHIN_S)
         mirr("inject", "crashed", "auth")
         wait_until(lambda: down_at(address) == {"auth"}, "the alert at Alertmanager", ALERT_WITHIN_S)
         # Without the flag, `up` keeps it, and reverts the fault.
