@@ -32,10 +32,11 @@ def announce(containers: LabContainers) -> None:
     # Prometheus never reads half a file.
     write = f"echo '{text}' > {TARGETS}.new && mv {TARGETS}.new {TARGETS}"
     try:
-        code, said = containers.prometheus().exec_run(["sh", "-c", write])
+        code, output = containers.prometheus().exec_run(["sh", "-c", write])
     except (DockerException, RequestException) as error:
         raise _not_told(containers.lab, in_words(error)) from error
     if code != 0:
+        said = output if isinstance(output, bytes) else b"".join(output)
         raise _not_told(containers.lab, said.decode(errors="replace").strip()[:200])
 
 

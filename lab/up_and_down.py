@@ -45,7 +45,7 @@ class Places:
             gateway_url=f"http://127.0.0.1:{chosen.gateway}",
             prometheus_url=f"http://127.0.0.1:{chosen.prometheus}",
             traffic_url=f"http://127.0.0.1:{chosen.traffic}",
-            alertmanager_url=chosen.alertmanager and f"http://127.0.0.1:{chosen.alertmanager}",
+            alertmanager_url=None if chosen.alertmanager is None else f"http://127.0.0.1:{chosen.alertmanager}",
         )
 
 

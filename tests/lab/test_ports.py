@@ -37,11 +37,11 @@ def test_the_environment_overrides_a_port() -> None:
     assert chosen == Ports(gateway=18080, prometheus=9090, traffic=8089)
 
 
-def test_only_a_lab_with_an_alertmanager_gets_a_port_for_it() -> None:
-    assert choose("mirr", {}, environment={"ALERTMANAGER_PORT": "19093"}, free=lambda port: True).alertmanager is None
-    for environment, port in (({}, 9093), ({"ALERTMANAGER_PORT": "19093"}, 19093)):
-        chosen = choose("mirr", {}, alertmanager=True, environment=environment, free=lambda port: True)
-        assert chosen == Ports(alertmanager=port)
+@pytest.mark.parametrize(("environment", "port"), [({}, 9093), ({"ALERTMANAGER_PORT": "19093"}, 19093)])
+def test_only_a_lab_with_an_alertmanager_gets_a_port_for_it(environment: dict[str, str], port: int) -> None:
+    chosen = choose("mirr", {}, alertmanager=True, environment=environment, free=lambda port: True)
+    assert chosen == Ports(alertmanager=port)
+    assert choose("mirr", {}, environment=environment, free=lambda port: True) == Ports(alertmanager=None)
 
 
 def test_the_error_for_the_port_of_alertmanager_names_the_command_that_has_one() -> None:
