@@ -1,6 +1,7 @@
 # Every target is a `mirr` command in the project's own virtual environment. `make` creates it when it is needed.
 # Variables: LAB (the name of the lab), WORLD (sim or docker), POLICY, FAULT, SEED, EPISODES, PYTHON,
-#            GATEWAY_PORT, PROMETHEUS_PORT, TRAFFIC_PORT; for `make test` WORKERS, COVERAGE, PYTEST_ARGS.
+#            GATEWAY_PORT, PROMETHEUS_PORT, TRAFFIC_PORT, ALERTMANAGER_PORT;
+#            for `make test` WORKERS, COVERAGE, PYTEST_ARGS.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

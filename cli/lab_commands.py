@@ -18,7 +18,7 @@ from mirr.cli.options import DryRunOption, JsonOption, LabOption
 from mirr.env.vocabulary import parse_service
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
-from mirr.lab.names import DEFAULT_LAB
+from mirr.lab.names import DEFAULT_LAB, LABEL_ROLE
 from mirr.lab.progress import Progress, progress
 
 BAD_NEWS, INTERRUPTED = 1, 130
@@ -96,10 +96,16 @@ def profile_drift(lab: str) -> str | None:
     return f"the lab needs {times:.2f} times the CPU time that the profile of this machine says"
 
 
-def up(lab: LabOption = DEFAULT_LAB, as_json: JsonOption = False) -> None:
+def up(
+    lab: LabOption = DEFAULT_LAB,
+    as_json: JsonOption = False,
+    alertmanager: Annotated[
+        bool, typer.Option("--alertmanager", help="Add an Alertmanager. The lab keeps it until it is taken down.")
+    ] = False,
+) -> None:
     """Build what is not built, start the lab, and wait until it is in steady state."""
     try:
-        _up(lab, as_json=as_json)
+        _up(lab, as_json=as_json, alertmanager=alertmanager)
     except KeyboardInterrupt:
         print(f"mirr: interrupted; {_left(lab)}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
@@ -115,9 +121,10 @@ def _left(lab: str) -> str:
     from mirr.lab.up_and_down import PARTS
 
     try:
-        found = LabContainers(connect(answer_s=LEFT_ANSWER_S), lab).all()
+        containers = LabContainers(connect(answer_s=LEFT_ANSWER_S), lab).all()
     except (LabError, DockerException, RequestException):
         return f"the engine does not say what is left of lab {lab}; go on with: {HERE.command('up', lab)}"
+    found = [one for one in containers if one.labels.get(LABEL_ROLE) in PARTS]
     if not found:
         return f"lab {lab} has no container yet; images that were built stay; go on with: {HERE.command('up', lab)}"
     running = sum(one.status == "running" for one in found)
@@ -127,7 +134,7 @@ def _left(lab: str) -> str:
     )
 
 
-def _up(lab: str, *, as_json: bool) -> None:
+def _up(lab: str, *, as_json: bool, alertmanager: bool) -> None:
     from mirr.lab.lock import hold_here
     from mirr.lab.up_and_down import bring_up
     from mirr.lab.up_time import keep_up
@@ -141,17 +148,20 @@ def _up(lab: str, *, as_json: bool) -> None:
             remember=remember,
             hold=held.in_engine,
             wait_until_steady=lambda name, limit_s: wait_until_steady(name, limit_s, report),
+            alertmanager=alertmanager,
         )
     took_s = time.monotonic() - began_s
     keep_up(lab, took_s)
     if as_json:
         print(json.dumps({**asdict(places), "seconds": round(took_s, 1)}))
         return
+    alerts = f"  alerts      {places.alertmanager_url}\n" if places.alertmanager_url else ""
     print(
         f"lab {lab} is in steady state after {took_s:.1f} s\n"
         f"  gateway     {places.gateway_url}\n"
         f"  metrics     {places.gateway_url}/metrics\n"
         f"  Prometheus  {places.prometheus_url}\n"
+        f"{alerts}"
         f"next: {HERE.command('status', lab)}, or break something: "
         f"{HERE.command('inject bad_deploy payments', lab)}\n"
         f"      or watch an episode: {HERE.command('demo --world docker', lab)}\n"

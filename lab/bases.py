@@ -9,6 +9,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PYTHON_FROM_REGISTRY = "python:3.11-slim-bookworm"
 PROMETHEUS_FROM_REGISTRY = "prom/prometheus:v2.53.5"
+ALERTMANAGER_FROM_REGISTRY = "prom/alertmanager:v0.28.1"
 REGISTRY_DEADLINE_S = 10
 PULL_TIMEOUT_S = 600
 
@@ -53,6 +55,11 @@ def debian_python_tag(codename: str) -> str:
 def debian_prometheus_tag(codename: str) -> str:
     """The tag of the Prometheus base made of Debian's package."""
     return f"mirr/prometheus-base:{debian_python_tag(codename).partition(':')[2]}"
+
+
+def debian_alertmanager_tag(codename: str) -> str:
+    """The tag of the Alertmanager base made of Debian's package."""
+    return f"mirr/alertmanager-base:{debian_python_tag(codename).partition(':')[2]}"
 
 
 def codename() -> str:
@@ -124,6 +131,20 @@ def prometheus_base(client: DockerClient, registry: Registry, python: str, repor
     return made_here
 
 
+def alertmanager_base(client: DockerClient, registry: Registry, python: str, report: Progress) -> str:
+    """The image with /bin/alertmanager and /bin/amtool. Our image takes them from there."""
+    made_here = debian_alertmanager_tag(codename())
+    for tag in (made_here, ALERTMANAGER_FROM_REGISTRY):
+        if present(client, tag):
+            return tag
+    if registry.pull(ALERTMANAGER_FROM_REGISTRY):
+        return ALERTMANAGER_FROM_REGISTRY
+    _demand_debian(client, ALERTMANAGER_FROM_REGISTRY)
+    with timed(report, "building the Alertmanager base image from Debian's package"):
+        _build_alertmanager(client, python, made_here)
+    return made_here
+
+
 def python_version(client: DockerClient, base: str) -> str:
     """The Python version of a base image, as in `3.11`."""
     if base == PYTHON_FROM_REGISTRY:
@@ -190,16 +211,40 @@ def _python_in(root_tar: Path) -> str:
 
 
 def _build_prometheus(client: DockerClient, python: str, tag: str) -> None:
+    files = _files_of("prometheus", {name: f"usr/bin/{name}" for name in ("prometheus", "promtool")})
+    dockerfile = f"FROM {python}\nCOPY prometheus promtool /bin/\nRUN chmod 755 /bin/prometheus /bin/promtool"
+    # This is as in the registry's image: a new volume takes its owner from this folder.
+    dockerfile += " && mkdir /prometheus && chown 65534:65534 /prometheus\n"
+    _build_on(client, tag, dockerfile, files)
+
+
+def _build_alertmanager(client: DockerClient, python: str, tag: str) -> None:
+    shared = "usr/share/prometheus/alertmanager"
+    files = _files_of(
+        "prometheus-alertmanager",
+        {
+            "alertmanager": "usr/bin/prometheus-alertmanager",
+            "amtool": "usr/bin/amtool",
+            # The registry's programs have these inside. Debian's does not start without them.
+            **{name: f"{shared}/{name}" for name in ("default.tmpl", "email.tmpl")},
+        },
+    )
+    dockerfile = f"FROM {python}\nCOPY alertmanager amtool /bin/\nCOPY default.tmpl email.tmpl /etc/alertmanager/\n"
+    _build_on(client, tag, f"{dockerfile}RUN chmod 755 /bin/alertmanager /bin/amtool\n", files)
+
+
+def _files_of(package: str, paths: Mapping[str, str]) -> dict[str, bytes]:
+    """Files of a Debian package. `paths` has the path of each in the package, by the name that it gets here."""
     with tempfile.TemporaryDirectory(prefix="mirr-") as scratch:
         directory = Path(scratch)
         # apt downloads as its own user, who must be able to enter.
         directory.chmod(0o755)
-        debian.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "prometheus"], cwd=directory)
-        package = next(directory.glob("prometheus_*.deb"))
-        debian.run(["dpkg-deb", "-x", str(package), str(directory / "unpacked")])
-        binaries = {name: (directory / "unpacked/usr/bin" / name).read_bytes() for name in ("prometheus", "promtool")}
-    dockerfile = f"FROM {python}\nCOPY prometheus promtool /bin/\nRUN chmod 755 /bin/prometheus /bin/promtool"
-    # This is as in the registry's image: a new volume takes its owner from this folder.
-    dockerfile += " && mkdir /prometheus && chown 65534:65534 /prometheus\n"
-    context = io.BytesIO(tar({**binaries, "Dockerfile": dockerfile.encode()}))
+        debian.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", package], cwd=directory)
+        archive = next(directory.glob(f"{package}_*.deb"))
+        debian.run(["dpkg-deb", "-x", str(archive), str(directory / "unpacked")])
+        return {name: (directory / "unpacked" / path).read_bytes() for name, path in paths.items()}
+
+
+def _build_on(client: DockerClient, tag: str, dockerfile: str, files: Mapping[str, bytes]) -> None:
+    context = io.BytesIO(tar({**files, "Dockerfile": dockerfile.encode()}))
     client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, network_mode="none")

@@ -63,17 +63,21 @@ def ensure(report: Progress) -> Compose:
 
 
 def up(compose: Compose, lab: str, ports: Ports, run: Run = subprocess.run) -> None:
-    """Create and start every container that is missing or differs from the compose file."""
+    """Create and start every container that is missing or differs from the compose file. There is an Alertmanager only
+    if it has a port."""
     file = ROOT / "docker-compose.yml"
     if not file.is_file():
         raise HERE.missing(file)
-    command = [*compose.command, "--project-name", lab, "--file", str(file), "up", "--detach"]
+    profiles = [] if ports.alertmanager is None else ["--profile", "alertmanager"]
+    command = [*compose.command, "--project-name", lab, "--file", str(file), *profiles, "up", "--detach"]
     environment = which_engine.for_compose(os.environ) | {
         "LAB": lab,
         "GATEWAY_PORT": str(ports.gateway),
         "PROMETHEUS_PORT": str(ports.prometheus),
         "TRAFFIC_PORT": str(ports.traffic),
     }
+    if ports.alertmanager is not None:
+        environment["ALERTMANAGER_PORT"] = str(ports.alertmanager)
     try:
         done = run(
             command, capture_output=True, text=True, timeout=UP_TIMEOUT_S, env=environment, cwd=ROOT, check=False

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-INSIDE_PORT = {Role.SANDBOX: "8000/tcp", Role.TRAFFIC: "8000/tcp", Role.PROMETHEUS: "9090/tcp"}
+INSIDE_PORT = {
+    Role.SANDBOX: "8000/tcp",
+    Role.TRAFFIC: "8000/tcp",
+    Role.PROMETHEUS: "9090/tcp",
+    Role.ALERTMANAGER: "9093/tcp",
+}
 """The port on which each kind of container listens inside, if it may publish one."""
 
 
@@ -26,6 +31,7 @@ class Ports:
     gateway: int = 8080
     prometheus: int = 9090
     traffic: int = 8089
+    alertmanager: int | None = None  # only a lab with an Alertmanager has this port
 
 
 def bound_port(container: Container, inside: str) -> int | None:
@@ -71,6 +77,14 @@ class LabContainers:
         """The Prometheus server."""
         return self._one(Role.PROMETHEUS)
 
+    def alertmanager(self) -> Container:
+        """The Alertmanager, in a lab that has one."""
+        return self._one(Role.ALERTMANAGER)
+
+    def has_alertmanager(self) -> bool:
+        """Whether the lab was brought up with an Alertmanager, running or not."""
+        return bool(self._list(Role.ALERTMANAGER))
+
     @property
     def ports(self) -> Ports:
         """The published host ports."""
@@ -94,6 +108,11 @@ class LabContainers:
     def traffic_url(self) -> str:
         """The address at which the load generator accepts campaigns."""
         return f"http://127.0.0.1:{self._port(self.traffic(), Role.TRAFFIC)}"
+
+    @property
+    def alertmanager_url(self) -> str:
+        """The address of Alertmanager, in a lab that has one."""
+        return f"http://127.0.0.1:{self._port(self.alertmanager(), Role.ALERTMANAGER)}"
 
     def _list(self, role: Role | None = None, service: Service | None = None) -> list[Container]:
         labels = [f"{LABEL_LAB}={self.lab}"]

@@ -14,7 +14,7 @@ from mirr.env.vocabulary import Service
 from mirr.lab import bases
 from mirr.lab.errors import ImageError
 from mirr.lab.installation import HERE
-from mirr.lab.names import LABEL_SOURCE, PROMETHEUS_IMAGE, ROOT, TRAFFIC_IMAGE, service_image
+from mirr.lab.names import ALERTMANAGER_IMAGE, LABEL_SOURCE, PROMETHEUS_IMAGE, ROOT, TRAFFIC_IMAGE, service_image
 from mirr.lab.progress import Progress, timed
 from mirr.lab.releases import LAYERS
 from mirr.lab.sources import Build, read_file, read_tree, service_build
@@ -50,7 +50,7 @@ def runtime_build(base: str, python: str, architecture: str, root: Path = ROOT) 
 
 
 def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Build]:
-    """Every image that the lab's containers run."""
+    """Every image that the containers of each lab run."""
     traffic = Build(
         tag=TRAFFIC_IMAGE,
         dockerfile=read_file(root / "traffic" / "Dockerfile").decode(),
@@ -68,6 +68,17 @@ def lab_builds(runtime: str, prometheus_base: str, root: Path = ROOT) -> list[Bu
     # One release after the other: the first build of a release makes the layers that the other services share.
     services = [service_build(service, release, runtime, root) for release in LAYERS for service in Service]
     return [*services, traffic, prometheus]
+
+
+def alertmanager_build(base: str, runtime: str, root: Path = ROOT) -> Build:
+    """The image of Alertmanager, which only some labs have: the programs of `base`, on the image `runtime`."""
+    folder = root / "prometheus" / "alertmanager"
+    return Build(
+        tag=ALERTMANAGER_IMAGE,
+        dockerfile=read_file(folder / "Dockerfile").decode(),
+        arguments={"BASE": base, "RUNTIME": runtime},
+        files={"alertmanager/alertmanager.yml": read_file(folder / "alertmanager.yml")},
+    )
 
 
 def current_sources(client: DockerClient) -> dict[str, str]:
@@ -119,8 +130,8 @@ def _first_present(client: DockerClient, *tags: str) -> str | None:
     return next((tag for tag in tags if bases.present(client, tag)), None)
 
 
-def ensure(client: DockerClient, report: Progress) -> list[str]:
-    """Build what is missing or stale. Returns the tags that were built."""
+def ensure(client: DockerClient, report: Progress, *, alertmanager: bool = False) -> list[str]:
+    """Build what is missing or stale, with Alertmanager if it is asked for. Returns the tags that were built."""
     registry = bases.Registry(client, report)
     python = bases.python_base(client, registry, report)
     prometheus = bases.prometheus_base(client, registry, python, report)
@@ -132,7 +143,10 @@ def ensure(client: DockerClient, report: Progress) -> list[str]:
             packages = fetch_packages(runtime, report)
             _build(client, runtime, {**packages})
         built.append(runtime.tag)
-    todo = stale(lab_builds(runtime.tag, prometheus), sources)
+    wanted = lab_builds(runtime.tag, prometheus)
+    if alertmanager:
+        wanted.append(alertmanager_build(bases.alertmanager_base(client, registry, python, report), python))
+    todo = stale(wanted, sources)
     if todo:
         with timed(report, f"building {len(todo)} images"):
             _build_all(client, todo, report)

@@ -22,6 +22,7 @@ LABEL_SOURCE = "mirr.source"  # on images: the hash of everything the image was 
 
 TRAFFIC_IMAGE = "mirr/traffic:lab"
 PROMETHEUS_IMAGE = "mirr/prometheus:lab"
+ALERTMANAGER_IMAGE = "mirr/alertmanager:lab"
 
 _LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,20}")
 
@@ -33,6 +34,7 @@ class Role(StrEnum):
     SANDBOX = "sandbox"  # holds a service's network namespace, as a pod's pause container
     TRAFFIC = "traffic"
     PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"  # only if it was asked for
 
 
 def parse_lab(name: str) -> str:

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 OUTER_TRIES, OUTER_POLL_S = 40, 0.25  # ten seconds, in which some part of a new lab answers
 LONGEST_PORT = 5  # digits
-VARIABLES = {"gateway": "GATEWAY_PORT", "prometheus": "PROMETHEUS_PORT", "traffic": "TRAFFIC_PORT"}
+VARIABLES = {
+    "gateway": "GATEWAY_PORT",
+    "prometheus": "PROMETHEUS_PORT",
+    "traffic": "TRAFFIC_PORT",
+    "alertmanager": "ALERTMANAGER_PORT",
+}
+ALERTMANAGER_PORT = 9093  # the default, in a lab that has one
 
 
 def is_free(port: int) -> bool:
@@ -60,6 +66,7 @@ def _held(containers: LabContainers) -> dict[str, tuple[int, bool]]:
         "gateway": (Role.SANDBOX, lambda: containers.sandbox(Service.GATEWAY)),
         "prometheus": (Role.PROMETHEUS, containers.prometheus),
         "traffic": (Role.TRAFFIC, containers.traffic),
+        "alertmanager": (Role.ALERTMANAGER, containers.alertmanager),
     }
     held = {}
     for name, (role, find) in holders.items():
@@ -89,6 +96,7 @@ def choose(
     held: Mapping[str, int],
     *,
     published: Collection[int] | None = None,
+    alertmanager: bool = False,
     environment: Mapping[str, str] = os.environ,
     free: Callable[[int], bool] = is_free,
     pick: Callable[[], int] = any_free,
@@ -96,10 +104,13 @@ def choose(
 ) -> Ports:
     """The lab's ports: those that the environment asks for, else those it holds, else the defaults or free ones.
 
-    `published` are the ports of its containers that run; without it, all do. Raises BadPort or PortTaken."""
-    defaults = Ports()
+    `published` are the ports of its containers that run; without it, all do. `alertmanager` says whether the lab has
+    one, and so needs a port for it. Raises BadPort or PortTaken."""
+    defaults = Ports(alertmanager=ALERTMANAGER_PORT)
     chosen: dict[str, int] = {}
     for name in VARIABLES:
+        if name == "alertmanager" and not alertmanager:
+            continue
         asked = wanted(name, environment) or held.get(name)
         port = asked or (int(getattr(defaults, name)) if lab == DEFAULT_LAB else _unused(pick, chosen))
         if port in chosen.values():
@@ -111,11 +122,14 @@ def choose(
     return Ports(**chosen)
 
 
-def chosen_for(containers: LabContainers) -> Ports:
-    """The ports that this lab has or would get now. Raises BadPort or PortTaken."""
+def chosen_for(containers: LabContainers, *, alertmanager: bool = False) -> Ports:
+    """The ports that this lab has or would get now, with an Alertmanager if it has one or is to get one. Raises BadPort
+    or PortTaken."""
+    held = held_by_lab(containers)
     return choose(
         containers.lab,
-        held_by_lab(containers),
+        held,
+        alertmanager=alertmanager or "alertmanager" in held,
         published=published_by_lab(containers),
         holder=lambda port: holder_among_labs(containers.client, port),
     )
@@ -129,7 +143,8 @@ def _unused(pick: Callable[[], int], chosen: Mapping[str, int]) -> int:
 
 def _taken(lab: str, name: str, port: int, holder: str | None) -> PortTaken:
     by = f"lab {holder}" if holder else "another program"
-    instead = HERE.command("up", lab, variables={VARIABLES[name]: port + 1000 if port < 60000 else port - 1000})
+    up = "up --alertmanager" if name == "alertmanager" else "up"
+    instead = HERE.command(up, lab, variables={VARIABLES[name]: port + 1000 if port < 60000 else port - 1000})
     return PortTaken(f"port {port} for the lab's {name} is taken by {by}; choose another: {instead}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirr.env.vocabulary import Service
-from mirr.lab import compose, engine, images, ports, which_engine
+from mirr.lab import alerting, compose, engine, images, ports, which_engine
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError
 from mirr.lab.installation import HERE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STEADY_TIMEOUT_S = 60.0
 REMOVALS_AT_ONCE = 8
 PARTS = {Role.SERVICE: len(Service), Role.SANDBOX: len(Service), Role.TRAFFIC: 1, Role.PROMETHEUS: 1}
-"""How many containers of each kind make a lab."""
+"""How many containers of each kind make a lab. An Alertmanager comes on top, if it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class Places:
     gateway_url: str
     prometheus_url: str
     traffic_url: str
+    alertmanager_url: str | None  # None if the lab has none
 
     @classmethod
     def of(cls, lab: str, chosen: Ports) -> Places:
@@ -44,6 +45,7 @@ class Places:
             gateway_url=f"http://127.0.0.1:{chosen.gateway}",
             prometheus_url=f"http://127.0.0.1:{chosen.prometheus}",
             traffic_url=f"http://127.0.0.1:{chosen.traffic}",
+            alertmanager_url=None if chosen.alertmanager is None else f"http://127.0.0.1:{chosen.alertmanager}",
         )
 
 
@@ -81,12 +83,14 @@ def bring_up(
     remember: Callable[[str], None],
     hold: Callable[[DockerClient], None],
     timeout_s: float = STEADY_TIMEOUT_S,
+    alertmanager: bool = False,
 ) -> Places:
     """Bring the lab to steady state: engine, images, containers. Existing things stay. Hold the lab on this machine.
     `hold` holds it in its engine, once there is one, and again when there are images.
     `revert` reverts what was injected or left broken in a lab that is up. `wait_until_steady` takes the lab and a limit
     in seconds; it returns once the lab is in steady state and raises when the limit is over. `remember` notes how the
-    containers were made. Raises LabError.
+    containers were made. `alertmanager` adds an Alertmanager, which the lab then keeps until it is taken down.
+    Raises LabError.
     """
     parse_lab(lab)
     HERE.refuse_if_damaged()
@@ -96,10 +100,11 @@ def bring_up(
     hold(client)
     tool = compose.ensure(report)
     refuse_foreign_project(client, lab)
-    images.ensure(client, report)
-    hold(client)  # without an image, it could not hold before
     containers = LabContainers(client, lab)
-    held, chosen = ports.held_by_lab(containers), ports.chosen_for(containers)
+    alertmanager = alertmanager or containers.has_alertmanager()
+    images.ensure(client, report, alertmanager=alertmanager)
+    hold(client)  # without an image, it could not hold before
+    held, chosen = ports.held_by_lab(containers), ports.chosen_for(containers, alertmanager=alertmanager)
     before = {str(one.id) for one in containers.all()} if is_whole(containers) else set()
     if before:
         # This comes before Compose runs, because Compose would keep a container that somebody replaced by hand.
@@ -127,6 +132,10 @@ def bring_up(
             revert(lab)
     with timed(report, "waiting for steady state"):
         wait_until_steady(lab, timeout_s)
+    if alertmanager:
+        with timed(report, "waiting for Alertmanager"):
+            alerting.announce(containers)
+            alerting.wait_until_alerts_arrive(containers)
     remember(lab)
     return Places.of(lab, chosen)
 

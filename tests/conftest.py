@@ -113,3 +113,19 @@ def real_lab() -> Iterator[str]:
     yield REAL_LAB
     with hold(REAL_LAB, "pytest"):
         take_down(REAL_LAB, connect())
+
+
+@pytest.fixture
+def machine_to_itself(real_lab: str) -> Iterator[None]:
+    """The lab of the other tests is frozen meanwhile. Two cores serve one lab well, and two labs badly."""
+    from mirr.lab.containers import LabContainers
+    from mirr.lab.engine import connect
+
+    running = [one for one in LabContainers(connect(), real_lab).all() if one.status == "running"]
+    for one in running:
+        one.pause()
+    try:
+        yield
+    finally:
+        for one in running:
+            one.unpause()

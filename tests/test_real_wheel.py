@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,19 +81,6 @@ def test_the_source_distribution_can_be_installed_and_plays_on_the_simulator(
     distributions: Path, tmp_path: Path
 ) -> None:
     assert_plays_on_the_simulator(install(next((distributions / "dist").glob("*.tar.gz")), tmp_path))
-
-
-@pytest.fixture
-def machine_to_itself(real_lab: str) -> Iterator[None]:
-    """The lab of the other tests is frozen meanwhile. Two cores serve one lab well, and two labs badly."""
-    running = [one for one in LabContainers(connect(), real_lab).all() if one.status == "running"]
-    for one in running:
-        one.pause()
-    try:
-        yield
-    finally:
-        for one in running:
-            one.unpause()
 
 
 @pytest.mark.docker

@@ -22,6 +22,7 @@ from mirr.cli import lab_commands
 from mirr.cli.main import run
 from mirr.env.vocabulary import Service
 from mirr.lab import engine, lock, up_and_down
+from mirr.lab.containers import Ports
 from mirr.lab.lock import hold
 from mirr.lab.names import Role
 from tests.lab.fakes import FakeContainer, FakeEngine, container
@@ -158,7 +159,11 @@ def test_an_injection_says_how_to_revert_it_in_its_own_lab(monkeypatch: pytest.M
     [
         ([], "lab v2 has no container yet; images that were built stay; go on with: make up LAB=v2"),
         (
-            [container(Role.TRAFFIC, lab="v2"), container(Role.SERVICE, Service.AUTH, lab="v2", status="created")],
+            [
+                container(Role.TRAFFIC, lab="v2"),
+                container(Role.SERVICE, Service.AUTH, lab="v2", status="created"),
+                container(Role.ALERTMANAGER, lab="v2"),  # is not one of the twelve
+            ],
             "lab v2 has 2 of its 12 containers, and 1 of them run; go on with: make up LAB=v2, or remove them with: "
             "make down LAB=v2",
         ),
@@ -187,6 +192,20 @@ def test_ctrl_c_in_up_without_an_engine_says_how_to_go_on(monkeypatch: pytest.Mo
         130,
         "mirr: interrupted; the engine does not say what is left of lab v2; go on with: make up LAB=v2\n",
     )
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize(("flags", "shown"), [([], []), (["--alertmanager"], ["  alerts      http://127.0.0.1:9093"])])
+def test_up_shows_where_alertmanager_is_only_if_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], shown: list[str]
+) -> None:
+    def bring_up(lab: str, *_: object, alertmanager: bool, **__: object) -> up_and_down.Places:
+        return up_and_down.Places.of(lab, Ports(alertmanager=9093 if alertmanager else None))
+
+    monkeypatch.setattr(up_and_down, "bring_up", bring_up)
+    done = mirr(["up", *flags])
+    assert [line for line in done.stdout.splitlines() if line.startswith("  alerts")] == shown
+    assert (done.exit_code, "  Prometheus  http://127.0.0.1:9090\n" in done.stdout) == (0, True)
 
 
 class Terminal(io.StringIO):

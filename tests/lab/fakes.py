@@ -24,6 +24,12 @@ class FakeContainer:
     created: str = "2026-01-01T00:00:00Z"
     ports: dict[str, str] = field(default_factory=dict)  # inside -> host
     image: str = "image"
+    ran: list[list[str]] = field(default_factory=list)  # what was run inside
+    answer: tuple[int, bytes] = (0, b"")  # the exit code and the output of what is run inside
+
+    def exec_run(self, command: list[str]) -> tuple[int, bytes]:
+        self.ran.append(command)
+        return self.answer
 
     @property
     def id(self) -> str:

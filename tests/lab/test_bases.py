@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +36,7 @@ class FakeImages:
         self.present = present
         self.asked: list[str] = []
         self.pulled: list[str] = []
+        self.built: list[tuple[str, dict[str, str]]] = []  # tag, and what the context holds
         self.timeouts: list[float] = []
         self.images = self
         self.api = self
@@ -47,6 +50,11 @@ class FakeImages:
 
     def pull(self, repository: str, *, tag: str) -> None:
         self.pulled.append(f"{repository}:{tag}")
+
+    def build(self, *, fileobj: io.BytesIO, tag: str, **_: object) -> None:
+        with tarfile.open(fileobj=fileobj) as archive:
+            members = {one.name: archive.extractfile(one) for one in archive.getmembers()}
+            self.built.append((tag, {name: file.read().decode() for name, file in members.items() if file}))
 
     def __call__(self, *, name: str) -> list[str]:
         return [tag for tag in self.present if tag == name]
@@ -108,6 +116,54 @@ def test_an_unreachable_registry_is_asked_once_and_reported_in_one_line() -> Non
         f"the image registry does not serve {bases.PYTHON_FROM_REGISTRY} ({NO_SUCH_HOST}); "
         "using Debian packages instead"
     ]
+
+
+class Packages:
+    """Debian's archive: a package holds some files, and `apt-get` and `dpkg-deb` fetch and unpack it."""
+
+    def __init__(self, package: str, *files: str) -> None:
+        self.package, self.files = package, files
+
+    def run(self, command: list[str], *, cwd: Path | None = None) -> None:
+        if command[0] == "apt-get":
+            assert cwd is not None
+            assert command[-1] == self.package
+            (cwd / f"{self.package}_1.0_amd64.deb").touch()
+            return
+        for name in self.files:
+            path = Path(command[-1]) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{path.name} of {Path(command[2]).name}")
+
+
+def test_without_a_registry_alertmanager_comes_from_debians_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = "usr/share/prometheus/alertmanager"
+    archive = Packages(
+        "prometheus-alertmanager",
+        *("usr/bin/prometheus-alertmanager", "usr/bin/amtool", f"{shared}/default.tmpl", f"{shared}/email.tmpl"),
+    )
+    monkeypatch.setattr(bases, "_demand_debian", lambda *_: None)
+    monkeypatch.setattr(bases, "codename", lambda: "bookworm")
+    monkeypatch.setattr(debian, "run", archive.run)
+    images, report = FakeImages(reachable=False), RecordedProgress()
+    base = bases.alertmanager_base(images.client, bases.Registry(images.client, report), "mirr/python:1", report)
+    assert base == bases.debian_alertmanager_tag("bookworm")
+    assert images.asked == ["prom/alertmanager:v0.28.1"]
+    ((tag, files),) = images.built
+    dockerfile = files.pop("Dockerfile").splitlines()
+    assert (tag, dockerfile[0]) == (base, "FROM mirr/python:1")
+    assert "COPY alertmanager amtool /bin/" in dockerfile
+    assert "COPY default.tmpl email.tmpl /etc/alertmanager/" in dockerfile
+    assert set(files) == {"alertmanager", "amtool", "default.tmpl", "email.tmpl"}
+    assert files["alertmanager"] == "prometheus-alertmanager of prometheus-alertmanager_1.0_amd64.deb"
+
+
+def test_alertmanager_is_pulled_where_a_registry_has_it() -> None:
+    images, report = FakeImages(reachable=True), RecordedProgress()
+    registry = bases.Registry(images.client, report)
+    assert bases.alertmanager_base(images.client, registry, "mirr/python:1", report) == bases.ALERTMANAGER_FROM_REGISTRY
+    assert images.pulled == ["prom/alertmanager:v0.28.1"]
+    assert images.built == []
 
 
 def test_the_error_without_registry_and_without_debian_names_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,18 @@ def test_compose_gets_the_lab_as_its_project_and_the_ports_of_the_lab(monkeypatc
     }
 
 
+def test_compose_starts_alertmanager_only_if_it_has_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSE_PROFILES", "alertmanager")
+    run = FakeRun()
+    for port in (None, 4):
+        compose.up(Compose(command=("docker-compose",)), "two", Ports(alertmanager=port), run)
+    (without, with_it), environments = run.commands, run.environments
+    assert "--profile" not in without
+    assert with_it[-4:] == ["--profile", "alertmanager", "up", "--detach"]
+    assert environments[1]["ALERTMANAGER_PORT"] == "4"
+    assert not any("COMPOSE_PROFILES" in environment for environment in environments)
+
+
 def test_the_error_contains_the_message_of_compose() -> None:
     with pytest.raises(ComposeError) as raised:
         compose.up(Compose(command=("docker-compose",)), "two", Ports(), FakeRun(1, "no space left on device\n"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mirr.env.vocabulary import CALLS, Service
-from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.names import ALERTMANAGER_IMAGE, PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
 from tests.paths import ROOT
 
 DOCUMENT = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -17,7 +17,14 @@ PARTS: dict[str, dict[str, Any]] = DOCUMENT["services"]
 
 def test_the_parts_are_a_service_and_a_sandbox_for_each_service_and_traffic_and_prometheus() -> None:
     services = {name for service in Service for name in (str(service), f"{service}-net")}
-    assert set(PARTS) == services | {"traffic", "prometheus"}
+    assert {name for name, part in PARTS.items() if "profiles" not in part} == services | {"traffic", "prometheus"}
+
+
+def test_only_alertmanager_is_a_profile_and_nothing_of_the_lab_waits_for_it() -> None:
+    assert {name: part["profiles"] for name, part in PARTS.items() if "profiles" in part} == {
+        "alertmanager": ["alertmanager"]
+    }
+    assert not any("depends_on" in part or "links" in part for part in PARTS.values())
 
 
 @pytest.mark.parametrize("service", Service)
@@ -51,6 +58,7 @@ def test_every_part_has_its_labels() -> None:
         assert PARTS[f"{service}-net"]["labels"] == expected
     assert PARTS["traffic"]["labels"] == {**lab, "mirr.role": Role.TRAFFIC}
     assert PARTS["prometheus"]["labels"] == {**lab, "mirr.role": Role.PROMETHEUS}
+    assert PARTS["alertmanager"]["labels"] == {**lab, "mirr.role": Role.ALERTMANAGER}
     assert DOCUMENT["networks"]["default"]["labels"] == lab
     assert [volume["labels"] for volume in DOCUMENT["volumes"].values()] == [lab] * 6
 
@@ -60,6 +68,7 @@ def test_every_container_runs_an_image_that_this_project_builds() -> None:
         assert PARTS[service]["image"] == PARTS[f"{service}-net"]["image"] == service_image(service)
     assert PARTS["traffic"]["image"] == TRAFFIC_IMAGE
     assert PARTS["prometheus"]["image"] == PROMETHEUS_IMAGE
+    assert PARTS["alertmanager"]["image"] == ALERTMANAGER_IMAGE
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -85,6 +94,7 @@ def test_ports_are_published_on_loopback_only() -> None:
         "127.0.0.1:${GATEWAY_PORT:-8080}:8000",
         "127.0.0.1:${TRAFFIC_PORT:-8089}:8000",
         "127.0.0.1:${PROMETHEUS_PORT:-9090}:9090",
+        "127.0.0.1:${ALERTMANAGER_PORT:-9093}:9093",
     ]
 
 

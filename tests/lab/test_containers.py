@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mirr.env.vocabulary import Service
-from mirr.lab import compose, engine, images, ports, which_engine
+from mirr.lab import alerting, compose, engine, images, ports, which_engine
 from mirr.lab.compose import Compose
 from mirr.lab.containers import LabContainers, Ports
 from mirr.lab.errors import LabError, LabNotUp
-from mirr.lab.names import PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
+from mirr.lab.names import ALERTMANAGER_IMAGE, PROMETHEUS_IMAGE, TRAFFIC_IMAGE, Role, service_image
 from mirr.lab.progress import SilentProgress
 from mirr.lab.state import state_dir
 from mirr.lab.up_and_down import Removed, bring_up, is_whole, take_down
@@ -94,6 +94,14 @@ def test_a_lab_with_a_missing_part_is_not_whole() -> None:
     assert not is_whole(LabContainers(engine_with_images(*whole_lab()[1:]).client, "mirr"))
 
 
+def test_a_lab_is_whole_with_and_without_an_alertmanager() -> None:
+    fake = engine_with_images(*whole_lab(), container(Role.ALERTMANAGER, image=ALERTMANAGER_IMAGE))
+    fake.images_by_tag[ALERTMANAGER_IMAGE] = "hash"
+    assert is_whole(LabContainers(fake.client, "mirr"))
+    fake.held.pop()
+    assert is_whole(LabContainers(fake.client, "mirr"))
+
+
 def test_a_lab_with_an_older_image_is_not_whole() -> None:
     fake = engine_with_images(*whole_lab())
     del fake.images_by_tag[TRAFFIC_IMAGE]
@@ -111,7 +119,7 @@ def lab_is_on(
 ) -> None:
     """Let `bring_up` work on a fake engine whose images are built."""
     monkeypatch.setattr(engine, "ensure", lambda report: fake.client)
-    monkeypatch.setattr(images, "ensure", lambda client, report: [])
+    monkeypatch.setattr(images, "ensure", lambda client, report, *, alertmanager: [])
     monkeypatch.setattr(compose, "ensure", lambda report: Compose(command=("docker-compose",)))
     monkeypatch.setattr(compose, "up", compose_up)
     monkeypatch.setattr(ports, "choose", lambda *_, **__: chosen)
@@ -173,6 +181,47 @@ def test_up_reverts_again_if_compose_made_a_container_anew(monkeypatch: pytest.M
     )
     again = ["remember", "revert"] if made_anew else []
     assert acts == ["hold", "hold", "revert", "compose", *again, "wait", "remember"]
+
+
+@pytest.mark.parametrize(("asked", "there"), [(False, False), (True, False), (False, True), (True, True)])
+def test_up_cares_for_alertmanager_if_it_is_asked_for_or_the_lab_has_one(
+    monkeypatch: pytest.MonkeyPatch, asked: bool, there: bool
+) -> None:
+    fake = engine_with_images(*whole_lab(), *([container(Role.ALERTMANAGER, image=ALERTMANAGER_IMAGE)] * there))
+    fake.images_by_tag[ALERTMANAGER_IMAGE] = "hash"
+    acts: list[str] = []
+    ports_of: list[bool] = []
+
+    def choose(*_: object, alertmanager: bool, **__: object) -> Ports:
+        ports_of.append(alertmanager)
+        return Ports(alertmanager=9093 if alertmanager else None)
+
+    lab_is_on(monkeypatch, fake, lambda *_: acts.append("compose"), Ports())
+    monkeypatch.setattr(images, "ensure", lambda *_, alertmanager: acts.append(f"images: {alertmanager}"))
+    monkeypatch.setattr(ports, "choose", choose)
+    monkeypatch.setattr(alerting, "announce", lambda _: acts.append("announce"))
+    monkeypatch.setattr(alerting, "wait_until_alerts_arrive", lambda _: acts.append("wait for alerts"))
+    places = bring_up(
+        "mirr",
+        SilentProgress(),
+        revert=lambda lab: acts.append("revert"),
+        remember=lambda lab: acts.append("remember"),
+        hold=lambda client: None,
+        wait_until_steady=lambda lab, limit_s: acts.append("wait"),
+        alertmanager=asked,
+    )
+    has_one = asked or there
+    alerts = ["announce", "wait for alerts"] if has_one else []
+    assert acts == [f"images: {has_one}", "revert", "compose", "wait", *alerts, "remember"]
+    assert ports_of == [has_one]
+    assert places.alertmanager_url == ("http://127.0.0.1:9093" if has_one else None)
+
+
+@pytest.mark.usefixtures("state_root")
+def test_down_removes_alertmanager_too() -> None:
+    fake = FakeEngine(*whole_lab(), container(Role.ALERTMANAGER))
+    assert take_down("mirr", fake.client).containers == 13
+    assert fake.held == []
 
 
 @pytest.mark.usefixtures("state_root")

@@ -100,7 +100,7 @@ def test_a_warning_names_a_stranger_that_has_our_label() -> None:
         code="strangers",
         status=Verdict.WARN,
         text="carries lab mirr's label, but is not its own, so it is never touched: container web "
-        "(its label mirr.role is none of: service, sandbox, traffic, prometheus)",
+        "(its label mirr.role is none of: service, sandbox, traffic, prometheus, alertmanager)",
         remedy="look at it, and remove it yourself if it is yours: docker inspect web",
     )
     assert _strangers(FakeEngine(container(Role.TRAFFIC)).client, "mirr").status is Verdict.PASS

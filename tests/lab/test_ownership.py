@@ -23,7 +23,7 @@ OURS = {
 def test_a_container_with_all_labels_and_a_known_image_is_ours() -> None:
     assert not_ours("mirr", OURS, "mirr/auth:1.4.0") is None
     assert not_ours("mirr", OURS, "mirr/auth:1.5.0-sound") is None
-    for role in (Role.TRAFFIC, Role.PROMETHEUS):
+    for role in (Role.TRAFFIC, Role.PROMETHEUS, Role.ALERTMANAGER):
         one = container(role)
         assert not_ours("mirr", one.labels, one.image) is None
     sandbox = container(Role.SANDBOX, Service.AUTH)
@@ -34,7 +34,11 @@ def test_a_container_with_all_labels_and_a_known_image_is_ours() -> None:
     ("changed", "image", "why"),
     [
         ({"mirr.lab": "mirr-two"}, "mirr/auth:1.4.0", "its label mirr.lab is not mirr"),
-        ({"mirr.role": ""}, "mirr/auth:1.4.0", "its label mirr.role is none of: service, sandbox, traffic, prometheus"),
+        (
+            {"mirr.role": ""},
+            "mirr/auth:1.4.0",
+            "its label mirr.role is none of: service, sandbox, traffic, prometheus, alertmanager",
+        ),
         (
             {"mirr.service": "billing"},
             "mirr/auth:1.4.0",
@@ -76,7 +80,7 @@ def test_a_stranger_is_not_a_part_of_the_lab() -> None:
     with pytest.raises(LabNotUp, match="lab mirr is not up; start it with: make up"):
         LabContainers(engine.client, "mirr").service(Service.AUTH)
     assert [str(one) for one in holdings(engine.api, "mirr").strangers] == [
-        "container mirr_auth_1 (its label mirr.role is none of: service, sandbox, traffic, prometheus)"
+        "container mirr_auth_1 (its label mirr.role is none of: service, sandbox, traffic, prometheus, alertmanager)"
     ]
 
 

@@ -15,6 +15,7 @@ from mirr.lab.names import Role
 from mirr.lab.ports import (
     answers,
     choose,
+    chosen_for,
     held_by_lab,
     holder_among_labs,
     is_free,
@@ -34,6 +35,31 @@ def test_the_default_lab_has_the_default_ports() -> None:
 def test_the_environment_overrides_a_port() -> None:
     chosen = choose("mirr", {}, environment={"GATEWAY_PORT": "18080"}, free=lambda port: True)
     assert chosen == Ports(gateway=18080, prometheus=9090, traffic=8089)
+
+
+@pytest.mark.parametrize(("environment", "port"), [({}, 9093), ({"ALERTMANAGER_PORT": "19093"}, 19093)])
+def test_only_a_lab_with_an_alertmanager_gets_a_port_for_it(environment: dict[str, str], port: int) -> None:
+    chosen = choose("mirr", {}, alertmanager=True, environment=environment, free=lambda port: True)
+    assert chosen == Ports(alertmanager=port)
+    assert choose("mirr", {}, environment=environment, free=lambda port: True) == Ports(alertmanager=None)
+
+
+def test_the_error_for_the_port_of_alertmanager_names_the_command_that_has_one() -> None:
+    with pytest.raises(PortTaken) as raised:
+        choose("mirr", {}, alertmanager=True, environment={}, free=lambda port: port != 9093)
+    assert str(raised.value) == (
+        "port 9093 for the lab's alertmanager is taken by another program; "
+        "choose another: ALERTMANAGER_PORT=10093 .venv/bin/mirr up --alertmanager"
+    )
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_lab_keeps_the_port_of_its_alertmanager_whether_it_is_asked_for_again_or_not(
+    monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    monkeypatch.delenv("ALERTMANAGER_PORT", raising=False)
+    engine = FakeEngine(container(Role.ALERTMANAGER, lab="two", ports={"9093/tcp": "41003"}))
+    assert chosen_for(LabContainers(engine.client, "two"), alertmanager=asked).alertmanager == 41003
 
 
 def test_another_lab_gets_free_ports() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import BrokenInstallation, ImageError
-from mirr.lab.images import lab_builds, pip_command, runtime_build, stale
+from mirr.lab.images import alertmanager_build, lab_builds, pip_command, runtime_build, stale
+from mirr.lab.names import ALERTMANAGER_IMAGE
 from mirr.lab.releases import LAYERS, RELEASES, mild, shown, strong
 from mirr.lab.sources import Build, read_tree, release_tree, service_build
 from tests.paths import ROOT
@@ -42,6 +43,8 @@ def checkout(tmp_path: Path) -> Path:
         "prometheus/prometheus.yml": "global:\n",
         "prometheus/rules/sli.yml": "groups:\n",
         "prometheus/tests/sli.yml": "tests:\n",
+        "prometheus/alertmanager/Dockerfile": "FROM x\n",
+        "prometheus/alertmanager/alertmanager.yml": "route:\n",
     }
     for name, content in files.items():
         path = tmp_path / name
@@ -101,6 +104,17 @@ def test_a_missing_file_of_a_build_is_named(checkout: Path, name: str) -> None:
     (checkout / name).unlink()
     with pytest.raises(BrokenInstallation, match=rf"^{checkout / name} is missing"):
         sources(checkout)
+
+
+def test_no_image_of_a_usual_lab_depends_on_alertmanager_and_its_own_does(checkout: Path) -> None:
+    def alertmanager() -> str:
+        return alertmanager_build("alertmanager:1", "python:1", checkout).source
+
+    usual, before = sources(checkout), alertmanager()
+    (checkout / "prometheus" / "alertmanager" / "alertmanager.yml").write_text("changed\n")
+    assert alertmanager() != before
+    assert sources(checkout) == usual
+    assert ALERTMANAGER_IMAGE not in usual
 
 
 @pytest.mark.parametrize("name", ["services/requirements.txt", "services/runtime.Dockerfile"])
