@@ -276,7 +276,10 @@ class Room:
 
     def may_see_answer(self, team: Team | None) -> bool:
         """Whether a team, or with None the public, may see what was broken and how the agents did."""
-        return self.revealed or self.phase is Phase.OVER or (team is not None and self.plays_for(team).over)
+        if self.revealed or self.phase is Phase.OVER:
+            return True
+        player = None if team is None else self.plays_for(team)
+        return player is not None and player.over and not player.void  # who is void may begin again
 
     def cost_of_hints(self, team: Team) -> float:
         """What the team paid for hints."""

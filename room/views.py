@@ -194,6 +194,7 @@ def _answer(room: Room) -> Json:
 
 def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
     episode = team.episode
+    result = None if episode is None or (team.void and not with_truth) else episode.result  # of a void one: the answer
     return {
         "name": team.name,
         "step": 0 if episode is None else episode.step,
@@ -206,7 +207,7 @@ def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
         "since": since,
         "frames": _frames(team, since, with_truth=with_truth),
         "acted_at_s": team.acted_at_s,
-        "report": report_json(episode.result) if episode and episode.result else None,
+        "report": report_json(result) if result else None,
         "void": team.void,
     }
 

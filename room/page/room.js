@@ -318,7 +318,7 @@ class Visit {
     this.none.hidden = !incident?.actions.includes("diagnose(none)");
     this.turn.hidden = !(room.shared && !room.vote && room.phase === "running" && (!this.frames.length || team.void));
     this.turn.disabled = Boolean(room.holder);
-    this.again.hidden = !(this.seat.lead && team.report);
+    this.again.hidden = !(this.seat.lead && (team.report || team.void));
     this.hint.hidden = Boolean(room.vote);
     this.hint.disabled = !can || hints.next_cost == null;
     this.hint.textContent = hints.next_cost == null ? "No more hints" : `Hint (costs ${hints.next_cost} points)`;

@@ -211,6 +211,9 @@ def test_a_team_whose_world_failed_takes_the_lab_again(lab: SlowLab, found: Seat
         found.act("Owls", "wait", 1)
     owls = room_of(found).teams["Owls"]
     assert (lab.open_now, owls.void, owls.trouble) == (0, True, "payments-1 does not answer")
+    seen = player_view(room_of(found), owls, at=0.0)
+    assert "answer" not in seen, "who may begin again must not know it"
+    assert (seen["team"]["void"], seen["team"]["truth"], seen["team"]["report"]) == (True, False, None)
     lab.fails = False
     found.ask(found.teams["Owls"], "take_turn")
     found.act("Owls", "wait", 0, "again")
