@@ -72,6 +72,7 @@ def train(
 
     Progress goes to stderr. After a kill, the same command with --resume goes on. The extra `train` is needed.
     """
+    named = parse_tier(tier)  # first: what comes now takes seconds
     _check_packages()
     from mirr.agents.training.curves import draw_rewards
     from mirr.agents.training.ppo_training import WEIGHTS, CannotGoOn, Tools, Trainer, judge_file
@@ -80,7 +81,7 @@ def train(
     if minutes is None and steps is None:
         minutes = DEFAULT_MINUTES
     training = new_training(
-        tier=parse_tier(tier),
+        tier=named,
         minutes=minutes,
         steps=steps,
         seed=seed,

@@ -62,12 +62,12 @@ class Watcher:
     def opening(self, world: str, policy: str, seed: int) -> None:
         """Print who plays and where."""
         where = "the real containers" if world == "docker" else "the simulator"
-        self._console.print(f"[bold]One of five services breaks on {where}[/]; {policy} plays, seed {seed}.\n")
+        self._console.print(f"[bold]Five services run on {where}[/]; {policy} plays, seed {seed}.\n")
 
     def step(self, observation: Observation, move: Move | None) -> None:
         """Print the action, and what the metrics show after it."""
         if move is None:
-            self._console.print("[bold]Something is wrong.[/] This is what Prometheus shows:")
+            self._console.print("[bold]An alarm has gone off.[/] This is what Prometheus shows:")
         else:
             colour = "green" if move.reward > 0 else "red" if move.reward < 0 else "dim"
             self._console.print(

@@ -126,7 +126,9 @@ class Environment:
         rewards: RewardTable = REWARDS,
     ) -> None:
         self.world = world
+        self._own_config = None if config is None else checked_config(config)
         self.config = checked_config(config)
+        """How the episode is played. Without a configuration, `reset` takes that of the tier."""
         self.objectives = objectives
         self.rewards = rewards
         self.report: EpisodeReport | None = None
@@ -149,7 +151,8 @@ class Environment:
         """Restore steady state, begin the incident and measure one window.
 
         `seed` draws the incident in `tier`, which is easy unless given. `fault` replaces what was drawn, and keeps the
-        seed's noise. A `scenario` is a whole incident with its own seed, so it stands alone.
+        seed's noise. A `scenario` is a whole incident with its own seed, so it stands alone. Without a configuration of
+        its own, the environment plays as the tier says: in `hard`, an agent can also say that nothing is broken.
         Raises WorldError, EpisodeError and, for a tier that there is not, UnknownName."""
         if scenario is None:
             scenario = draw(seed, fault, Tier.EASY if tier is None else tier)  # type: ignore[arg-type]  # `draw` refuses None
@@ -159,6 +162,8 @@ class Environment:
             raise EpisodeError(
                 f"reset(scenario=...) takes a Scenario, as a pack's scenario() gives; got {quoted(scenario)}"
             )
+        if self._own_config is None:
+            self.config = _config_of(scenario)
         keys = streams(scenario.seed)
         self._scenario = scenario
         self._later = {step: scenario.at(step) for step in {entry.step for entry in scenario.timeline} if step}
@@ -336,6 +341,13 @@ class Environment:
     def elapsed_s(self) -> float:
         """The real seconds since step 0, as an agent may see them: rounded as `overrun_s` is."""
         return round(self._elapsed_s(self._step), 1)
+
+
+def _config_of(scenario: Scenario) -> EpisodeConfig:
+    """How a scenario is played by default: as its tier says. One that was not drawn is played as the base task is."""
+    from mirr.env.tiers import TIERS  # only here: it compiles what a batch draws, which one episode does not need
+
+    return EpisodeConfig() if scenario.tier is None else TIERS[scenario.tier].config
 
 
 def _as_listed(action: Action) -> Action:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
+from mirr.env.forms import all_forms
 from mirr.env.logs import LogNumber
 from mirr.env.objectives import OBJECTIVES, Objectives
 from mirr.env.reward import REWARDS, Outcome, RewardTable
@@ -187,7 +188,18 @@ def _tiers() -> str:
     return _table(("tier", "what a seed draws"), [(f"`{tier}`", TIERS[tier].says) for tier in Tier])
 
 
+def _forms() -> str:
+    rows = []
+    for mode, named in all_forms().items():
+        for name, form in named.items():
+            size = form.severity
+            severity = "-" if size is None else f"{size.least:g} to {size.most:g}, usually {size.usual:g}, {size.unit}"
+            rows.append((f"`{mode}/{name}`", severity))
+    return _table(("form", "severity"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "forms": _forms,
     "logs": _logs,
     "tiers": _tiers,
     "services": _services,

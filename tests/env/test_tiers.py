@@ -10,8 +10,9 @@ import pytest
 from mirr.env.environment import Environment, EpisodeError
 from mirr.env.forms import all_forms, form_name, form_numbers, numbered_forms
 from mirr.env.rollout import play
-from mirr.env.scenario import TRAFFIC, Scenario, Scheduled, draw
+from mirr.env.scenario import TRAFFIC, EpisodeConfig, Scenario, Scheduled, draw
 from mirr.env.simulator.batch import BatchedSimulator
+from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.tiers import TIERS
 from mirr.env.tiers.hard import (
     BURST,
@@ -23,10 +24,12 @@ from mirr.env.tiers.hard import (
     SECOND_FAULT,
 )
 from mirr.env.vocabulary import (
+    ACTIONS,
     ALL_FAULTS,
     Breaks,
     Bursts,
     Deploys,
+    DiagnoseNone,
     Fault,
     Service,
     Surrounding,
@@ -227,3 +230,17 @@ def test_a_scenario_has_a_tier_of_its_own() -> None:
         Environment(FakeWorld()).reset(scenario=scenario, tier=Tier.MEDIUM)
     with pytest.raises(EpisodeError, match=r"^play takes a scenario, or else a seed, a fault and a tier; "):
         play(Environment(FakeWorld()), None, scenario=scenario, tier=Tier.EASY)  # type: ignore[arg-type]
+
+
+def test_an_environment_without_a_configuration_plays_as_the_tier_says() -> None:
+    environment = Environment(SimulatedWorld())
+    environment.reset(seed=2, tier=Tier.HARD)  # nothing is broken in this one
+    observation, *_ = environment.step(len(ACTIONS))  # the action after the last one of `easy`
+    assert observation.last_action == DiagnoseNone()
+    environment.reset(seed=2)
+    with pytest.raises(EpisodeError, match=r"^action numbers go from 0 to 40; got 41$"):
+        environment.step(len(ACTIONS))
+    own = EpisodeConfig(max_steps=7)
+    mine = Environment(SimulatedWorld(), own)
+    mine.reset(seed=2, tier=Tier.HARD)
+    assert mine.config is own
