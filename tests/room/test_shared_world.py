@@ -213,7 +213,9 @@ def test_a_team_whose_world_failed_takes_the_lab_again(lab: SlowLab, found: Seat
     assert (lab.open_now, owls.void, owls.trouble) == (0, True, "payments-1 does not answer")
     seen = player_view(room_of(found), owls, at=0.0)
     assert "answer" not in seen, "who may begin again must not know it"
-    assert (seen["team"]["void"], seen["team"]["truth"], seen["team"]["report"]) == (True, False, None)
+    team = seen["team"]
+    assert isinstance(team, dict)
+    assert (team["void"], team["truth"], team["report"]) == (True, False, None)
     lab.fails = False
     found.ask(found.teams["Owls"], "take_turn")
     found.act("Owls", "wait", 0, "again")
