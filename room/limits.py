@@ -5,8 +5,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 MOST_ADDRESSES = 4096  # that are remembered; the one that was silent for the longest is forgotten first
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Event:
+    at_s: float
+    what: str
 
 
 class Limiter:
@@ -19,8 +26,8 @@ class Limiter:
         self._within_s = within_s
         self._most_of_all = most_of_all
         self._now = now
-        self._events: OrderedDict[str, deque[float]] = OrderedDict()
-        self._all: deque[float] = deque()
+        self._events: OrderedDict[str, deque[_Event]] = OrderedDict()
+        self._all: deque[_Event] = deque()
 
     def is_full(self, key: str) -> bool:
         """Whether one more event of `key` would be too much."""
@@ -33,15 +40,18 @@ class Limiter:
         self._forget(events)
         return len(events) >= self._most
 
-    def note(self, key: str) -> None:
-        """One event of `key`. What is full stays full: it notes no more."""
+    def note(self, key: str, what: str = "") -> None:
+        """One event of `key`. What is full stays full: it notes no more. The same `what` again is no new event."""
         if self.is_full(key):
             return
-        now = self._now()
-        self._events.setdefault(key, deque()).append(now)
+        events = self._events.setdefault(key, deque())
         self._events.move_to_end(key)
+        if what and any(each.what == what for each in events):
+            return
+        event = _Event(at_s=self._now(), what=what)
+        events.append(event)
         if self._most_of_all is not None:
-            self._all.append(now)
+            self._all.append(event)
         while len(self._events) > MOST_ADDRESSES:
             self._events.popitem(last=False)
 
@@ -52,7 +62,7 @@ class Limiter:
         self.note(key)
         return True
 
-    def _forget(self, events: deque[float]) -> None:
+    def _forget(self, events: deque[_Event]) -> None:
         since = self._now() - self._within_s
-        while events and events[0] <= since:
+        while events and events[0].at_s <= since:
             events.popleft()

@@ -21,7 +21,7 @@ from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, run, who_is
 from mirr.room.episodes import play_agents
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
-from mirr.room.keys import key_of
+from mirr.room.keys import key_of, read_code
 from mirr.room.limits import Limiter
 from mirr.room.rooms import Room
 from mirr.room.views import about, player_view, public_view, trainer_view
@@ -34,7 +34,7 @@ TICK_S = 0.5
 ALERTS_S = 2.0  # between two looks at the alerts of the lab's Prometheus
 
 REFUSED, NOT_KNOWN, FULL, TOO_OFTEN = 1008, 4404, 1013, 4429
-"""Why a connection is closed. The page connects again after FULL, and after what it does not know."""
+"""Why a connection is closed. The page gives its seat up after NOT_KNOWN alone, and else connects again."""
 
 Json = Mapping[str, object]
 
@@ -192,9 +192,6 @@ class Live:
 
     async def _greeted(self, socket: WebSocket, address: str) -> Connection | None:
         """The connection, once it has said which room it wants and who it is. None if it was closed."""
-        if self._failures.is_full(address):
-            await socket.close(TOO_OFTEN, "too many wrong codes; wait a minute")
-            return None
         try:
             hello = _parsed(await asyncio.wait_for(socket.receive_text(), HELLO_WITHIN_S))
             code, token = hello.get("code"), hello.get("token")
@@ -204,8 +201,13 @@ class Live:
             return None
         known = isinstance(code, str) and (token is None or isinstance(token, str))
         who = await asyncio.to_thread(self._who, str(code), token) if known else None
+        # A seat is let in whatever others behind its address have tried: its token cannot be guessed. All others are told
+        # the same while there are too many wrong codes, so that nobody learns which codes there are.
+        if (who is None or token is None) and self._failures.is_full(address):
+            await socket.close(TOO_OFTEN, "too many wrong codes; wait a minute")
+            return None
         if who is None:
-            self._failures.note(address)
+            self._failures.note(address, read_code(str(code)))
             await socket.close(NOT_KNOWN, "there is no such room, or you are not in it any more")
             return None
         connection = Connection(socket=socket, code=who[0], token=token if isinstance(token, str) else None)

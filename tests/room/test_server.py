@@ -14,6 +14,7 @@ from mirr.cli.postmortem_command import explain
 from mirr.room.alerts import Alert
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
+from mirr.room.keys import LETTERS
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED
@@ -229,15 +230,56 @@ def test_a_message_of_bytes_ends_the_connection_in_words(server: TestClient) -> 
 
 def test_wrong_codes_are_counted_until_nobody_may_guess_any_more(server: TestClient) -> None:
     room = opened(server)
-    wrong = [
-        server.post("/api/rooms/AAAA-AAAA/teams", json={"name": "x"}).status_code for _ in range(FAILURES_A_MINUTE)
-    ]
-    assert set(wrong) == {404}
+    assert {wrong_code(server, number) for number in range(FAILURES_A_MINUTE)} == {404}
     answer = server.post(f"/api/rooms/{room['code']}/teams", json={"name": "x"})
     assert (answer.status_code, answer.json()) == (429, {"why": "too many wrong codes; wait a minute"})
     with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
-        Visit(socket, room)
+        Visit(socket, {"code": room["code"]})
     assert closed.value.code == 4429
+
+
+def wrong_code(server: TestClient, number: int) -> int:
+    return server.post(f"/api/rooms/AAAA-AAA{LETTERS[number]}/teams", json={"name": "x"}).status_code
+
+
+def closed_at_once(server: TestClient, seat: Json) -> int:
+    with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        Visit(socket, seat)
+    return closed.value.code
+
+
+def test_a_seat_is_let_in_however_many_wrong_codes_come_from_its_address(server: TestClient) -> None:
+    room = opened(server)
+    team = joined(server, room, "Owls")
+    assert {wrong_code(server, number) for number in range(FAILURES_A_MINUTE)} == {404}
+    for seat, role in ((room, "trainer"), (team, "player")):
+        with server.websocket_connect(SOCKET) as socket:
+            assert Visit(socket, seat).welcome["role"] == role
+    opened(server)  # whoever may open a room still may
+
+
+def test_while_there_are_too_many_wrong_codes_nobody_learns_which_codes_there_are(server: TestClient) -> None:
+    room = opened(server)
+    for number in range(FAILURES_A_MINUTE):
+        wrong_code(server, number)
+    for code in (room["code"], "AAAA-AAZZ"):
+        assert closed_at_once(server, {"code": code}) == 4429
+        assert closed_at_once(server, {"code": code, "token": "a guess"}) == 4429
+
+
+def test_many_seats_of_a_room_that_is_gone_count_as_one_wrong_code(server: TestClient) -> None:
+    room = opened(server)
+    for number in range(3 * FAILURES_A_MINUTE):
+        assert closed_at_once(server, {"code": "AAAA-AAAA", "token": f"of seat {number}"}) == 4404
+    assert joined(server, room, "Owls")["name"] == "Owls"
+
+
+def test_wrong_tokens_of_the_server_are_counted_until_the_right_one_is_refused_too() -> None:
+    with client_of(ServerConfig(host="0.0.0.0", token="the trainer's secret")) as server:
+        for _ in range(FAILURES_A_MINUTE):
+            assert server.post("/api/rooms", json={}).status_code == 401
+        answer = server.post("/api/rooms", json={}, headers={"authorization": "Bearer the trainer's secret"})
+        assert (answer.status_code, answer.json()) == (429, {"why": "too many wrong tokens; wait a minute"})
 
 
 @pytest.mark.parametrize("seat", [{"code": "AAAA-AAAA"}, {"code": "", "token": "x"}, {"code": 7}])
