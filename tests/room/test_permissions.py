@@ -14,6 +14,8 @@ from tests.room.rooms import Seats, seats
 
 EASY = {"tier": "easy", "seed": 7}
 
+YOU_ARE = {Role.PLAYER: "in a team", Role.PUBLIC: "here to look"}
+
 TRUTH = ("measured", "failed", "breaches", "answer", "seed", "debrief", "harm", "scenario", "troubles")
 """Names of fields that tell what was broken, or what it costs."""
 
@@ -65,7 +67,7 @@ def test_what_the_trainer_may_do_nobody_else_may(name: str, role: Role) -> None:
     token = found.teams["Owls"] if role is Role.PLAYER else None
     with pytest.raises(Refused) as refused:
         found.ask(token, name, incident=EASY, team="Owls", agent="oracle", limit_s=0)
-    assert str(refused.value) == f"only the trainer may {name}; you are {role}"
+    assert str(refused.value) == f"{name} is only for the trainer; you are {YOU_ARE[role]}"
 
 
 @pytest.mark.parametrize("name", [name for name, each in COMMANDS.items() if each.role is Role.PLAYER])
@@ -73,7 +75,7 @@ def test_who_only_looks_can_do_nothing(name: str) -> None:
     found = seats("Owls", incident=EASY)
     with pytest.raises(Refused) as refused:
         found.ask(None, name, action="wait", step=0, id="one", agent="oracle")
-    assert str(refused.value) == f"only the player may {name}; you are public"
+    assert str(refused.value) == f"{name} is only for teams; you are here to look"
 
 
 def test_an_unknown_request_is_refused() -> None:

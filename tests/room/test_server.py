@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from mirr.agents.llm.settings import BadSettings, Variable
+from mirr.agents.registry import PolicyName, refuse_unready
 from mirr.cli.postmortem_command import explain
 from mirr.room.alerts import Alert
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
 from mirr.room.keys import LETTERS
+from mirr.room.limits import Limiter
+from mirr.room.live import Live
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED
@@ -192,7 +198,7 @@ def test_a_player_who_asks_what_only_the_trainer_may_is_refused(server: TestClie
         owls = Visit(socket, seat)
         for what in ("start", "watch", "choose", "reveal"):
             answer = owls.ask(what, team="Owls", incident=EASY)
-            assert answer["why"] == f"only the trainer may {what}; you are player"
+            assert answer["why"] == f"{what} is only for the trainer; you are in a team"
 
 
 def test_a_removed_team_is_shown_out(server: TestClient) -> None:
@@ -218,6 +224,76 @@ def test_a_message_that_is_none_is_refused_and_the_connection_stays(server: Test
             message = socket.receive_json()
         assert message["type"] == "refused"
         assert trainer.ask("choices")["type"] == "done"
+
+
+REQUESTS = (
+    "choices, choose, start, pause, end, close_vote, reveal, remove, team_tape, team_paper, team_record, "
+    "any_agent_tape, play_agent, act, vote, take_turn, hint, own_tape, own_paper, own_record, agent_tape"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"do": ["act"]}, f"unknown request ['act']; one of: {REQUESTS}"),
+        ({"do": {}}, f"unknown request {{}}; one of: {REQUESTS}"),
+        ({"do": "choose", "incident": EASY, "limit_s": 10**3000}, "limit_s is too large"),
+        (
+            {"do": "choose", "incident": {"tier": ["easy"], "seed": 1}},
+            "unknown tier ['easy']; one of: easy, medium, hard",
+        ),
+        ({"do": "choose", "incident": {"tier": "easy", "seed": [1]}}, "a seed is a whole number from 0 up; got [1]"),
+        ({"do": "play_agent", "agent": ["oracle"], "incident": EASY}, "agent is a text of 1 to 64 characters"),
+    ],
+)
+def test_a_request_with_values_that_make_no_sense_is_refused_and_the_connection_stays(
+    server: TestClient, fields: Json, why: str
+) -> None:
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        trainer = Visit(socket, room)
+        socket.send_json(fields | {"id": "odd"})
+        message = socket.receive_json()
+        while message["type"] == "view":
+            message = socket.receive_json()
+        assert message == {"type": "refused", "id": "odd", "why": why}
+        assert trainer.ask("choices")["type"] == "done"
+
+
+def test_a_step_of_thousands_of_digits_is_refused_and_the_connection_stays(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as socket:
+        owls = Visit(socket, seat)
+        for what in ("act", "vote"):
+            assert owls.ask(what, action="wait", step=10**3000)["why"] == "step is too large"
+
+
+def test_an_agent_that_cannot_play_here_says_why(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Variable:
+        monkeypatch.delenv(name, raising=False)
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        answer = Visit(socket, room).ask("play_agent", agent="llm", incident=EASY)
+        with pytest.raises(BadSettings) as bad:
+            refuse_unready(PolicyName.LLM)
+        assert (answer["type"], answer["why"]) == ("refused", str(bad.value))
+
+
+def test_who_leaves_before_the_first_message_leaves_no_error() -> None:
+    messages = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            raise OSError("the client has gone")
+
+    socket = WebSocket({"type": "websocket", "client": ("127.0.0.1", 50001)}, receive, send)
+    live = Live(Hall(Store(None), explain=explain), Limiter(1, 60.0))
+    asyncio.run(live.serve(socket))
+    assert live.count == 0
 
 
 def test_a_message_of_bytes_ends_the_connection_in_words(server: TestClient) -> None:
