@@ -194,8 +194,12 @@ def _team_paper(room: Room, _: Who, fields: Fields, at: float) -> Answer:
 def _own_paper(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     team = room.plays_for(_team(who))
     if not room.may_see_answer(team):
-        raise Refused("the post-mortem is written when your incident is over")
+        raise Refused(f"the post-mortem is written when {_over(team)}")
     return _paper(room, team)
+
+
+def _over(team: Team) -> str:
+    return "the round is over: your team joined while it was played" if team.late else "your incident is over"
 
 
 def _paper(room: Room, team: Team | None) -> Answer:
@@ -222,7 +226,7 @@ def _episode(team: Team | None) -> Episode:
 
 def _agent_tape(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     if not room.may_see_answer(who.team):
-        raise Refused("the agents are shown when your incident is over")
+        raise Refused(f"the agents are shown when {_over(room.plays_for(_team(who)))}")
     return {"tape": agent_tape(room, parse_policy(_text(fields, "agent")))}
 
 

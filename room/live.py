@@ -200,8 +200,8 @@ class Live:
             return None
         known = isinstance(code, str) and (token is None or isinstance(token, str))
         who = await asyncio.to_thread(self._who, str(code), token) if known else None
-        # A seat is let in whatever others behind its address have tried: its token cannot be guessed. All others are told
-        # the same while there are too many wrong codes, so that nobody learns which codes there are.
+        # A seat is let in whatever others behind its address have tried: its token cannot be guessed. All others are
+        # told the same while there are too many wrong codes, so that nobody learns which codes there are.
         if (who is None or token is None) and self._failures.is_full(address):
             await _close(socket, TOO_OFTEN, "too many wrong codes; wait a minute")
             return None

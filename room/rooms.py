@@ -279,7 +279,8 @@ class Room:
         if self.revealed or self.phase is Phase.OVER:
             return True
         player = None if team is None else self.plays_for(team)
-        return player is not None and player.over and not player.void  # who is void may begin again
+        # Who is void may begin again. Who is late may be a second seat of a team that still plays.
+        return player is not None and player.over and not player.void and not player.late
 
     def cost_of_hints(self, team: Team) -> float:
         """What the team paid for hints."""

@@ -47,6 +47,7 @@ class Team:
     acted_at_s: list[float] = field(default_factory=list)  # on the round's clock, of each step
     trouble: str = ""  # why its world failed
     stay: Stay | None = None
+    late: bool = False  # it joined when the round was being played: it sees the answer when the round is over
     here: bool = True  # whether somebody of it is connected: a vote waits only for those who are
 
     @property
