@@ -27,7 +27,7 @@ PAGE = Path(__file__).parent / "page"
 
 FAILURES_A_MINUTE = 10  # wrong codes and tokens, from one address
 FAILURES_OF_ALL_A_MINUTE = 300
-OPENED_A_MINUTE = 10
+OPENED_A_MINUTE = 60  # a class behind one address, each practising alone
 JOINED_A_MINUTE = 60
 
 _GRACE_S = 5

@@ -561,7 +561,7 @@ async function beginPage() {
   by("link").textContent = "";
   const { asks_for_token: asks, shared: one } = await (await fetch("/api/server")).json();
   shared = one;
-  by("asks").hidden = !asks;
+  by("asks").hidden = by("asks-alone").hidden = !asks;
   by("lab").hidden = !shared;
   const given = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", location.pathname);

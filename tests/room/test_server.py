@@ -324,6 +324,14 @@ def closed_at_once(server: TestClient, seat: Json) -> int:
     return closed.value.code
 
 
+def test_a_class_behind_one_address_can_practise_alone(server: TestClient) -> None:
+    for _ in range(60):
+        room = opened(server)
+    assert joined(server, room, "You")["name"] == "You"
+    refused = server.post("/api/rooms", json={})
+    assert (refused.status_code, refused.json()) == (429, {"why": "too many new rooms; wait a minute"})
+
+
 def test_a_seat_is_let_in_however_many_wrong_codes_come_from_its_address(server: TestClient) -> None:
     room = opened(server)
     team = joined(server, room, "Owls")
