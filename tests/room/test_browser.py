@@ -32,7 +32,7 @@ from tests.room.visitors import (
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = pytest.mark.browser
 
@@ -214,7 +214,12 @@ def test_a_round_that_is_played_is_not_reset_unless_the_trainer_says_so(visitors
     owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
     act(owls, "[data-act=wait]")
     asked: list[str] = []
-    trainer.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    trainer.once("dialog", refuse)
     trainer.click("[data-lead=choose]")
     act(owls, "[data-act=wait]")
     assert (trainer.get_attribute("body", "data-round"), owls.get_attribute("body", "data-step")) == ("1", "2")

@@ -281,7 +281,7 @@ def test_an_agent_that_cannot_play_here_says_why(server: TestClient, monkeypatch
 
 
 def test_who_leaves_before_the_first_message_leaves_no_error() -> None:
-    messages = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
+    messages: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
 
     async def receive() -> Message:
         return messages.pop(0)
