@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mirr.agents.llm.settings import BadSettings
 from mirr.agents.registry import parse_policy
 from mirr.env.quoting import quoted
 from mirr.env.scenario import BadScenario
@@ -66,14 +67,23 @@ def run(room: Room, who: Who, name: object, fields: Fields, at: float) -> Answer
     if command is None:
         raise Refused(f"unknown request {quoted(name)}; one of: {', '.join(COMMANDS)}")
     if who.role is not command.role:
-        raise Refused(f"only the {command.role} may {name}; you are {who.role}")
+        raise Refused(not_for(str(name), command.role, who.role))
     try:
         return command.do(room, who, fields, at)
-    except (RoomError, BadScenario, UnknownName, NoPaper) as error:
+    except (RoomError, BadScenario, BadSettings, UnknownName, NoPaper) as error:
         raise Refused(str(error)) from error
     except WorldError as error:
         # The error may name what is broken. The trainer reads it in their view.
         raise Refused("the world failed, so this incident is void; next: tell your trainer") from error
+
+
+def not_for(name: str, role: Role, asked_by: Role) -> str:
+    """Why somebody may not make the request of that name, which is for `role`."""
+    return f"{name} is only for {_FOR[role]}; you are {_YOU_ARE[asked_by]}"
+
+
+_FOR = {Role.PUBLIC: "everybody", Role.PLAYER: "teams", Role.TRAINER: "the trainer"}
+_YOU_ARE = {Role.PUBLIC: "here to look", Role.PLAYER: "in a team", Role.TRAINER: "the trainer"}
 
 
 def _text(fields: Fields, name: str, longest: int = 64) -> str:
@@ -87,7 +97,10 @@ def _number(fields: Fields, name: str, default: float) -> float:
     value = fields.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(f"{name} is a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise Refused(f"{name} is too large") from error
 
 
 def _team(who: Who) -> Team:
@@ -181,8 +194,12 @@ def _team_paper(room: Room, _: Who, fields: Fields, at: float) -> Answer:
 def _own_paper(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     team = room.plays_for(_team(who))
     if not room.may_see_answer(team):
-        raise Refused("the post-mortem is written when your incident is over")
+        raise Refused(f"the post-mortem is written when {_over(team)}")
     return _paper(room, team)
+
+
+def _over(team: Team) -> str:
+    return "the round is over: your team joined while it was played" if team.late else "your incident is over"
 
 
 def _paper(room: Room, team: Team | None) -> Answer:
@@ -209,7 +226,7 @@ def _episode(team: Team | None) -> Episode:
 
 def _agent_tape(room: Room, who: Who, fields: Fields, at: float) -> Answer:
     if not room.may_see_answer(who.team):
-        raise Refused("the agents are shown when your incident is over")
+        raise Refused(f"the agents are shown when {_over(room.plays_for(_team(who)))}")
     return {"tape": agent_tape(room, parse_policy(_text(fields, "agent")))}
 
 

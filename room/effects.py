@@ -64,6 +64,7 @@ def _on_chosen(room: Room, entry: Entry) -> None:
     for team in room.players:
         team.forget()
         team.hints = 0
+        team.late = False
         _leave(room, team)
     by_vote = entry.body.get("way", Way.TURNS) == Way.VOTE
     room.everybody = AllTeams(number_in(entry, "vote_s")) if by_vote else None
@@ -73,6 +74,7 @@ def _on_joined(room: Room, entry: Entry) -> None:
     team = Team(name=str(entry.body["name"]), key=str(entry.body["key"]))
     room.teams[team.name] = team
     if room.phase in (Phase.RUNNING, Phase.PAUSED):
+        team.late = True
         _begin_own(room, team)
 
 

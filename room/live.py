@@ -17,11 +17,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mirr.env.checks import each_name_once
 from mirr.env.world import WorldError
 from mirr.room.alerts import Alert
-from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, run, who_is
+from mirr.room.commands import WITHOUT_ROOM, Refused, Role, Who, not_for, run, who_is
 from mirr.room.episodes import play_agents
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
-from mirr.room.keys import key_of
+from mirr.room.keys import key_of, read_code
 from mirr.room.limits import Limiter
 from mirr.room.rooms import Room
 from mirr.room.views import about, player_view, public_view, trainer_view
@@ -34,7 +34,7 @@ TICK_S = 0.5
 ALERTS_S = 2.0  # between two looks at the alerts of the lab's Prometheus
 
 REFUSED, NOT_KNOWN, FULL, TOO_OFTEN = 1008, 4404, 1013, 4429
-"""Why a connection is closed. The page connects again after FULL, and after what it does not know."""
+"""Why a connection is closed. The page gives its seat up after NOT_KNOWN alone, and else connects again."""
 
 Json = Mapping[str, object]
 
@@ -82,7 +82,7 @@ class Live:
         await socket.accept()
         address = socket.client.host if socket.client else ""
         if len(self._connections) >= MOST_CONNECTIONS:
-            await socket.close(FULL, "this server has too many visitors; try again later")
+            await _close(socket, FULL, "this server has too many visitors; try again later")
             return
         connection = await self._greeted(socket, address)
         if connection is None:
@@ -192,21 +192,22 @@ class Live:
 
     async def _greeted(self, socket: WebSocket, address: str) -> Connection | None:
         """The connection, once it has said which room it wants and who it is. None if it was closed."""
-        if self._failures.is_full(address):
-            await socket.close(TOO_OFTEN, "too many wrong codes; wait a minute")
-            return None
         try:
             hello = _parsed(await asyncio.wait_for(socket.receive_text(), HELLO_WITHIN_S))
             code, token = hello.get("code"), hello.get("token")
         except (Refused, TimeoutError, WebSocketDisconnect, KeyError):
-            with suppress(RuntimeError):  # the client has gone
-                await socket.close(REFUSED, "the first message says code and token")
+            await _close(socket, REFUSED, "the first message says code and token")
             return None
         known = isinstance(code, str) and (token is None or isinstance(token, str))
         who = await asyncio.to_thread(self._who, str(code), token) if known else None
+        # A seat is let in whatever others behind its address have tried: its token cannot be guessed. All others are
+        # told the same while there are too many wrong codes, so that nobody learns which codes there are.
+        if (who is None or token is None) and self._failures.is_full(address):
+            await _close(socket, TOO_OFTEN, "too many wrong codes; wait a minute")
+            return None
         if who is None:
-            self._failures.note(address)
-            await socket.close(NOT_KNOWN, "there is no such room, or you are not in it any more")
+            self._failures.note(address, read_code(str(code)))
+            await _close(socket, NOT_KNOWN, "there is no such room, or you are not in it any more")
             return None
         connection = Connection(socket=socket, code=who[0], token=token if isinstance(token, str) else None)
         try:
@@ -258,16 +259,17 @@ class Live:
             who = None if room is None else who_is(room, connection.token)
             if room is None or who is None:
                 raise Refused("you are not in this room any more")
-            if fields.get("do") == "watch":
+            what = fields.get("do")
+            if what == "watch":
                 return self._watch(connection, who, fields)
-            if fields.get("do") not in WITHOUT_ROOM:
-                return run(room, who, fields.get("do"), fields, self._hall.now())
-        return run(room, who, fields.get("do"), fields, self._hall.now())
+            if not isinstance(what, str) or what not in WITHOUT_ROOM:
+                return run(room, who, what, fields, self._hall.now())
+        return run(room, who, what, fields, self._hall.now())
 
     @staticmethod
     def _watch(connection: Connection, who: Who, fields: Json) -> dict[str, object]:
         if who.role is not Role.TRAINER:
-            raise Refused(f"only the trainer may watch; you are {who.role}")
+            raise Refused(not_for("watch", Role.TRAINER, who.role))
         team = fields.get("team")
         connection.watched = team if isinstance(team, str) else None
         return {}
@@ -317,6 +319,11 @@ class Live:
         if who.team is not None:
             return player_view(room, who.team, now, since)
         return trainer_view(room, now, connection.watched, since, self._fired)
+
+
+async def _close(socket: WebSocket, code: int, why: str) -> None:
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client has gone
+        await socket.close(code, why)
 
 
 def _parsed(text: str) -> Json:

@@ -20,7 +20,7 @@ from mirr.room.entries import WITHOUT_WORLD, Entry, Kind, OnEntry, Phase, RoomEr
 from mirr.room.episodes import Episode
 from mirr.room.incidents import Incident, incident_of, parse_choice
 from mirr.room.keys import key_of, same
-from mirr.room.teams import ALL_TEAMS, Stay, Team, checked_name
+from mirr.room.teams import ALL_TEAMS, Stay, Team, checked_name, name_key
 from mirr.room.votes import VOTE_S, AllTeams, Way
 from mirr.room.worlds import SIMULATED, WorldSource
 
@@ -137,7 +137,7 @@ class Room:
     def join(self, name: str, token: str, at: float) -> Team:
         """A new team of that name, with the token that it will show."""
         checked = checked_name(name)
-        if checked.casefold() in {ALL_TEAMS, *(team.name.casefold() for team in self.teams.values())}:
+        if name_key(checked) in map(name_key, self.teams):
             raise RoomError("that name is taken; next: choose another one, or ask your team for its link")
         if len(self.teams) >= MOST_TEAMS:
             raise RoomError(f"this room is full: it has {MOST_TEAMS} teams")
@@ -279,7 +279,8 @@ class Room:
         if self.revealed or self.phase is Phase.OVER:
             return True
         player = None if team is None else self.plays_for(team)
-        return player is not None and player.over and not player.void  # who is void may begin again
+        # Who is void may begin again. Who is late may be a second seat of a team that still plays.
+        return player is not None and player.over and not player.void and not player.late
 
     def cost_of_hints(self, team: Team) -> float:
         """What the team paid for hints."""

@@ -27,7 +27,7 @@ PAGE = Path(__file__).parent / "page"
 
 FAILURES_A_MINUTE = 10  # wrong codes and tokens, from one address
 FAILURES_OF_ALL_A_MINUTE = 300
-OPENED_A_MINUTE = 10
+OPENED_A_MINUTE = 60  # a class behind one address, each practising alone
 JOINED_A_MINUTE = 60
 
 _GRACE_S = 5
@@ -66,17 +66,18 @@ class Desk:
 
     def __init__(self, hall: Hall, token: str | None) -> None:
         self.hall = hall
-        self.failures = Limiter(FAILURES_A_MINUTE, 60.0, most_of_all=FAILURES_OF_ALL_A_MINUTE)
+        self.failures = Limiter(FAILURES_A_MINUTE, 60.0, most_of_all=FAILURES_OF_ALL_A_MINUTE)  # wrong codes
+        self._wrong_tokens = Limiter(FAILURES_A_MINUTE, 60.0, most_of_all=FAILURES_OF_ALL_A_MINUTE)
         self._opened = Limiter(OPENED_A_MINUTE, 60.0)
         self._joined = Limiter(JOINED_A_MINUTE, 60.0)
         self._key = None if token is None else key_of(token)
 
     def open(self, address: str, token: str) -> tuple[int, dict[str, object]]:
         """A new room: its status and its answer."""
-        if self.failures.is_full(address):
+        if self._key is not None and self._wrong_tokens.is_full(address):
             return 429, {"why": "too many wrong tokens; wait a minute"}
         if self._key is not None and not same(key_of(token), self._key):
-            self.failures.note(address)
+            self._wrong_tokens.note(address)
             return 401, {"why": "this server asks for the trainer's token: mirr room printed it when it started"}
         if not self._opened.take(address):
             return 429, {"why": "too many new rooms; wait a minute"}
@@ -95,7 +96,7 @@ class Desk:
         token = new_token()
         with self.hall.inside(code) as room:
             if room is None:
-                self.failures.note(address)
+                self.failures.note(address, read_code(code))
                 return 404, {"why": "there is no room with that code"}
             if not isinstance(name, str):
                 return 422, {"why": "a team has a name"}

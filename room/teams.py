@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mirr.agents.registry import PolicyName
 from mirr.env.reward import Outcome
 from mirr.room.entries import RoomError
 from mirr.room.episodes import Episode
@@ -47,6 +50,7 @@ class Team:
     acted_at_s: list[float] = field(default_factory=list)  # on the round's clock, of each step
     trouble: str = ""  # why its world failed
     stay: Stay | None = None
+    late: bool = False  # it joined when the round was being played: it sees the answer when the round is over
     here: bool = True  # whether somebody of it is connected: a vote waits only for those who are
 
     @property
@@ -69,8 +73,26 @@ class Team:
 
 
 def checked_name(name: str) -> str:
-    """A team's name, without what cannot be seen. Raises RoomError."""
-    shown = " ".join("".join(each if each.isprintable() else " " for each in name).split())
+    """A team's name, in its usual form and without what cannot be seen. Raises RoomError."""
+    usual = _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
+    shown = " ".join("".join(each if each.isprintable() else " " for each in usual).split())
     if not 1 <= len(shown) <= LONGEST_NAME:
         raise RoomError(f"a team's name has 1 to {LONGEST_NAME} letters")
+    if not any(each.isalnum() for each in shown):
+        raise RoomError("a team's name has a letter or a digit")
+    if name_key(shown) in _RESERVED or "(agent)" in name_key(shown):
+        raise RoomError("no team can have that name: the scoreboard has it for others; next: choose another one")
     return shown
+
+
+def name_key(name: str) -> str:
+    """What two names have in common if they are one name: the size of letters does not matter."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Python calls printable, and nobody sees: fillers, and selectors of variants."""
+
+_RESERVED = frozenset({ALL_TEAMS, "trainer", "the trainer", *map(str, PolicyName)})

@@ -92,7 +92,7 @@ def team_tape(team: Team, *, with_truth: bool) -> Json | None:
     """What a team did in this round, or None if it has not begun."""
     if team.episode is None:
         return None
-    tape = tape_json(team.episode, with_truth=with_truth)
+    tape = tape_json(team.episode, with_truth=with_truth) | ({} if with_truth else {"report": None})
     return tape | ({"frames": _frames(team, 0, with_truth=with_truth)} if isinstance(team, AllTeams) else {})
 
 
@@ -194,7 +194,7 @@ def _answer(room: Room) -> Json:
 
 def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
     episode = team.episode
-    result = None if episode is None or (team.void and not with_truth) else episode.result  # of a void one: the answer
+    result = episode.result if episode is not None and with_truth else None  # it has the answer
     return {
         "name": team.name,
         "step": 0 if episode is None else episode.step,
@@ -209,6 +209,7 @@ def _team(room: Room, team: Team, since: int, *, with_truth: bool) -> Json:
         "acted_at_s": team.acted_at_s,
         "report": report_json(result) if result else None,
         "void": team.void,
+        "answer_waits": team.late and team.over and not with_truth,
     }
 
 

@@ -20,6 +20,14 @@ function keepSeat(seat) {
   if (seat.token) localStorage.setItem(SEATS, JSON.stringify([seat, ...seats().filter((each) => each.token !== seat.token)].slice(0, 5)));
 }
 
+// The seat that a link gives; null if it gives none.
+function seatOf(text) {
+  try {
+    const { code, token, name, lead } = JSON.parse(text) ?? {};
+    return typeof code === "string" && typeof token === "string" ? { code, token, name, lead } : null;
+  } catch { return null; }
+}
+
 function forgetSeat(seat) {
   sessionStorage.removeItem(SEAT);
   localStorage.setItem(SEATS, JSON.stringify(seats().filter((each) => each.token !== seat.token)));
@@ -71,10 +79,10 @@ class Link {
     if (this.left) return;
     for (const [id, each] of this.waiting) if (!each.repeat) { this.waiting.delete(id); each.reject(new Error("the connection was lost; try again")); }
     if (code === 4404) return this.gone("There is no such room, or you are not in it any more.");
-    if (code === 4429) return this.gone("Too many wrong codes. Wait a minute.");
-    document.body.dataset.link = "lost";
-    by("link").textContent = "connection lost; it comes back by itself";
-    const wait = Math.min(8000, 300 * 2 ** this.tries++) * (0.75 + Math.random() / 2);
+    const limited = code === 4429; // others behind this address tried too many codes: the seat is kept
+    document.body.dataset.link = limited ? "limited" : "lost";
+    by("link").textContent = limited ? "too many wrong codes from your network; this page tries again by itself, within a minute" : "connection lost; it comes back by itself";
+    const wait = (limited ? 8000 : Math.min(8000, 300 * 2 ** this.tries++)) * (0.75 + Math.random() / 2);
     this.timer = setTimeout(() => this._open(), wait);
   }
 
@@ -325,6 +333,7 @@ class Visit {
     this.truthLabel.hidden = !team.truth;
     this.hintList.replaceChildren(...hints.bought.map((hint) => el("li", {}, `${hint.text} (${signed(-hint.cost)})`)));
     document.body.dataset.busy = team.busy ? "yes" : "no";
+    if (team.answer_waits) by("phase").textContent = "You are done. Your team joined while the round was played, so it sees the answer when the round is over.";
     if (team.void) by("phase").textContent = `The world failed, so this incident is void for your team.${room.shared && room.phase === "running" ? (room.vote ? " The trainer can take the lab again." : " You can take the lab again.") : ""}`;
   }
 
@@ -361,7 +370,10 @@ class Visit {
     this.what = el("select", { id: "what", "aria-label": "Incident" });
     this.seed = el("input", { id: "seed", type: "number", min: 0, value: Math.floor(Math.random() * 10000), "aria-label": "Seed" });
     this.minutes = el("input", { id: "minutes", type: "number", min: 0, max: 1440, value: 10, "aria-label": "Minutes; 0: no limit" });
-    const button = (name, what, fields = () => ({})) => el("button", { type: "button", "data-lead": what, click: async () => { if ((await this.ask(what, fields())) && what === "choose") say("chosen; next: start"); } }, name);
+    const button = (name, what, fields = () => ({})) => el("button", { type: "button", "data-lead": what, click: async () => {
+      if (what === "choose" && !this.mayReset()) return;
+      if ((await this.ask(what, fields())) && what === "choose") say("chosen; next: start");
+    } }, name);
     this.way = el("select", { id: "way" }, el("option", { value: "turns" }, "in turn"), el("option", { value: "vote" }, "by vote"));
     this.voteSeconds = el("input", { id: "vote-seconds", type: "number", min: 0, max: 3600, value: 20, "aria-label": "Seconds of a vote; 0: until all have voted" });
     this.wayBox = el("span", { class: "row", hidden: true }, el("label", {}, "Teams play ", this.way), el("label", {}, "Seconds of a vote ", this.voteSeconds));
@@ -388,6 +400,12 @@ class Visit {
   chosen() {
     const [kind, name] = this.what.value.split(":");
     return kind === "pack" ? { pack: name } : { tier: name, seed: Number(this.seed.value) };
+  }
+
+  // Choosing takes the place of the round, and of all that teams did in it.
+  mayReset() {
+    if (!["running", "paused"].includes(this.view.room.phase)) return true;
+    return confirm("A round is being played. Choosing resets it: what the teams did is lost. Choose all the same?");
   }
 
   drawLead() {
@@ -543,12 +561,12 @@ async function beginPage() {
   by("link").textContent = "";
   const { asks_for_token: asks, shared: one } = await (await fetch("/api/server")).json();
   shared = one;
-  by("asks").hidden = !asks;
+  by("asks").hidden = by("asks-alone").hidden = !asks;
   by("lab").hidden = !shared;
   const given = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", location.pathname);
   if (given.get("join")) by("code").value = given.get("join");
-  const seat = given.get("seat") ? JSON.parse(given.get("seat")) : stored(sessionStorage, SEAT, null);
+  const seat = seatOf(given.get("seat")) ?? stored(sessionStorage, SEAT, null);
   drawSeats();
   if (seat?.code) enter({ code: String(seat.code), token: seat.token, name: seat.name, lead: seat.lead });
   document.body.dataset.ready = "yes";

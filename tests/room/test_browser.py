@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -31,7 +32,7 @@ from tests.room.visitors import (
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = pytest.mark.browser
 
@@ -204,6 +205,55 @@ def test_a_page_that_lost_its_connection_or_was_loaded_anew_goes_on(visitors: Vi
     owls.wait_for_selector("body[data-playing=yes][data-step='1']")
     act(owls, "[data-act=wait]")
     assert owls.locator(".events li").count() == 2
+
+
+def test_a_round_that_is_played_is_not_reset_unless_the_trainer_says_so(visitors: Visitors) -> None:
+    trainer, code = open_room(visitors)
+    owls = join(visitors, code, "Owls")
+    begin(trainer, "tier:easy", 16)
+    owls.wait_for_selector("body[data-playing=yes] [data-act=wait]:enabled")
+    act(owls, "[data-act=wait]")
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    trainer.once("dialog", refuse)
+    trainer.click("[data-lead=choose]")
+    act(owls, "[data-act=wait]")
+    assert (trainer.get_attribute("body", "data-round"), owls.get_attribute("body", "data-step")) == ("1", "2")
+    trainer.once("dialog", lambda dialog: dialog.accept())
+    trainer.click("[data-lead=choose]")
+    owls.wait_for_selector("body[data-round='2'][data-step='0']")
+    assert asked == ["A round is being played. Choosing resets it: what the teams did is lost. Choose all the same?"]
+
+
+def test_wrong_codes_of_others_make_a_page_wait_and_keep_its_seat(visitors: Visitors) -> None:
+    _, code = open_room(visitors)
+    projector = visitors.page()
+    owls = join(visitors, code, "Owls")
+    try_wrong_codes = """async () => {
+      for (const letter of "23456789ABCD") await new Promise((closed) => {
+        const socket = new WebSocket(`ws://${location.host}/ws`);
+        socket.onopen = () => socket.send(JSON.stringify({ code: `AAAA-AAA${letter}`, token: null }));
+        socket.onclose = closed;
+      });
+    }"""
+    owls.evaluate(try_wrong_codes)
+    projector.fill("#code", code)
+    projector.click("#look")
+    projector.wait_for_selector("body[data-link=limited][data-screen=room]")
+    owls.reload()
+    owls.wait_for_selector("body[data-role=player][data-link=connected]")
+
+
+@pytest.mark.parametrize("seat", ["garbage", "7", "null", "[]", '{"code": 7, "token": "x"}', '{"code": "x"}'])
+def test_a_link_with_a_seat_that_is_none_leads_to_the_first_screen(visitors: Visitors, seat: str) -> None:
+    page = visitors.page()
+    page.goto("about:blank")
+    page.goto(f"{visitors.address}/#seat={quote(seat)}")
+    page.wait_for_selector("body[data-ready=yes][data-screen=welcome]")
 
 
 def test_a_server_that_was_killed_and_started_again_loses_nothing(chromium: Browser, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from tests.room.rooms import Seats, seats
 
 EASY = {"tier": "easy", "seed": 7}
 
+YOU_ARE = {Role.PLAYER: "in a team", Role.PUBLIC: "here to look"}
+
 TRUTH = ("measured", "failed", "breaches", "answer", "seed", "debrief", "harm", "scenario", "troubles")
 """Names of fields that tell what was broken, or what it costs."""
 
@@ -65,7 +67,7 @@ def test_what_the_trainer_may_do_nobody_else_may(name: str, role: Role) -> None:
     token = found.teams["Owls"] if role is Role.PLAYER else None
     with pytest.raises(Refused) as refused:
         found.ask(token, name, incident=EASY, team="Owls", agent="oracle", limit_s=0)
-    assert str(refused.value) == f"only the trainer may {name}; you are {role}"
+    assert str(refused.value) == f"{name} is only for the trainer; you are {YOU_ARE[role]}"
 
 
 @pytest.mark.parametrize("name", [name for name, each in COMMANDS.items() if each.role is Role.PLAYER])
@@ -73,7 +75,7 @@ def test_who_only_looks_can_do_nothing(name: str) -> None:
     found = seats("Owls", incident=EASY)
     with pytest.raises(Refused) as refused:
         found.ask(None, name, action="wait", step=0, id="one", agent="oracle")
-    assert str(refused.value) == f"only the player may {name}; you are public"
+    assert str(refused.value) == f"{name} is only for teams; you are here to look"
 
 
 def test_an_unknown_request_is_refused() -> None:
@@ -126,6 +128,48 @@ def test_the_truth_comes_to_the_team_that_is_done_and_only_to_it() -> None:
     tape = found.ask(found.teams["Owls"], "agent_tape", agent="oracle")["tape"]
     assert isinstance(tape, dict)
     assert tape["report"]["outcome"] == "resolved"
+
+
+def test_who_joins_a_round_that_is_played_sees_the_answer_when_it_is_over() -> None:
+    found = seats("Owls", "Cats", incident=EASY)
+    let_agents_play(found)
+    with found.hall.inside(found.code) as room:
+        assert room is not None
+        room.join("Spy", "token of Spy", found.time())
+        spy = room.teams["Spy"]
+        for step in range(30):
+            if not spy.over:
+                room.act(spy, "wait", step=step, request_id=str(step), at=found.time())
+        seen = player_view(room, spy, found.time())
+    assert names_in(seen) & set(TRUTH) == set()
+    assert seen["team"]["answer_waits"]  # type: ignore[index]
+    assert seen["team"]["report"] is None  # type: ignore[index]
+    tape = found.ask("token of Spy", "own_tape")["tape"]
+    assert isinstance(tape, dict)
+    assert (tape["report"], names_in(tape) & set(TRUTH)) == (None, set())
+    for what, why in (
+        ("agent_tape", "the agents are shown when the round is over: your team joined while it was played"),
+        ("own_paper", "the post-mortem is written when the round is over: your team joined while it was played"),
+    ):
+        with pytest.raises(Refused) as refused:
+            found.ask("token of Spy", what, agent="oracle")
+        assert str(refused.value) == why
+    found.ask(found.trainer, "end")
+    with found.hall.inside(found.code) as room:
+        assert room is not None
+        assert {"answer", "measured"} <= names_in(player_view(room, room.teams["Spy"], found.time()))
+
+
+def test_who_was_late_in_one_round_is_not_in_the_next() -> None:
+    found = seats("Owls", incident=EASY)
+    with found.hall.inside(found.code) as room:
+        assert room is not None
+        room.join("Cats", "token of Cats", found.time())
+        assert room.teams["Cats"].late
+    found.ask(found.trainer, "choose", incident=EASY)
+    with found.hall.inside(found.code) as room:
+        assert room is not None
+        assert not room.teams["Cats"].late
 
 
 def test_the_trainer_reveals_the_truth_to_everybody() -> None:

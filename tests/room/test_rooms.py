@@ -21,6 +21,8 @@ from mirr.room.worlds import WorldSource
 from tests.room.rooms import PACK, Seats, seats
 
 EASY = {"tier": "easy", "seed": 7}
+TAKEN = "that name is taken; next: choose another one, or ask your team for its link"
+RESERVED = "no team can have that name: the scoreboard has it for others; next: choose another one"
 
 
 def room_of(found: Seats) -> Room:
@@ -174,7 +176,17 @@ def test_a_new_round_begins_anew_for_every_team() -> None:
         ("", f"a team's name has 1 to {LONGEST_NAME} letters"),
         ("\n \t", f"a team's name has 1 to {LONGEST_NAME} letters"),
         ("x" * 41, f"a team's name has 1 to {LONGEST_NAME} letters"),
-        ("oWLS", "that name is taken; next: choose another one, or ask your team for its link"),
+        ("oWLS", TAKEN),
+        ("\uff2f\uff57\uff4c\uff53", TAKEN),  # full width
+        ("Owl\ufe0fs\u3164", TAKEN),
+        ("\u3164", f"a team's name has 1 to {LONGEST_NAME} letters"),
+        ("\ufdfa" * 3, f"a team's name has 1 to {LONGEST_NAME} letters"),  # each is 18 letters
+        ("?!", "a team's name has a letter or a digit"),
+        ("ORACLE", RESERVED),
+        ("trained_lm", RESERVED),
+        ("Owls (Agent)", RESERVED),
+        ("Trainer", RESERVED),
+        ("all  Teams", RESERVED),
     ],
 )
 def test_a_name_that_cannot_be_shown_or_told_apart_is_refused(name: str, message: str) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from mirr.agents.llm.settings import BadSettings, Variable
+from mirr.agents.registry import PolicyName, refuse_unready
 from mirr.cli.postmortem_command import explain
 from mirr.room.alerts import Alert
 from mirr.room.guard import MAX_BODY_BYTES
 from mirr.room.hall import Hall
+from mirr.room.keys import LETTERS
+from mirr.room.limits import Limiter
+from mirr.room.live import Live
 from mirr.room.server import FAILURES_A_MINUTE, ServerConfig, address_of, build_app
 from mirr.room.store import Store
 from mirr.room.worlds import SIMULATED
@@ -191,7 +198,7 @@ def test_a_player_who_asks_what_only_the_trainer_may_is_refused(server: TestClie
         owls = Visit(socket, seat)
         for what in ("start", "watch", "choose", "reveal"):
             answer = owls.ask(what, team="Owls", incident=EASY)
-            assert answer["why"] == f"only the trainer may {what}; you are player"
+            assert answer["why"] == f"{what} is only for the trainer; you are in a team"
 
 
 def test_a_removed_team_is_shown_out(server: TestClient) -> None:
@@ -219,6 +226,76 @@ def test_a_message_that_is_none_is_refused_and_the_connection_stays(server: Test
         assert trainer.ask("choices")["type"] == "done"
 
 
+REQUESTS = (
+    "choices, choose, start, pause, end, close_vote, reveal, remove, team_tape, team_paper, team_record, "
+    "any_agent_tape, play_agent, act, vote, take_turn, hint, own_tape, own_paper, own_record, agent_tape"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"do": ["act"]}, f"unknown request ['act']; one of: {REQUESTS}"),
+        ({"do": {}}, f"unknown request {{}}; one of: {REQUESTS}"),
+        ({"do": "choose", "incident": EASY, "limit_s": 10**3000}, "limit_s is too large"),
+        (
+            {"do": "choose", "incident": {"tier": ["easy"], "seed": 1}},
+            "unknown tier ['easy']; one of: easy, medium, hard",
+        ),
+        ({"do": "choose", "incident": {"tier": "easy", "seed": [1]}}, "a seed is a whole number from 0 up; got [1]"),
+        ({"do": "play_agent", "agent": ["oracle"], "incident": EASY}, "agent is a text of 1 to 64 characters"),
+    ],
+)
+def test_a_request_with_values_that_make_no_sense_is_refused_and_the_connection_stays(
+    server: TestClient, fields: Json, why: str
+) -> None:
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        trainer = Visit(socket, room)
+        socket.send_json(fields | {"id": "odd"})
+        message = socket.receive_json()
+        while message["type"] == "view":
+            message = socket.receive_json()
+        assert message == {"type": "refused", "id": "odd", "why": why}
+        assert trainer.ask("choices")["type"] == "done"
+
+
+def test_a_step_of_thousands_of_digits_is_refused_and_the_connection_stays(server: TestClient) -> None:
+    room = opened(server)
+    seat = joined(server, room, "Owls")
+    with server.websocket_connect(SOCKET) as socket:
+        owls = Visit(socket, seat)
+        for what in ("act", "vote"):
+            assert owls.ask(what, action="wait", step=10**3000)["why"] == "step is too large"
+
+
+def test_an_agent_that_cannot_play_here_says_why(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Variable:
+        monkeypatch.delenv(name, raising=False)
+    room = opened(server)
+    with server.websocket_connect(SOCKET) as socket:
+        answer = Visit(socket, room).ask("play_agent", agent="llm", incident=EASY)
+        with pytest.raises(BadSettings) as bad:
+            refuse_unready(PolicyName.LLM)
+        assert (answer["type"], answer["why"]) == ("refused", str(bad.value))
+
+
+def test_who_leaves_before_the_first_message_leaves_no_error() -> None:
+    messages: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            raise OSError("the client has gone")
+
+    socket = WebSocket({"type": "websocket", "client": ("127.0.0.1", 50001)}, receive, send)
+    live = Live(Hall(Store(None), explain=explain), Limiter(1, 60.0))
+    asyncio.run(live.serve(socket))
+    assert live.count == 0
+
+
 def test_a_message_of_bytes_ends_the_connection_in_words(server: TestClient) -> None:
     room = opened(server)
     with server.websocket_connect(SOCKET) as socket:
@@ -229,15 +306,64 @@ def test_a_message_of_bytes_ends_the_connection_in_words(server: TestClient) -> 
 
 def test_wrong_codes_are_counted_until_nobody_may_guess_any_more(server: TestClient) -> None:
     room = opened(server)
-    wrong = [
-        server.post("/api/rooms/AAAA-AAAA/teams", json={"name": "x"}).status_code for _ in range(FAILURES_A_MINUTE)
-    ]
-    assert set(wrong) == {404}
+    assert {wrong_code(server, number) for number in range(FAILURES_A_MINUTE)} == {404}
     answer = server.post(f"/api/rooms/{room['code']}/teams", json={"name": "x"})
     assert (answer.status_code, answer.json()) == (429, {"why": "too many wrong codes; wait a minute"})
     with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
-        Visit(socket, room)
+        Visit(socket, {"code": room["code"]})
     assert closed.value.code == 4429
+
+
+def wrong_code(server: TestClient, number: int) -> int:
+    return server.post(f"/api/rooms/AAAA-AAA{LETTERS[number]}/teams", json={"name": "x"}).status_code
+
+
+def closed_at_once(server: TestClient, seat: Json) -> int:
+    with server.websocket_connect(SOCKET) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        Visit(socket, seat)
+    return closed.value.code
+
+
+def test_a_class_behind_one_address_can_practise_alone(server: TestClient) -> None:
+    for _ in range(60):
+        room = opened(server)
+    assert joined(server, room, "You")["name"] == "You"
+    refused = server.post("/api/rooms", json={})
+    assert (refused.status_code, refused.json()) == (429, {"why": "too many new rooms; wait a minute"})
+
+
+def test_a_seat_is_let_in_however_many_wrong_codes_come_from_its_address(server: TestClient) -> None:
+    room = opened(server)
+    team = joined(server, room, "Owls")
+    assert {wrong_code(server, number) for number in range(FAILURES_A_MINUTE)} == {404}
+    for seat, role in ((room, "trainer"), (team, "player")):
+        with server.websocket_connect(SOCKET) as socket:
+            assert Visit(socket, seat).welcome["role"] == role
+    opened(server)  # whoever may open a room still may
+
+
+def test_while_there_are_too_many_wrong_codes_nobody_learns_which_codes_there_are(server: TestClient) -> None:
+    room = opened(server)
+    for number in range(FAILURES_A_MINUTE):
+        wrong_code(server, number)
+    for code in (room["code"], "AAAA-AAZZ"):
+        assert closed_at_once(server, {"code": code}) == 4429
+        assert closed_at_once(server, {"code": code, "token": "a guess"}) == 4429
+
+
+def test_many_seats_of_a_room_that_is_gone_count_as_one_wrong_code(server: TestClient) -> None:
+    room = opened(server)
+    for number in range(3 * FAILURES_A_MINUTE):
+        assert closed_at_once(server, {"code": "AAAA-AAAA", "token": f"of seat {number}"}) == 4404
+    assert joined(server, room, "Owls")["name"] == "Owls"
+
+
+def test_wrong_tokens_of_the_server_are_counted_until_the_right_one_is_refused_too() -> None:
+    with client_of(ServerConfig(host="0.0.0.0", token="the trainer's secret")) as server:
+        for _ in range(FAILURES_A_MINUTE):
+            assert server.post("/api/rooms", json={}).status_code == 401
+        answer = server.post("/api/rooms", json={}, headers={"authorization": "Bearer the trainer's secret"})
+        assert (answer.status_code, answer.json()) == (429, {"why": "too many wrong tokens; wait a minute"})
 
 
 @pytest.mark.parametrize("seat", [{"code": "AAAA-AAAA"}, {"code": "", "token": "x"}, {"code": 7}])

@@ -45,6 +45,19 @@ def test_a_limit_for_all_holds_against_many_addresses() -> None:
     assert [limiter.take(f"address {number}") for number in range(4)] == [True, True, True, False]
 
 
+def test_the_same_again_is_no_new_event_until_it_is_forgotten() -> None:
+    time = Time()
+    limiter = Limiter(2, 60.0, now=time)
+    for _ in range(5):
+        limiter.note("one", "a")
+    assert not limiter.is_full("one")
+    limiter.note("one", "b")
+    assert limiter.is_full("one")
+    time.s += 61
+    limiter.note("one", "a")
+    assert not limiter.is_full("one")
+
+
 def test_a_limiter_forgets_addresses_so_that_it_does_not_grow() -> None:
     limiter = Limiter(1, 60.0, now=Time())
     for number in range(MOST_ADDRESSES + 1):

@@ -279,7 +279,7 @@ def test_nobody_has_to_vote_where_every_team_has_a_world() -> None:
 
 
 def test_no_team_can_have_the_name_of_all(found: Seats) -> None:
-    with pytest.raises(RoomError, match=r"^that name is taken; "):
+    with pytest.raises(RoomError, match=r"^no team can have that name: "):
         room_of(found).join("All Teams", "a token", 0.0)
 
 
