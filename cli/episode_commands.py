@@ -48,7 +48,9 @@ PolicyOption = Annotated[
     str, typer.Option("--policy", help="Who plays, as in heuristic, oracle or random. An unknown name lists them all.")
 ]
 PoliciesOption = Annotated[list[str], typer.Option("--policy", help="Who plays. It may be given more than once.")]
-FaultOption = Annotated[str | None, typer.Option("--fault", help="MODE[/FORM][@SEVERITY]:SERVICE, in place of the seed's fault.")]
+FaultOption = Annotated[
+    str | None, typer.Option("--fault", help="MODE[/FORM][@SEVERITY]:SERVICE, in place of the seed's fault.")
+]
 ScenarioOption = Annotated[
     Path | None, typer.Option("--scenario", help="Play this scenario pack, as in scenarios/two-in-turn.yaml.")
 ]
