@@ -1,7 +1,7 @@
 """What each entry does to a room. Its rules were checked before, in `rooms.py`, or when the entry was first done.
 
 A world that all share takes seconds for a step, and up to half a minute to begin. Meanwhile the room is open for others
-(`Room.outside`), so each function here looks again at what it finds when it comes back from a world.
+(`Room.outside`). So a function that comes back from a world looks again at what it finds.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def records_in(folder: Path) -> list[Path]:
 def played_in(path: Path, *, worlds: Collection[str], policies: Collection[str]) -> tuple[Cell, Played] | None:
     """The episode in a record, and the cell that it belongs to. None if the record is cut off: the episode never ended.
 
-    Raises RecordError if the record states no tier, or a world or a policy that is not known. So it does if the episode
-    was played or judged in another way than those of the tier, or if a playback differs from the record."""
+    Raises RecordError if the record states no tier, or a world or a policy that is not known. It also does if the
+    episode was not played and judged as the tier's are, or if a playback differs from the record."""
     content = read_record(path)
     rollout = parse_rollout(path, content)
     if rollout.end is None:

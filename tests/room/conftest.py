@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser import launched
 from tests.room.load import server
-from tests.room.visitors import Visitors
+from tests.room.visitors import Visitors, visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,10 +24,5 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visitors(chromium: Browser, tmp_path: Path) -> Iterator[Visitors]:
-    with server(tmp_path) as (address, _):
-        found = Visitors(browser=chromium, address=address)
+    with server(tmp_path) as (address, _), visiting(chromium, address) as found:
         yield found
-        for context in found.contexts:
-            context.close()
-    assert found.outside == []
-    assert found.errors == []

@@ -22,6 +22,7 @@ from tests.room.visitors import (
     open_room,
     picture,
     take_the_lab,
+    visiting,
     wait_until_over,
 )
 
@@ -33,13 +34,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.browser]
 
 @pytest.fixture
 def at_the_lab(chromium: Browser, real_lab: str, tmp_path: Path) -> Iterator[Visitors]:
-    with server(tmp_path, lab=real_lab) as (address, _):
-        found = Visitors(browser=chromium, address=address)
+    with server(tmp_path, lab=real_lab) as (address, _), visiting(chromium, address) as found:
         yield found
-        for context in found.contexts:
-            context.close()
-    assert found.outside == []
-    assert found.errors == []
 
 
 def play_in_turn(visitors: Visitors) -> None:

@@ -16,7 +16,7 @@ from mirr.room.hall import Hall
 from mirr.room.server import ServerConfig, build_app, uvicorn_config
 from mirr.room.store import Store
 from tests.room.test_rooms import Turns
-from tests.room.visitors import Visitors, begin, join, open_room, picture
+from tests.room.visitors import Visitors, begin, join, open_room, picture, visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -44,13 +44,11 @@ def served(hall: Hall) -> Iterator[str]:
 
 @pytest.fixture
 def sharing(chromium: Browser) -> Iterator[Visitors]:
-    with served(Hall(Store(None), explain=explain, source=Turns().source)) as address:
-        found = Visitors(browser=chromium, address=address)
+    with (
+        served(Hall(Store(None), explain=explain, source=Turns().source)) as address,
+        visiting(chromium, address) as found,
+    ):
         yield found
-        for context in found.contexts:
-            context.close()
-    assert found.outside == []
-    assert found.errors == []
 
 
 def wait_for_step(page: Page, step: int) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +53,17 @@ class Visitors:
     def _note(self, url: str) -> None:
         if not url.startswith((self.address, "data:", "blob:")):
             self.outside.append(url)
+
+
+@contextmanager
+def visiting(browser: Browser, address: str) -> Iterator[Visitors]:
+    """Visitors of the server at this address. At the end, none has asked anything of others or met an error."""
+    found = Visitors(browser=browser, address=address)
+    yield found
+    for context in found.contexts:
+        context.close()
+    assert found.outside == []
+    assert found.errors == []
 
 
 def picture(what: Page | Locator, name: str, *, whole: bool = False) -> None:
