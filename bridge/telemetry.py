@@ -69,7 +69,7 @@ class Telemetry:
             good = [sample for sample in samples if sample.up]
             if good:
                 ends[target] = good[-1]
-        self._refuse_a_past(max((sample.at for sample in ends.values()), default=None))
+        self._refuse_a_past(_newest({target: [sample] for target, sample in ends.items()}))
         return Window(ends)
 
     def _refuse_a_past(self, latest: float | None) -> None:
@@ -78,8 +78,12 @@ class Telemetry:
         Prometheus keeps no scrape that is older than what it has, until the clock has caught up."""
         if latest is None:
             return
-        future = self._reader.samples(_LOOKBACK_S, until=latest + _FUTURE_S)
-        if any(sample.at > latest + _LOOKBACK_S for samples in future.values() for sample in samples):
+        future = _newest(self._reader.samples(_LOOKBACK_S, until=latest + _FUTURE_S))
+        if future is None or future <= latest + _LOOKBACK_S:
+            return
+        # A busy machine may have stood still between the two readings. Then these scrapes are of the time between.
+        now = _newest(self._reader.samples(_LOOKBACK_S))
+        if now is not None and future > now + _LOOKBACK_S:
             raise _set_back("perhaps by hours")
 
     def measure(self, window: Window) -> Snapshot:
@@ -161,6 +165,11 @@ class Telemetry:
         if quota < steady:
             return f"has {quota:g} cores, steady is {steady:g}"
         return None
+
+
+def _newest(scrapes: dict[str, list[Sample]]) -> float | None:
+    """The Unix time of the newest scrape of any target. None: there is no scrape."""
+    return max((sample.at for samples in scrapes.values() for sample in samples), default=None)
 
 
 def _set_back(by: str) -> WorldError:

@@ -24,11 +24,13 @@ from mirr.env.vocabulary import Service
 from mirr.lab.errors import ImageError
 from mirr.lab.names import Role
 from mirr.lab.ownership import compose_name, own_networks
-from mirr.lab.refusals import in_words
+from mirr.lab.refusals import in_words, is_being_removed
 from mirr.lab.releases import RELEASES
 from mirr.lab.wiring import known_networks, lives_in, misjoined, namespace_since, started_at, wanted_networks
 
 T = TypeVar("T")
+
+_REMOVAL_S = 10.0  # the engine needs about a tenth of a second to remove a container, and longer if the disk is busy
 
 _PARTS: tuple[tuple[Role, Service | None], ...] = (
     *((Role.SANDBOX, service) for service in Service),
@@ -285,8 +287,15 @@ class DockerFleet:
         self._api.start(created["Id"])
 
     def _remove(self, container: str) -> None:
-        with suppress(NotFound):  # somebody else removed it already
+        try:
             self._api.remove_container(container, force=True)
+        except NotFound:
+            return  # somebody else removed it already
+        except APIError as error:
+            if not is_being_removed(error):
+                raise
+            with suppress(NotFound):  # until then its name is taken
+                self._api.wait(container, timeout=_REMOVAL_S, condition="removed")
 
     def mend(self, part: Part) -> None:
         self._asked(f"mend {part}", lambda: self._mend_part(part))

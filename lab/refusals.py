@@ -24,3 +24,8 @@ def in_words(error: DockerException | RequestException) -> str:
             return "the engine cannot be reached"
         case _:
             return shortened(" ".join(str(error).split()), MOST) or type(error).__name__
+
+
+def is_being_removed(error: APIError) -> bool:
+    """Whether the engine refused since it removes the container already: somebody else asked for the same."""
+    return error.status_code == 409 and "already in progress" in str(error.explanation)

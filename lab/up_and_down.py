@@ -15,6 +15,7 @@ from mirr.lab.installation import HERE
 from mirr.lab.names import LABEL_ROLE, LABEL_SOURCE, Role, parse_lab
 from mirr.lab.ownership import holdings, own_networks, refuse_foreign_project
 from mirr.lab.progress import Progress, timed
+from mirr.lab.refusals import is_being_removed
 from mirr.lab.state import remove_state
 from mirr.lab.suitable import refuse_unsuitable
 
@@ -168,7 +169,7 @@ def _remove(lab: str, kind: str, name: str, act: Callable[[], object]) -> None:
     except NotFound:
         return  # somebody else removed it, and that is the goal too
     except APIError as error:
-        if error.status_code == 409 and "already in progress" in str(error.explanation):
+        if is_being_removed(error):
             return
         raise LabError(
             f"{kind} {name} of the lab could not be removed: {error.explanation or error}; "

@@ -109,6 +109,21 @@ def test_a_clock_that_was_set_back_before_an_episode_is_named(set_back_s: float,
     )
 
 
+def test_a_machine_that_stood_still_between_two_readings_is_no_clock_that_was_set_back() -> None:
+    class Stalled(FakeReader):
+        """The second reading comes 8 s after the first."""
+
+        def samples(self, lookback_s: float, *, until: float | None = None) -> dict[str, list[Sample]]:
+            found = super().samples(lookback_s, until=until)
+            self._now = 5_008.0
+            return found
+
+    reader = Stalled(now=5_000.0)
+    reader.scrapes = {service.value: [scrape(4_990.0 + 0.5 * n, ok=n) for n in range(37)] for service in Service}
+    telemetry = Telemetry(reader, steady_cpu_quota_cores=lambda service: 0.3)
+    assert telemetry.open_window().ends[Service.AUTH].at == 5_000.0
+
+
 def test_slow_answers_count_as_failed_for_users(reader: FakeReader, telemetry: Telemetry) -> None:
     fill(reader, 100.0, ok=50.0)
     window = telemetry.open_window()

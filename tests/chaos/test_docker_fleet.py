@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 from requests.exceptions import ReadTimeout
 
 from mirr.chaos import blueprints
@@ -206,3 +207,23 @@ def test_what_the_engine_refuses_is_told_without_the_text_of_its_client(
     with pytest.raises(FleetError) as raised:
         DockerFleet(engine, "mirr", Journal(tmp_path)).restart(Service.AUTH)
     assert str(raised.value) == f"could not restart auth in lab mirr: {words}; next: mirr doctor"
+
+
+class SlowToRemove(LabEngine):
+    """A fake engine that removes a container already when it is asked to, and has removed it when somebody waits."""
+
+    def remove_container(self, container: str, *, force: bool) -> None:
+        raise refused(409, f"removal of container {container} is already in progress")
+
+    def wait(self, container: str, *, timeout: float, condition: str) -> None:
+        assert (timeout, condition) == (10.0, "removed")
+        super().remove_container(container, force=True)
+        raise NotFound(container)
+
+
+def test_a_deploy_waits_for_a_container_that_the_engine_removes_already(tmp_path: Path) -> None:
+    engine = SlowToRemove()
+    old = engine.id_of("auth")
+    DockerFleet(engine, "mirr", Journal(tmp_path)).deploy(Service.AUTH, "1.5.0", previous="1.4.0")
+    assert old not in engine.held
+    assert engine.one("auth")["Config"]["Image"] == "mirr/auth:1.5.0"
