@@ -49,6 +49,7 @@ def test_results_are_written_as_json_as_a_page_and_as_a_table(tmp_path: Path, ca
     ]
 
 
+@pytest.mark.thorough
 def test_an_episode_of_the_results_is_that_of_mirr_episode(tmp_path: Path, capsys: Printed) -> None:
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     capsys.readouterr()
@@ -149,6 +150,7 @@ def test_wrong_names_are_wrong_usage(tmp_path: Path, capsys: Printed, arguments:
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.thorough
 def test_what_the_folder_has_no_episodes_of_stays_as_it_was(tmp_path: Path) -> None:
     # In a new checkout there are the report and the table, but not the episodes of the simulator.
     assert run([*TWO, "--out", str(tmp_path)]) == 0
@@ -221,6 +223,7 @@ def test_an_interrupted_run_on_the_lab_goes_on_where_it_was(
     assert capsys.readouterr().out == f"{tmp_path / 'results.md'}: 6 episodes in 2 rows, 3 played in this run\n"
 
 
+@pytest.mark.thorough
 def test_a_void_episode_is_played_again_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_lab(monkeypatch, Lab(fails_in=(2,)))
     assert run([*LAB, "--out", str(tmp_path)]) == 0

@@ -59,6 +59,7 @@ def test_no_title_or_symptom_gives_away_the_answer(pack: Pack) -> None:
     assert not [mode for mode in ("crash", "leak", "overload", "bad deploy", "false alarm") if mode in visible]
 
 
+@pytest.mark.thorough
 @packs
 def test_policies_that_ignore_the_observation_earn_less_than_the_heuristic(pack: Pack) -> None:
     honest = reward(pack, PolicyName.HEURISTIC)
