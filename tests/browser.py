@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,11 +39,14 @@ def launched() -> Iterator[Browser]:
 
 
 def _chromium() -> str:
+    from filelock import FileLock
+
     from mirr.lab.debian import can_install, install
     from mirr.lab.progress import PlainProgress
 
-    if shutil.which("chromium") is None and can_install():
-        install(["chromium"], PlainProgress())
+    with FileLock(Path(tempfile.gettempdir()) / "mirr-tests-chromium.lock"):  # one worker installs, the others wait
+        if shutil.which("chromium") is None and can_install():
+            install(["chromium"], PlainProgress())
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("needs Chromium: apt-get install chromium")

@@ -25,6 +25,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file if the option `-m` selects none of its tests."""
+    selection: str = config.getoption("markexpr")
+    if not selection or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    from tests.unselected import has_no_selected_test
+
+    return has_no_selected_test(collection_path.read_text(encoding="utf-8"), selection) or None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a worker of xdist, write a list of the tests that need the real lab. The scheduler knows only test names."""
@@ -32,8 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     from tests.lab_last import list_of_lab_tests
 
-    marked = [item for item in items if item.get_closest_marker("docker") or item.get_closest_marker("browser")]
-    list_of_lab_tests(config.workerinput).write_text(json.dumps([item.nodeid for item in marked]))
+    names = [item.nodeid for item in items if item.get_closest_marker("docker")]
+    list_of_lab_tests(config.workerinput).write_text(json.dumps(names))
 
 
 @pytest.hookimpl(optionalhook=True)

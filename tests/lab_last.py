@@ -22,7 +22,7 @@ TESTS_PER_WORKER = 2
 
 
 def list_of_lab_tests(workerinput: Mapping[str, str]) -> Path:
-    """The file in which a worker lists the tests with the mark `docker` or `browser`."""
+    """The file in which a worker lists the tests with the mark `docker`."""
     return Path(tempfile.gettempdir()) / f"mirr-tests-{workerinput['testrunuid']}-{workerinput['workerid']}.json"
 
 

@@ -19,6 +19,7 @@ from mirr.env.simulator.parameters import load_parameters
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Action, Breaks, Deploys, Fault, FaultMode, Service, Tier, action_text
 from tests.env.every_form import every_fault
+from tests.trials import first_is_quick
 
 FALSE_ALARMS = EpisodeConfig(none_diagnosis=True)
 
@@ -161,7 +162,9 @@ def test_it_restarts_a_leak_that_comes_back_while_a_second_fault_is_awaited() ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"boot_cpu_s": 0.6}, {"in_flight_limit": 24.0}, {"latency_sigma": 0.8}, {"shed_cpu_s": 0.002}], ids=str
+    "change",
+    first_is_quick([{"boot_cpu_s": 0.6}, {"in_flight_limit": 24.0}, {"latency_sigma": 0.8}, {"shed_cpu_s": 0.002}]),
+    ids=str,
 )
 def test_it_also_works_on_another_machine(change: dict[str, float]) -> None:
     world = SimulatedWorld(replace(load_parameters(), **change))  # type: ignore[arg-type]  # names of fields

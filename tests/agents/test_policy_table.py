@@ -41,6 +41,7 @@ def test_the_page_is_written_as_it_is_read() -> None:
         rows_of("no marks")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("policy", [PolicyName.ORACLE, PolicyName.HEURISTIC])
 def test_the_figures_are_those_that_mirr_evaluate_prints(policy: PolicyName) -> None:
     scenarios = [draw(seed, tier=Tier.EASY) for seed in range(FIRST_SEED, LAST_SEED + 1)]

@@ -35,6 +35,8 @@ from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
 
+pytestmark = pytest.mark.thorough
+
 
 def on_fake_lab(scenario: Scenario, folder: Path, actions: Sequence[Action] | None = None) -> Transcript:
     clock = FakeClock()

@@ -121,6 +121,7 @@ def test_the_file_gives_back_what_was_recorded(tmp_path: Path) -> None:
         assert recording.ending == fresh.by_key[key].ending
 
 
+@pytest.mark.thorough
 def test_the_table_gives_back_what_the_file_has(tmp_path: Path) -> None:
     run(tmp_path, [*FEW, EPISODE])
     from_file = read_recordings(tmp_path)

@@ -51,6 +51,7 @@ def test_both_rounds_of_a_block_come_before_the_next_block() -> None:
     assert rounds[: 2 * forms] == [0] * forms + [1] * forms
 
 
+@pytest.mark.thorough
 def test_a_play_has_the_same_seed_in_every_plan() -> None:
     small, large = plan(Design(passes=1)), plan(Design(passes=5, rounds=3))
     seeds = {play.key: play.seed for play in large}

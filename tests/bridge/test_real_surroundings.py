@@ -1,4 +1,4 @@
-"""What goes on around an incident, on the real lab: more users, a harmless deploy and a burst."""
+"""What goes on around an incident, on the real lab: more users, a harmless deploy and its rollback, a burst."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import Patience
 from mirr.bridge.traces import campaigns, level
 from mirr.env.environment import Environment
-from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW
+from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW, service_breaches
 from mirr.env.scenario import EpisodeConfig, Scenario, Scheduled
-from mirr.env.vocabulary import Breaks, Bursts, Deploys, Fault, Feature, Service, Tier, TrafficChanges, Wait
+from mirr.env.vocabulary import (
+    Breaks,
+    Bursts,
+    CheckLogs,
+    Deploys,
+    Fault,
+    Feature,
+    Rollback,
+    Service,
+    Tier,
+    TrafficChanges,
+    Wait,
+)
 from mirr.env.world import Snapshot
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
@@ -43,11 +55,12 @@ def test_users_come_more_often_and_a_burst_harms_nobody_and_both_are_over_after_
     try:
         environment = Environment(world, EpisodeConfig(step_s=STEP_S, none_diagnosis=True))
         environment.reset(scenario=SCENARIO)
-        seen = []
-        for _ in range(5):
-            environment.step(Wait())
+        seen, started = [], list[str]()
+        for action in (Wait(), Wait(), Wait(), CheckLogs(Service.AUTH), Wait()):
+            logs = environment.step(action)[0].logs
             assert environment.last_snapshot is not None
             seen.append(environment.last_snapshot)
+            started += [line.text for line in logs if line.event == "started"]
         assert level(traffic_url) == LEVEL
         users_per_s = sum(one.requests for one in seen[:4]) / (4 * STEP_S)
         assert users_per_s == pytest.approx(LEVEL * USUAL_USERS_PER_S, rel=0.12)
@@ -60,6 +73,10 @@ def test_users_come_more_often_and_a_burst_harms_nobody_and_both_are_over_after_
             assert feature(one, Service.INVENTORY, Feature.LATENCY_P95_S) <= OBJECTIVES.latency_p95_s
         running = campaigns(traffic_url)  # the crowd's vanguard has come, and the burst is over
         assert [campaign.partition(" ")[0] for campaign in running] == ["flash_crowd:payments"]
+        assert "1.5.0" in started[0]
+        assert service_breaches(seen[3], Service.AUTH) == []
+        back = environment.step(Rollback(Service.AUTH))[0]
+        assert back.last_result == "auth is going back to release 1.4.0"
         world.restore(0)
         assert (level(traffic_url), campaigns(traffic_url)) == (1.0, [])
     finally:

@@ -44,6 +44,7 @@ def halved(tmp_path_factory: pytest.TempPathFactory) -> str:
     return recorded(tmp_path_factory.mktemp("halved"), replace(usual, services=services))
 
 
+@pytest.mark.thorough
 def test_a_collection_is_written_and_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         "collect",

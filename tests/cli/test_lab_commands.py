@@ -339,6 +339,7 @@ def test_a_dry_run_of_down_names_what_it_would_remove_and_removes_nothing(fake_e
     assert (len(fake_engine.held), len(fake_engine.networks), len(fake_engine.volumes)) == (2, 1, 1)
 
 
+@pytest.mark.thorough
 def test_the_kill_switch_does_not_wait_for_an_engine_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state_root: Path
 ) -> None:

@@ -49,6 +49,7 @@ def test_results_are_written_as_json_as_a_page_and_as_a_table(tmp_path: Path, ca
     ]
 
 
+@pytest.mark.thorough
 def test_an_episode_of_the_results_is_that_of_mirr_episode(tmp_path: Path, capsys: Printed) -> None:
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     capsys.readouterr()
@@ -61,6 +62,7 @@ def test_an_episode_of_the_results_is_that_of_mirr_episode(tmp_path: Path, capsy
     assert {name: played[name] for name in episode["harm"]} == episode["harm"]
 
 
+@pytest.mark.thorough
 def test_a_second_run_plays_only_what_is_missing(tmp_path: Path, capsys: Printed) -> None:
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     first = of(tmp_path, "oracle").in_order
@@ -69,6 +71,7 @@ def test_a_second_run_plays_only_what_is_missing(tmp_path: Path, capsys: Printed
     assert of(tmp_path, "oracle").in_order[:3] == first
 
 
+@pytest.mark.thorough
 def test_episodes_that_end_in_another_way_now_are_played_again(tmp_path: Path, capsys: Printed) -> None:
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     right = of(tmp_path, "oracle").in_order
@@ -81,6 +84,7 @@ def test_episodes_that_end_in_another_way_now_are_played_again(tmp_path: Path, c
     assert of(tmp_path, "oracle").in_order == right
 
 
+@pytest.mark.thorough
 def test_again_plays_everything_anew(tmp_path: Path, capsys: Printed) -> None:
     assert run([*TWO, "--out", str(tmp_path)]) == 0
     assert run([*TWO, "--out", str(tmp_path), "--again"]) == 0
@@ -146,6 +150,7 @@ def test_wrong_names_are_wrong_usage(tmp_path: Path, capsys: Printed, arguments:
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.thorough
 def test_what_the_folder_has_no_episodes_of_stays_as_it_was(tmp_path: Path) -> None:
     # In a new checkout there are the report and the table, but not the episodes of the simulator.
     assert run([*TWO, "--out", str(tmp_path)]) == 0
@@ -205,6 +210,7 @@ def test_the_lab_plays_each_seed_with_every_agent(tmp_path: Path, monkeypatch: p
     assert [cell["episodes"] for cell in report["cells"]] == [1, 2]
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_on_the_lab_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
@@ -217,6 +223,7 @@ def test_an_interrupted_run_on_the_lab_goes_on_where_it_was(
     assert capsys.readouterr().out == f"{tmp_path / 'results.md'}: 6 episodes in 2 rows, 3 played in this run\n"
 
 
+@pytest.mark.thorough
 def test_a_void_episode_is_played_again_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_lab(monkeypatch, Lab(fails_in=(2,)))
     assert run([*LAB, "--out", str(tmp_path)]) == 0
@@ -251,6 +258,7 @@ def test_episodes_of_the_lab_are_recorded_on_request(tmp_path: Path, monkeypatch
     assert (rollout.scenario.seed, rollout.scenario.tier, rollout.header["policy"]) == (2, Tier.EASY, "oracle")
 
 
+@pytest.mark.thorough
 def test_recorded_episodes_are_taken_in_once_and_nothing_is_played(tmp_path: Path, capsys: Printed) -> None:
     kept, out = tmp_path / "kept", tmp_path / "results"
     kept.mkdir()
@@ -267,6 +275,7 @@ def test_recorded_episodes_are_taken_in_once_and_nothing_is_played(tmp_path: Pat
     assert list(of(out, "heuristic", tier=Tier.HARD).by_seed) == [4, 5]
 
 
+@pytest.mark.thorough
 def test_a_recorded_episode_whose_seed_was_played_does_not_count(tmp_path: Path, capsys: Printed) -> None:
     out, path = tmp_path / "results", tmp_path / "kept" / "2.jsonl"
     path.parent.mkdir()

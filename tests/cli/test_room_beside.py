@@ -36,6 +36,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
+@pytest.mark.thorough
 def test_it_starts_once_answers_and_ends_with_all_that_it_kept(state_root: Path) -> None:
     try:
         found = start("mirr", ["--host", "127.0.0.1", "--port", "0"])
@@ -53,6 +54,7 @@ def test_it_starts_once_answers_and_ends_with_all_that_it_kept(state_root: Path)
     assert not end("mirr")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("state_root")
 def test_a_room_that_does_not_start_says_why() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

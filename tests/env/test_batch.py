@@ -89,6 +89,7 @@ def test_a_batch_plays_the_same_as_one_environment_to_the_last_bit(first: int, s
     assert_same_episodes(BatchedSimulator(size, autoreset=Autoreset.SAME_STEP), list(range(first, first + size)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("parameters", [None, Randomisation.everything(0.1, sets=4)], ids=["fixed", "random"])
 def test_every_form_of_every_severity_plays_the_same_in_a_batch_and_alone(parameters: Randomisation | None) -> None:
     sets = None if parameters is None else parameters.draw()

@@ -63,7 +63,7 @@ def planned(batch: BatchedSimulator, e: int) -> tuple[Scheduled, ...]:
     return tuple(found)
 
 
-@pytest.mark.parametrize("tier", Tier)
+@pytest.mark.parametrize("tier", first_is_quick(Tier))
 def test_compiled_code_draws_the_timeline_of_the_seed(tier: Tier) -> None:
     size = 3_000 if COMPILED else 60
     batch = BatchedSimulator(size, tier=tier)
@@ -86,6 +86,7 @@ def test_hard_seeds_play_the_same_in_a_batch_and_alone(parameters: Randomisation
     assert_same_episodes(batch, list(range(SIZE)), sets)
 
 
+@pytest.mark.thorough
 def test_given_faults_keep_the_surroundings_of_hard_in_a_batch_too() -> None:
     faults = every_fault()[:: 1 if COMPILED else 8]
     batch = BatchedSimulator(len(faults), tier=Tier.HARD, autoreset=Autoreset.SAME_STEP)

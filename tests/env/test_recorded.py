@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from mirr.agents.registry import PolicyName, make_policy
 from mirr.chaos.journal import Journal
@@ -17,12 +15,11 @@ from mirr.env.environment import Environment, EpisodeReport, Observation
 from mirr.env.record import RecordError, Rollout, RolloutWriter, read_rollout
 from mirr.env.recorded import NotRecorded, RecordedWorld, play_back
 from mirr.env.reward import RewardTable
-from mirr.env.rollout import EpisodeResult, Sitting, play
+from mirr.env.rollout import EpisodeResult, play
 from mirr.env.scenario import EpisodeConfig, Scenario, draw
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
     ACTIONS,
-    PACK_ACTIONS,
     Action,
     CheckLogs,
     Deploys,
@@ -38,7 +35,6 @@ from tests.env.fakes import FakeWorld, write_version_1
 from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
-from tests.trials import trials
 
 FAULT = Fault.parse("crashed:payments")
 
@@ -101,21 +97,6 @@ def test_an_episode_of_the_fake_lab_plays_back_the_same(tmp_path: Path, fault: s
     result, seen = recorded(path, world, draw(5, Fault.parse(fault)), PolicyName.HEURISTIC)
     assert result.report.steps > 1
     assert_playback_is_the_same(path, result, seen)
-
-
-@settings(max_examples=trials(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**40), actions=st.lists(st.sampled_from(PACK_ACTIONS), min_size=0, max_size=30))
-def test_any_list_of_actions_plays_back_the_same(tmp_path: Path, seed: int, actions: list[Action]) -> None:
-    path = tmp_path / "any.jsonl"
-    seen: list[Observation] = []
-    environment = Environment(SimulatedWorld(), EpisodeConfig(none_diagnosis=True, max_steps=max(1, len(actions))))
-    with RolloutWriter(path, overwrite=True) as writer:
-        sitting = Sitting(environment, draw(seed), record=writer, on_step=lambda each, move: seen.append(each))
-        sitting.begin()
-        for action in actions or [Wait()]:
-            if environment.report is None:
-                sitting.act(action)
-    assert_playback_is_the_same(path, sitting.result(), seen)
 
 
 def test_an_episode_with_other_rewards_is_played_back_with_them(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_traffic_at_any_level_meets_every_objective(level: float) -> None:
     assert lost_s.max() == 0.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("level", [TRAFFIC[0], 1.0, TRAFFIC[1]])
 @pytest.mark.parametrize("service", Service)
 def test_a_burst_on_a_service_meets_every_objective(level: float, service: Service) -> None:

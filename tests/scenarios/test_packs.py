@@ -18,6 +18,7 @@ from mirr.env.scenario import Scheduled
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Breaks, Bursts, Ends, Fault, FaultMode, Service, TrafficChanges
 from mirr.scenarios.packs import PACK_CONFIG, PACKS, Pack, PackError, all_packs, load_pack
+from tests.trials import first_is_quick
 
 SEEDS = range(20)
 
@@ -45,7 +46,7 @@ def test_there_is_a_pack_for_every_kind_of_incident() -> None:
 
 
 @packs
-@pytest.mark.parametrize("policy", [PolicyName.ORACLE, PolicyName.HEURISTIC, PolicyName.DETECTIVE])
+@pytest.mark.parametrize("policy", first_is_quick([PolicyName.ORACLE, PolicyName.HEURISTIC, PolicyName.DETECTIVE]))
 def test_a_pack_can_be_resolved(pack: Pack, policy: PolicyName) -> None:
     results = played(pack, policy)
     assert [str(result.report.outcome) for result in results] == ["resolved"] * len(results)
@@ -58,6 +59,7 @@ def test_no_title_or_symptom_gives_away_the_answer(pack: Pack) -> None:
     assert not [mode for mode in ("crash", "leak", "overload", "bad deploy", "false alarm") if mode in visible]
 
 
+@pytest.mark.thorough
 @packs
 def test_policies_that_ignore_the_observation_earn_less_than_the_heuristic(pack: Pack) -> None:
     honest = reward(pack, PolicyName.HEURISTIC)

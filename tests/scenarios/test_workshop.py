@@ -49,6 +49,7 @@ def test_who_knows_resolves_it_with_the_seed_of_the_pack(pack: Pack) -> None:
         assert (str(report.outcome), report.diagnosis_correct) == ("resolved", True), policy
 
 
+@pytest.mark.thorough
 @packs
 def test_who_does_not_look_earns_far_less(pack: Pack) -> None:
     rewards = {

@@ -108,6 +108,7 @@ def test_too_many_pipelined_requests_end_the_connection(address: Address) -> Non
     assert status(send(address, GET)) == 200
 
 
+@pytest.mark.thorough
 def test_all_requests_on_one_connection_are_answered(address: Address) -> None:
     with socket.create_connection(address, timeout=5.0) as wire:
         for number in range(50):

@@ -18,6 +18,8 @@ from tests.services.boots import Boots, Order, started
 from tests.services.conftest import NAMES
 from tests.services.release_types import lay_out
 
+pytestmark = pytest.mark.thorough
+
 
 class Trailed:
     """A service at a release, on a volume that it keeps from boot to boot."""
@@ -131,7 +133,6 @@ def test_the_earlier_release_is_unharmed_by_what_a_trail_leaves_on_the_volume(
     assert {table: after[table] for table in before} == before
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("release", "module"), [(LEAKY_RELEASE, "data/plan.py"), (SLOW_RELEASE, "kit/trail.py")])
 def test_the_numbers_of_a_trail_cover_every_service(release: str, module: str) -> None:
     tree = ast.parse(release_tree(release)[f"services/{module}"])

@@ -79,6 +79,7 @@ def test_a_client_with_unique_keys_sends_a_new_key_and_a_large_body_each_time() 
     run_with_generator(run_test)
 
 
+@pytest.mark.thorough
 def test_a_service_that_does_not_answer_gets_a_bounded_number_of_requests() -> None:
     async def run_test(generator: Generator) -> None:
         generator.shop.open.clear()

@@ -98,6 +98,7 @@ def test_a_gateway_that_is_down_is_an_immediate_error_and_the_traffic_goes_on() 
     assert time.monotonic() - begun < 2.0
 
 
+@pytest.mark.thorough
 def test_every_journey_that_is_due_while_the_server_hangs_is_late() -> None:
     """A closed loop would have only one late request. In the open loop more than a fifth of all journeys are late."""
 

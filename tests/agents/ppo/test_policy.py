@@ -41,6 +41,7 @@ def held_out() -> list[EpisodeResult]:
     return [play(environment, make_policy(PolicyName.PPO, draw(seed)), seed=seed) for seed in HELD_OUT]
 
 
+@pytest.mark.thorough
 def test_the_shipped_policy_resolves_and_diagnoses_held_out_incidents(held_out: list[EpisodeResult]) -> None:
     resolved = sum(result.report.outcome is Outcome.RESOLVED for result in held_out)
     diagnosed = sum(result.report.diagnosis_correct for result in held_out)

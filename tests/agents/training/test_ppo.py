@@ -16,6 +16,8 @@ from mirr.agents.ppo.network import Size, scores
 from mirr.agents.ppo.notes import CHOICES, OWN, SERVICES, SHARED, Floats
 from tests.agents.ppo.networks import TINY
 
+pytestmark = pytest.mark.thorough
+
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'mirr-lab[train]'")
 
 from mirr.agents.ppo.policy import load_checkpoint  # noqa: E402
@@ -86,7 +88,6 @@ def test_a_checkpoint_is_what_the_policy_reads(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.thorough
 def test_a_few_iterations_earn_more_than_chance() -> None:
     plan = PpoPlan(rows=256, steps=16, passes=3, at_once=512, learning_rate=3e-3, entropy_worth=0.0)
     ppo = learner(plan, size=SMALL)
@@ -96,7 +97,6 @@ def test_a_few_iterations_earn_more_than_chance() -> None:
     assert found[-1].entropy < found[0].entropy
 
 
-@pytest.mark.thorough
 def test_the_same_seed_learns_the_same() -> None:
     networks = []
     for _ in range(2):
@@ -189,7 +189,6 @@ def test_a_whole_training_leaves_a_checkpoint_its_provenance_and_its_curve(tmp_p
     assert said[0] == "PPO on easy, CPU, start 1"
 
 
-@pytest.mark.thorough
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="Matplotlib is not installed: pip install 'mirr-lab[train]'")
     from mirr.agents.training.curves import draw_rewards
@@ -217,7 +216,6 @@ def killed_after(validations: int, training: Training, out: Path) -> None:
         Trainer(training, out, replace(tools(), say=say)).run()
 
 
-@pytest.mark.thorough
 def test_a_training_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     training = replace(TINY_TRAINING, steps=4 * 512)
     killed_after(2, training, tmp_path)
@@ -252,7 +250,6 @@ def test_a_training_says_with_which_simulator_it_learned(tmp_path: Path) -> None
     assert told["simulator"]["parameters"]["cpu_quota_cores"] == 0.3
 
 
-@pytest.mark.thorough
 def test_a_training_on_simulators_that_differ_comes_to_its_end(tmp_path: Path) -> None:
     simulator = Simulator(randomisation=Randomisation.everything(0.1, sets=8))
     training = replace(TINY_TRAINING, tier=Tier.HARD, steps=8 * 512, validate_s=1e9, simulator=simulator)

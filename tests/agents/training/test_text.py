@@ -47,6 +47,7 @@ def test_every_word_at_every_place_has_its_own_text() -> None:
     assert all(len(set(place)) == len(place) for place in pieces())
 
 
+@pytest.mark.thorough
 def test_different_prompts_have_different_texts() -> None:
     words = encode(random_briefing(300))
     assert len({text_of(row) for row in words}) == len(np.unique(words, axis=0)) == 300

@@ -74,6 +74,7 @@ def mean(items: Sequence[tuple[str, float]]) -> float | None:
     return sum(value for _, value in items) / len(items)
 
 
+@pytest.mark.thorough
 def test_the_interval_of_a_mean_is_that_of_its_standard_error() -> None:
     rng = np.random.default_rng(0)
     items = [(str(place), float(value)) for place, value in enumerate(rng.normal(size=400))]

@@ -43,6 +43,7 @@ from mirr.interfaces.gymnasium_envs.wrappers import (
     history,
     texts,
 )
+from tests.trials import first_is_quick
 
 SHORT = EpisodeConfig(max_steps=4)
 
@@ -101,7 +102,7 @@ def test_the_lab_passes_gymnasiums_check_without_a_warning(real_lab: str, monkey
                 assert env.observation_space.contains(observation)
 
 
-@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("mode", first_is_quick(AutoresetMode))
 def test_a_vector_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode) -> None:
     size = 24
     vector = SimVectorEnv(size, autoreset_mode=mode)
@@ -124,8 +125,8 @@ def test_a_vector_equals_its_single_environments_to_the_last_bit(mode: Autoreset
     assert ended > size
 
 
-@pytest.mark.parametrize("name", [MEDIUM_SIM_ID, HARD_SIM_ID])
-@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("name", first_is_quick([MEDIUM_SIM_ID, HARD_SIM_ID]))
+@pytest.mark.parametrize("mode", first_is_quick(AutoresetMode))
 def test_a_vector_of_v1_equals_its_single_environments_to_the_last_bit(mode: AutoresetMode, name: str) -> None:
     size = 12
     vector = gymnasium.make_vec(name, size, "vector_entry_point", autoreset_mode=mode).unwrapped

@@ -134,6 +134,7 @@ def test_every_reset_without_a_seed_draws_a_new_seed() -> None:
     assert environment.reset().features == session().reset(seed=6).features
 
 
+@pytest.mark.thorough
 def test_the_truth_is_hidden_until_the_report_at_the_end_shows_it() -> None:
     for index in range(27):
         environment = session()

@@ -88,6 +88,7 @@ def test_every_fault_and_every_pack_is_in_both_splits_equally_often() -> None:
         assert len(set(faults.values())) == 1
 
 
+@pytest.mark.thorough
 def test_the_tasks_of_medium_are_what_their_seeds_draw_there() -> None:
     for split in (Split.TRAIN_MEDIUM, Split.TEST_MEDIUM):
         tasks = tasks_of(split)
@@ -96,6 +97,7 @@ def test_the_tasks_of_medium_are_what_their_seeds_draw_there() -> None:
         assert named == {(fault.mode, fault.service) for fault in ALL_FAULTS}
 
 
+@pytest.mark.thorough
 def test_the_tasks_of_hard_are_what_their_seeds_draw_there() -> None:
     for split in (Split.TRAIN_HARD, Split.TEST_HARD):
         tasks = tasks_of(split)
