@@ -207,9 +207,6 @@ def test_a_harmless_deploy_breaks_no_objective(world: World) -> None:
     assert step(world, Rollback(Service.AUTH))[0] == ActionResult(text="auth is going back to release 1.4.0")
 
 
-# On the real lab, tests/cli/test_real_storms.py finds no difference, also of releases and CPU quotas, after faults,
-# actions and the revert of a restore. There, every reset of the leak audit restores after a fault and a fix.
-@pytest.mark.parametrize("opened", QUICK, indirect=True)
 def test_restore_reverts_all_faults_and_actions(world: World) -> None:
     world.inject(Fault(FaultMode.BAD_DEPLOY, Service.AUTH))
     step(world, Restart(Service.GATEWAY))
