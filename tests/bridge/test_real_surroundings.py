@@ -66,7 +66,7 @@ def test_users_come_more_often_and_a_burst_harms_nobody_and_both_are_over_after_
         users_per_s = sum(one.requests for one in seen[:4]) / (4 * STEP_S)
         assert users_per_s == pytest.approx(LEVEL * USUAL_USERS_PER_S, rel=0.12)
         rates = [feature(one, Service.INVENTORY, Feature.REQUEST_RATE) for one in seen]
-        # One window has some 90 requests, which scatter by 10. So two windows with the burst are compared to two others.
+        # One window has some 90 requests, which scatter by 10. So two windows with the burst are compared to two more.
         assert (rates[1] + rates[2]) / 2 > (rates[0] + rates[4]) / 2 + 5.0
         for one in seen[:4]:
             assert one.user_sli >= OBJECTIVES.user_sli
