@@ -69,7 +69,7 @@ class Telemetry:
             good = [sample for sample in samples if sample.up]
             if good:
                 ends[target] = good[-1]
-        self._refuse_a_past(_newest({target: [sample] for target, sample in ends.items()}))
+        self._refuse_a_past(max((sample.at for sample in ends.values()), default=None))
         return Window(ends)
 
     def _refuse_a_past(self, latest: float | None) -> None:
