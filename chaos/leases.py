@@ -17,8 +17,10 @@ from typing import Any
 
 from mirr.lab.processes import boot_id
 
-LEASE_S = 6.0
-"""How long a fault outlives the process that injected it. The lease is renewed three times in that time."""
+LEASE_S = 12.0
+"""How long a fault outlives the process that injected it. The lease is renewed three times in that time.
+
+A busy virtual machine can stand still for some seconds. A fault of a process that lives must outlast that."""
 
 MAX_LEASE_S = 600.0
 """The longest lease that a person may give a fault. The load generator accepts no longer one either."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 
+# A virtual machine that stands still for seconds makes an episode void, or a window late. Such a test begins again, and
+# pytest lists it as RERUN. A test of which every try fails has failed. `--force-reruns=0` allows one try.
+TRIES_ON_THE_LAB = 3
+
 # Each worker of xdist has a core. More threads of NumPy or PyTorch would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -37,12 +41,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker of xdist, write a list of the tests that need the real lab. The scheduler knows only test names."""
+    """Let the tests of the real lab be tried again. In a worker of xdist, write a list of them.
+
+    The scheduler knows only the names of tests."""
+    of_the_lab = [item for item in items if item.get_closest_marker("docker")]
+    for item in of_the_lab:
+        item.add_marker(pytest.mark.flaky(reruns=TRIES_ON_THE_LAB - 1))
     if not hasattr(config, "workerinput"):
         return
     from tests.lab_last import list_of_lab_tests
 
-    names = [item.nodeid for item in items if item.get_closest_marker("docker")]
+    names = [item.nodeid for item in of_the_lab]
     list_of_lab_tests(config.workerinput).write_text(json.dumps(names))
 
 

@@ -29,7 +29,7 @@ from tests.cli.on_real_lab import MIRR, made_of, wait_until
 
 pytestmark = pytest.mark.docker
 
-REAPER_REVERTS_WITHIN_S = 15.0  # what is left of the lease (up to 6 s), and a new container on a slow machine
+REAPER_REVERTS_WITHIN_S = LEASE_S + 9.0  # what is left of the lease, and a new container on a slow machine
 REVERT_WITHIN_S = 10.0
 
 
