@@ -18,6 +18,7 @@ from mirr.env.objectives import USER_LATENCY_S
 from mirr.env.simulator.chronicle import EXCEPTIONS, ROUTES
 from mirr.env.simulator.fast.rows import BOUNDS
 from mirr.env.simulator.parameters import load_parameters
+from mirr.env.simulator.physics.callgraph import BASKET_LINES
 from mirr.env.vocabulary import NEXT_RELEASE, STEADY_RELEASE, Fault, Journey, ScaleUp, Service
 from services import gateway, orders
 from services.data.release import VERSION
@@ -83,6 +84,10 @@ FACTS: dict[str, Twice] = {
     "the delay of a retry": Twice(
         lab=("services/kit/upstreams.py: RETRY_AFTER_S", upstreams.RETRY_AFTER_S),
         simulator=_parameter("retry_delay_s"),
+    ),
+    "the rows of an order": Twice(
+        lab=("traffic/users.py: BASKET_LINES", users.BASKET_LINES),
+        simulator=("env/simulator/physics/callgraph.py: BASKET_LINES", BASKET_LINES),
     ),
     "the buckets of latencies": Twice(
         lab=("services/kit/metrics.py: BUCKETS_S", metrics.BUCKETS_S),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -40,8 +41,9 @@ def test_a_file_is_left_out_only_if_none_of_its_tests_can_be_selected(
 def collected(selection: str) -> str:
     """The tests of a folder that pytest finds. One of its files is thorough."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", "-m", selection]
+    env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(
-        [*command, "tests/bridge/fidelity"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [*command, "tests/bridge/fidelity"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True, env=env
     )
     return done.stdout
 

@@ -16,6 +16,7 @@ from traffic.open_loop import Due, OpenLoop
 
 RATE_PER_S = 38.0
 MIX = {Journey.BROWSE: 0.5, Journey.SIGN_IN: 0.2, Journey.CHECK_OUT: 0.3}
+BASKET_LINES = (2, 4)  # fewest and most products of a check-out
 TIMEOUT_S = 2.0
 MAX_IN_FLIGHT = 256
 
@@ -99,7 +100,7 @@ class Users:
         # Customers who are signed in check out. If nobody is signed in yet, this one signs in first.
         signed_in = tuple(self._tokens)
         customer = self._rng.choice(signed_in) if signed_in else self._rng.randrange(shop.CUSTOMERS)
-        basket = {"lines": shop.lines(self._rng, self._rng.randint(2, 4)), "zone": customer % shop.ZONES + 1}
+        basket = {"lines": shop.lines(self._rng, self._rng.randint(*BASKET_LINES)), "zone": customer % shop.ZONES + 1}
         headers = {"Idempotency-Key": shop.key()}
         kept = self._tokens.get(customer)
         headers["Authorization"] = f"Bearer {kept or await self._token_of(customer)}"

@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 
 from mirr.bridge.calibration import readings
 from mirr.bridge.calibration.readings import STEADY_FEATURES, STEP_S, Rows
-from mirr.bridge.calibration.unloaded import latencies
+from mirr.bridge.calibration.robust import deviation, middle
+from mirr.bridge.calibration.unloaded import LEAVES, latencies, sigma
 from mirr.bridge.calibration.values import own
 from mirr.bridge.recording import Recording
 from mirr.env.forms import severity_of
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.vocabulary import CALLS, Fault, Feature, Service
+from mirr.env.vocabulary import Fault, Feature, Service
 
-TRIMMED = 0.1  # of the values at each end: a hiccup of the machine is not a property of the lab
 LEAST_EXCESS_PER_S = 0.5  # a campaign that adds less to a rate cannot be told from chance
 FULL = 0.95  # CPU share from which a queue is surely never empty
 LEAST_TIME_S = 1e-5  # where a difference of measurements is not positive
+LEAST_WINDOWS = 10  # fewer do not tell how much something changes from window to window
+LEAST_RATIO = 0.01
+MIXED = (Service.GATEWAY, Service.AUTH, Service.INVENTORY)
+"""The services that get other requests than those of check-outs."""
 
 Values = dict[str, float]
 
@@ -48,13 +52,6 @@ class Fitter:
     read: Callable[[Recording], Rows]
     solve: Callable[[Rows, Parameters], Values]  # there is at least one row; what is not known is left out
     grain: Callable[[Parameters], float] = lambda parameters: 0.0  # smaller differences do not show
-
-
-def middle(values: NDArray[np.float64]) -> float:
-    """The mean without the largest and the smallest tenth."""
-    ordered = np.sort(values)
-    cut = int(TRIMMED * ordered.size)
-    return float(ordered[cut : ordered.size - cut].mean())
 
 
 def _steady_values(rows: Rows, feature: Feature) -> NDArray[np.float64]:  # (windows, services)
@@ -89,9 +86,41 @@ def _request_cpu(rows: Rows, p: Parameters) -> Values:
     return found
 
 
+def _kinds_of_requests(rows: Rows, p: Parameters) -> Values:
+    """Check-outs cost more or less than the other requests of a service. All of them reach orders. Around that, the CPU
+    time of a window scatters by the root of the number of requests."""
+    used_s = (_steady_values(rows, Feature.CPU_SHARE) * p.cpu_quota_cores - p.idle_cpu_cores) * STEP_S
+    requests = _steady_values(rows, Feature.REQUEST_RATE) * STEP_S
+    check_outs = requests[:, SERVICE_ROW[Service.ORDERS]]
+    found = {}
+    for service in Service:
+        mine, each_s = requests[:, SERVICE_ROW[service]], p.services[service].request_cpu_s
+        busy = (mine > 0.0) & (check_outs > 0.0)
+        if busy.sum() < LEAST_WINDOWS:
+            continue
+        others = np.maximum(0.0, mine - check_outs)[busy]
+        kinds_of = np.column_stack([check_outs[busy], others] if service in MIXED else [mine[busy]])
+        cost_s = np.linalg.lstsq(kinds_of, used_s[busy, SERVICE_ROW[service]], rcond=None)[0]
+        off_s = used_s[busy, SERVICE_ROW[service]] - kinds_of @ cost_s
+        found[own("request_cpu_cv")[service]] = max(LEAST_RATIO, deviation(off_s / each_s / np.sqrt(mine[busy])))
+        if service in MIXED:
+            most = p.request_rate(service) / p.request_rate(Service.ORDERS)  # then the others cost nothing
+            ratio = cost_s[0] * most / (cost_s[0] + cost_s[1] * (most - 1.0))
+            found[own("check_out_cpu_ratio")[service]] = float(np.clip(ratio, LEAST_RATIO, most))
+    return found
+
+
 def _base_memory(rows: Rows, p: Parameters) -> Values:
     memory = _steady_values(rows, Feature.MEMORY_SHARE) * p.memory_limit_mb
     return {name: middle(memory[:, SERVICE_ROW[service]]) for service, name in own("base_memory_mb").items()}
+
+
+def _latency_sigma(rows: Rows, p: Parameters) -> Values:
+    p95_s = _steady_values(rows, Feature.LATENCY_P95_S)
+    shown = {service: p95_s[:, SERVICE_ROW[service]] for service in LEAVES}
+    busy = {service: values[values > 0.0] for service, values in shown.items()}
+    found = sigma(p, {service: values for service, values in busy.items() if len(values) >= LEAST_WINDOWS})
+    return {} if found is None else {"latency_sigma": found}
 
 
 def _latencies(rows: Rows, p: Parameters) -> Values:
@@ -132,7 +161,7 @@ def _surge_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _shed_cpu(rows: Rows, p: Parameters) -> Values:
     """What the quota has left beside the requests that are served goes into those that are turned away."""
-    leaves = [SERVICE_ROW[service] for service in Service if not CALLS[service]]  # its errors are all its own
+    leaves = [SERVICE_ROW[service] for service in LEAVES]  # their errors are all their own
     rows = rows[np.isin(rows[:, 0], leaves) & (rows[:, 2] > 0.0) & (rows[:, 3] > FULL)]
     if not len(rows):
         return {}
@@ -193,11 +222,25 @@ FITTERS: tuple[Fitter, ...] = (
         solve=_request_cpu,
     ),
     Fitter(
+        names=(*own("request_cpu_cv").values(), *(own("check_out_cpu_ratio")[service] for service in MIXED)),
+        kind=Kind.SYSTEM,
+        probe="steady state: CPU share and rate of check-outs and of other requests, window by window",
+        read=readings.steady,
+        solve=_kinds_of_requests,
+    ),
+    Fitter(
         names=tuple(own("base_memory_mb").values()),
         kind=Kind.SYSTEM,
         probe="steady state: memory share",
         read=readings.steady,
         solve=_base_memory,
+    ),
+    Fitter(
+        names=("latency_sigma",),
+        kind=Kind.MACHINE,
+        probe="steady state: how much the p95 changes from window to window",
+        read=readings.steady,
+        solve=_latency_sigma,
     ),
     Fitter(
         names=tuple(own("latency_p50_s").values()),

@@ -33,6 +33,7 @@ class Machine:
 
     request_cpu: float = 1.0  # CPU time of a request, in times of the system's
     latency: float = 1.0  # unloaded latency, in times of the system's
+    latency_sigma: float  # how much the latencies of a moment scatter
     boot_cpu_s: float
     idle_cpu_cores: float
 
@@ -66,6 +67,7 @@ def machine_of(fitted: Parameters, system: Parameters, names: Mapping[str, float
     return Machine(
         request_cpu=_change([name for name in WELL_KNOWN if name in names], fitted, system),
         latency=_change([name for name in LATENCIES if name in names], fitted, system),
+        latency_sigma=fitted.latency_sigma,
         boot_cpu_s=fitted.boot_cpu_s,
         idle_cpu_cores=fitted.idle_cpu_cores,
     )

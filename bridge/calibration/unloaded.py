@@ -1,27 +1,82 @@
-"""The latencies of unloaded services, from the p95 that each of them shows."""
+"""The latencies of unloaded services, from the p95 that each of them shows, and how much it changes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mirr.bridge.calibration.readings import STEP_S
+from mirr.bridge.calibration.robust import distance, middle
 from mirr.bridge.calibration.values import changed, own
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.physics.latencies import latency_beyond
-from mirr.env.simulator.physics.profile import paths, shares
+from mirr.env.simulator.physics.latencies import p95_of_few
+from mirr.env.simulator.physics.profile import Paths, paths, shares
 from mirr.env.vocabulary import CALLS, Service
 
 LEAST_S, MOST_S = 1e-4, 2.0
 TELLING = 1.03  # times the p95 of the fastest service: from here on a p95 tells a latency
 HALVINGS = 20  # of the logarithm: to a hundred-thousandth
+SIGMAS = np.geomspace(0.15, 1.6, 36)  # that are tried; a bound of the histogram between two p95 misleads a search
+TELLS_APART = 0.0005  # a smaller difference of distances, in logarithms of the p95, is chance
+MEAN_HALVINGS = 10
+GUESS_WITHIN = 2.0  # times the median of a lognormal latency with that p95
+
+LEAVES = tuple(service for service in Service if not CALLS[service])
+"""The services that call no other: all of their latency is their own."""
+
+_SHARES = tuple((place + 0.5) / 30 for place in range(30))
+_LUCKS = tuple(map(NormalDist().inv_cdf, _SHARES))  # all equally likely
+_P95 = NormalDist().inv_cdf(0.95)
 
 
 def unloaded_p95_s(parameters: Parameters, service: Service) -> float:
-    """The p95 of an unloaded service, as its histogram shows it."""
-    found = shares(paths(parameters)[service], parameters.latency_sigma)
-    return float(latency_beyond(numbers(found), 0, k.BUCKETS - 1, sum(found), 0.05))
+    """The mean p95 that an unloaded service shows in windows with the usual number of requests."""
+    return middle(_p95s_s(parameters, service, paths(parameters)[service], parameters.latency_sigma))
+
+
+def _p95s_s(parameters: Parameters, service: Service, found: Paths, sigma: float) -> list[float]:
+    requests = parameters.request_rate(service) * STEP_S
+    histogram = numbers([requests * share for share in shares(found, sigma)])
+    return [float(p95_of_few(histogram, 0, k.BUCKETS - 1, requests, luck)) for luck in _LUCKS]
+
+
+def sigma(parameters: Parameters, p95s_s: Mapping[Service, ArrayLike]) -> float | None:
+    """The `latency_sigma` with which the p95 of `LEAVES` is distributed over windows most nearly as these are.
+
+    Where all answers are in one bucket of the histogram, many values fit as well. Then it changes as little as it can.
+    None if there is no p95."""
+    if not p95s_s:
+        return None
+    seen = {service: np.quantile(np.asarray(values), _SHARES) for service, values in p95s_s.items()}
+    means_s = {service: middle(values) for service, values in p95s_s.items()}
+
+    def misfit(tried: float) -> float:
+        shown = {service: _p95s_of_mean(parameters, service, mean_s, tried) for service, mean_s in means_s.items()}
+        return sum(distance(np.log(seen[service]), np.log(values)) for service, values in shown.items())
+
+    misfits = [misfit(tried) for tried in SIGMAS]
+    fit = [tried for tried, apart in zip(SIGMAS, misfits, strict=True) if apart <= min(misfits) + TELLS_APART]
+    return float(min(fit, key=lambda tried: abs(math.log(tried / parameters.latency_sigma))))
+
+
+def _p95s_of_mean(parameters: Parameters, service: Service, mean_s: float, sigma: float) -> list[float]:
+    """The p95 that a service of `LEAVES` shows, if its mean is this. Where it is among the bounds of the histogram says
+    how much it changes."""
+    guess_s = mean_s / math.exp(_P95 * sigma)
+    low, high = guess_s / GUESS_WITHIN, guess_s * GUESS_WITHIN
+    for _ in range(MEAN_HALVINGS):
+        tried = math.sqrt(low * high)
+        if middle(_p95s_s(parameters, service, [(1.0, tried)], sigma)) < mean_s:
+            low = tried
+        else:
+            high = tried
+    return _p95s_s(parameters, service, [(1.0, low)], sigma)
 
 
 def latencies(parameters: Parameters, p95_s: Mapping[Service, float]) -> dict[Service, float]:

@@ -26,6 +26,8 @@ class ServiceParameters:
     """The parameters of one service."""
 
     request_cpu_s: float  # CPU time of an ordinary request, mean
+    request_cpu_cv: float  # standard deviation of that / its mean
+    check_out_cpu_ratio: float  # CPU time of a check-out's request / that of the service's mean request
     latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
     base_memory_mb: float  # resident after boot
     surge_request_cpu_s: float  # CPU time of a request of the flash crowd
@@ -77,6 +79,12 @@ class Parameters:
                     f"journeys_per_s.{journey}: at most {MOST_USERS_A_TICK:g} users a tick can be drawn"
                 )
         for service in Service:
+            check_outs = self.journeys_per_s[Journey.CHECK_OUT] / self.request_rate(service)
+            if check_outs < 1.0 and self.services[service].check_out_cpu_ratio * check_outs > 1.0:
+                raise ParameterError(
+                    f"services.{service}.check_out_cpu_ratio must be at most {1.0 / check_outs:.3g}: then other "
+                    "requests cost nothing"
+                )
             if self.surge_rate(service) <= 0:
                 raise ParameterError(f"services.{service}: ordinary traffic alone is beyond overload_factor")
 

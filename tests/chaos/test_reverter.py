@@ -310,7 +310,7 @@ def test_only_faults_whose_lease_has_ended_are_reverted(reverter: Reverter, lab:
 
 def test_a_harmless_deploy_is_reverted_when_its_lease_ends(reverter: Reverter, lab: FakeLab, journal: Journal) -> None:
     fake_chaos(lab, journal).deploy_sound(Service.AUTH)
-    lab.clock.sleep(11.0)
+    lab.clock.sleep(13.0)
     assert reverter.revert_expired() == ["recreated auth at release 1.4.0"]
     assert journal.open_acts() == []
 

@@ -148,7 +148,7 @@ def test_a_change_ends_by_itself_when_its_process_dies_and_the_reaper_closes_it(
     lab: FakeLab, chaos: Chaos, journal: Journal, reverter: Reverter
 ) -> None:
     chaos.change_traffic(FEWER)
-    lab.clock.sleep(5.0)
+    lab.clock.sleep(11.0)
     assert (lab.level, reverter.revert_expired()) == (0.75, [])
     lab.clock.sleep(1.0)
     assert lab.level == 1.0  # by the load generator itself, before anybody reverts

@@ -116,7 +116,7 @@ def test_the_file_keeps_system_and_machine_apart_and_says_where_it_comes_from(
     answer = json.loads(capsys.readouterr().out)
     assert answer == json.loads(path.read_text(encoding="utf-8"))
     assert set(answer) == {"schema", "version", "system", "machine", "fitted", "ranges", "loss", "provenance"}
-    assert set(answer["machine"]) == {"request_cpu", "latency", "boot_cpu_s", "idle_cpu_cores"}
+    assert set(answer["machine"]) == {"request_cpu", "latency", "latency_sigma", "boot_cpu_s", "idle_cpu_cores"}
     provenance = answer["provenance"]
     assert provenance["world"] == "docker"
     assert provenance["sessions"] == [{"world": "docker", "facts": {"machine": {"cores": 2}}}]
@@ -247,7 +247,7 @@ def test_a_recorded_lab_can_be_told_from_its_profile(state_root: Path, monkeypat
     write_profile(FASTER, {})
     assert profile_drift("mirr") == ""
     world.advance(10.0)
-    write_profile(Machine(boot_cpu_s=0.4, idle_cpu_cores=0.008), {})
+    write_profile(Machine(latency_sigma=0.4, boot_cpu_s=0.4, idle_cpu_cores=0.008), {})
     assert MOST_DRIFT < 1.0 / 0.6
     said = profile_drift("mirr")
     assert said is not None

@@ -258,19 +258,19 @@ def test_a_faulty_release_logs_its_number_at_each_start_as_the_harmless_one_does
 
 
 @pytest.mark.parametrize(
-    ("mild", "strong", "one"),
+    ("mild", "strong", "one", "count"),
     [
-        ("overloaded/costly@1.2", "overloaded/costly@1.45", Feature.IN_FLIGHT),
-        ("bad_deploy@0.25", "bad_deploy@0.75", Feature.ERROR_RATIO),
-        ("bad_deploy/slow@12", "bad_deploy/slow@18", Feature.ERROR_RATIO),
-        ("memory_leak@0.015", "memory_leak@0.05", Feature.MEMORY_SHARE),
-        ("bad_deploy/leaky@0.015", "bad_deploy/leaky@0.05", Feature.MEMORY_SHARE),
+        ("overloaded/costly@1.2", "overloaded/costly@1.45", Feature.ERROR_RATIO, 12),
+        ("bad_deploy@0.25", "bad_deploy@0.75", Feature.ERROR_RATIO, 3),
+        ("bad_deploy/slow@12", "bad_deploy/slow@18", Feature.ERROR_RATIO, 3),
+        ("memory_leak@0.015", "memory_leak@0.05", Feature.MEMORY_SHARE, 3),
+        ("bad_deploy/leaky@0.015", "bad_deploy/leaky@0.05", Feature.MEMORY_SHARE, 3),
     ],
 )
 @every_service
-def test_a_more_severe_fault_shows_more(mild: str, strong: str, one: Feature, service: Service) -> None:
+def test_a_more_severe_fault_shows_more(mild: str, strong: str, one: Feature, count: int, service: Service) -> None:
     def mean(fault: str) -> float:
-        return float(np.mean([feature(each, service, one) for each in windows(broken(f"{fault}:{service}"), 3)]))
+        return float(np.mean([feature(each, service, one) for each in windows(broken(f"{fault}:{service}"), count)]))
 
     assert mean(mild) < mean(strong)
 

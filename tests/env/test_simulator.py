@@ -13,9 +13,7 @@ from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW, breaches
 from mirr.env.rollout import play
 from mirr.env.scenario import draw, streams
 from mirr.env.simulator.bench import single_steps_per_s
-from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.parameters import PARAMETERS_FILE, ParameterError, Parameters, load_parameters, parse_parameters
-from mirr.env.simulator.physics.latencies import latency_beyond
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
     ALL_FAULTS,
@@ -282,18 +280,6 @@ def test_an_action_before_the_observation_of_a_step_happens_after_that_step() ->
 def test_time_passes_in_whole_ticks_only() -> None:
     with pytest.raises(ValueError, match=r"^the simulator advances in whole ticks of 0\.4 s; got 0\.3$"):
         broken(None).advance(0.3)
-
-
-def test_quantiles_are_interpolated_inside_their_bucket() -> None:
-    def median(histogram: list[float]) -> float:
-        return latency_beyond(numbers(histogram), 0, 16, sum(histogram), 0.5)
-
-    counts = [0.0] * 17
-    assert median(counts) == 0.0
-    counts[3] = 100.0  # the bucket from 0.025 to 0.05
-    assert median(counts) == pytest.approx(0.0375)
-    counts[16] = 1000.0  # the bucket above the last bound
-    assert median(counts) == 10.0
 
 
 def raw_parameters() -> dict[str, object]:

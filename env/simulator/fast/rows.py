@@ -170,7 +170,9 @@ STATUS: Final = LANE.per_service("STATUS", "DOWN, BOOTING or UP")
 MEMORY: Final = LANE.per_service("MEMORY", "resident MB")
 PER_QUOTA: Final = LANE.per_service("PER_QUOTA", "1 / QUOTA")
 RUNS_BAD: Final = LANE.per_service("RUNS_BAD", "1 if a faulty release runs")
-P95: Final = LANE.per_service("P95", "p95 in seconds of a window drawn at once; negative if the histogram is needed")
+HURRY: Final = LANE.per_service(
+    "HURRY", "p95 of a window drawn at once, in times of that of an unloaded service; 0 if the histogram is needed"
+)
 HOLD: Final = LANE.per_service("HOLD", "seconds in the service besides the queue; 0 if requests are turned away")
 JOURNEY_PLACES: Final = LANE.block("JOURNEY_PLACES", 2 * JOURNEYS, "for each journey, the two buckets of its answers")
 WATCHED: Final = LANE.one(
@@ -270,6 +272,14 @@ MOST_ARRIVALS: Final = 96  # in a tick
 BLOCK: Final = 5  # ticks that are drawn at once: as many as a step of 2 s has
 MOST_IN_BLOCK: Final = 192
 
+# How early answers make a p95 earlier: see `physics.gauges`.
+HURRIES: Final = 17  # shares of the answers that do not come early, from 0 to 1
+CHECK_OUTS: Final = SERVICES  # the row of the gateway if only check-outs may come early
+
+# How the p95 of an unloaded service is drawn: see `physics.gauges`.
+P95S_A_DEVIATION: Final = 4.0  # in a standard deviation of the number of late answers
+P95S: Final = 29  # over all of them
+
 # The parameters.
 PARAMETERS = Table("parameters", services=SERVICES, journeys=JOURNEYS)
 TICK_S: Final = PARAMETERS.one("TICK_S", "seconds of a tick")
@@ -303,11 +313,33 @@ REQUEST_CPU: Final = PARAMETERS.per_service("REQUEST_CPU", "CPU seconds of an or
 USUAL_RATE: Final = PARAMETERS.per_service("USUAL_RATE", "ordinary requests a second in steady state")
 OWN_LATENCY: Final = PARAMETERS.per_service("OWN_LATENCY", "seconds of the service's own part of an answer, unloaded")
 UNLOADED_MEAN: Final = PARAMETERS.per_service("UNLOADED_MEAN", "mean seconds of an answer, unloaded")
-UNLOADED_P95: Final = PARAMETERS.per_service("UNLOADED_P95", "p95 seconds of an answer, unloaded")
 BASE_MEMORY: Final = PARAMETERS.per_service("BASE_MEMORY", "MB after a boot")
 CROWD_RATE: Final = PARAMETERS.per_service("CROWD_RATE", "requests a second of a flash crowd")
 CROWD_CPU: Final = PARAMETERS.per_service("CROWD_CPU", "CPU seconds of such a request")
+CPU_SCATTER: Final = PARAMETERS.per_service(
+    "CPU_SCATTER", "standard deviation of the CPU seconds of a window's requests: this part of it, and for each request"
+)
+CPU_SCATTER_EACH: Final = PARAMETERS.per_service("CPU_SCATTER_EACH", "so much more")
+ORDERS_LATE_BY: Final = PARAMETERS.block(
+    "ORDERS_LATE_BY", 3, "how much of the luck of orders with late answers is its own, inventory's, that of payments"
+)
+GATEWAY_LATE_BY: Final = PARAMETERS.block(
+    "GATEWAY_LATE_BY", 3, "the same of the gateway: its own, auth's, that of orders"
+)
 UNLOADED: Final = PARAMETERS.block("UNLOADED", SERVICES * BUCKETS, "for each service, a histogram of shares, unloaded")
+HURRIED: Final = PARAMETERS.block(
+    "HURRIED",
+    (SERVICES + 1) * HURRIES,
+    "for each service, and for check-outs at the gateway: the p95 if some answers come early, in times of the usual",
+)
+DEARER: Final = PARAMETERS.block(
+    "DEARER", SERVICES * JOURNEYS, "CPU seconds by which a request of a journey costs more than the service's others"
+)
+UNLOADED_P95S: Final = PARAMETERS.block(
+    "UNLOADED_P95S",
+    SERVICES * P95S,
+    "for each service, the p95 seconds of usual windows, unloaded: from few late answers",
+)
 GUIDE: Final = PARAMETERS.block("GUIDE", JOURNEYS * GUIDES, "for each journey, where to begin among STEPS")
 STEPS: Final = PARAMETERS.block("STEPS", JOURNEYS * MOST_ARRIVALS, "for each journey, the bits of each number of users")
 BLOCK_GUIDE: Final = PARAMETERS.block("BLOCK_GUIDE", JOURNEYS * GUIDES, "GUIDE for a block of ticks")

@@ -18,8 +18,6 @@ from mirr.env.simulator.physics.arrivals import (
     arrive_in_block_at,
     campaign_draw,
     normal,
-    service_draw,
-    uniform,
     users_draw,
 )
 from mirr.env.simulator.physics.callgraph import (
@@ -30,7 +28,19 @@ from mirr.env.simulator.physics.callgraph import (
     reach,
     undisturbed,
 )
-from mirr.env.simulator.physics.gauges import P95_SCATTER, p95_of, show_counted, show_nothing, show_users
+from mirr.env.simulator.physics.gauges import (
+    Luck,
+    cpu_beyond,
+    cpu_share,
+    draw_lucks,
+    hurry,
+    in_flight,
+    p95_of,
+    show_counted,
+    show_nothing,
+    show_users,
+    unloaded_p95_s,
+)
 from mirr.env.simulator.physics.latencies import bucket_of, enter, tail_of
 from mirr.env.simulator.physics.traffic import highest_level, level_at
 
@@ -145,12 +155,13 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
     _show_journey(s, key, w, k.SIGN_IN, sign_in)
     _show_journey(s, key, w, k.CHECK_OUT, check_out)
     at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
+    of_gateway, of_auth, of_inventory, of_orders, of_payments = draw_lucks(s, p, key)
     # There is no loop: with constant places, this is only a few instructions.
-    _show_gateway(s, p, key, w, at_gateway, campaign if invaded == k.GATEWAY else nobody)
-    _show_leaf(s, p, key, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody)
-    _show_leaf(s, p, key, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody)
-    _show_orders(s, p, key, w, at_orders, campaign if invaded == k.ORDERS else nobody)
-    _show_leaf(s, p, key, w, k.PAYMENTS, at_payments, campaign if invaded == k.PAYMENTS else nobody)
+    _show_gateway(s, p, w, at_gateway, campaign if invaded == k.GATEWAY else nobody, of_gateway)
+    _show_leaf(s, p, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody, of_auth)
+    _show_leaf(s, p, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody, of_inventory)
+    _show_orders(s, p, w, at_orders, campaign if invaded == k.ORDERS else nobody, of_orders)
+    _show_leaf(s, p, w, k.PAYMENTS, at_payments, campaign if invaded == k.PAYMENTS else nobody, of_payments)
     for i in range(k.SERVICES):
         w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
 
@@ -163,7 +174,7 @@ def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) 
 
 
 @inlined
-def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: float, campaign: Campaign) -> None:
+def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaign: Campaign, luck: Luck) -> None:
     """Write the features of a service that calls no other."""
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
@@ -172,15 +183,16 @@ def _show_leaf(s: Numbers, p: Numbers, key: Any, w: Numbers, i: int, count: floa
     error_ratio = p95_s = 0.0
     if answers > 0.0:
         error_ratio = s[k.BAD + i]
-        p95_s = s[k.P95 + i]
-        if p95_s < 0.0:
+        if s[k.HURRY + i] > 0.0:
+            p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck[0])
+        else:
             enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers)
-    _show(s, p, key, w, i, count, campaign, error_ratio, p95_s)
+            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck[0])
+    _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
 
 
 @inlined
-def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, campaign: Campaign) -> None:
+def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign, luck: Luck) -> None:
     if s[k.STATUS + k.ORDERS] != k.UP:
         show_nothing(w, k.ORDERS)
         return
@@ -189,20 +201,21 @@ def _show_orders(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, cam
     error_ratio = p95_s = 0.0
     if answers > 0.0:
         error_ratio = s[k.BAD + k.ORDERS]
-        p95_s = s[k.P95 + k.ORDERS]
         if surge > 0.0:
             error_ratio = (count * error_ratio + surge * (1.0 - s[k.PASS_ORDERS])) / answers
-        if p95_s < 0.0:
+        if s[k.HURRY + k.ORDERS] > 0.0:
+            p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck[0])
+        else:
             accept = s[k.ACCEPT + k.ORDERS]
             enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
                 enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers)
-    _show(s, p, key, w, k.ORDERS, count, campaign, error_ratio, p95_s)
+            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck[0])
+    _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
 
 
 @inlined
-def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, campaign: Campaign) -> None:
+def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign, luck: Luck) -> None:
     if s[k.STATUS + k.GATEWAY] != k.UP:
         show_nothing(w, k.GATEWAY)
         return
@@ -222,39 +235,40 @@ def _show_gateway(s: Numbers, p: Numbers, key: Any, w: Numbers, count: float, ca
         per_answer = 1.0 / answers
         error_ratio = errors * per_answer
         s[k.TOTAL + k.GATEWAY] = weighted_s * per_answer
-        p95_s = s[k.P95 + k.GATEWAY]
-        if p95_s < 0.0:
-            p95_s = _p95_of_gateway(s, w, answers, surge, own_s)
+        if s[k.HURRY + k.GATEWAY] > 0.0:
+            p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck[0])
+        else:
+            p95_s = _p95_of_gateway(s, w, answers, surge, own_s, luck[0])
         _learn_hold(s, k.GATEWAY)
-    _show(s, p, key, w, k.GATEWAY, count, campaign, error_ratio, p95_s)
+    _show(s, p, w, k.GATEWAY, count, campaign, luck, error_ratio, p95_s)
 
 
 @inlined
 def _show(
     s: Numbers,
     p: Numbers,
-    key: Any,
     w: Numbers,
     i: int,
     count: float,
     campaign: Campaign,
+    luck: Luck,
     error_ratio: float,
     p95_s: float,
 ) -> None:
     """Write the features of service `i`, as `gauges` does for a counted window."""
     surge, surge_work, queue = campaign
     row = i * k.FEATURES
-    drawn = service_draw(key, s[k.WINDOW], i)
     per_s = p[k.PER_BLOCK_S]
     rate = (count + surge) * per_s
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
     w[row + k.COLUMN_ERRORS] = error_ratio
-    w[row + k.COLUMN_P95] = p95_s * (1.0 + P95_SCATTER * normal(drawn))
-    w[row + k.COLUMN_CPU] = min(1.0, work * per_s * s[k.PER_QUOTA + i])
+    w[row + k.COLUMN_P95] = p95_s
+    work += cpu_beyond(s, p, w, i, count + surge, queue, luck)
+    w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
-    w[row + k.COLUMN_IN_FLIGHT] = float(int(queue + rate * s[k.HOLD + i] + uniform(drawn)))
+    w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, i, queue, rate * s[k.HOLD + i], luck)
 
 
 @jit
@@ -288,17 +302,14 @@ def _reached(s: Numbers, i: int, browse: float, sign_in: float, check_out: float
 
 @inlined
 def _learn_latencies(s: Numbers, p: Numbers) -> None:
-    """Work out how late answers will be: the p95, or the buckets if the p95 depends on which users come."""
+    """Work out how late answers will be: as from an unloaded service, or in which buckets of the histogram."""
     _learn_leaf(s, p, k.AUTH)
     _learn_leaf(s, p, k.INVENTORY)
     _learn_leaf(s, p, k.PAYMENTS)
     _learn_hold(s, k.ORDERS)
-    s[k.P95 + k.ORDERS] = p[k.UNLOADED_P95 + k.ORDERS]
-    if not orders_are_calm(s):
-        s[k.P95 + k.ORDERS] = -1.0
-    s[k.P95 + k.GATEWAY] = p[k.UNLOADED_P95 + k.GATEWAY]
-    if not gateway_is_calm(s):
-        s[k.P95 + k.GATEWAY] = -1.0
+    s[k.HURRY + k.ORDERS] = hurry(s, p, k.ORDERS) if orders_are_calm(s) else 0.0
+    s[k.HURRY + k.GATEWAY] = hurry(s, p, k.GATEWAY) if gateway_is_calm(s) else 0.0
+    if s[k.HURRY + k.GATEWAY] == 0.0:
         for journey in range(k.JOURNEYS):
             latency = s[k.JOURNEY_S + journey]
             place = bucket_of(0.9 * latency)
@@ -308,7 +319,7 @@ def _learn_latencies(s: Numbers, p: Numbers) -> None:
 
 @inlined
 def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
-    s[k.P95 + i] = p[k.UNLOADED_P95 + i] if undisturbed(s, i) else -1.0
+    s[k.HURRY + i] = hurry(s, p, i) if undisturbed(s, i) else 0.0
     _learn_hold(s, i)
 
 
@@ -319,7 +330,7 @@ def _learn_hold(s: Numbers, i: int) -> None:
 
 
 @jit
-def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float) -> float:
+def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float, luck: float) -> float:
     """The p95 in seconds of the answers to all journeys and to a campaign."""
     accept = s[k.ACCEPT + k.GATEWAY]
     top = 0
@@ -333,4 +344,4 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
     if surge > 0.0:
         enter(w, k.HISTOGRAM, surge, accept, own_s)
         top = k.BUCKETS - 1
-    return float(p95_of(w, top, answers))
+    return float(p95_of(w, top, answers, luck))

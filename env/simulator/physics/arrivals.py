@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from mirr.env import dice
 from mirr.env.scenario import TRAFFIC
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import Numbers, constants, i64, inlined, jit
@@ -40,6 +39,12 @@ _CELLS: Final = 512  # of the normal distribution, all equally likely
 _FRACTION_BITS: Final = 23  # of a draw: the place within a cell; the cell's number is in the bits above
 _FRACTION: Final = 2.0**-_FRACTION_BITS
 
+_BYTES_MEAN: Final = 4 * 127.5
+_PER_BYTES: Final = 1.0 / math.sqrt(4 * (256**2 - 1) / 12)
+
+MOST_NORMAL: Final = 3.5
+"""No normal number is further from 0."""
+
 
 def _normal_knots() -> list[float]:
     """The quantiles between which normal numbers are interpolated. The first and the last one keep the tails' means."""
@@ -47,6 +52,7 @@ def _normal_knots() -> list[float]:
     inner = [normal.inv_cdf(cell / _CELLS) for cell in range(1, _CELLS)]
     tail_mean = normal.pdf(inner[0]) * _CELLS
     outermost = 2.0 * tail_mean + inner[0]
+    assert outermost < MOST_NORMAL
     # Rounded, so that they are the same on every machine.
     return [round(value, 9) for value in (-outermost, *inner, outermost)]
 
@@ -138,9 +144,17 @@ def normal(bits: Any) -> float:
 
 
 @inlined
+def about_normal(bits: Any) -> float:
+    """The same from the upper 32 bits: the sum of four bytes. It is quicker, and never further from 0 than 3.45."""
+    high = i64(bits >> 32)
+    together = (high & 0xFF) + ((high >> 8) & 0xFF) + ((high >> 16) & 0xFF) + (high >> 24)
+    return (float(together) - _BYTES_MEAN) * _PER_BYTES
+
+
+@inlined
 def uniform(bits: Any) -> float:
-    """A number from 0 up to 1, from the upper 32 bits of a draw."""
-    return float(i64(bits >> 32)) * dice.HALF_UNIT
+    """A number from 0 up to 1, from the lowest bits of a draw. A normal number has them too: its place in its cell."""
+    return float(i64(bits & ((1 << _FRACTION_BITS) - 1))) * _FRACTION
 
 
 @inlined
@@ -170,7 +184,7 @@ def journey_draw(key: Any, window: float, journey: int) -> Any:
 
 @inlined
 def service_draw(key: Any, window: float, i: int) -> Any:
-    """The draw for the scatter of service `i` in a window."""
+    """The draw for what chance adds to what service `i` shows of a window."""
     return draw(key, _WINDOWS + i64(window) * _DRAWS_A_WINDOW + k.JOURNEYS + i)
 
 

@@ -56,12 +56,14 @@ from mirr.env.simulator.fast.rows import (
     SURGE_SUM,
     TOTAL,
     USER_LIMIT,
+    USERS,
     WAIT,
     WATCHED,
 )
 from mirr.env.simulator.physics.latencies import beyond, enter
 
 NEVER_S = 1e6  # longer than any timeout
+BASKET_LINES = (2, 4)  # fewest and most rows of an order; every number is as frequent
 
 
 @inlined
@@ -122,8 +124,12 @@ def follow(s: Numbers, p: Numbers) -> None:
     inventory = _follow_leaf(s, p, INVENTORY)
     payments = _follow_leaf(s, p, PAYMENTS)
     s[AUTH_OK] = auth * (1.0 - beyond(s[TOTAL + AUTH], patience, spread))
+    reserved = inventory
+    if s[SPOILED + INVENTORY] > 0.0:
+        reserved = s[ACCEPT + INVENTORY] * _all_sound(1.0 - s[SPOILED + INVENTORY])
+        _mix_inventory(s, p, inventory, reserved)
     s[BROWSE_OK] = inventory * (1.0 - beyond(s[TOTAL + INVENTORY], patience, spread))
-    s[RESERVE_OK] = inventory * (1.0 - beyond(s[TOTAL + INVENTORY], hurry, spread))
+    s[RESERVE_OK] = reserved * (1.0 - beyond(s[TOTAL + INVENTORY], hurry, spread))
     s[CHARGE_OK] = payments * (1.0 - beyond(s[TOTAL + PAYMENTS], hurry, spread))
     _follow_orders(s, p, hurry, patience, spread)
     _follow_gateway(s, p, patience, spread)
@@ -138,6 +144,26 @@ def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
     s[BAD + i] = 1.0 - good
     s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else _fails_after_s(s, p, i)
     return good
+
+
+@inlined
+def _all_sound(sound: float) -> float:
+    """The share of orders all of whose rows are sound."""
+    fewest, most = BASKET_LINES
+    share, together = 1.0, 0.0
+    for lines in range(1, most + 1):
+        share *= sound
+        if lines >= fewest:
+            together += share
+    return together / (most - fewest + 1)
+
+
+@inlined
+def _mix_inventory(s: Numbers, p: Numbers, browsed: float, reserved: float) -> None:
+    """Work out the errors of inventory, whose requests for a whole basket fail more often than those for one row."""
+    orders = p[USERS + CHECK_OUT] * s[AUTH_OK] * s[ACCEPT + ORDERS] * (1.0 - s[SPOILED + ORDERS])
+    both = p[USERS + BROWSE] + orders
+    s[BAD + INVENTORY] = 1.0 - (p[USERS + BROWSE] * browsed + orders * reserved) / both
 
 
 @inlined

@@ -5,10 +5,13 @@ A histogram is `BUCKETS` numbers of a row: how many answers fell into each bucke
 
 from __future__ import annotations
 
+import math
+
 from mirr.env.simulator.fast.compiled import Numbers, constants, inlined, jit
 from mirr.env.simulator.fast.rows import BOUNDS, BUCKETS
 
 BUCKET_BOUNDS = constants(BOUNDS)
+_LATE_SHARE = 0.05  # of the answers that are later than the p95
 
 
 @inlined
@@ -34,32 +37,44 @@ def bucket_of(latency: float) -> int:
 @inlined
 def tail_of(place: int, latency: float) -> int:
     """The bucket of the slowest quarter of answers. The others are around the mean, in the bucket `place`."""
-    while place < BUCKETS - 1 and BUCKET_BOUNDS[place] < 1.2 * latency:
+    while place < BUCKETS - 1 and BUCKET_BOUNDS[place] < 1.1 * latency:
         place += 1
     return place
 
 
 @jit
-def latency_beyond(histogram: Numbers, at: int, top: int, answers: float, share: float) -> float:
-    """The latency in seconds that `share` of the answers exceed, as Prometheus' histogram_quantile works it out.
+def p95_of_few(histogram: Numbers, at: int, top: int, answers: float, luck: float) -> float:
+    """The p95 in seconds of the `answers` requests of a window, as Prometheus' histogram_quantile works it out.
 
-    The histogram of `answers` requests begins at `at`, and nothing is above its bucket `top`. Within a bucket, answers
-    are spread evenly. The bucket above the last bound stands for that bound. 0 if there are no answers.
+    The histogram of expected numbers begins at `at`, and nothing is above its bucket `top`. A window has few requests,
+    so how many of them are above a bound is chance: a whole number, `luck` standard deviations above the expected one,
+    with the same luck at every bound. Within a bucket, answers are spread evenly. The bucket above the last bound
+    stands for that bound. 0 if there are no answers.
     """
     if answers <= 0.0:
         return 0.0
-    rest = share * answers
+    rest = _LATE_SHARE * answers
+    per_answer = 1.0 / answers
     bucket = top
-    above = 0.0
-    while bucket > 0 and above + histogram[at + bucket] < rest:
-        above += histogram[at + bucket]
+    above = 0.0  # the answers in higher buckets
+    expected = histogram[at + bucket]  # of the answers in this bucket and higher ones
+    count = _by_luck(expected, answers, per_answer, luck, above) if bucket > 0 else answers
+    while count < rest:
+        above = count
         bucket -= 1
+        expected += histogram[at + bucket]
+        count = _by_luck(expected, answers, per_answer, luck, above) if bucket > 0 else answers
     if bucket == BUCKETS - 1:
         return float(BUCKET_BOUNDS[BUCKETS - 2])
-    count = histogram[at + bucket]
-    inside = min(1.0, (rest - above) / count) if count > 0.0 else 0.0
     lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
-    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * inside)
+    return float(BUCKET_BOUNDS[bucket] - (BUCKET_BOUNDS[bucket] - lower) * (rest - above) / (count - above))
+
+
+@inlined
+def _by_luck(expected: float, answers: float, per_answer: float, luck: float, least: float) -> float:
+    """How many of `answers` requests are late, if so many are expected: the binomial distribution, roughly."""
+    scatter = math.sqrt(max(0.0, expected * (1.0 - expected * per_answer)))
+    return min(answers, max(least, float(int(max(0.0, expected + luck * scatter + 0.5)))))
 
 
 @jit

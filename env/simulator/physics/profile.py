@@ -10,9 +10,9 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers
 from mirr.env.simulator.fast.rows import BOUNDS
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.physics.arrivals import BUSIEST, arrival_tables
-from mirr.env.simulator.physics.latencies import latency_beyond
-from mirr.env.vocabulary import Journey, Service
+from mirr.env.simulator.physics.arrivals import BUSIEST, MOST_NORMAL, arrival_tables
+from mirr.env.simulator.physics.latencies import p95_of_few
+from mirr.env.vocabulary import CALLS, Journey, Service
 
 NOT_LANDED_S = 30.0  # after this time, a fault that has not landed will never land
 
@@ -51,6 +51,63 @@ def shares(found: Paths, sigma: float) -> list[float]:
     ]
     # Rounded, because libraries differ in the last bit.
     return [round(upper - lower, 12) for lower, upper in zip([0.0, *below], below, strict=False)]
+
+
+def dearer(parameters: Parameters) -> list[float]:
+    """For each service, by how many CPU seconds a request of each journey costs more than its mean request."""
+    rates, found = parameters.journeys_per_s, []
+    for service in Service:
+        own = parameters.services[service]
+        check_outs = rates[Journey.CHECK_OUT] / parameters.request_rate(service)
+        of_check_out = own.request_cpu_s * (own.check_out_cpu_ratio - 1.0)
+        # Together they cost as much as so many mean requests.
+        of_others = -of_check_out * check_outs / (1.0 - check_outs) if check_outs < 1.0 else 0.0
+        found += [of_check_out if journey is Journey.CHECK_OUT else of_others for journey in Journey]
+    return found
+
+
+def late_by(caller_s: float, first_s: float, second_s: float) -> list[float]:
+    """How much of a caller's luck with late answers is its own, and that of the services it calls, from the median
+    seconds of each: weights whose squares add up to 1. The time of a request is the sum of its parts, so a part counts
+    by its variance."""
+    whole_s = math.hypot(caller_s, first_s, second_s)
+    # Rounded, because libraries differ in the last bit.
+    return [round(part_s / whole_s, 12) for part_s in (caller_s, first_s, second_s)]
+
+
+def hurried(parameters: Parameters) -> list[float]:
+    """What early answers make of the p95 of an unloaded service, in times of the usual one: for shares of answers that
+    do not come early, from 0 to 1. First for each service. The last row is that of the gateway if check-outs alone may
+    come early: if the customer or the order is refused."""
+    sigma, found = parameters.latency_sigma, paths(parameters)
+    rows = []
+    for kinds, early in [
+        *((found[service], range(len(found[service]))) for service in Service),
+        (found[Service.GATEWAY], (list(Journey).index(Journey.CHECK_OUT),)),
+    ]:
+        usual_s = _p95_s(shares(kinds, sigma))
+        for place in range(k.HURRIES):
+            late = place / (k.HURRIES - 1)
+            kept = [
+                (weight * (late if kind in early else 1.0), median_s) for kind, (weight, median_s) in enumerate(kinds)
+            ]
+            histogram = shares(kept, sigma)
+            histogram[0] += 1.0 - sum(histogram)
+            rows.append(_p95_s(histogram) / usual_s)
+    return rows
+
+
+def _p95_s(histogram: list[float]) -> float:
+    """The p95 in seconds of very many requests."""
+    many = 1e6
+    return float(p95_of_few(numbers([many * share for share in histogram]), 0, k.BUCKETS - 1, many, 0.0))
+
+
+def p95s_s(found: Paths, sigma: float, requests: float) -> list[float]:
+    """What the p95 in seconds of a window with so many requests may be, unloaded: from few late requests to many."""
+    histogram = numbers([requests * share for share in shares(found, sigma)])
+    lucks = [place / k.P95S_A_DEVIATION - MOST_NORMAL for place in range(k.P95S)]
+    return [float(p95_of_few(histogram, 0, k.BUCKETS - 1, requests, luck)) for luck in lucks]
 
 
 def rules(parameters: Parameters) -> list[float]:
@@ -93,16 +150,32 @@ def _per_service(q: Parameters) -> dict[str, list[float]]:
     found = paths(q)
     unloaded = [shares(found[service], q.latency_sigma) for service in Service]
     own = [q.services[service] for service in Service]
+    own_s = {service: q.services[service].latency_p50_s for service in Service}
+    ordered_s = math.hypot(own_s[Service.ORDERS], *(own_s[called] for called in CALLS[Service.ORDERS]))
+    # It grows by the root of the number of requests. One step of Newton's method gives that from the usual root.
+    roots = [round(math.sqrt(q.request_rate(service) * q.tick_s * k.BLOCK), 12) for service in Service]
+    scatters = [(each.request_cpu_s * each.request_cpu_cv, root) for each, root in zip(own, roots, strict=True)]
     return {
         "REQUEST_CPU": [each.request_cpu_s for each in own],
         "USUAL_RATE": [q.request_rate(service) for service in Service],
         "OWN_LATENCY": [mean_s([(1.0, each.latency_p50_s)], q.latency_sigma) for each in own],
         "UNLOADED_MEAN": [mean_s(found[service], q.latency_sigma) for service in Service],
-        "UNLOADED_P95": [latency_beyond(numbers(each), 0, k.BUCKETS - 1, sum(each), 0.05) for each in unloaded],
         "BASE_MEMORY": [each.base_memory_mb for each in own],
         "CROWD_RATE": [q.surge_rate(service) for service in Service],
         "CROWD_CPU": [each.surge_request_cpu_s for each in own],
+        "CPU_SCATTER": [0.5 * one * root for one, root in scatters],
+        "CPU_SCATTER_EACH": [0.5 * one / root for one, root in scatters],
+        "ORDERS_LATE_BY": late_by(*(own_s[each] for each in (Service.ORDERS, *CALLS[Service.ORDERS]))),
+        # The slowest journey tells the p95, and its part in orders scatters as its parts do together.
+        "GATEWAY_LATE_BY": late_by(own_s[Service.GATEWAY], own_s[Service.AUTH], ordered_s),
+        "DEARER": dearer(q),
+        "HURRIED": hurried(q),
         "UNLOADED": [share for each in unloaded for share in each],
+        "UNLOADED_P95S": [
+            p95_s
+            for service in Service
+            for p95_s in p95s_s(found[service], q.latency_sigma, q.request_rate(service) * q.tick_s * k.BLOCK)
+        ],
     }
 
 

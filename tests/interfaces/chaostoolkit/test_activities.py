@@ -75,7 +75,7 @@ def test_the_lease_of_a_traffic_fault_lasts_seconds_and_the_run_renews_it(
 
     monkeypatch.setattr(FakeCampaigns, "start", noting_start)
     inject("memory_leak", "orders", configuration=LAB, clock=toolkit.clock)
-    assert leases_s == [6.0]
+    assert leases_s == [12.0]
 
 
 def test_ending_a_memory_leak_leaves_no_open_fault(toolkit: Toolkit) -> None:
