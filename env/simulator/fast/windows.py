@@ -184,10 +184,10 @@ def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaig
     if answers > 0.0:
         error_ratio = s[k.BAD + i]
         if s[k.HURRY + i] > 0.0:
-            p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck[0])
+            p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck.late)
         else:
             enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck[0])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
     _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -204,13 +204,13 @@ def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Cam
         if surge > 0.0:
             error_ratio = (count * error_ratio + surge * (1.0 - s[k.PASS_ORDERS])) / answers
         if s[k.HURRY + k.ORDERS] > 0.0:
-            p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck[0])
+            p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck.late)
         else:
             accept = s[k.ACCEPT + k.ORDERS]
             enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
                 enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck[0])
+            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
     _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -236,9 +236,9 @@ def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Ca
         error_ratio = errors * per_answer
         s[k.TOTAL + k.GATEWAY] = weighted_s * per_answer
         if s[k.HURRY + k.GATEWAY] > 0.0:
-            p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck[0])
+            p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck.late)
         else:
-            p95_s = _p95_of_gateway(s, w, answers, surge, own_s, luck[0])
+            p95_s = _p95_of_gateway(s, w, answers, surge, own_s, luck.late)
         _learn_hold(s, k.GATEWAY)
     _show(s, p, w, k.GATEWAY, count, campaign, luck, error_ratio, p95_s)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from mirr.env import dice
 from mirr.env.simulator.fast import rows as k
@@ -30,9 +30,14 @@ _DEARER_IS_LATER = 0.4  # correlation of a window's CPU time with its late answe
 _APART = math.sqrt(1.0 - _DEARER_IS_LATER * _DEARER_IS_LATER)
 _PER_BOTH = 1.0 / math.sqrt(2.0 + 2.0 * _DEARER_IS_LATER)
 
-Luck = tuple[float, float, float]
-"""What chance adds to a window of a service. In standard deviations: how many more answers than usual were late, and
-how much more CPU time the requests took. Last a number from 0 up to 1, for the requests in flight at one moment."""
+
+class Luck(NamedTuple):
+    """What chance adds to a window of a service."""
+
+    late: float  # how many more answers than usual were late, in standard deviations
+    dear: float  # how much more CPU time the requests took, in standard deviations
+    chance: float  # from 0 up to 1, for the requests in flight at one moment
+
 
 Lucks = tuple[Luck, Luck, Luck, Luck, Luck]
 """That of each service."""
@@ -71,14 +76,14 @@ def draw_lucks(s: Numbers, p: Numbers, key: Any) -> Lucks:
 @inlined
 def _luck(drawn: Any) -> Luck:
     late = normal(drawn)
-    return late, _DEARER_IS_LATER * late + _APART * about_normal(drawn), uniform(drawn)
+    return Luck(late, _DEARER_IS_LATER * late + _APART * about_normal(drawn), uniform(drawn))
 
 
 @inlined
 def _with_upstreams(p: Numbers, by: int, own: Luck, first: Luck, second: Luck) -> Luck:
-    late = p[by] * own[0] + p[by + 1] * first[0] + p[by + 2] * second[0]
+    late = p[by] * own.late + p[by + 1] * first.late + p[by + 2] * second.late
     # Several numbers that are far off at once may be further off together than any of them.
-    return min(max(late, -_FURTHEST), _FURTHEST), own[1], own[2]
+    return Luck(min(max(late, -_FURTHEST), _FURTHEST), own.dear, own.chance)
 
 
 @inlined
@@ -88,7 +93,7 @@ def cpu_beyond(s: Numbers, p: Numbers, w: Numbers, i: int, requests: float, queu
     With a queue, the service uses its whole quota, whatever they cost."""
     if queue > 0.0:
         return 0.0
-    found = luck[1] * (p[k.CPU_SCATTER + i] + requests * p[k.CPU_SCATTER_EACH + i]) if requests > 0.0 else 0.0
+    found = luck.dear * (p[k.CPU_SCATTER + i] + requests * p[k.CPU_SCATTER_EACH + i]) if requests > 0.0 else 0.0
     browse, sign_in = w[k.SHOWN_REQUESTS + k.BROWSE], w[k.SHOWN_REQUESTS + k.SIGN_IN]
     check_out = w[k.SHOWN_REQUESTS + k.CHECK_OUT]
     if i == k.GATEWAY:
@@ -142,7 +147,7 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int, luck: Luck) -> Non
         errors = s[k.ERRORS + i]
         error_ratio = errors / answers if errors > 0.0 else 0.0
         calm = s[k.CALM + i] == answers
-        p95_s = hurry(s, p, i) * unloaded_p95_s(p, i, luck[0]) if calm else _p95_of_counted(s, p, w, i, luck[0])
+        p95_s = hurry(s, p, i) * unloaded_p95_s(p, i, luck.late) if calm else _p95_of_counted(s, p, w, i, luck.late)
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
     w[row + k.COLUMN_ERRORS] = error_ratio
@@ -185,9 +190,9 @@ def cpu_share(share: float) -> float:
 def in_flight(s: Numbers, p: Numbers, i: int, queue: float, in_service: float, luck: Luck) -> float:
     """How many requests service `i` has at one moment: those in its queue, and `in_service` others on average."""
     if queue > _FULL * p[k.LIMIT] and s[k.ACCEPT + i] < 1.0:
-        return float(int(p[k.LIMIT])) - _free_places(s[k.ACCEPT + i], p[k.LIMIT] - 1.0, luck[2])
+        return float(int(p[k.LIMIT])) - _free_places(s[k.ACCEPT + i], p[k.LIMIT] - 1.0, luck.chance)
     calls = i == k.GATEWAY or i == k.ORDERS
-    others = _waiting_for_upstreams(in_service, luck) if calls else _behind_another(in_service, luck[2])
+    others = _waiting_for_upstreams(in_service, luck) if calls else _behind_another(in_service, luck.chance)
     return min(float(int(p[k.LIMIT])), float(int(queue)) + others)
 
 
@@ -226,7 +231,7 @@ def _waiting_for_upstreams(mean: float, luck: Luck) -> float:
     """About a Poisson number, from a normal one: where answers are late or dear, more requests are in flight.
 
     The last term makes it as lopsided as Poisson numbers are (Cornish-Fisher)."""
-    both = (luck[0] + luck[1]) * _PER_BOTH
+    both = (luck.late + luck.dear) * _PER_BOTH
     return float(int(max(0.0, mean + both * math.sqrt(mean) + (both * both - 1.0) * (1.0 / 6.0) + 0.5)))
 
 
