@@ -99,9 +99,9 @@ def _kinds_of_requests(rows: Rows, p: Parameters) -> Values:
         if busy.sum() < LEAST_WINDOWS:
             continue
         others = np.maximum(0.0, mine - check_outs)[busy]
-        kinds_of = np.column_stack([check_outs[busy], others] if service in MIXED else [mine[busy]])
-        cost_s = np.linalg.lstsq(kinds_of, used_s[busy, SERVICE_ROW[service]], rcond=None)[0]
-        off_s = used_s[busy, SERVICE_ROW[service]] - kinds_of @ cost_s
+        columns = np.column_stack([check_outs[busy], others] if service in MIXED else [mine[busy]])
+        cost_s = np.linalg.lstsq(columns, used_s[busy, SERVICE_ROW[service]], rcond=None)[0]
+        off_s = used_s[busy, SERVICE_ROW[service]] - columns @ cost_s
         found[own("request_cpu_cv")[service]] = max(LEAST_RATIO, deviation(off_s / each_s / np.sqrt(mine[busy])))
         if service in MIXED:
             most = p.request_rate(service) / p.request_rate(Service.ORDERS)  # then the others cost nothing

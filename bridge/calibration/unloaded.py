@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import NormalDist
 
 import numpy as np
@@ -70,13 +70,22 @@ def _p95s_of_mean(parameters: Parameters, service: Service, mean_s: float, sigma
     how much it changes."""
     guess_s = mean_s / math.exp(_P95 * sigma)
     low, high = guess_s / GUESS_WITHIN, guess_s * GUESS_WITHIN
-    for _ in range(MEAN_HALVINGS):
+
+    def is_low(median_s: float) -> bool:
+        return middle(_p95s_s(parameters, service, [(1.0, median_s)], sigma)) < mean_s
+
+    return _p95s_s(parameters, service, [(1.0, _halved(low, high, MEAN_HALVINGS, is_low))], sigma)
+
+
+def _halved(low: float, high: float, halvings: int, is_low: Callable[[float], bool]) -> float:
+    """The largest value that is too low, by halving the logarithms between two values."""
+    for _ in range(halvings):
         tried = math.sqrt(low * high)
-        if middle(_p95s_s(parameters, service, [(1.0, tried)], sigma)) < mean_s:
+        if is_low(tried):
             low = tried
         else:
             high = tried
-    return _p95s_s(parameters, service, [(1.0, low)], sigma)
+    return low
 
 
 def latencies(parameters: Parameters, p95_s: Mapping[Service, float]) -> dict[Service, float]:
@@ -104,13 +113,9 @@ def _median_s(parameters: Parameters, service: Service, p95_s: float) -> float |
     low, high = LEAST_S, MOST_S
     if p95_s <= TELLING * unloaded_p95_s(changed(parameters, {name: low}), service):
         return None
-    for _ in range(HALVINGS):
-        tried = math.sqrt(low * high)
-        if unloaded_p95_s(changed(parameters, {name: tried}), service) < p95_s:
-            low = tried
-        else:
-            high = tried
-    return low
+    return _halved(
+        low, high, HALVINGS, lambda tried: unloaded_p95_s(changed(parameters, {name: tried}), service) < p95_s
+    )
 
 
 def _upstreams_first() -> list[Service]:
