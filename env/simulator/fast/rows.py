@@ -278,7 +278,7 @@ CHECK_OUTS: Final = SERVICES  # the row of the gateway if only check-outs may co
 
 # How the p95 of an unloaded service is drawn: see `physics.gauges`.
 P95S_A_DEVIATION: Final = 4.0  # in a standard deviation of the number of late answers
-P95S: Final = 29  # over all of them
+P95S: Final = 29  # knots of the table, from the fewest late answers to the most
 
 # The parameters.
 PARAMETERS = Table("parameters", services=SERVICES, journeys=JOURNEYS)
@@ -317,9 +317,9 @@ BASE_MEMORY: Final = PARAMETERS.per_service("BASE_MEMORY", "MB after a boot")
 CROWD_RATE: Final = PARAMETERS.per_service("CROWD_RATE", "requests a second of a flash crowd")
 CROWD_CPU: Final = PARAMETERS.per_service("CROWD_CPU", "CPU seconds of such a request")
 CPU_SCATTER: Final = PARAMETERS.per_service(
-    "CPU_SCATTER", "standard deviation of the CPU seconds of a window's requests: this part of it, and for each request"
+    "CPU_SCATTER", "of the standard deviation of a window's CPU seconds, the part that is always there"
 )
-CPU_SCATTER_EACH: Final = PARAMETERS.per_service("CPU_SCATTER_EACH", "so much more")
+CPU_SCATTER_EACH: Final = PARAMETERS.per_service("CPU_SCATTER_EACH", "of it, the part of each request")
 ORDERS_LATE_BY: Final = PARAMETERS.block(
     "ORDERS_LATE_BY", 3, "how much of the luck of orders with late answers is its own, inventory's, that of payments"
 )
