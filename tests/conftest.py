@@ -20,6 +20,10 @@ REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 # A virtual machine that stands still for seconds makes an episode void, or a window late. Such a test begins again, and
 # pytest lists it as RERUN. A test of which every try fails has failed. `--force-reruns=0` allows one try.
 TRIES_ON_THE_LAB = 3
+LAB_MARK = "docker"
+
+BESIDE_A_LAB = pytest.StashKey[bool]()
+"""Whether another worker may play on the lab while this worker runs its first test."""
 
 # Each worker of xdist has a core. More threads of NumPy or PyTorch would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -44,32 +48,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Let the tests of the real lab be tried again. In a worker of xdist, write a list of them.
 
     The scheduler knows only the names of tests."""
-    of_the_lab = [item for item in items if item.get_closest_marker("docker")]
+    of_the_lab = [item for item in items if item.get_closest_marker(LAB_MARK)]
     for item in of_the_lab:
         item.add_marker(pytest.mark.flaky(reruns=TRIES_ON_THE_LAB - 1))
     if not hasattr(config, "workerinput"):
         return
-    from tests.lab_last import list_of_lab_tests
+    from tests.beside_the_lab import list_of_lab_tests
 
     names = [item.nodeid for item in of_the_lab]
     list_of_lab_tests(config.workerinput).write_text(json.dumps(names))
+    config.stash[BESIDE_A_LAB] = bool(of_the_lab) and int(config.workerinput["workercount"]) > 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """The first test of a worker tells what the worker is for. One that does not play on the lab gives way to it."""
+    if item.config.stash.get(BESIDE_A_LAB, False) and not item.get_closest_marker(LAB_MARK):
+        from tests.beside_the_lab import give_way
+
+        give_way()
+    item.config.stash[BESIDE_A_LAB] = False
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    """With `-n N --dist loadgroup`, all workers run the tests without a lab. Then one worker runs those of the lab."""
+    """With `-n N --dist loadgroup`, one worker runs the tests of the lab, and the others run all others beside it."""
     if config.getoption("dist") != "loadgroup":
         return None
-    from tests.lab_last import LabLast
+    from tests.beside_the_lab import BesideTheLab
 
-    return LabLast(config, log)
+    return BesideTheLab(config, log)
 
 
 @pytest.fixture(autouse=True)
 def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests on no real lab hold labs of the same name at the same time. So each worker counts as a machine of its own.
     It has an engine of its own, which keeps the locks of its labs."""
-    if request.node.get_closest_marker("docker"):
+    if request.node.get_closest_marker(LAB_MARK):
         yield
         return
     from mirr.lab import lock
