@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pytest
 
-from mirr.bridge.collect_plays import MakePolicy, Player
+from mirr.bridge import collect_plays
+from mirr.bridge.collect_plays import MakePolicy, Player, ProbePace
 from mirr.bridge.recording import Phase, Play, PlayKind, Recording, Recordings, Session
 from mirr.env.objectives import FEATURE_COLUMN, SERVICE_ROW
 from mirr.env.simulator.world import SimulatedWorld
@@ -15,6 +17,17 @@ from mirr.env.world import World
 from tests.worlds import Altered
 
 AT = "2026-01-31T12:00:00+00:00"
+
+SHORT_PACE = ProbePace(steady_steps=1, fault_steps=3, response_steps=4)
+"""For tests of what is done with plays. Three such plays on the simulator give the machine's numbers as well as whole
+ones (tests/bridge/calibration/test_quick.py)."""
+
+
+def shorten_plays(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Let all plays have the short pace. Returns how many seconds of each play are left out."""
+    whole = ProbePace()
+    monkeypatch.setattr(collect_plays, "ProbePace", lambda: SHORT_PACE)
+    return (whole.steps - SHORT_PACE.steps) * whole.step_s
 
 
 class OtherUsers(Altered):

@@ -19,6 +19,7 @@ from mirr.cli.main import run
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import default_parameters
 from mirr.env.simulator.world import SimulatedWorld
+from tests.bridge.collected import SHORT_PACE, shorten_plays
 
 PROBES = plan(Design(parts=(Part.PROBES,)))
 FEW = PROBES[:20]  # two rounds of the first block
@@ -193,13 +194,16 @@ def test_folders_without_a_play_in_common_are_refused(
 
 
 @pytest.mark.docker
-def test_a_real_lab_is_recorded_and_compared(real_lab: str, sim: str, tmp_path: Path) -> None:
-    command = ["collect", "--lab", real_lab, "--out", str(tmp_path), "--part", "probes", "--rounds", "1"]
-    assert run([*command, "--minutes", "0.5"]) == 0  # a probe takes longer, so one is played
-    found = read_recordings(tmp_path)
+def test_a_real_lab_is_recorded_and_compared(real_lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_plays(monkeypatch)
+    lab, sim = tmp_path / "lab", tmp_path / "sim"
+    command = ["collect", "--lab", real_lab, "--out", str(lab), "--part", "probes", "--rounds", "1"]
+    assert run([*command, "--minutes", "0.1"]) == 0  # a probe takes longer, so one is played
+    found = read_recordings(lab)
     assert (found.world, found.void) == ("docker", 0)
     (session,) = found.sessions
     assert {"engine", "images", "machine", "pace"} < set(session.facts)
     assert "parameters" not in session.facts
-    assert [recording.steps for recording in found.by_key.values()] == [16]
-    assert run(["fidelity", "--lab", str(tmp_path), "--sim", sim, "--draws", "0"]) in (0, 1)
+    assert [recording.steps for recording in found.by_key.values()] == [SHORT_PACE.steps]
+    sim.mkdir()
+    assert run(["fidelity", "--lab", str(lab), "--sim", recorded(sim), "--draws", "0"]) in (0, 1)

@@ -15,14 +15,14 @@ from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.machine import Machine, parse_machine
 from mirr.bridge.calibration.machine_names import MachineName, parse_machine_name
 from mirr.bridge.calibration.profile import parameters_of, profile_path, read_profile, write_profile
-from mirr.bridge.calibration.quick import QUICK_PLAYS, quick
+from mirr.bridge.calibration.quick import LEAST_PLAYS, QUICK_PLAYS, quick
 from mirr.bridge.collect_plays import Player, ProbePace
 from mirr.env.simulator.randomisation import default_parameters
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import UnknownName
 from mirr.env.world import WorldError
 from tests.bridge.calibration.other_machine import FASTER
-from tests.bridge.collected import OtherUsers
+from tests.bridge.collected import OtherUsers, shorten_plays
 from tests.worlds import Altered
 
 A_PLAY_S = 50.0
@@ -49,6 +49,16 @@ def test_the_machine_is_recovered_from_five_plays() -> None:
     value, low, high = found.measured["services.auth.request_cpu_s"]
     assert low <= value <= high
     assert value == pytest.approx(FASTER.request_cpu * 0.0049, rel=0.05)
+
+
+@pytest.mark.thorough
+def test_three_short_plays_find_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "QUICK_PLAYS", QUICK_PLAYS[:LEAST_PLAYS])
+    assert shorten_plays(monkeypatch) == 16.0
+    found = quick(Player(OtherUsers(SimulatedWorld(FASTER.applied(default_parameters())))), default_parameters())
+    assert found.machine.request_cpu == pytest.approx(FASTER.request_cpu, rel=0.05)
+    assert found.machine.boot_cpu_s == pytest.approx(FASTER.boot_cpu_s, abs=0.12)
+    assert found.machine.latency < 0.75
 
 
 @pytest.mark.thorough
