@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from docker import DockerClient
@@ -19,13 +18,12 @@ from docker.models.containers import Container
 from mirr.bridge.assembly import assemble_reverter
 from mirr.chaos.journal import Journal
 from mirr.chaos.leases import LEASE_S
-from mirr.env.vocabulary import STEADY_RELEASE, FaultMode, Service
+from mirr.env.vocabulary import FaultMode, Service
 from mirr.lab.containers import LabContainers
 from mirr.lab.engine import connect
 from mirr.lab.footprint import differences
-from mirr.lab.names import service_image
 from mirr.lab.state import state_dir
-from tests.cli.on_real_lab import MIRR, made_of, wait_until
+from tests.cli.on_real_lab import MIRR, identity, made_of, strangers, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -56,46 +54,19 @@ def client() -> DockerClient:
 
 
 @pytest.fixture
-def strangers(real_lab: str, client: DockerClient) -> Iterator[list[Container]]:
-    """Running containers that have some of our labels but do not belong to the lab."""
-    nearly = {"mirr.lab": real_lab, "mirr.role": "service", "mirr.service": "auth"}
-    labels: list[dict[str, str]] = [
-        {"mirr.lab": real_lab},
-        nearly,
-        nearly | {"com.docker.compose.project": real_lab, "com.docker.compose.service": "orders"},
-        nearly | {"mirr.lab": f"{real_lab}x", "com.docker.compose.project": f"{real_lab}x"},
-        {},
-    ]
-    started = [
-        client.containers.run(
-            service_image(Service.AUTH, STEADY_RELEASE),
-            entrypoint=["sleep", "infinity"],
-            name=f"{real_lab}_auth_{number}",
-            labels=one,
-            detach=True,
-            init=True,
-        )
-        for number, one in enumerate(labels, start=7)
-    ]
-    yield started
-    for one in started:
-        one.remove(force=True)
+def others(real_lab: str) -> Iterator[list[Container]]:
+    with strangers(real_lab, Service.AUTH) as started:
+        yield started
 
 
-def identity(one: Container) -> tuple[Any, ...]:
-    one.reload()
-    return one.id, one.attrs["State"]["StartedAt"], one.attrs["State"]["Status"], one.attrs["HostConfig"]
-
-
-def test_no_command_touches_strangers(real_lab: str, client: DockerClient, strangers: list[Container]) -> None:
-    before = [identity(one) for one in strangers]
+# tests/cli/test_real_episodes.py plays an episode beside strangers.
+def test_no_command_touches_strangers(real_lab: str, client: DockerClient, others: list[Container]) -> None:
+    before = [identity(one) for one in others]
     for mode in (FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY):  # one fault uses traffic, the other one uses Docker
         done = mirr(real_lab, "inject", mode, "auth")
         assert done.returncode == 0, done.stderr
         done = mirr(real_lab, "revert")
         assert done.returncode == 0, done.stderr
-    played = mirr(real_lab, "episode", "--world", "docker", "--policy", "oracle", "--fault", "crashed:auth")
-    assert played.returncode == 0, played.stderr
     # Compose treats every container with its project label as its own, so `up` refuses before it calls Compose.
     refused = mirr(real_lab, "up")
     assert refused.returncode == 3
@@ -107,8 +78,8 @@ def test_no_command_touches_strangers(real_lab: str, client: DockerClient, stran
     assert {one["id"] for one in planned if one["kind"] == "container"} == {
         str(one.id)[:12] for one in LabContainers(client, real_lab).all()
     }
-    assert not {one["id"] for one in planned} & {str(one.id)[:12] for one in strangers}
-    assert [identity(one) for one in strangers] == before
+    assert not {one["id"] for one in planned} & {str(one.id)[:12] for one in others}
+    assert [identity(one) for one in others] == before
 
 
 def pause_everything(lab: LabContainers) -> None:

@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from docker import DockerClient
+from docker.models.containers import Container
 
 from mirr.bridge.assembly import assemble
 from mirr.bridge.traces import traces
 from mirr.cli.lab_commands import steady_problems
+from mirr.env.vocabulary import STEADY_RELEASE, Service
 from mirr.env.world import WorldError
 from mirr.lab.doctor import Verdict, examine
+from mirr.lab.engine import connect
 from mirr.lab.footprint import Footprint, differences
-from mirr.lab.names import LABEL_LAB
+from mirr.lab.names import LABEL_LAB, service_image
 
 MIRR = str(Path(sys.executable).with_name("mirr"))
 SEED = int(os.environ.get("MIRR_SEED", "1"))
@@ -124,3 +128,40 @@ def reverted_afterwards(lab: str) -> Iterator[None]:
     assert_steady(lab)
     # Compare again: the engine may have finished late what a killed process had asked for.
     assert differences(before, made_of(lab)) == []
+
+
+@contextmanager
+def strangers(lab: str, service: Service) -> Iterator[list[Container]]:
+    """Running containers that have some of our labels, those of a service among them, but do not belong to the lab. The
+    first has the number 7."""
+    nearly = {"mirr.lab": lab, "mirr.role": "service", "mirr.service": service.value}
+    labels: list[dict[str, str]] = [
+        {"mirr.lab": lab},
+        nearly,
+        nearly | {"com.docker.compose.project": lab, "com.docker.compose.service": "orders"},
+        nearly | {"mirr.lab": f"{lab}x", "com.docker.compose.project": f"{lab}x"},
+        {},
+    ]
+    client, started = connect(), list[Container]()
+    try:
+        for number, one in enumerate(labels, start=7):
+            started.append(
+                client.containers.run(
+                    service_image(service, STEADY_RELEASE),
+                    entrypoint=["sleep", "infinity"],
+                    name=f"{lab}_{service}_{number}",
+                    labels=one,
+                    detach=True,
+                    init=True,
+                )
+            )
+        yield started
+    finally:
+        for container in started:
+            container.remove(force=True)
+
+
+def identity(one: Container) -> tuple[Any, ...]:
+    """What changes if somebody does something to a container."""
+    one.reload()
+    return one.id, one.attrs["State"]["StartedAt"], one.attrs["State"]["Status"], one.attrs["HostConfig"]

@@ -36,7 +36,7 @@ from tests.paths import ROOT
 
 SHIPPED = ROOT / "recordings" / "lab.parquet"
 A_PART = 100  # plays
-# The real lab plays as few as give a profile, and short ones. `MIRR_MEASURE=5` plays all of them whole, in three minutes.
+# The real lab plays as few as give a profile, and short ones. `MIRR_MEASURE=5` plays all, and whole, in three minutes.
 REAL_PLAYS = int(os.environ.get("MIRR_MEASURE", str(LEAST_PLAYS)))
 
 PLAYS = plan(Design(parts=(Part.PROBES,), passes=1))
@@ -259,7 +259,7 @@ def test_a_real_machine_is_measured_within_five_minutes(
     real_lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(measuring, "QUICK_PLAYS", QUICK_PLAYS[:REAL_PLAYS])
-    left_out_s = shorten_plays(monkeypatch) if REAL_PLAYS < len(QUICK_PLAYS) else 0.0
+    left_out_s = shorten_plays(monkeypatch) if len(QUICK_PLAYS) > REAL_PLAYS else 0.0
     assert run(["calibrate", "--quick", "--lab", real_lab, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["plays"] == REAL_PLAYS

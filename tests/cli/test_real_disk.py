@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mirr.bridge.assembly import Parts, assemble, open_docker_world
+from mirr.bridge.docker_world import Patience
+from mirr.bridge.restoring import SteadyPatience
 from mirr.env.objectives import FEATURE_COLUMN, OBJECTIVES, SERVICE_ROW
 from mirr.env.vocabulary import Feature, Service
 from mirr.lab.footprint import differences
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.docker
 
 SMALL = {"type": "tmpfs", "device": "tmpfs", "o": "size=12m,uid=10001,gid=10001,mode=0755"}
 FULL_FOR_S = 3.0
+SOON = Patience(
+    steady=SteadyPatience(recreate_after_s=4.0)
+)  # the reset gives the service a new container after this time
 
 
 @contextmanager
@@ -82,7 +87,7 @@ def test_a_service_with_a_full_disk_answers_with_errors_and_keeps_running_until_
     revert(real_lab)
     print("after mirr revert:", differences(before, made_of(real_lab)))
     # The kill switch may miss the full disk in its ten seconds. The next reset finds it: it waits for steady state.
-    with closing(open_docker_world(real_lab)) as world:
+    with closing(open_docker_world(real_lab, patience=SOON)) as world:
         world.restore(1)
     assert differences(before, made_of(real_lab)) == []
     assert_steady(real_lab)

@@ -20,7 +20,7 @@ from mirr.lab.engine import connect
 from mirr.lab.footprint import differences
 from mirr.lab.state import state_dir
 from tests.cli.fields import EPISODE_FIELDS
-from tests.cli.on_real_lab import MIRR, made_of, wait_until
+from tests.cli.on_real_lab import MIRR, identity, made_of, strangers, wait_until
 
 pytestmark = pytest.mark.docker
 
@@ -63,7 +63,8 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields_even_after
     real_lab: str,
 ) -> None:
     """The killed run leaves a leak behind. A killed crash and a killed deploy leave no traffic behind: see
-    tests/chaos/test_real_safety.py and test_real_kills.py. Then both parts that measure are killed too."""
+    tests/chaos/test_real_safety.py and test_real_kills.py. Then both parts that measure are killed too. The episode
+    does nothing to containers that only look like the service."""
     before = made_of(real_lab)
     with running_episode(real_lab, Fault(FaultMode.MEMORY_LEAK, Service.ORDERS)) as process:
         process.send_signal(signal.SIGKILL)
@@ -72,7 +73,10 @@ def test_both_worlds_play_the_same_scenario_and_print_the_same_fields_even_after
     containers.prometheus().kill()
     containers.traffic().kill()
     arguments = ("--policy", "oracle", "--fault", "overloaded:inventory", "--seed", "1")
-    docker = episode(real_lab, "--world", "docker", *arguments)
+    with strangers(real_lab, Service.INVENTORY) as others:
+        found = [identity(one) for one in others]
+        docker = episode(real_lab, "--world", "docker", *arguments)
+        assert [identity(one) for one in others] == found
     assert docker["outcome"] == "resolved", docker
     assert docker["diagnosis"]["correct"] is True
     sim = episode(real_lab, "--world", "sim", *arguments)
