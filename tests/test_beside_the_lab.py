@@ -103,7 +103,7 @@ class Run:
     def crash(self, worker: Worker) -> str | None:
         """The worker crashes in its test, and a new one takes its place. Returns the name of the test."""
         crashed = self.scheduler.remove_node(cast(WorkerController, worker))
-        if crashed in self.lab:
+        if crashed is not None and crashed in self.lab:
             self.scheduler.mark_test_pending(crashed)
         del worker.given[worker.ended :]
         self.join()

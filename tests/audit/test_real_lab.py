@@ -10,50 +10,24 @@ import os
 from collections.abc import Iterator
 from itertools import count
 
-import numpy as np
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import DockerWorld
-from mirr.env.scenario import EpisodeConfig, Scenario, draw
-from mirr.env.vocabulary import ACTIONS, Action, CheckLogs, Fault, Fix, Service
+from mirr.chaos.faults import form_of
+from mirr.env.scenario import EpisodeConfig
+from mirr.env.vocabulary import Fault, Service
 from tests.audit.auditor import findings
 from tests.audit.channels import AROUND, BY_FORM, OBVIOUS_S, odd_shapes, revealing_channels
-from tests.audit.faults import EVERY_FAULT, in_turn
+from tests.audit.faults import EVERY_FAULT
 from tests.audit.hard import deploys, hard
-from tests.audit.transcript import Transcript, record, without_fault
+from tests.audit.plays import FAULTS, NOT_FIXED, Plays, fixed_faults, logs
+from tests.audit.transcript import Transcript, record
 
 pytestmark = pytest.mark.docker
 
-CONFIG = EpisodeConfig(step_s=1.0, max_steps=80, none_diagnosis=True)
-SERVICES_A_MODE = int(os.environ.get("MIRR_AUDIT", "2"))
-HEALTHY_EPISODES = 2
-LOGS = 3
 HARD_EPISODES = int(os.environ.get("MIRR_AUDIT_HARD", "2"))
 HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
-
-FIXES: tuple[Fix, ...] = tuple(action for action in ACTIONS if isinstance(action, Fix))
-FAULTS = in_turn(SERVICES_A_MODE)
-
-
-def logs(number: int) -> list[Action]:
-    """Some logs. Two consecutive numbers together give the logs of every service."""
-    services = list(Service)
-    return [CheckLogs(services[(LOGS * number + place) % len(services)]) for place in range(LOGS)]
-
-
-def actions_of(number: int, fault: Fault) -> list[Action]:
-    """The log of the faulty service, a fix, the log of the fixed service, and some other logs. Faults of every mode on
-    every service together use every fix. Each mode reads the logs of every service."""
-    fix = FIXES[(4 * number + 1) % len(FIXES)]
-    return [CheckLogs(fault.service), fix, CheckLogs(fix.service), *logs(number)]
-
-
-def episodes() -> list[tuple[Scenario, list[Action]]]:
-    """The episodes in random order. In a fixed order, traces of one episode could look like a sign of the next mode."""
-    found = [(without_fault(number), logs(number)) for number in range(HEALTHY_EPISODES)]
-    found += [(draw(number, fault), actions_of(number, fault)) for number, fault in enumerate(FAULTS)]
-    return [found[place] for place in np.random.default_rng(0).permutation(len(found))]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +40,13 @@ def world(real_lab: str) -> Iterator[DockerWorld]:
 
 
 @pytest.fixture(scope="module")
-def transcripts(world: DockerWorld) -> list[Transcript]:
-    return [record(world, scenario, actions, name="lab", config=CONFIG) for scenario, actions in episodes()]
+def plays(world: DockerWorld) -> Plays:
+    return Plays(world)
+
+
+@pytest.fixture
+def transcripts(plays: Plays) -> list[Transcript]:
+    return plays.transcripts
 
 
 def test_nothing_that_an_agent_can_read_reveals_the_truth(transcripts: list[Transcript]) -> None:
@@ -89,6 +68,20 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
         mode = str(one.fault.mode) if one.fault else one.name
         read.setdefault(mode, set()).update(seen.observation.logs_of for seen in one.seen)
     assert all(services >= set(Service) for services in read.values()), read
+
+
+# The same test of the other worlds is in tests/contract. Here it saves the lab an episode of each form.
+@pytest.mark.parametrize("fault", fixed_faults(), ids=str)
+def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(
+    plays: Plays, fault: Fault, request: pytest.FixtureRequest
+) -> None:
+    is_tried_again = getattr(request.node, "execution_count", 1) > 1
+    assert plays.problems(fault, again=is_tried_again) == []
+
+
+def test_every_form_but_two_meets_every_fix() -> None:
+    left_out = {form_of(fault) for fault in EVERY_FAULT} - {form_of(fault) for fault in fixed_faults()}
+    assert left_out == {*NOT_FIXED}
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ class Transcript:
     scenario: Scenario
     config: EpisodeConfig
     seen: tuple[Seen, ...]  # the reset is first; the step that ends the episode is left out, because it shows the truth
+    measured: tuple[Snapshot, ...] = ()  # by the world, without noise; an agent does not see it
 
     @property
     def fault(self) -> Fault | None:
@@ -47,13 +48,14 @@ class Transcript:
 
 
 class Watched:
-    """A World that notes when it was restored. The time for restoring depends on the episode before, so it is not
-    counted for this episode."""
+    """A World that notes what it measured and when it was restored. The time for restoring depends on the episode
+    before, so it is not counted for this episode."""
 
     def __init__(self, world: World, now: Callable[[], float]) -> None:
         self._world = world
         self._now = now
         self.restored_at = now()
+        self.measured: list[Snapshot] = []
 
     def restore(self, key: int) -> None:
         self._world.restore(key)
@@ -72,7 +74,8 @@ class Watched:
         self._world.advance(seconds)
 
     def observe(self) -> Snapshot:
-        return self._world.observe()
+        self.measured.append(self._world.observe())
+        return self.measured[-1]
 
     def close(self) -> None:
         self._world.close()
@@ -108,4 +111,5 @@ def record(
         if terminated or truncated:
             break
         seen.append(Seen(action=action, observation=observation, info=info, took_s=now() - began))
-    return Transcript(world=name, scenario=scenario, config=config, seen=tuple(seen))
+    measured = tuple(watched.measured)
+    return Transcript(world=name, scenario=scenario, config=config, seen=tuple(seen), measured=measured)

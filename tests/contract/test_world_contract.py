@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -11,13 +10,12 @@ import pytest
 
 from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import Patience
-from mirr.chaos.faults import costly, faults, form_of
+from mirr.chaos.faults import faults
 from mirr.chaos.journal import Journal
-from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
+from mirr.env.objectives import breaches
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
     ACTIONS,
-    REMEDY,
     Breaks,
     CheckLogs,
     Deploys,
@@ -25,7 +23,6 @@ from mirr.env.vocabulary import (
     Fault,
     FaultMode,
     Feature,
-    Fix,
     Reason,
     Restart,
     Rollback,
@@ -34,17 +31,15 @@ from mirr.env.vocabulary import (
     Wait,
     action_text,
 )
-from mirr.env.world import FEATURES_SHAPE, ActionResult, Snapshot, World
+from mirr.env.world import FEATURES_SHAPE, ActionResult, World
+from tests.contract.remedies import STEP_S, after_every_fix, loses, recovers, step
 from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
 
-FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
 STEPS_TO_LOSE = 3
-STEPS_TO_RECOVER = 8  # a service that was overloaded first works off its queue
 STEPS_AFTER_DEPLOY = 5
 STEPS_TO_SHOW = 5  # a leak that begins during an episode breaks the memory objective within these steps
-STEP_S = 2.0
 
 
 REAL = "real"
@@ -85,27 +80,6 @@ def with_each(played: Iterable[Fault], *, real: Collection[Fault]) -> pytest.Mar
     return pytest.mark.parametrize(("opened", "fault"), cases, indirect=["opened"])
 
 
-def step(world: World, action: Wait | CheckLogs | Fix | None = None) -> tuple[ActionResult, Snapshot]:
-    result = world.apply(action or Wait())
-    world.advance(STEP_S)
-    return result, world.observe()
-
-
-def lost(snapshot: Snapshot, service: Service) -> bool:
-    return snapshot.user_sli < OBJECTIVES.user_sli or bool(service_breaches(snapshot, service))
-
-
-def loses(world: World, service: Service, *, within_steps: int) -> bool:
-    """Step until an objective is missed; False if none is missed in time."""
-    return any(lost(step(world)[1], service) for _ in range(within_steps))
-
-
-def recovers(world: World) -> bool:
-    """Step until every objective is met for two steps in a row; False if that does not come in time."""
-    met = (not breaches(step(world)[1]) for _ in range(STEPS_TO_RECOVER))
-    return any(earlier and later for earlier, later in itertools.pairwise(met))
-
-
 def test_steady_state_meets_every_objective(world: World) -> None:
     for _ in range(3):
         _, snapshot = step(world)
@@ -116,26 +90,12 @@ def test_steady_state_meets_every_objective(world: World) -> None:
         assert 35 <= snapshot.requests <= 130
 
 
-# A few costly requests a second are sized by looks at a handful of them, which takes a lab with the machine to itself.
-# `mirr lifecycle` plays them there. The crowd plays their mode here.
-PLAYED = [fault for fault in faults(service=Service.PAYMENTS) if form_of(fault) is not costly.FORM]
-# tests/chaos/test_added_form.py does this to a process of payments that was ended, also on the real lab.
-NOT_AGAIN = Fault(FaultMode.CRASHED, Service.PAYMENTS)
-
-
-@with_each(PLAYED, real=[fault for fault in PLAYED if fault != NOT_AGAIN])
+# The real lab plays it at the end of the episodes of the leak audit: tests/audit/test_real_lab.py.
+@with_each(faults(service=Service.PAYMENTS), real=())
 def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(world: World, fault: Fault) -> None:
     world.inject(fault)
     assert loses(world, fault.service, within_steps=STEPS_TO_LOSE)
-    for wrong in FIXES:
-        if wrong is REMEDY[fault.mode]:
-            continue
-        step(world, wrong(fault.service))
-        relief_steps = form_of(fault).relief_steps if wrong is Restart else 0
-        assert loses(world, fault.service, within_steps=1 + relief_steps), f"{wrong.__name__} must not help"
-    result, _ = step(world, REMEDY[fault.mode](fault.service))
-    assert result.accepted
-    assert recovers(world)
+    assert after_every_fix(world, fault) == []
 
 
 # The real lab shows it in the leak audit and in Gymnasium's check of the lab.
