@@ -1,33 +1,25 @@
 """The leak audit of the real lab. It plays faults of every form, and episodes without a fault, and reads every log.
 
 `MIRR_AUDIT` is how often each mode is played at least. The default is 2. With 5, every mode is on every service.
-`MIRR_AUDIT_HARD` is the number of episodes of `hard`: their deploys are few and many in turn.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
 from mirr.bridge.assembly import open_docker_world
 from mirr.bridge.docker_world import DockerWorld
 from mirr.chaos.faults import form_of
-from mirr.env.scenario import EpisodeConfig
 from mirr.env.vocabulary import Fault, Service
 from tests.audit.auditor import findings
-from tests.audit.channels import AROUND, BY_FORM, OBVIOUS_S, odd_shapes, revealing_channels
+from tests.audit.channels import BY_FORM, odd_shapes, revealing_channels
 from tests.audit.faults import EVERY_FAULT
-from tests.audit.hard import deploys, hard
-from tests.audit.plays import FAULTS, NOT_FIXED, Plays, fixed_faults, logs
-from tests.audit.transcript import Transcript, record
+from tests.audit.plays import FAULTS, NOT_FIXED, Plays, fixed_faults
+from tests.audit.transcript import Transcript
 
 pytestmark = pytest.mark.docker
-
-HARD_EPISODES = int(os.environ.get("MIRR_AUDIT_HARD", "2"))
-HARD_CONFIG = EpisodeConfig(max_steps=80, none_diagnosis=True)
 
 
 @pytest.fixture(scope="module")
@@ -82,22 +74,6 @@ def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(
 def test_every_form_but_two_meets_every_fix() -> None:
     left_out = {form_of(fault) for fault in EVERY_FAULT} - {form_of(fault) for fault in fixed_faults()}
     assert left_out == {*NOT_FIXED}
-
-
-@pytest.fixture(scope="module")
-def among_surroundings(world: DockerWorld) -> list[Transcript]:
-    """Episodes of `hard`, with one deploy and with many in turn."""
-    one = (seed for seed in count() if deploys(hard(seed)) == 1)
-    many = (seed for seed in count() if deploys(hard(seed)) >= 4)
-    seeds = [next((one, many)[number % 2]) for number in range(HARD_EPISODES)]
-    return [record(world, hard(seed), logs(seed), name="lab", config=HARD_CONFIG) for seed in seeds]
-
-
-def test_nothing_reveals_the_surroundings(among_surroundings: list[Transcript]) -> None:
-    assert [finding for one in among_surroundings for finding in findings(one)] == []
-    assert revealing_channels(among_surroundings, AROUND) == []
-    resets_s = [one.seen[0].took_s for one in among_surroundings]
-    assert max(resets_s) - min(resets_s) < OBVIOUS_S
 
 
 def test_neither_times_nor_info_reveal_a_mode_or_a_service(transcripts: list[Transcript]) -> None:

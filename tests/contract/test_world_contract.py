@@ -153,7 +153,7 @@ def test_a_fault_can_begin_during_an_episode_and_end_by_itself(world: World, fau
     assert recovers(world)
 
 
-# tests/bridge/test_real_surroundings.py deploys to the same service of the real lab.
+# tests/audit/test_real_surroundings.py deploys to the same service of the real lab.
 @pytest.mark.parametrize("opened", QUICK, indirect=True)
 def test_a_harmless_deploy_breaks_no_objective(world: World) -> None:
     world.apply(Wait())
