@@ -40,7 +40,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 def test_it_starts_once_answers_and_ends_with_all_that_it_kept(state_root: Path) -> None:
     try:
         found = start("mirr", ["--host", "127.0.0.1", "--port", "0"])
-        about = requests.get(f"{found.address}/api/server", timeout=10).json()
+        about = requests.get(f"{found.address}/api/server", timeout=60).json()
         assert about == {"world": "docker", "shared": True, "asks_for_token": False}
         assert running("mirr") == found
         assert start("mirr", []) == found
@@ -86,7 +86,7 @@ def test_a_room_that_has_ended_is_none(state_root: Path, sleeper: subprocess.Pop
 def test_down_ends_it(state_root: Path, sleeper: subprocess.Popen[bytes]) -> None:
     note(state_root, Process.of(sleeper.pid))
     assert end("mirr")
-    assert sleeper.wait(timeout=10) == -15
+    assert sleeper.wait(timeout=60) == -15
     assert not (state_root / "rooms" / "mirr").exists()
 
 

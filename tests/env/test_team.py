@@ -53,7 +53,7 @@ def test_helper_threads_end_with_their_batch() -> None:
     del batch
     gc.collect()
     for helper in ours:
-        helper.join(timeout=10.0)
+        helper.join(timeout=60.0)
     assert not any(helper.is_alive() for helper in ours)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 OPENING_MS = 120_000  # a lab has to be in steady state first
 
 

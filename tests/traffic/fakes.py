@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
+DEADLINE_S = 60.0  # the tests beside the lab may stand still for seconds
+
 
 @dataclass
 class FakeShop:
@@ -29,7 +31,7 @@ class FakeShop:
         success = 200 if request.method == "GET" else 201
         return web.json_response({"token": "t"}, status=self.status.get(request.path, success))
 
-    async def after(self, count: int, timeout_s: float = 5.0) -> None:
+    async def after(self, count: int, timeout_s: float = DEADLINE_S) -> None:
         """Wait until `count` requests have arrived."""
         async with asyncio.timeout(timeout_s), self.arrived:
             await self.arrived.wait_for(lambda: len(self.asked) >= count)

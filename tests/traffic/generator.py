@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.traffic.fakes import FakeShop, a_shop, serving
+from tests.traffic.fakes import DEADLINE_S, FakeShop, a_shop, serving
 from traffic.campaigns import Campaigns
 from traffic.control import Control
 from traffic.level import Level
@@ -40,7 +40,7 @@ class Generator:
             return await answer.text()
 
     async def wait_until_all_have_ended(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while self.campaigns.describe():
                 await asyncio.sleep(0.005)
 
