@@ -83,6 +83,7 @@ class BesideTheLab(LoadScheduling):
             self._lab_names = frozenset(_read_and_remove([worker.workerinput for worker in self.node2collection]))
             self._divide(range(len(self.collection)))
         for worker in self.nodes:
+            list_of_lab_tests(worker.workerinput).unlink(missing_ok=True)  # of one that takes the place of another
             self.check_schedule(worker)
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:

@@ -82,8 +82,7 @@ class Run:
         """A worker starts and finds the tests."""
         name = f"gw{len(self.workers)}"
         worker = Worker(Gateway(name), {"testrunuid": self._uid, "workerid": name})
-        if not self.scheduler.collection_is_completed:
-            list_of_lab_tests(worker.workerinput).write_text(json.dumps(list(self.lab)))
+        list_of_lab_tests(worker.workerinput).write_text(json.dumps(list(self.lab)))
         self.workers.append(worker)
         self.scheduler.add_node(cast(WorkerController, worker))
         self.scheduler.add_node_collection(cast(WorkerController, worker), self.collection)
@@ -121,6 +120,7 @@ class Run:
                     node.shutdown()
             turns += 1
             assert turns < 10_000, "the scheduler hands out no more tests"
+        assert not any(list_of_lab_tests(worker.workerinput).exists() for worker in self.workers)
         return [[self.collection[index] for index in worker.given] for worker in self.workers]
 
 
