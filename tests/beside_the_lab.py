@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,19 @@ def give_way() -> None:
         with contextlib.suppress(OSError):
             os.setsid()
             AUTOGROUP.write_text(str(LEAST_NICE))
+
+
+def giving_way(program: str, folder: Path) -> str:
+    """The program, or a script in the folder that starts it and gives way if this process does. For a program that gets
+    a session of its own: it would also have a group of its own."""
+    if not hasattr(os, "SCHED_IDLE") or os.sched_getscheduler(0) != os.SCHED_IDLE:
+        return program
+    script = folder / "giving-way"
+    script.write_text(
+        f'#!/bin/sh\n{{ echo {LEAST_NICE} >{AUTOGROUP}; }} 2>/dev/null\nexec {shlex.quote(program)} "$@"\n'
+    )
+    script.chmod(0o755)
+    return str(script)
 
 
 class BesideTheLab(LoadScheduling):

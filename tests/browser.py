@@ -30,8 +30,11 @@ FLAGS = (
 def launched() -> Iterator[Browser]:
     """A running browser. It is installed if this machine may; else the test is skipped, and says why."""
     api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=list(FLAGS))
+    from tests.beside_the_lab import giving_way
+
+    with tempfile.TemporaryDirectory() as folder, api.sync_playwright() as playwright:
+        program = giving_way(_chromium(), Path(folder))
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         try:
             yield browser
         finally:

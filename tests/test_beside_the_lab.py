@@ -16,7 +16,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.workermanage import WorkerController
 
-from tests.beside_the_lab import BesideTheLab, list_of_lab_tests
+from tests.beside_the_lab import AUTOGROUP, BesideTheLab, list_of_lab_tests
 from tests.paths import ROOT
 
 
@@ -221,6 +221,23 @@ def test_one_worker_alone_is_replaced_after_a_crash() -> None:
     assert first == OTHERS[:1]
     assert sorted(new[:-4]) == sorted(OTHERS[2:])
     assert new[-4:] == OF_THE_LAB
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no idle class")
+def test_a_program_in_a_session_of_its_own_gives_way_too(tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess, sys; from pathlib import Path; from tests.beside_the_lab import give_way, giving_way; "
+        "usual = giving_way('cat', Path(sys.argv[1])); give_way(); script = giving_way('cat', Path(sys.argv[1])); "
+        "print(usual, Path(script).name, os.sched_getscheduler(0) == os.SCHED_IDLE); sys.stdout.flush(); "
+        "subprocess.run([script, '/proc/self/autogroup'], start_new_session=True)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.splitlines()
+    assert printed[0].split()[1:] == ["giving-way", "True"]
+    if AUTOGROUP.exists():
+        assert printed[1].endswith(" nice 19")
 
 
 HOOKS = """
