@@ -30,7 +30,7 @@ from mirr.env.vocabulary import (
 from tests.audit.auditor import findings
 from tests.audit.channels import AROUND, odd_shapes, revealing_channels
 from tests.audit.hard import SEEDS, bursts, hard, with_events, without
-from tests.audit.plays import FAULTS, HEALTHY_EPISODES, Plays, fixed_faults
+from tests.audit.plays import ENDED, FAULTS, Plays, fixed_faults
 from tests.audit.transcript import Transcript, record, without_fault
 from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
@@ -80,10 +80,12 @@ def test_the_plays_of_the_real_lab_reveal_nothing_and_meet_the_contract(tmp_path
     world = fake_docker_world(FakeLab(clock), Journal(tmp_path, now=clock.now))
     plays = Plays(world, now=clock.now)
     assert [finding for one in plays.transcripts for finding in findings(one)] == []
-    assert len(plays.transcripts) == HEALTHY_EPISODES + len(FAULTS)
-    assert [problem for fault in fixed_faults() for problem in plays.problems(fault)] == []
-    assert plays.problems(fixed_faults()[0], again=True) == []
-    assert len(plays.transcripts) == HEALTHY_EPISODES + len(FAULTS)
+    assert len(plays.transcripts) == len(ENDED) + len(FAULTS)
+    assert [problem for fault in fixed_faults() for problem in plays.fixed(fault)] == []
+    assert [problem for fault in ENDED for problem in plays.ended(fault)] == []
+    assert plays.fixed(fixed_faults()[0], again=True) == []
+    assert plays.ended(ENDED[1], again=True) == []
+    assert len(plays.transcripts) == len(ENDED) + len(FAULTS)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from mirr.env.vocabulary import Fault, Service
 from tests.audit.auditor import findings
 from tests.audit.channels import BY_FORM, odd_shapes, revealing_channels
 from tests.audit.faults import EVERY_FAULT
-from tests.audit.plays import FAULTS, NOT_FIXED, Plays, fixed_faults
+from tests.audit.plays import ENDED, FAULTS, NOT_FIXED, Plays, fixed_faults
 from tests.audit.transcript import Transcript
 
 pytestmark = pytest.mark.docker
@@ -34,6 +34,11 @@ def world(real_lab: str) -> Iterator[DockerWorld]:
 @pytest.fixture(scope="module")
 def plays(world: DockerWorld) -> Plays:
     return Plays(world)
+
+
+@pytest.fixture
+def is_tried_again(request: pytest.FixtureRequest) -> bool:
+    return bool(getattr(request.node, "execution_count", 1) > 1)
 
 
 @pytest.fixture
@@ -62,13 +67,19 @@ def test_every_log_was_read_in_every_mode_and_without_a_fault(transcripts: list[
     assert all(services >= set(Service) for services in read.values()), read
 
 
-# The same test of the other worlds is in tests/contract. Here it saves the lab an episode of each form.
+# The same two tests of the other worlds are in tests/contract. Here they save the lab an episode of each form.
 @pytest.mark.parametrize("fault", fixed_faults(), ids=str)
 def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(
-    plays: Plays, fault: Fault, request: pytest.FixtureRequest
+    plays: Plays, fault: Fault, is_tried_again: bool
 ) -> None:
-    is_tried_again = getattr(request.node, "execution_count", 1) > 1
-    assert plays.problems(fault, again=is_tried_again) == []
+    assert plays.fixed(fault, again=is_tried_again) == []
+
+
+@pytest.mark.parametrize("fault", ENDED, ids=str)
+def test_a_fault_can_begin_during_an_episode_and_end_by_itself(
+    plays: Plays, fault: Fault, is_tried_again: bool
+) -> None:
+    assert plays.ended(fault, again=is_tried_again) == []
 
 
 def test_every_form_but_two_meets_every_fix() -> None:

@@ -6,10 +6,24 @@ import itertools
 
 from mirr.chaos.faults import form_of
 from mirr.env.objectives import OBJECTIVES, breaches, service_breaches
-from mirr.env.vocabulary import REMEDY, CheckLogs, Fault, Fix, Restart, Rollback, ScaleUp, Service, Wait
+from mirr.env.vocabulary import (
+    REMEDY,
+    Breaks,
+    CheckLogs,
+    Ends,
+    Event,
+    Fault,
+    Fix,
+    Restart,
+    Rollback,
+    ScaleUp,
+    Service,
+    Wait,
+)
 from mirr.env.world import ActionResult, Snapshot, World
 
 FIXES: tuple[type[Restart] | type[Rollback] | type[ScaleUp], ...] = (Restart, Rollback, ScaleUp)
+STEPS_TO_SHOW = 5  # a leak that begins during an episode breaks the memory objective within these steps
 STEPS_TO_RECOVER = 8  # a service that was overloaded first works off its queue
 STEP_S = 2.0
 
@@ -50,3 +64,21 @@ def after_every_fix(world: World, fault: Fault) -> list[str]:
     if not result.accepted:
         return [f"the remedy of {fault} was refused: {result.text}"]
     return [] if recovers(world) else [f"the remedy of {fault} did not bring back steady state"]
+
+
+def begun_and_ended(world: World, fault: Fault) -> list[str]:
+    """Let a fault begin during an episode and end by itself. Returns a sentence if that has not the usual effect, or
+    else []."""
+    step(world)
+    _happen(world, Breaks(fault))
+    if not loses(world, fault.service, within_steps=STEPS_TO_SHOW):
+        return [f"{fault} began and broke no objective"]
+    _happen(world, Ends(fault))
+    return [] if recovers(world) else [f"{fault} ended, and steady state did not come back"]
+
+
+def _happen(world: World, event: Event) -> None:
+    world.apply(Wait())
+    world.happen(event)
+    world.advance(STEP_S)
+    world.observe()

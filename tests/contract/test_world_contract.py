@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,8 @@ from mirr.env.objectives import breaches
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
     ACTIONS,
-    Breaks,
     CheckLogs,
     Deploys,
-    Ends,
     Fault,
     FaultMode,
     Feature,
@@ -32,14 +30,13 @@ from mirr.env.vocabulary import (
     action_text,
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, World
-from tests.contract.remedies import STEP_S, after_every_fix, loses, recovers, step
+from tests.contract.remedies import STEP_S, after_every_fix, begun_and_ended, loses, step
 from tests.fakes.assembly import fake_docker_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.lab import FakeLab
 
 STEPS_TO_LOSE = 3
 STEPS_AFTER_DEPLOY = 5
-STEPS_TO_SHOW = 5  # a leak that begins during an episode breaks the memory objective within these steps
 
 
 REAL = "real"
@@ -69,17 +66,6 @@ def world(opened: World) -> World:
     return opened
 
 
-def with_each(played: Iterable[Fault], *, real: Collection[Fault]) -> pytest.MarkDecorator:
-    """A test of each fault in each world. The real lab plays only those of `real`."""
-    cases = [
-        pytest.param(name, fault, id=f"{name}-{fault}", marks=[pytest.mark.docker] if name == REAL else [])
-        for fault in played
-        for name in (*QUICK, REAL)
-        if name != REAL or fault in real
-    ]
-    return pytest.mark.parametrize(("opened", "fault"), cases, indirect=["opened"])
-
-
 def test_steady_state_meets_every_objective(world: World) -> None:
     for _ in range(3):
         _, snapshot = step(world)
@@ -91,7 +77,8 @@ def test_steady_state_meets_every_objective(world: World) -> None:
 
 
 # The real lab plays it at the end of the episodes of the leak audit: tests/audit/test_real_lab.py.
-@with_each(faults(service=Service.PAYMENTS), real=())
+@pytest.mark.parametrize("opened", QUICK, indirect=True)
+@pytest.mark.parametrize("fault", faults(service=Service.PAYMENTS), ids=str)
 def test_a_fault_breaks_an_objective_and_only_its_remedy_fixes_it(world: World, fault: Fault) -> None:
     world.inject(fault)
     assert loses(world, fault.service, within_steps=STEPS_TO_LOSE)
@@ -133,24 +120,11 @@ def test_the_result_of_a_step_has_the_logs(world: World) -> None:
     assert "1.4.0" in started[0].text
 
 
-# `mirr lifecycle` lets every form begin on the lab, and tests/chaos lets every form end on the fake one. What ends a
-# crowd and what ends a crash are together what ends a leak: its client is stopped, and its process is started again.
-ENDED_ON_THE_LAB = [Fault(mode, Service.INVENTORY) for mode in (FaultMode.MEMORY_LEAK, FaultMode.BAD_DEPLOY)]
-
-
-@with_each(faults(form="", service=Service.INVENTORY), real=ENDED_ON_THE_LAB)
+# The real lab does it after the two episodes of the leak audit without a fault: tests/audit/test_real_lab.py.
+@pytest.mark.parametrize("opened", QUICK, indirect=True)
+@pytest.mark.parametrize("fault", faults(form="", service=Service.INVENTORY), ids=str)
 def test_a_fault_can_begin_during_an_episode_and_end_by_itself(world: World, fault: Fault) -> None:
-    step(world)
-    world.apply(Wait())
-    world.happen(Breaks(fault))
-    world.advance(STEP_S)
-    world.observe()
-    assert loses(world, fault.service, within_steps=STEPS_TO_SHOW)
-    world.apply(Wait())
-    world.happen(Ends(fault))
-    world.advance(STEP_S)
-    world.observe()
-    assert recovers(world)
+    assert begun_and_ended(world, fault) == []
 
 
 # tests/audit/test_real_surroundings.py deploys to the same service of the real lab.
