@@ -186,8 +186,8 @@ def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaig
         if s[k.HURRY + i] > 0.0:
             p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck.late)
         else:
-            enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
+            top = enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
+            p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -207,10 +207,11 @@ def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Cam
             p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck.late)
         else:
             accept = s[k.ACCEPT + k.ORDERS]
-            enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
+            top = enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
-                enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
+                own_s = p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS]
+                top = max(top, enter(w, k.HISTOGRAM, surge, accept, own_s))
+            p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -342,6 +343,5 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
         top = max(top, tail)
     w[k.HISTOGRAM] += (answers - surge) * (1.0 - accept)
     if surge > 0.0:
-        enter(w, k.HISTOGRAM, surge, accept, own_s)
-        top = k.BUCKETS - 1
+        top = max(top, enter(w, k.HISTOGRAM, surge, accept, own_s))
     return float(p95_of(w, top, answers, luck))
