@@ -46,6 +46,7 @@ class Parameters:
     cpu_quota_cores: float
     scale_up_factor: float
     memory_limit_mb: float
+    killed_at_memory_share: float  # what a process shows when its container is full; it counts pages of others, too
     in_flight_limit: float
     shed_cpu_s: float  # CPU time of a 503
     boot_cpu_s: float

@@ -105,7 +105,7 @@ def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
     mean = s[k.CAMPAIGN + i] * p[k.TICK_S] * k.BLOCK
     scatter = math.sqrt(mean)
     # This looks at the most that may come, not at what was drawn: ticks would draw other numbers.
-    if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.MEMORY_LIMIT]:
+    if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.KILLED_AT_MB]:
         return False
     if s[k.PACE] == k.FULL and (scatter < _BUSIEST or not _overflows(s, p, i, mean)):
         return False
@@ -232,10 +232,10 @@ def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Ca
         for journey in range(k.JOURNEYS):
             users = s[k.DRAWN_USERS + journey]
             errors += users * s[k.JOURNEY_BAD + journey]
-            weighted_s += users * s[k.JOURNEY_S + journey]
+            weighted_s += users * s[k.JOURNEY_HELD_S + journey]
         per_answer = 1.0 / answers
         error_ratio = errors * per_answer
-        s[k.TOTAL + k.GATEWAY] = weighted_s * per_answer
+        s[k.HELD + k.GATEWAY] = weighted_s * per_answer - s[k.WAIT + k.GATEWAY]
         if s[k.HURRY + k.GATEWAY] > 0.0:
             p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck.late)
         else:
@@ -327,7 +327,7 @@ def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
 @inlined
 def _learn_hold(s: Numbers, i: int) -> None:
     """Work out HOLD. HOLD times the request rate is the number of requests in the service but not in its queue."""
-    s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
+    s[k.HOLD + i] = s[k.ACCEPT + i] * s[k.HELD + i]
 
 
 @jit

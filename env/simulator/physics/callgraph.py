@@ -25,15 +25,18 @@ from mirr.env.simulator.fast.rows import (
     FAILED,
     GATEWAY,
     GATEWAY_TIMEOUT,
+    HELD,
     HUNG,
     INVENTORY,
     JOURNEY_BAD,
+    JOURNEY_HELD_S,
     JOURNEY_LOST,
     JOURNEY_S,
     JOURNEYS,
     LATE,
     LOAD,
     MIXED_CPU,
+    NOW,
     OFFERED,
     ORDERS,
     ORDERS_OK,
@@ -44,6 +47,8 @@ from mirr.env.simulator.fast.rows import (
     PAYMENTS,
     PENDING,
     PER_QUOTA,
+    QUEUE,
+    QUEUED_TICK,
     RESERVE_OK,
     RETRY,
     SCATTER,
@@ -54,6 +59,7 @@ from mirr.env.simulator.fast.rows import (
     STALE,
     STATUS,
     SURGE_SUM,
+    TICK_S,
     TOTAL,
     USER_LIMIT,
     USERS,
@@ -99,9 +105,9 @@ def settle(s: Numbers, p: Numbers, changed: bool) -> None:
         follow(s, p)
     if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
         return
-    _count(s, AUTH)
-    _count(s, INVENTORY)
-    _count(s, PAYMENTS)
+    _count(s, p, AUTH)
+    _count(s, p, INVENTORY)
+    _count(s, p, PAYMENTS)
     _count_orders(s, p)
     _count_gateway(s, p)
     for journey in range(JOURNEYS):
@@ -143,6 +149,7 @@ def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
     good = accept * (1.0 - s[SPOILED + i])
     s[BAD + i] = 1.0 - good
     s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else _fails_after_s(s, p, i)
+    s[HELD + i] = p[OWN_LATENCY + i]
     return good
 
 
@@ -198,6 +205,8 @@ def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread
         called_s = min(s[TOTAL + INVENTORY], hurry) + s[RESERVE_OK] * min(s[TOTAL + PAYMENTS], hurry)
         latency = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] + called_s
     s[TOTAL + ORDERS] = latency
+    waits_s = _waits_for_s(s, INVENTORY, hurry) + s[RESERVE_OK] * _waits_for_s(s, PAYMENTS, hurry)
+    s[HELD + ORDERS] = p[OWN_LATENCY + ORDERS] + waits_s
     s[PASS_ORDERS] = good
     s[BAD + ORDERS] = 1.0 - well
     s[ORDERS_OK] = well * (1.0 - beyond(latency, patience, spread))
@@ -216,6 +225,18 @@ def _follow_gateway(s: Numbers, p: Numbers, patience: float, spread: float) -> N
     _follow_journey(s, SIGN_IN, good * auth_ok, auth_s, limit, spread)
     ordered_s = auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
     _follow_journey(s, CHECK_OUT, good * auth_ok * s[ORDERS_OK], ordered_s, limit, spread)
+    held_s = own_s + _waits_for_s(s, AUTH, patience)
+    s[JOURNEY_HELD_S + BROWSE] = own_s + _waits_for_s(s, INVENTORY, patience)
+    s[JOURNEY_HELD_S + SIGN_IN] = held_s
+    s[JOURNEY_HELD_S + CHECK_OUT] = held_s + auth_ok * _waits_for_s(s, ORDERS, patience)
+
+
+@inlined
+def _waits_for_s(s: Numbers, i: int, limit: float) -> float:
+    """Mean seconds that a caller waits for service `i`, at most `limit`. A request that is turned away comes back at
+    once."""
+    accept = s[ACCEPT + i]
+    return float(accept * min(s[WAIT + i] + s[HELD + i], limit) if accept > 0.0 else min(s[TOTAL + i], limit))
 
 
 @inlined
@@ -244,7 +265,15 @@ def gateway_is_calm(s: Numbers) -> bool:
 
 
 @inlined
-def _count(s: Numbers, i: int) -> None:
+def _unanswered_s(s: Numbers, p: Numbers, i: int) -> float:
+    """Seconds of WAIT that no answer shows yet: nobody who was answered has waited longer than there is a queue."""
+    if s[QUEUE + i] == 0.0:
+        return 0.0
+    return max(0.0, s[WAIT + i] - (s[NOW] - s[QUEUED_TICK + i]) * p[TICK_S])
+
+
+@inlined
+def _count(s: Numbers, p: Numbers, i: int) -> None:
     """Count the answers of a service that calls no other."""
     accept = s[ACCEPT + i]
     if accept == 0.0:
@@ -254,11 +283,13 @@ def _count(s: Numbers, i: int) -> None:
     s[ERRORS + i] += count * s[BAD + i]
     if s[WAIT + i] == 0.0:
         s[CALM + i] += count
-    elif _is_mixed(s, i):
-        enter(s, LATE + i * BUCKETS, s[OFFERED + i], accept, s[TOTAL + i])
-        enter(s, LATE + i * BUCKETS, s[SURGE_SUM + i], accept, s[TOTAL + i] + _extra_s(s, i))
+        return
+    late, latency = LATE + i * BUCKETS, s[TOTAL + i] - _unanswered_s(s, p, i)
+    if _is_mixed(s, i):
+        enter(s, late, s[OFFERED + i], accept, latency)
+        enter(s, late, s[SURGE_SUM + i], accept, latency + _extra_s(s, i))
     else:
-        enter(s, LATE + i * BUCKETS, count, accept, s[TOTAL + i])
+        enter(s, late, count, accept, latency)
 
 
 @inlined
@@ -274,9 +305,10 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
         s[CALM + ORDERS] += count + surge
         return
     late = LATE + ORDERS * BUCKETS
-    enter(s, late, count, accept, s[TOTAL + ORDERS])
+    unanswered_s = _unanswered_s(s, p, ORDERS)
+    enter(s, late, count, accept, s[TOTAL + ORDERS] - unanswered_s)
     if surge > 0.0:
-        own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS]
+        own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] - unanswered_s
         enter(s, late, surge, accept, own_s + _extra_s(s, ORDERS))
 
 
@@ -287,6 +319,7 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     surge = s[SURGE_SUM + GATEWAY]
     calm = gateway_is_calm(s)
+    unanswered_s = _unanswered_s(s, p, GATEWAY)
     late = LATE + GATEWAY * BUCKETS
     answers = surge
     errors = surge * (1.0 - s[PASS_GATEWAY])
@@ -296,12 +329,12 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
         lost = s[JOURNEY_LOST + journey]
         answers += count
         errors += count * s[JOURNEY_BAD + journey]
-        weighted_s += count * s[JOURNEY_S + journey]
+        weighted_s += count * s[JOURNEY_HELD_S + journey]
         s[FAILED + journey] += count * lost
         # The variance belongs to the expected number. It is 0 if everything fails.
         s[SCATTER + journey] += count * lost * (1.0 - lost)
         if accept > 0.0 and not calm:
-            enter(s, late, count, accept, s[JOURNEY_S + journey])
+            enter(s, late, count, accept, s[JOURNEY_S + journey] - unanswered_s)
     if accept == 0.0:
         return
     s[ANSWERS + GATEWAY] += answers
@@ -309,6 +342,6 @@ def _count_gateway(s: Numbers, p: Numbers) -> None:
     if calm:
         s[CALM + GATEWAY] += answers
     elif surge > 0.0:
-        enter(s, late, surge, accept, own_s + _extra_s(s, GATEWAY))
+        enter(s, late, surge, accept, own_s - unanswered_s + _extra_s(s, GATEWAY))
     if answers > 0.0:
-        s[TOTAL + GATEWAY] = weighted_s / answers
+        s[HELD + GATEWAY] = weighted_s / answers - s[WAIT + GATEWAY]

@@ -155,7 +155,7 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int, luck: Luck) -> Non
     work = s[k.CPU + i] + cpu_beyond(s, p, w, i, answers, s[k.QUEUE + i], luck)
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
-    in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
+    in_service = rate * s[k.ACCEPT + i] * s[k.HELD + i]
     w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, i, s[k.QUEUE + i], in_service, luck)
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0

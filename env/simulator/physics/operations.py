@@ -30,7 +30,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
         s[k.ACCEPT + i] = 1.0
         s[k.LAST_LOG + i * k.LOG_SIZE + k.LOG_TICK] = -1.0
-    s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
+    s[k.HELD + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
     follow(s, p)
     forget_window(s)
 

@@ -121,6 +121,7 @@ def rules(parameters: Parameters) -> list[float]:
         "SHED_CPU": q.shed_cpu_s,
         "IDLE_CPU": q.idle_cpu_cores * q.tick_s,
         "MEMORY_LIMIT": q.memory_limit_mb,
+        "KILLED_AT_MB": q.killed_at_memory_share * q.memory_limit_mb,
         "GATEWAY_TIMEOUT": q.gateway_timeout_s,
         "ORDERS_TIMEOUT": q.orders_timeout_s,
         "SPREAD": q.timeout_spread,
