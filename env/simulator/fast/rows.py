@@ -191,6 +191,7 @@ CAMPAIGN: Final = LANE.per_service("CAMPAIGN", "requests a second that do not co
 ACCEPT: Final = LANE.per_service("ACCEPT", "share of requests that are not turned away; 0 if nothing listens")
 SPOILED: Final = LANE.per_service("SPOILED", "share of requests that meet a spoiled row in the running release")
 QUEUE: Final = LANE.per_service("QUEUE", "requests that wait for CPU")
+ANSWERED: Final = LANE.per_service("ANSWERED", "with a queue: requests answered in the last tick / those let in")
 QUEUED_TICK: Final = LANE.per_service("QUEUED_TICK", "tick at which the queue began")
 SHED: Final = LANE.per_service("SHED", "requests turned away in the last tick")
 CAMPAIGN_CPU: Final = LANE.per_service("CAMPAIGN_CPU", "CPU seconds of a request of the campaign")

@@ -186,7 +186,8 @@ def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaig
         if s[k.HURRY + i] > 0.0:
             p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck.late)
         else:
-            top = enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
+            served = answers * s[k.ACCEPT + i]
+            top = enter(w, k.HISTOGRAM, served, answers - served, s[k.TOTAL + i])
             p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
 
@@ -207,10 +208,10 @@ def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Cam
             p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck.late)
         else:
             accept = s[k.ACCEPT + k.ORDERS]
-            top = enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
+            top = enter(w, k.HISTOGRAM, count * accept, count - count * accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
                 own_s = p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS]
-                top = max(top, enter(w, k.HISTOGRAM, surge, accept, own_s))
+                top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
             p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
 
@@ -343,5 +344,5 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
         top = max(top, tail)
     w[k.HISTOGRAM] += (answers - surge) * (1.0 - accept)
     if surge > 0.0:
-        top = max(top, enter(w, k.HISTOGRAM, surge, accept, own_s))
+        top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
     return float(p95_of(w, top, answers, luck))

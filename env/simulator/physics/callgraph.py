@@ -9,6 +9,7 @@ from __future__ import annotations
 from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
 from mirr.env.simulator.fast.rows import (
     ACCEPT,
+    ANSWERED,
     ANSWERS,
     AUTH,
     AUTH_OK,
@@ -265,6 +266,13 @@ def gateway_is_calm(s: Numbers) -> bool:
 
 
 @inlined
+def _answered(s: Numbers, i: int) -> float:
+    """Requests that service `i` answers while these are let in, as a share of them. An answer counts when it is given:
+    while a queue grows there are fewer, and more while it drains."""
+    return s[ANSWERED + i] if s[WAIT + i] > 0.0 else 1.0
+
+
+@inlined
 def _unanswered_s(s: Numbers, p: Numbers, i: int) -> float:
     """Seconds of WAIT that no answer shows yet: nobody who was answered has waited longer than there is a queue."""
     if s[QUEUE + i] == 0.0:
@@ -278,18 +286,22 @@ def _count(s: Numbers, p: Numbers, i: int) -> None:
     accept = s[ACCEPT + i]
     if accept == 0.0:
         return
-    count = s[OFFERED + i] + s[SURGE_SUM + i]
-    s[ANSWERS + i] += count
-    s[ERRORS + i] += count * s[BAD + i]
+    users, surge = s[OFFERED + i], s[SURGE_SUM + i]
+    count = users + surge
     if s[WAIT + i] == 0.0:
+        s[ANSWERS + i] += count
+        s[ERRORS + i] += count * s[BAD + i]
         s[CALM + i] += count
         return
+    answered, shed = accept * _answered(s, i), 1.0 - accept
+    s[ANSWERS + i] += count * (answered + shed)
+    s[ERRORS + i] += count * (shed + (s[BAD + i] - shed) * _answered(s, i))
     late, latency = LATE + i * BUCKETS, s[TOTAL + i] - _unanswered_s(s, p, i)
     if _is_mixed(s, i):
-        enter(s, late, s[OFFERED + i], accept, latency)
-        enter(s, late, s[SURGE_SUM + i], accept, latency + _extra_s(s, i))
+        enter(s, late, users * answered, users * shed, latency)
+        enter(s, late, surge * answered, surge * shed, latency + _extra_s(s, i))
     else:
-        enter(s, late, count, accept, latency)
+        enter(s, late, count * answered, count * shed, latency)
 
 
 @inlined
@@ -299,49 +311,58 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
         return
     count = s[OFFERED + ORDERS]
     surge = s[SURGE_SUM + ORDERS]
-    s[ANSWERS + ORDERS] += count + surge
-    s[ERRORS + ORDERS] += count * s[BAD + ORDERS] + surge * (1.0 - s[PASS_ORDERS])
     if orders_are_calm(s):
+        s[ANSWERS + ORDERS] += count + surge
+        s[ERRORS + ORDERS] += count * s[BAD + ORDERS] + surge * (1.0 - s[PASS_ORDERS])
         s[CALM + ORDERS] += count + surge
         return
+    answered, shed = accept * _answered(s, ORDERS), 1.0 - accept
+    of_users = shed + (s[BAD + ORDERS] - shed) * _answered(s, ORDERS)
+    of_campaign = shed + (1.0 - s[PASS_ORDERS] - shed) * _answered(s, ORDERS)
+    s[ANSWERS + ORDERS] += (count + surge) * (answered + shed)
+    s[ERRORS + ORDERS] += count * of_users + surge * of_campaign
     late = LATE + ORDERS * BUCKETS
     unanswered_s = _unanswered_s(s, p, ORDERS)
-    enter(s, late, count, accept, s[TOTAL + ORDERS] - unanswered_s)
+    enter(s, late, count * answered, count * shed, s[TOTAL + ORDERS] - unanswered_s)
     if surge > 0.0:
         own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] - unanswered_s
-        enter(s, late, surge, accept, own_s + _extra_s(s, ORDERS))
+        enter(s, late, surge * answered, surge * shed, own_s + _extra_s(s, ORDERS))
 
 
 @inlined
 def _count_gateway(s: Numbers, p: Numbers) -> None:
     """Count the gateway's answers, and the users who fail."""
     accept = s[ACCEPT + GATEWAY]
+    answered, shed = accept * _answered(s, GATEWAY), 1.0 - accept
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     surge = s[SURGE_SUM + GATEWAY]
     calm = gateway_is_calm(s)
     unanswered_s = _unanswered_s(s, p, GATEWAY)
     late = LATE + GATEWAY * BUCKETS
-    answers = surge
-    errors = surge * (1.0 - s[PASS_GATEWAY])
+    requests = surge
+    bad = surge * (1.0 - s[PASS_GATEWAY])
     weighted_s = surge * own_s
     for journey in range(JOURNEYS):
         count = s[PENDING + journey]
         lost = s[JOURNEY_LOST + journey]
-        answers += count
-        errors += count * s[JOURNEY_BAD + journey]
+        requests += count
+        bad += count * s[JOURNEY_BAD + journey]
         weighted_s += count * s[JOURNEY_HELD_S + journey]
         s[FAILED + journey] += count * lost
         # The variance belongs to the expected number. It is 0 if everything fails.
         s[SCATTER + journey] += count * lost * (1.0 - lost)
         if accept > 0.0 and not calm:
-            enter(s, late, count, accept, s[JOURNEY_S + journey] - unanswered_s)
+            enter(s, late, count * answered, count * shed, s[JOURNEY_S + journey] - unanswered_s)
     if accept == 0.0:
         return
-    s[ANSWERS + GATEWAY] += answers
-    s[ERRORS + GATEWAY] += errors
     if calm:
-        s[CALM + GATEWAY] += answers
-    elif surge > 0.0:
-        enter(s, late, surge, accept, own_s - unanswered_s + _extra_s(s, GATEWAY))
-    if answers > 0.0:
-        s[HELD + GATEWAY] = weighted_s / answers - s[WAIT + GATEWAY]
+        s[ANSWERS + GATEWAY] += requests
+        s[ERRORS + GATEWAY] += bad
+        s[CALM + GATEWAY] += requests
+    else:
+        s[ANSWERS + GATEWAY] += requests * (answered + shed)
+        s[ERRORS + GATEWAY] += requests * shed + (bad - requests * shed) * _answered(s, GATEWAY)
+        if surge > 0.0:
+            enter(s, late, surge * answered, surge * shed, own_s - unanswered_s + _extra_s(s, GATEWAY))
+    if requests > 0.0:
+        s[HELD + GATEWAY] = weighted_s / requests - s[WAIT + GATEWAY]

@@ -81,12 +81,11 @@ def _by_luck(expected: float, answers: float, per_answer: float, luck: float, le
 
 
 @jit
-def enter(into: Numbers, histogram: int, count: float, accept: float, latency: float) -> int:
-    """Add the latencies of `count` requests to a histogram. Those turned away are answered at once.
+def enter(into: Numbers, histogram: int, served: float, shed: float, latency: float) -> int:
+    """Add the latencies of requests to a histogram. Those turned away are answered at once.
 
     Returns the highest bucket that it has added to."""
-    served = count * accept
-    into[histogram] += count - served
+    into[histogram] += shed
     place = bucket_of(0.9 * latency)
     into[histogram + place] += 0.75 * served
     tail = tail_of(place, latency)

@@ -12,6 +12,7 @@ from typing import Any
 from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
 from mirr.env.simulator.fast.rows import (
     ACCEPT,
+    ANSWERED,
     BOOT_LEFT,
     BOOTING,
     BROWSE,
@@ -245,6 +246,8 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
     s[QUEUE + i] = waiting
     s[SHED + i] = shed
     s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
+    let_in = offered - shed
+    s[ANSWERED + i] = max(0.0, queue + let_in - waiting) / let_in if let_in > 0.0 else 1.0
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
     if mixed and waiting == 0.0:
         s[WAIT + i] += _blocked_s(s, p, i)
