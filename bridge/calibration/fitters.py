@@ -244,7 +244,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("latency_p50_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: p95",
         read=readings.steady,
         solve=_latencies,

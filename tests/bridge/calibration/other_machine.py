@@ -15,7 +15,19 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Service
 from tests.bridge.collected import OtherUsers, collected
 
-FASTER = Machine(request_cpu=0.6, latency=0.55, latency_sigma=0.6, boot_cpu_s=0.29, idle_cpu_cores=0.005)
+FASTER = Machine(
+    request_cpu=0.6,
+    latency_p50_s={
+        Service.GATEWAY: 0.0026,
+        Service.AUTH: 0.0063,
+        Service.INVENTORY: 0.0024,
+        Service.ORDERS: 0.0027,
+        Service.PAYMENTS: 0.005,
+    },
+    latency_sigma=0.6,
+    boot_cpu_s=0.29,
+    idle_cpu_cores=0.005,
+)
 
 
 def truth() -> Parameters:

@@ -52,14 +52,15 @@ def test_a_lab_that_is_the_reference_has_the_machine_of_the_reference() -> None:
     found = solved(evidence(list(lab.by_key.values())), default_parameters())
     machine = machine_of(found.parameters, default_parameters(), found.values)
     assert machine.request_cpu == pytest.approx(1.0, rel=0.05)
-    assert machine.latency == pytest.approx(1.0, rel=0.05)
+    usual = {service: own.latency_p50_s for service, own in default_parameters().services.items()}
+    assert machine.latency_p50_s == pytest.approx(usual, rel=0.08)
     assert machine.idle_cpu_cores == pytest.approx(default_parameters().idle_cpu_cores, rel=0.01)
 
 
 def test_what_belongs_to_the_machine_is_told_apart_from_the_system(closed: Calibration) -> None:
     machine = closed.machine
     assert machine.request_cpu == pytest.approx(FASTER.request_cpu, rel=0.05)
-    assert machine.latency == pytest.approx(FASTER.latency, rel=0.08)
+    assert machine.latency_p50_s == pytest.approx(FASTER.latency_p50_s, rel=0.08)
     assert machine.idle_cpu_cores == pytest.approx(FASTER.idle_cpu_cores, rel=0.05)
     again = machine.applied(closed.system)
     for name in REQUEST_TIMES:
