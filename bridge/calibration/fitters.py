@@ -216,7 +216,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("request_cpu_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: CPU share and rate",
         read=readings.steady,
         solve=_request_cpu,

@@ -1,11 +1,10 @@
-"""The numbers of the machine, apart from those of the system: a handful, which the next laptop has otherwise."""
+"""The numbers of the machine, apart from those of the system: a few, which the next laptop has otherwise."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-
-import numpy as np
 
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.values import changed, own, value_of
@@ -13,36 +12,30 @@ from mirr.env.checks import NotReal, real_number
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.vocabulary import Service
 
-REQUEST_TIMES = (
-    *own("request_cpu_s").values(),
-    *own("surge_request_cpu_s").values(),
-    "shed_cpu_s",
-    "leak_request_cpu_s",
-    "costly_request_cpu_s",
-)
-"""CPU seconds of requests. On another machine all of them change alike."""
+SHARED_REQUEST_TIMES = ("shed_cpu_s", "leak_request_cpu_s", "costly_request_cpu_s")
+"""CPU seconds of requests that no service has of its own."""
 
-WELL_KNOWN = tuple(own("request_cpu_s").values())
-"""The request times that say how fast a core is. The others are differences of measurements, or those of one crowd."""
+REQUEST_TIMES = (*own("request_cpu_s").values(), *own("surge_request_cpu_s").values(), *SHARED_REQUEST_TIMES)
+
+Each = dict[Service, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the machine makes of the system."""
+    """What the machine makes of the system. On another machine the services do not change alike."""
 
-    request_cpu: float = 1.0  # CPU time of a request, in times of the system's
-    # Its own part of an answer, unloaded, the median. On another machine the services do not change alike.
-    latency_p50_s: dict[Service, float]
+    request_cpu: Each  # CPU time of a request, in times of the system's
+    latency_p50_s: Each  # median of its own part of an answer, unloaded
     latency_sigma: float  # how much the latencies of a moment scatter
     boot_cpu_s: float
     idle_cpu_cores: float
 
     def __post_init__(self) -> None:
-        """Raises CalibrationError unless every service has a latency, and every number is positive."""
-        if not isinstance(self.latency_p50_s, dict) or set(self.latency_p50_s) != set(Service):
-            raise CalibrationError(f"machine.latency_p50_s has the services {', '.join(Service)}")
-        latencies = {f"latency_p50_s.{service}": self.latency_p50_s[service] for service in Service}
-        for name, value in (self._shared() | latencies).items():
+        """Raises CalibrationError unless every service has its numbers, and every number is positive."""
+        for name in EACH:
+            if not _of_services(vars(self)[name]):
+                raise CalibrationError(f"machine.{name} has the services {', '.join(Service)}")
+        for name, value in self.numbers().items():
             try:
                 good = real_number(value) > 0.0
             except NotReal:
@@ -51,30 +44,49 @@ class Machine:
                 raise CalibrationError(f"machine.{name} must be a positive number; got {value!r}")
 
     def numbers(self) -> dict[str, float]:
-        """Every number, by its name among the parameters; `request_cpu` is none of them."""
-        latencies = {name: self.latency_p50_s[service] for service, name in own("latency_p50_s").items()}
-        return self._shared() | latencies
+        """Every number by its name, as in `boot_cpu_s` and `request_cpu.auth`."""
+        found: dict[str, float] = {}
+        for each in fields(self):
+            value = vars(self)[each.name]
+            found |= {f"{each.name}.{one}": value[one] for one in Service} if each.name in EACH else {each.name: value}
+        return found
 
     def applied(self, system: Parameters) -> Parameters:
         """The system on this machine."""
-        values = self.numbers()
-        request_cpu = values.pop("request_cpu")
-        return changed(system, values | {name: request_cpu * value_of(system, name) for name in REQUEST_TIMES})
+        values = {name: times * value_of(system, name) for name, times in self._times().items()}
+        values |= {name: self.latency_p50_s[service] for service, name in own("latency_p50_s").items()}
+        shared = {each.name: vars(self)[each.name] for each in fields(self) if each.name not in EACH}
+        return changed(system, values | shared)
 
     def system_of(self, parameters: Parameters) -> Parameters:
         """The reverse: what the system is, if it has these parameters on this machine. The machine's own stay."""
-        return changed(parameters, {name: value_of(parameters, name) / self.request_cpu for name in REQUEST_TIMES})
+        return changed(parameters, {name: value_of(parameters, name) / times for name, times in self._times().items()})
 
-    def _shared(self) -> dict[str, float]:
-        """The numbers that all services share."""
-        return {each.name: vars(self)[each.name] for each in fields(self) if each.name != "latency_p50_s"}
+    def _times(self) -> dict[str, float]:
+        """By what each of `REQUEST_TIMES` changes. What all services share changes as they do on average."""
+        found = dict.fromkeys(SHARED_REQUEST_TIMES, _mean(self.request_cpu.values()))
+        for kind in ("request_cpu_s", "surge_request_cpu_s"):
+            found |= {name: self.request_cpu[service] for service, name in own(kind).items()}
+        return found
+
+
+EACH = ("request_cpu", "latency_p50_s")
+"""The fields that have a number of each service."""
 
 
 def machine_of(fitted: Parameters, system: Parameters, names: Iterable[str]) -> Machine:
-    """The machine on which the system has come out as `fitted`. `names` are those that were fitted."""
+    """The machine on which the system has come out as `fitted`. `names` are those that were fitted.
+
+    Only ordinary requests say how fast a core is. The other request times are differences of measurements, or those of
+    one crowd."""
     known = set(names)
+    seen = {
+        service: value_of(fitted, name) / value_of(system, name)
+        for service, name in own("request_cpu_s").items()
+        if name in known
+    }
     return Machine(
-        request_cpu=_change([name for name in WELL_KNOWN if name in known], fitted, system),
+        request_cpu={service: seen.get(service, _mean(seen.values())) for service in Service},
         latency_p50_s={service: fitted.services[service].latency_p50_s for service in Service},
         latency_sigma=fitted.latency_sigma,
         boot_cpu_s=fitted.boot_cpu_s,
@@ -82,10 +94,14 @@ def machine_of(fitted: Parameters, system: Parameters, names: Iterable[str]) -> 
     )
 
 
-def _change(names: list[str], fitted: Parameters, system: Parameters) -> float:
-    """How many times as large these are: the geometric mean."""
-    logs = [np.log(value_of(fitted, name) / value_of(system, name)) for name in names]
-    return float(np.exp(np.mean(logs))) if logs else 1.0
+def _mean(times: Iterable[float]) -> float:
+    """The geometric mean; 1 if there is none."""
+    logs = [math.log(each) for each in times]
+    return math.exp(sum(logs) / len(logs)) if logs else 1.0
+
+
+def _of_services(raw: object) -> bool:
+    return isinstance(raw, dict) and set(raw) == set(Service)
 
 
 def parse_machine(raw: object) -> Machine:
@@ -93,7 +109,5 @@ def parse_machine(raw: object) -> Machine:
     names = [each.name for each in fields(Machine)]
     if not isinstance(raw, dict) or sorted(raw) != sorted(names):
         raise CalibrationError(f"machine has the numbers {', '.join(names)}")
-    latencies = raw["latency_p50_s"]
-    if isinstance(latencies, dict) and set(latencies) == set(Service):
-        latencies = {service: latencies[service] for service in Service}
-    return Machine(**raw | {"latency_p50_s": latencies})
+    each = {name: {service: raw[name][service] for service in Service} for name in EACH if _of_services(raw[name])}
+    return Machine(**raw | each)

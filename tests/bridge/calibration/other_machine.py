@@ -16,7 +16,13 @@ from mirr.env.vocabulary import Service
 from tests.bridge.collected import OtherUsers, collected
 
 FASTER = Machine(
-    request_cpu=0.6,
+    request_cpu={
+        Service.GATEWAY: 0.5,
+        Service.AUTH: 0.65,
+        Service.INVENTORY: 0.55,
+        Service.ORDERS: 0.72,
+        Service.PAYMENTS: 0.6,
+    },
     latency_p50_s={
         Service.GATEWAY: 0.0026,
         Service.AUTH: 0.0063,
@@ -37,7 +43,6 @@ def truth() -> Parameters:
         usual,
         {
             **{name: 1.1 * value_of(usual, name) for name in own("base_memory_mb").values()},
-            "services.orders.request_cpu_s": 1.2 * usual.services[Service.ORDERS].request_cpu_s,
             "leak_body_mb": 0.7,
             "leaky_carried_s": 2.6,
             "timeout_spread": 0.3,

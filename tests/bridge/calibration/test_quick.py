@@ -13,7 +13,7 @@ import pytest
 from mirr.bridge.calibration import quick as measuring
 from mirr.bridge.calibration.drift import drift, has_drifted
 from mirr.bridge.calibration.errors import CalibrationError
-from mirr.bridge.calibration.machine import machine_of, parse_machine
+from mirr.bridge.calibration.machine import REQUEST_TIMES, machine_of, parse_machine
 from mirr.bridge.calibration.machine_names import MachineName, parse_machine_name
 from mirr.bridge.calibration.profile import parameters_of, profile_path, read_profile, write_profile
 from mirr.bridge.calibration.quick import QUICK_PLAYS, quick
@@ -51,7 +51,7 @@ def test_the_machine_is_recovered_from_five_plays() -> None:
     assert found.machine.latency_sigma == pytest.approx(FASTER.latency_sigma, rel=0.15)
     value, low, high = found.measured["services.auth.request_cpu_s"]
     assert low <= value <= high
-    assert value == pytest.approx(FASTER.request_cpu * 0.0049, rel=0.05)
+    assert value == pytest.approx(FASTER.request_cpu[Service.AUTH] * 0.0049, rel=0.05)
 
 
 @pytest.mark.thorough
@@ -111,13 +111,13 @@ def test_a_damaged_profile_says_how_to_make_a_new_one(state_root: Path, content:
     assert str(refused.value).endswith("next: .venv/bin/mirr calibrate --quick")
 
 
-def test_a_profile_with_one_latency_for_all_services_has_to_be_measured_again(state_root: Path) -> None:
+def test_a_profile_with_one_speed_for_all_services_has_to_be_measured_again(state_root: Path) -> None:
     one = {"request_cpu": 0.9, "latency": 0.4, "latency_sigma": 0.9, "boot_cpu_s": 0.3, "idle_cpu_cores": 0.005}
     profile_path().write_text(json.dumps({"schema": "mirr-machine", "version": 1, "machine": one, "facts": {}}))
     with pytest.raises(CalibrationError) as refused:
         read_profile()
     assert str(refused.value) == (
-        f"{state_root / 'machine.json'} is of an earlier version, with one latency for all services; "
+        f"{state_root / 'machine.json'} is of an earlier version, with one speed for all services; "
         "next: .venv/bin/mirr calibrate --quick"
     )
 
@@ -129,7 +129,7 @@ def test_a_machine_is_written_and_read_as_json() -> None:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"request_cpu": 0.0}, "machine.request_cpu must be a positive number; got 0.0"),
+        ({"boot_cpu_s": 0.0}, "machine.boot_cpu_s must be a positive number; got 0.0"),
         (
             {"latency_p50_s": dict.fromkeys(map(str, Service), 0.004) | {"auth": "fast"}},
             "machine.latency_p50_s.auth must be a positive number; got 'fast'",
@@ -138,27 +138,33 @@ def test_a_machine_is_written_and_read_as_json() -> None:
             {"latency_p50_s": {"auth": 0.004}},
             "machine.latency_p50_s has the services gateway, auth, inventory, orders, payments",
         ),
-        ({"latency_p50_s": 0.4}, "machine.latency_p50_s has the services gateway, auth, inventory, orders, payments"),
+        ({"request_cpu": 0.6}, "machine.request_cpu has the services gateway, auth, inventory, orders, payments"),
         (
             {"latency": 0.4},
             "machine has the numbers request_cpu, latency_p50_s, latency_sigma, boot_cpu_s, idle_cpu_cores",
         ),
     ],
 )
-def test_a_machine_has_a_latency_of_each_service_and_positive_numbers(other: dict[str, object], why: str) -> None:
+def test_a_machine_has_numbers_of_each_service_and_all_are_positive(other: dict[str, object], why: str) -> None:
     with pytest.raises(CalibrationError) as refused:
         parse_machine(asdict(FASTER) | other)
     assert str(refused.value) == why
 
 
-def test_the_latencies_are_those_of_the_machine_and_the_ratios_of_cpu_time_those_of_the_system() -> None:
+def test_a_machine_changes_the_requests_of_each_service_and_what_all_share_as_much_as_these_on_average() -> None:
     system = default_parameters()
     here = FASTER.applied(system)
     for service in Service:
         assert here.services[service].latency_p50_s == FASTER.latency_p50_s[service]
-        assert here.services[service].request_cpu_s == pytest.approx(0.6 * system.services[service].request_cpu_s)
+        times = here.services[service].request_cpu_s / system.services[service].request_cpu_s
+        assert times == pytest.approx(FASTER.request_cpu[service])
+        assert here.services[service].surge_request_cpu_s == times * system.services[service].surge_request_cpu_s
         assert here.services[service].base_memory_mb == system.services[service].base_memory_mb
-    assert FASTER.system_of(here).services[Service.AUTH].request_cpu_s == pytest.approx(0.0049)
+    assert 0.5 < here.shed_cpu_s / system.shed_cpu_s < 0.72
+    again = FASTER.system_of(here)
+    assert [value_of(again, name) for name in REQUEST_TIMES] == pytest.approx(
+        [value_of(system, name) for name in REQUEST_TIMES]
+    )
     assert machine_of(here, system, own("request_cpu_s").values()).numbers() == pytest.approx(FASTER.numbers())
 
 
@@ -167,7 +173,15 @@ def test_what_a_crowd_costs_does_not_say_how_fast_the_machine_is() -> None:
     usual = default_parameters()
     crowds = changed(usual, {name: 1.6 * value_of(usual, name) for name in own("surge_request_cpu_s").values()})
     names = [*own("request_cpu_s").values(), *own("surge_request_cpu_s").values()]
-    assert machine_of(crowds, usual, names).request_cpu == 1.0
+    assert machine_of(crowds, usual, names).request_cpu == dict.fromkeys(Service, 1.0)
+
+
+def test_a_service_whose_requests_were_not_seen_has_changed_as_the_others_have() -> None:
+    here = FASTER.applied(default_parameters())
+    names = own("request_cpu_s")
+    found = machine_of(here, default_parameters(), [names[Service.GATEWAY], names[Service.ORDERS]])
+    assert found.request_cpu[Service.AUTH] == pytest.approx(0.6)  # the root of 0.5 times 0.72
+    assert machine_of(here, default_parameters(), []).request_cpu == dict.fromkeys(Service, 1.0)
 
 
 def test_an_unknown_machine_lists_those_that_there_are() -> None:
