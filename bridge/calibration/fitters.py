@@ -230,7 +230,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("base_memory_mb").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: memory share",
         read=readings.steady,
         solve=_base_memory,

@@ -26,6 +26,7 @@ class Machine:
 
     request_cpu: Each  # CPU time of a request, in times of the system's
     latency_p50_s: Each  # median of its own part of an answer, unloaded
+    base_memory_mb: Each  # in steady state
     latency_sigma: float  # how much the latencies of a moment scatter
     boot_cpu_s: float
     idle_cpu_cores: float
@@ -54,7 +55,8 @@ class Machine:
     def applied(self, system: Parameters) -> Parameters:
         """The system on this machine."""
         values = {name: times * value_of(system, name) for name, times in self._times().items()}
-        values |= {name: self.latency_p50_s[service] for service, name in own("latency_p50_s").items()}
+        for kind in OF_ITS_OWN:
+            values |= {name: vars(self)[kind][service] for service, name in own(kind).items()}
         shared = {each.name: vars(self)[each.name] for each in fields(self) if each.name not in EACH}
         return changed(system, values | shared)
 
@@ -70,7 +72,10 @@ class Machine:
         return found
 
 
-EACH = ("request_cpu", "latency_p50_s")
+OF_ITS_OWN = ("latency_p50_s", "base_memory_mb")
+"""The parameters of each service that are the machine's, whatever the system."""
+
+EACH = ("request_cpu", *OF_ITS_OWN)
 """The fields that have a number of each service."""
 
 
@@ -88,6 +93,7 @@ def machine_of(fitted: Parameters, system: Parameters, names: Iterable[str]) -> 
     return Machine(
         request_cpu={service: seen.get(service, _mean(seen.values())) for service in Service},
         latency_p50_s={service: fitted.services[service].latency_p50_s for service in Service},
+        base_memory_mb={service: fitted.services[service].base_memory_mb for service in Service},
         latency_sigma=fitted.latency_sigma,
         boot_cpu_s=fitted.boot_cpu_s,
         idle_cpu_cores=fitted.idle_cpu_cores,

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +17,7 @@ import pytest
 from mirr.bridge import assembly, provenance
 from mirr.bridge.calibration import quick as measuring
 from mirr.bridge.calibration.drift import MOST_DRIFT
+from mirr.bridge.calibration.machine import Machine
 from mirr.bridge.calibration.parameter_file import read_calibration
 from mirr.bridge.calibration.profile import read_profile, write_profile
 from mirr.bridge.calibration.quick import LEAST_PLAYS, QUICK_PLAYS
@@ -121,7 +122,7 @@ def test_the_file_keeps_system_and_machine_apart_and_says_where_it_comes_from(
     answer = json.loads(capsys.readouterr().out)
     assert answer == json.loads(path.read_text(encoding="utf-8"))
     assert set(answer) == {"schema", "version", "system", "machine", "fitted", "ranges", "loss", "provenance"}
-    assert set(answer["machine"]) == {"request_cpu", "latency_p50_s", "latency_sigma", "boot_cpu_s", "idle_cpu_cores"}
+    assert set(answer["machine"]) == {each.name for each in fields(Machine)}
     provenance = answer["provenance"]
     assert provenance["world"] == "docker"
     assert provenance["sessions"] == [{"world": "docker", "facts": {"machine": {"cores": 2}}}]

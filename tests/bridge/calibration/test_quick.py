@@ -48,6 +48,7 @@ def test_the_machine_is_recovered_from_five_plays() -> None:
     assert found.machine.idle_cpu_cores == pytest.approx(FASTER.idle_cpu_cores, rel=0.05)
     assert found.machine.boot_cpu_s == pytest.approx(FASTER.boot_cpu_s, abs=0.12)
     assert found.machine.latency_p50_s == pytest.approx(FASTER.latency_p50_s, rel=0.15)
+    assert found.machine.base_memory_mb == pytest.approx(FASTER.base_memory_mb, rel=0.01)
     assert found.machine.latency_sigma == pytest.approx(FASTER.latency_sigma, rel=0.15)
     value, low, high = found.measured["services.auth.request_cpu_s"]
     assert low <= value <= high
@@ -141,7 +142,8 @@ def test_a_machine_is_written_and_read_as_json() -> None:
         ({"request_cpu": 0.6}, "machine.request_cpu has the services gateway, auth, inventory, orders, payments"),
         (
             {"latency": 0.4},
-            "machine has the numbers request_cpu, latency_p50_s, latency_sigma, boot_cpu_s, idle_cpu_cores",
+            "machine has the numbers request_cpu, latency_p50_s, base_memory_mb, latency_sigma, boot_cpu_s, "
+            "idle_cpu_cores",
         ),
     ],
 )
@@ -159,7 +161,8 @@ def test_a_machine_changes_the_requests_of_each_service_and_what_all_share_as_mu
         times = here.services[service].request_cpu_s / system.services[service].request_cpu_s
         assert times == pytest.approx(FASTER.request_cpu[service])
         assert here.services[service].surge_request_cpu_s == times * system.services[service].surge_request_cpu_s
-        assert here.services[service].base_memory_mb == system.services[service].base_memory_mb
+        assert here.services[service].base_memory_mb == FASTER.base_memory_mb[service]
+        assert here.services[service].request_cpu_cv == system.services[service].request_cpu_cv
     assert 0.5 < here.shed_cpu_s / system.shed_cpu_s < 0.72
     again = FASTER.system_of(here)
     assert [value_of(again, name) for name in REQUEST_TIMES] == pytest.approx(
