@@ -216,7 +216,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("request_cpu_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: CPU share and rate",
         read=readings.steady,
         solve=_request_cpu,
@@ -230,7 +230,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("base_memory_mb").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: memory share",
         read=readings.steady,
         solve=_base_memory,
@@ -244,7 +244,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("latency_p50_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: p95",
         read=readings.steady,
         solve=_latencies,
