@@ -136,6 +136,12 @@ def _boot_cpu(rows: Rows, p: Parameters) -> Values:
     return {"boot_cpu_s": max(LEAST_TIME_S, middle(used_s) - _half_tick_cpu_s(p))}
 
 
+def _start(rows: Rows, p: Parameters) -> Values:
+    """The part of a restart that CPU time does not explain."""
+    gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
+    return {"start_s": max(LEAST_TIME_S, middle(gone_s) - 0.5 * p.tick_s - p.boot_cpu_s / p.cpu_quota_cores)}
+
+
 def _half_tick_cpu_s(p: Parameters) -> float:
     return 0.5 * p.tick_s * p.cpu_quota_cores
 
@@ -256,6 +262,14 @@ FITTERS: tuple[Fitter, ...] = (
         read=readings.boot,
         solve=_boot_cpu,
         grain=_half_tick_cpu_s,
+    ),
+    Fitter(
+        names=("start_s",),
+        kind=Kind.MACHINE,
+        probe="a restart: how long the service does not answer",
+        read=readings.boot,
+        solve=_start,
+        grain=lambda parameters: 0.5 * parameters.tick_s,
     ),
     Fitter(
         names=tuple(own("surge_request_cpu_s").values()),

@@ -28,6 +28,7 @@ class Machine:
     latency_p50_s: Each  # median of its own part of an answer, unloaded
     base_memory_mb: Each  # in steady state
     latency_sigma: float  # how much the latencies of a moment scatter
+    start_s: float  # seconds of a boot that need no CPU
     boot_cpu_s: float
     idle_cpu_cores: float
 
@@ -95,6 +96,7 @@ def machine_of(fitted: Parameters, system: Parameters, names: Iterable[str]) -> 
         latency_p50_s={service: fitted.services[service].latency_p50_s for service in Service},
         base_memory_mb={service: fitted.services[service].base_memory_mb for service in Service},
         latency_sigma=fitted.latency_sigma,
+        start_s=fitted.start_s,
         boot_cpu_s=fitted.boot_cpu_s,
         idle_cpu_cores=fitted.idle_cpu_cores,
     )

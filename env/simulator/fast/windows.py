@@ -33,6 +33,7 @@ from mirr.env.simulator.physics.gauges import (
     cpu_beyond,
     cpu_share,
     draw_lucks,
+    drawn_errors,
     hurry,
     in_flight,
     p95_of,
@@ -265,7 +266,7 @@ def _show(
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
-    w[row + k.COLUMN_ERRORS] = error_ratio
+    w[row + k.COLUMN_ERRORS] = drawn_errors(error_ratio, count + surge, luck)
     w[row + k.COLUMN_P95] = p95_s
     work += cpu_beyond(s, p, w, i, count + surge, queue, luck)
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])

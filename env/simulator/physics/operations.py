@@ -76,8 +76,9 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     """End the process, if there is one, and start a new one of the current release."""
     end_process(s, i)
     s[k.STATUS + i] = k.BOOTING
+    s[k.START_LEFT + i] = p[k.START_S]
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
-    s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+    s[k.MEMORY + i] = p[k.BOOT_MEMORY + i]
     s[k.SPOILED + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
         _start_faulty(s, p, i)

@@ -52,6 +52,7 @@ from mirr.env.simulator.fast.rows import (
     SLOWS,
     SPOILS_ROWS,
     STALE,
+    START_LEFT,
     STARTS,
     STATUS,
     STOPPED_TICK,
@@ -201,9 +202,11 @@ def stop(s: Numbers, i: int) -> None:
 
 @inlined
 def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
-    """Spend the quota of a tick on the boot of service `i`. Returns whether it is still booting."""
+    """Spend the quota of a tick on the boot of service `i`, if its process runs. Returns whether it still boots."""
     assert s[STATUS + i] == BOOTING
-    used = s[QUOTA + i] * seconds
+    starting = min(seconds, s[START_LEFT + i])
+    s[START_LEFT + i] -= starting
+    used = s[QUOTA + i] * (seconds - starting)
     s[CPU + i] += used
     s[BOOT_LEFT + i] -= used
     return bool(s[BOOT_LEFT + i] > 1e-9)

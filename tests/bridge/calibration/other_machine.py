@@ -32,6 +32,7 @@ FASTER = Machine(
     },
     base_memory_mb={service: 1.1 * own.base_memory_mb for service, own in default_parameters().services.items()},
     latency_sigma=0.6,
+    start_s=0.8,
     boot_cpu_s=0.29,
     idle_cpu_cores=0.005,
 )

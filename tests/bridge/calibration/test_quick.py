@@ -142,8 +142,8 @@ def test_a_machine_is_written_and_read_as_json() -> None:
         ({"request_cpu": 0.6}, "machine.request_cpu has the services gateway, auth, inventory, orders, payments"),
         (
             {"latency": 0.4},
-            "machine has the numbers request_cpu, latency_p50_s, base_memory_mb, latency_sigma, boot_cpu_s, "
-            "idle_cpu_cores",
+            "machine has the numbers request_cpu, latency_p50_s, base_memory_mb, latency_sigma, start_s, "
+            "boot_cpu_s, idle_cpu_cores",
         ),
     ],
 )
