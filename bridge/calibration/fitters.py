@@ -139,7 +139,8 @@ def _boot_cpu(rows: Rows, p: Parameters) -> Values:
 def _start(rows: Rows, p: Parameters) -> Values:
     """The part of a restart that CPU time does not explain."""
     gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
-    return {"start_s": max(LEAST_TIME_S, middle(gone_s) - 0.5 * p.tick_s - p.boot_cpu_s / p.cpu_quota_cores)}
+    # The simulator's service answers all requests of the tick in which its boot ends.
+    return {"start_s": max(LEAST_TIME_S, middle(gone_s) + 0.5 * p.tick_s - p.boot_cpu_s / p.cpu_quota_cores)}
 
 
 def _half_tick_cpu_s(p: Parameters) -> float:
@@ -206,8 +207,10 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boot_s = math.ceil(p.boot_cpu_s / p.cpu_quota_cores / p.tick_s) * p.tick_s
-    carried_s = rows[:, 1] / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
+    boot_s = math.ceil((p.start_s + p.boot_cpu_s / p.cpu_quota_cores) / p.tick_s) * p.tick_s
+    base_mb = middle(np.array([each.base_memory_mb for each in p.services.values()]))
+    risen_share = rows[:, 1] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
+    carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
     found = middle(carried_s)
     return {"leaky_carried_s": found} if found > 0.0 else {}
 
