@@ -60,11 +60,11 @@ class RecordingFile:
         for earlier in self.recordings.sessions:
             _check_alike(self._path, earlier, session)
         self.session = len(self.recordings.sessions)
-        self._write({"kind": LineKind.SESSION, "schema": SCHEMA, "version": SCHEMA_VERSION} | session_json(session))
+        self._write(_session_line(session))
 
     def add(self, recording: Recording) -> None:
         """Write a play that is over."""
-        self._write({"kind": LineKind.PLAY} | recording_json(recording))
+        self._write(_play_line(recording))
 
     def add_void(self, play: Play, reason: str) -> None:
         """Write that the world failed during a play. It will be played again."""
@@ -92,6 +92,31 @@ class RecordingFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def write_file(recordings: Recordings, folder: Path) -> Path:
+    """Write the file of a folder that has none, whole or not at all, and return its path. Raises RecordError.
+
+    Of plays that were void, only their number is known."""
+    path = folder / FILE_NAME
+    lines = [_session_line(session) for session in recordings.sessions]
+    lines += [_play_line(recording) for recording in recordings.by_key.values()]
+    lines += [{"kind": LineKind.VOID}] * recordings.void
+    begun = path.with_name(f"{FILE_NAME}.part")
+    try:
+        begun.write_text("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines), encoding="utf-8")
+        begun.replace(path)
+    except OSError as error:
+        raise RecordError(f"cannot write the recordings {path}: {error.strerror}; next: another --out DIR") from error
+    return path
+
+
+def _session_line(session: Session) -> Json:
+    return {"kind": LineKind.SESSION, "schema": SCHEMA, "version": SCHEMA_VERSION} | session_json(session)
+
+
+def _play_line(recording: Recording) -> Json:
+    return {"kind": LineKind.PLAY} | recording_json(recording)
 
 
 def _whole_bytes(path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirr.bridge.recording import Recordings
-from mirr.bridge.recording_file import FILE_NAME, RecordingFile, read_file
+from mirr.bridge.recording_file import FILE_NAME, RecordingFile, read_file, write_file
 from mirr.bridge.recording_table import TABLE_NAME, read_table
 from mirr.env.record import RecordError
 
@@ -32,9 +32,7 @@ def read_recordings(folder: Path) -> Recordings:
 
 
 def open_file(folder: Path) -> RecordingFile:
-    """The file of a folder, to add to. Raises RecordError if only a table is there: a new one would replace it."""
+    """The file of a folder, to add to. If only a table is there, the file is made from it. Raises RecordError."""
     if not (folder / FILE_NAME).exists() and (folder / TABLE_NAME).exists():
-        raise RecordError(
-            f"{folder} has {TABLE_NAME} without {FILE_NAME}, so nothing can be added; next: another --out DIR"
-        )
+        write_file(read_table(folder / TABLE_NAME), folder)
     return RecordingFile(folder)

@@ -65,8 +65,9 @@ def calibrate(
     if quick:
         if recordings is not None or out is not None:
             raise typer.BadParameter("--quick measures a lab that is up, and keeps the profile of this machine itself.")
-        answer = _measured(lab)
-        print(json.dumps(answer, indent=2) if as_json else _quick_text(answer))
+        measured, profile = _measured(lab)
+        answer = {"profile": str(profile), **_quick_json(measured)}
+        print(json.dumps(answer, indent=2) if as_json else _quick_text(measured, profile))
         return
     from mirr import __version__
     from mirr.bridge.calibration.calibrating import Settings
@@ -96,7 +97,7 @@ def _table(found: Calibration) -> str:
     for name, one in found.fitted.items():
         interval = "-" if one.low is None or one.high is None else f"{one.low:.4g} to {one.high:.4g}"
         lines.append(f"{name:34}{one.before:>11.4g}{one.value:>11.4g}  {interval:<24}{one.kind}")
-    lines.append("machine: " + ", ".join(f"{name} {value:.4g}" for name, value in asdict(found.machine).items()))
+    lines.append("machine: " + ", ".join(f"{name} {value:.4g}" for name, value in found.machine.numbers().items()))
     lines.append(f"{'loss, in spreads of a metric':30}{'plays':>7}{'untuned':>10}{'tuned':>10}{'lab itself':>12}")
     lines += [_loss_line(split.replace("_", " "), losses) for split, losses in found.losses.items()]
     ratio = losses_json(found)["held_out_over_training"]
@@ -111,8 +112,8 @@ def _loss_line(name: str, losses: Losses) -> str:
     return f"  {name:28}{losses.plays:>7}{values}"
 
 
-def _measured(lab: str) -> dict[str, Any]:
-    """Measure this machine, and keep its profile."""
+def _measured(lab: str) -> tuple[Quick, Path]:
+    """Measure this machine, and keep its profile there."""
     from mirr import __version__
     from mirr.bridge.assembly import assemble
     from mirr.bridge.calibration.profile import write_profile
@@ -125,8 +126,7 @@ def _measured(lab: str) -> dict[str, Any]:
     with open_world(WorldName.DOCKER, lab, what="mirr calibrate") as world:
         facts = run_facts(__version__, ProbePace()) | lab_facts(assemble(lab).containers)
         found = quick(Player(world), default_parameters(), say=_say)
-    answer = _quick_json(found)
-    return {"profile": str(write_profile(found.machine, facts | {"measured": answer["measured"]})), **answer}
+    return found, write_profile(found.machine, facts | {"measured": _quick_json(found)["measured"]})
 
 
 def _quick_json(found: Quick) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _quick_json(found: Quick) -> dict[str, Any]:
     }
 
 
-def _quick_text(answer: dict[str, Any]) -> str:
-    lines = [f"{name:34}{value:>11.4g}" for name, value in answer["machine"].items()]
-    took = f"{answer['plays']} plays in {answer['seconds']:.0f} s"
-    return "\n".join([*lines, f"{answer['profile']}: {took}", "next: mirr evaluate --machine here"])
+def _quick_text(found: Quick, profile: Path) -> str:
+    lines = [f"{name:34}{value:>11.4g}" for name, value in found.machine.numbers().items()]
+    took = f"{found.plays} plays in {found.seconds:.0f} s"
+    return "\n".join([*lines, f"{profile}: {took}", "next: mirr evaluate --machine here"])

@@ -44,7 +44,7 @@ class Feature(StrEnum):
     ERROR_RATIO = "error_ratio"  # answers of 5xx / all answers, 0..1
     LATENCY_P95_S = "latency_p95_s"
     CPU_SHARE = "cpu_share"  # CPU used / CPU quota, 0..1
-    MEMORY_SHARE = "memory_share"  # resident memory / memory limit, 0..1
+    MEMORY_SHARE = "memory_share"  # resident memory / memory limit; a process is killed at about 1.07
     IN_FLIGHT = "in_flight"  # requests being worked on
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mirr.chaos.faults import leaky
 from mirr.chaos.faults.leak import LANDED_AFTER_S, LEAK_RATES_PER_S, RATES_ARE_FOR
 from mirr.chaos.journal import Journal
 from mirr.env.forms import severity_of
@@ -104,6 +105,10 @@ FACTS: dict[str, Twice] = {
     "the rise at which a leak has landed": Twice(
         lab=("chaos/faults/leak.py: LANDED_AFTER_S * RATES_ARE_FOR", round(LANDED_AFTER_S * RATES_ARE_FOR, 6)),
         simulator=_parameter("leak_landed_share"),
+    ),
+    "the usual seconds after which a leaky release has landed": Twice(
+        lab=("chaos/faults/leaky.py: LANDED_AFTER_S", leaky.LANDED_AFTER_S),
+        simulator=_parameter("leaky_landed_s"),
     ),
     "the body of a leaking request": Twice(
         lab=("traffic/campaigns.py: NOTE_BYTES, in MB", round(campaigns.NOTE_BYTES / MEGABYTE, 1)),

@@ -136,6 +136,13 @@ def _boot_cpu(rows: Rows, p: Parameters) -> Values:
     return {"boot_cpu_s": max(LEAST_TIME_S, middle(used_s) - _half_tick_cpu_s(p))}
 
 
+def _start(rows: Rows, p: Parameters) -> Values:
+    """The part of a restart that CPU time does not explain."""
+    gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
+    # The simulator's service answers all requests of the tick in which its boot ends.
+    return {"start_s": max(LEAST_TIME_S, middle(gone_s) + 0.5 * p.tick_s - p.boot_cpu_s / p.cpu_quota_cores)}
+
+
 def _half_tick_cpu_s(p: Parameters) -> float:
     return 0.5 * p.tick_s * p.cpu_quota_cores
 
@@ -200,8 +207,10 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boot_s = math.ceil(p.boot_cpu_s / p.cpu_quota_cores / p.tick_s) * p.tick_s
-    carried_s = rows[:, 1] / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
+    boot_s = math.ceil((p.start_s + p.boot_cpu_s / p.cpu_quota_cores) / p.tick_s) * p.tick_s
+    base_mb = middle(np.array([each.base_memory_mb for each in p.services.values()]))
+    risen_share = rows[:, 1] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
+    carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
     found = middle(carried_s)
     return {"leaky_carried_s": found} if found > 0.0 else {}
 
@@ -216,7 +225,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("request_cpu_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: CPU share and rate",
         read=readings.steady,
         solve=_request_cpu,
@@ -230,7 +239,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("base_memory_mb").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: memory share",
         read=readings.steady,
         solve=_base_memory,
@@ -244,7 +253,7 @@ FITTERS: tuple[Fitter, ...] = (
     ),
     Fitter(
         names=tuple(own("latency_p50_s").values()),
-        kind=Kind.SYSTEM,
+        kind=Kind.MACHINE,
         probe="steady state: p95",
         read=readings.steady,
         solve=_latencies,
@@ -256,6 +265,14 @@ FITTERS: tuple[Fitter, ...] = (
         read=readings.boot,
         solve=_boot_cpu,
         grain=_half_tick_cpu_s,
+    ),
+    Fitter(
+        names=("start_s",),
+        kind=Kind.MACHINE,
+        probe="a restart: how long the service does not answer",
+        read=readings.boot,
+        solve=_start,
+        grain=lambda parameters: 0.5 * parameters.tick_s,
     ),
     Fitter(
         names=tuple(own("surge_request_cpu_s").values()),

@@ -1,82 +1,115 @@
-"""The numbers of the machine, apart from those of the system: a handful, which the next laptop has otherwise."""
+"""The numbers of the machine, apart from those of the system: a few, which the next laptop has otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-
-import numpy as np
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.values import changed, own, value_of
 from mirr.env.checks import NotReal, real_number
 from mirr.env.simulator.parameters import Parameters
+from mirr.env.vocabulary import Service
 
-REQUEST_TIMES = (
-    *own("request_cpu_s").values(),
-    *own("surge_request_cpu_s").values(),
-    "shed_cpu_s",
-    "leak_request_cpu_s",
-    "costly_request_cpu_s",
-)
-"""CPU seconds of requests. On another machine all of them change alike."""
+SHARED_REQUEST_TIMES = ("shed_cpu_s", "leak_request_cpu_s", "costly_request_cpu_s")
+"""CPU seconds of requests that no service has of its own."""
 
-LATENCIES = tuple(own("latency_p50_s").values())
+REQUEST_TIMES = (*own("request_cpu_s").values(), *own("surge_request_cpu_s").values(), *SHARED_REQUEST_TIMES)
 
-WELL_KNOWN = (*own("request_cpu_s").values(), *own("surge_request_cpu_s").values())
-"""The request times that say how fast a core is. The others are differences of measurements."""
+Each = dict[Service, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the machine makes of the system."""
+    """What the machine makes of the system. On another machine the services do not change alike."""
 
-    request_cpu: float = 1.0  # CPU time of a request, in times of the system's
-    latency: float = 1.0  # unloaded latency, in times of the system's
+    request_cpu: Each  # CPU time of a request, in times of the system's
+    latency_p50_s: Each  # median of its own part of an answer, unloaded
+    base_memory_mb: Each  # in steady state
     latency_sigma: float  # how much the latencies of a moment scatter
+    start_s: float  # seconds of a boot that need no CPU
     boot_cpu_s: float
     idle_cpu_cores: float
 
     def __post_init__(self) -> None:
-        """Raises CalibrationError unless every number is positive."""
-        for each in fields(self):
+        """Raises CalibrationError unless every service has its numbers, and every number is positive."""
+        for name in EACH:
+            if not _of_services(vars(self)[name]):
+                raise CalibrationError(f"machine.{name} has the services {', '.join(Service)}")
+        for name, value in self.numbers().items():
             try:
-                good = real_number(vars(self)[each.name]) > 0.0
+                good = real_number(value) > 0.0
             except NotReal:
                 good = False
             if not good:
-                raise CalibrationError(f"machine.{each.name} must be a positive number; got {vars(self)[each.name]!r}")
+                raise CalibrationError(f"machine.{name} must be a positive number; got {value!r}")
+
+    def numbers(self) -> dict[str, float]:
+        """Every number by its name, as in `boot_cpu_s` and `request_cpu.auth`."""
+        found: dict[str, float] = {}
+        for each in fields(self):
+            value = vars(self)[each.name]
+            found |= {f"{each.name}.{one}": value[one] for one in Service} if each.name in EACH else {each.name: value}
+        return found
 
     def applied(self, system: Parameters) -> Parameters:
         """The system on this machine."""
-        values = {name: self.request_cpu * value_of(system, name) for name in REQUEST_TIMES}
-        values |= {name: self.latency * value_of(system, name) for name in LATENCIES}
-        return changed(system, values | self._own())
+        values = {name: times * value_of(system, name) for name, times in self._times().items()}
+        for kind in OF_ITS_OWN:
+            values |= {name: vars(self)[kind][service] for service, name in own(kind).items()}
+        shared = {each.name: vars(self)[each.name] for each in fields(self) if each.name not in EACH}
+        return changed(system, values | shared)
 
     def system_of(self, parameters: Parameters) -> Parameters:
         """The reverse: what the system is, if it has these parameters on this machine. The machine's own stay."""
-        values = {name: value_of(parameters, name) / self.request_cpu for name in REQUEST_TIMES}
-        return changed(parameters, values | {name: value_of(parameters, name) / self.latency for name in LATENCIES})
+        return changed(parameters, {name: value_of(parameters, name) / times for name, times in self._times().items()})
 
-    def _own(self) -> dict[str, float]:
-        return {name: value for name, value in asdict(self).items() if name not in ("request_cpu", "latency")}
+    def _times(self) -> dict[str, float]:
+        """By what each of `REQUEST_TIMES` changes. What all services share changes as they do on average."""
+        found = dict.fromkeys(SHARED_REQUEST_TIMES, _mean(self.request_cpu.values()))
+        for kind in ("request_cpu_s", "surge_request_cpu_s"):
+            found |= {name: self.request_cpu[service] for service, name in own(kind).items()}
+        return found
 
 
-def machine_of(fitted: Parameters, system: Parameters, names: Mapping[str, float]) -> Machine:
-    """The machine on which the system has come out as `fitted`. `names` are those that were fitted."""
+OF_ITS_OWN = ("latency_p50_s", "base_memory_mb")
+"""The parameters of each service that are the machine's, whatever the system."""
+
+EACH = ("request_cpu", *OF_ITS_OWN)
+"""The fields that have a number of each service."""
+
+
+def machine_of(fitted: Parameters, system: Parameters, names: Iterable[str]) -> Machine:
+    """The machine on which the system has come out as `fitted`. `names` are those that were fitted.
+
+    Only ordinary requests say how fast a core is. The other request times are differences of measurements, or those of
+    one crowd."""
+    known = set(names)
+    seen = {
+        service: value_of(fitted, name) / value_of(system, name)
+        for service, name in own("request_cpu_s").items()
+        if name in known
+    }
     return Machine(
-        request_cpu=_change([name for name in WELL_KNOWN if name in names], fitted, system),
-        latency=_change([name for name in LATENCIES if name in names], fitted, system),
+        request_cpu={service: seen.get(service, _mean(seen.values())) for service in Service},
+        latency_p50_s={service: fitted.services[service].latency_p50_s for service in Service},
+        base_memory_mb={service: fitted.services[service].base_memory_mb for service in Service},
         latency_sigma=fitted.latency_sigma,
+        start_s=fitted.start_s,
         boot_cpu_s=fitted.boot_cpu_s,
         idle_cpu_cores=fitted.idle_cpu_cores,
     )
 
 
-def _change(names: list[str], fitted: Parameters, system: Parameters) -> float:
-    """How many times as large these are: the geometric mean."""
-    logs = [np.log(value_of(fitted, name) / value_of(system, name)) for name in names]
-    return float(np.exp(np.mean(logs))) if logs else 1.0
+def _mean(times: Iterable[float]) -> float:
+    """The geometric mean; 1 if there is none."""
+    logs = [math.log(each) for each in times]
+    return math.exp(sum(logs) / len(logs)) if logs else 1.0
+
+
+def _of_services(raw: object) -> bool:
+    return isinstance(raw, dict) and set(raw) == set(Service)
 
 
 def parse_machine(raw: object) -> Machine:
@@ -84,4 +117,5 @@ def parse_machine(raw: object) -> Machine:
     names = [each.name for each in fields(Machine)]
     if not isinstance(raw, dict) or sorted(raw) != sorted(names):
         raise CalibrationError(f"machine has the numbers {', '.join(names)}")
-    return Machine(**raw)
+    each = {name: {service: raw[name][service] for service in Service} for name in EACH if _of_services(raw[name])}
+    return Machine(**raw | each)

@@ -17,7 +17,7 @@ from mirr.bridge.recording_json import session_json
 from mirr.env.checks import each_name_once
 from mirr.env.simulator.parameters import ParameterError, Parameters, parse_parameters
 
-SCHEMA, SCHEMA_VERSION = "mirr-calibration", 1
+SCHEMA, SCHEMA_VERSION = "mirr-calibration", 2
 FILE_NAME = "calibration.json"
 FITTED_PROFILE = "fitted"
 """The name of the profile of parameters that are read from such a file."""

@@ -15,7 +15,8 @@ from mirr.env.simulator.randomisation import default_parameters
 from mirr.lab.installation import HERE
 from mirr.lab.state import state_root, unwritable
 
-SCHEMA, SCHEMA_VERSION = "mirr-machine", 1
+SCHEMA, SCHEMA_VERSION = "mirr-machine", 2
+ONE_SPEED_VERSION = 1  # all services were as much faster, or slower
 FILE_NAME = "machine.json"
 
 
@@ -45,6 +46,8 @@ def read_profile() -> Machine | None:
         return None
     except (OSError, ValueError) as error:
         raise CalibrationError(f"cannot read this machine's profile {path}: {error}; {next_step}") from error
+    if isinstance(raw, dict) and (raw.get("schema"), raw.get("version")) == (SCHEMA, ONE_SPEED_VERSION):
+        raise CalibrationError(f"{path} is of an earlier version, with one speed for all services; {next_step}")
     if not isinstance(raw, dict) or (raw.get("schema"), raw.get("version")) != (SCHEMA, SCHEMA_VERSION):
         raise CalibrationError(f"{path} is no {SCHEMA} {SCHEMA_VERSION}; {next_step}")
     try:

@@ -29,7 +29,7 @@ class ServiceParameters:
     request_cpu_cv: float  # standard deviation of that / its mean
     check_out_cpu_ratio: float  # CPU time of a check-out's request / that of the service's mean request
     latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
-    base_memory_mb: float  # resident after boot
+    base_memory_mb: float  # resident in steady state
     surge_request_cpu_s: float  # CPU time of a request of the flash crowd
 
     def __post_init__(self) -> None:
@@ -46,9 +46,12 @@ class Parameters:
     cpu_quota_cores: float
     scale_up_factor: float
     memory_limit_mb: float
+    killed_at_memory_share: float  # what a process shows when its container is full; it counts pages of others, too
     in_flight_limit: float
     shed_cpu_s: float  # CPU time of a 503
+    start_s: float  # seconds of a boot that need no CPU: the container is started, files are read
     boot_cpu_s: float
+    young_memory_ratio: float  # resident memory after a boot / that in steady state
     idle_cpu_cores: float  # scrapes and housekeeping
     latency_sigma: float  # of the lognormal latency of an unloaded service
     gateway_timeout_s: float  # towards each of its upstreams
@@ -62,6 +65,7 @@ class Parameters:
     overload_factor: float  # offered load of a flash crowd, ordinary traffic included / CPU quota
     spoiled_at_boot: float  # share of the rows not yet spoiled that a boot of a faulty release usually spoils
     costly_request_cpu_s: float  # CPU time of a request that costs much more than the others, in every service
+    leaky_landed_s: float  # a leaky release has landed when it keeps memory of so many seconds of the usual requests
     leaky_carried_s: float  # each boot of a leaky release begins with what it kept of so many more seconds of requests
     journeys_per_s: dict[Journey, float]
     services: dict[Service, ServiceParameters]

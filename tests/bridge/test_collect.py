@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -211,15 +212,31 @@ def test_recordings_of_something_else_are_not_mixed(tmp_path: Path, session: Ses
     assert str(refused.value) == f"{tmp_path / FILE_NAME} {why}; next: another --out DIR"
 
 
-def test_a_table_without_its_file_is_not_replaced(tmp_path: Path) -> None:
+def test_a_collection_goes_on_from_a_table(tmp_path: Path) -> None:
+    run(tmp_path, [*FEW[:1], EPISODE])
+    before = replace(read_recordings(tmp_path), void=2)
+    write_table(before, tmp_path)
+    (tmp_path / FILE_NAME).unlink()
+    done, said = run(tmp_path, [*FEW[:2], EPISODE])
+    after = read_recordings(tmp_path)
+    assert [progress.play for progress in said] == [FEW[1]]
+    assert (done.played, done.done, done.of) == (1, 3, 3)
+    assert (after.sessions, after.void) == (before.sessions * 2, 2)
+    assert list(after.by_key) == [FEW[0].key, EPISODE.key, FEW[1].key]
+    assert all(same(after.by_key[key], one) for key, one in before.by_key.items())
+
+
+def test_a_file_that_cannot_be_made_from_a_table_leaves_nothing_behind(tmp_path: Path) -> None:
     run(tmp_path, FEW[:1])
     write_table(read_recordings(tmp_path), tmp_path)
     (tmp_path / FILE_NAME).unlink()
+    (tmp_path / f"{FILE_NAME}.part").mkdir()
     with pytest.raises(RecordError) as refused:
         open_file(tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path} has recordings.parquet without recordings.jsonl, so nothing can be added; next: another --out DIR"
+        f"cannot write the recordings {tmp_path / FILE_NAME}: Is a directory; next: another --out DIR"
     )
+    assert not (tmp_path / FILE_NAME).exists()
 
 
 def test_a_folder_without_recordings_says_how_to_get_some(tmp_path: Path) -> None:

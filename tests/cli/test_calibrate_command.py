@@ -6,18 +6,20 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mirr.bridge import assembly
+from mirr.bridge import assembly, provenance
 from mirr.bridge.calibration import quick as measuring
 from mirr.bridge.calibration.drift import MOST_DRIFT
 from mirr.bridge.calibration.machine import Machine
 from mirr.bridge.calibration.parameter_file import read_calibration
-from mirr.bridge.calibration.profile import write_profile
+from mirr.bridge.calibration.profile import read_profile, write_profile
 from mirr.bridge.calibration.quick import LEAST_PLAYS, QUICK_PLAYS
 from mirr.bridge.collect import collect
 from mirr.bridge.collect_plan import Design, Part, plan
@@ -25,11 +27,15 @@ from mirr.bridge.collect_plays import Player
 from mirr.bridge.recording import Session
 from mirr.bridge.recording_table import write_table
 from mirr.bridge.recordings import open_file, read_recordings
+from mirr.cli import worlds
 from mirr.cli.lab_commands import profile_drift
 from mirr.cli.main import run
+from mirr.cli.worlds import WorldName
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.randomisation import Randomisation, default_parameters
 from mirr.env.simulator.world import SimulatedWorld
+from mirr.env.vocabulary import Service
+from mirr.env.world import World
 from tests.bridge.calibration.other_machine import FASTER, truth
 from tests.bridge.collected import OtherUsers, shorten_plays
 from tests.paths import ROOT
@@ -116,7 +122,7 @@ def test_the_file_keeps_system_and_machine_apart_and_says_where_it_comes_from(
     answer = json.loads(capsys.readouterr().out)
     assert answer == json.loads(path.read_text(encoding="utf-8"))
     assert set(answer) == {"schema", "version", "system", "machine", "fitted", "ranges", "loss", "provenance"}
-    assert set(answer["machine"]) == {"request_cpu", "latency", "latency_sigma", "boot_cpu_s", "idle_cpu_cores"}
+    assert set(answer["machine"]) == {each.name for each in fields(Machine)}
     provenance = answer["provenance"]
     assert provenance["world"] == "docker"
     assert provenance["sessions"] == [{"world": "docker", "facts": {"machine": {"cores": 2}}}]
@@ -126,6 +132,7 @@ def test_the_file_keeps_system_and_machine_apart_and_says_where_it_comes_from(
     Randomisation.from_json({"ranges": answer["ranges"]})
     fitted = read_calibration(path).parameters
     assert fitted.boot_cpu_s == answer["machine"]["boot_cpu_s"]
+    assert {str(name): own.latency_p50_s for name, own in fitted.services.items()} == answer["machine"]["latency_p50_s"]
     assert fitted.shed_cpu_s == pytest.approx(answer["fitted"]["shed_cpu_s"]["value"])
 
 
@@ -168,9 +175,13 @@ def test_without_cma_the_extra_is_named(
     ("content", "why"),
     [
         ("{", " is not JSON: "),
-        ("[]", " is no mirr-calibration 1; "),
+        ("[]", " is no mirr-calibration 2; "),
         (
-            json.dumps({"schema": "mirr-calibration", "version": 1, "machine": {}, "system": {}}),
+            json.dumps({"schema": "mirr-calibration", "version": 1, "machine": {"latency": 1.0}, "system": {}}),
+            " is no mirr-calibration 2; ",
+        ),
+        (
+            json.dumps({"schema": "mirr-calibration", "version": 2, "machine": {}, "system": {}}),
             ": machine has the numbers ",
         ),
     ],
@@ -247,11 +258,46 @@ def test_a_recorded_lab_can_be_told_from_its_profile(state_root: Path, monkeypat
     write_profile(FASTER, {})
     assert profile_drift("mirr") == ""
     world.advance(10.0)
-    write_profile(Machine(latency_sigma=0.4, boot_cpu_s=0.4, idle_cpu_cores=0.008), {})
+    write_profile(replace(FASTER, request_cpu=dict.fromkeys(Service, 1.0)), {})
     assert MOST_DRIFT < 1.0 / 0.6
     said = profile_drift("mirr")
     assert said is not None
     assert said.endswith("times the CPU time that the profile of this machine says")
+
+
+@pytest.fixture
+def faster_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab that is up, on a machine whose numbers are known."""
+
+    @contextmanager
+    def opened(name: WorldName, lab: str, *, what: str) -> Iterator[World]:
+        yield OtherUsers(SimulatedWorld(FASTER.applied(default_parameters())))
+
+    monkeypatch.setattr(worlds, "open_world", opened)
+    monkeypatch.setattr(assembly, "assemble", lambda lab: SimpleNamespace(containers=None))
+    monkeypatch.setattr(provenance, "lab_facts", lambda containers: {"lab": "mirr"})
+
+
+@pytest.mark.thorough
+def test_the_machine_of_a_lab_is_measured_printed_and_kept(
+    faster_machine: None, state_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["calibrate", "--quick"]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.err.splitlines()) == len(QUICK_PLAYS)
+    *numbers, took, after = printed.out.splitlines()
+    kept = read_profile()
+    assert kept is not None
+    assert dict(line.split() for line in numbers) == {name: f"{value:.4g}" for name, value in kept.numbers().items()}
+    assert kept.request_cpu == pytest.approx(FASTER.request_cpu, rel=0.05)
+    assert took.startswith(f"{state_root / 'machine.json'}: {len(QUICK_PLAYS)} plays in ")
+    assert after == "next: mirr evaluate --machine here"
+    assert run(["calibrate", "--quick", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"profile", "machine", "measured", "plays", "seconds"}
+    assert answer["machine"] == asdict(kept)
+    facts = json.loads((state_root / "machine.json").read_text(encoding="utf-8"))["facts"]
+    assert facts["measured"] == answer["measured"]
 
 
 @pytest.mark.docker
@@ -265,4 +311,7 @@ def test_a_real_machine_is_measured_within_five_minutes(
     assert answer["plays"] == REAL_PLAYS
     a_whole_play_s = answer["seconds"] / REAL_PLAYS + left_out_s
     assert a_whole_play_s * len(QUICK_PLAYS) < 300.0
-    assert 0.1 < answer["machine"]["request_cpu"] < 10.0
+    assert set(answer["machine"]["request_cpu"]) == set(Service)
+    assert all(0.1 < times < 10.0 for times in answer["machine"]["request_cpu"].values())
+    assert set(answer["machine"]["latency_p50_s"]) == set(Service)
+    assert all(1e-4 <= latency_s < 0.5 for latency_s in answer["machine"]["latency_p50_s"].values())

@@ -40,7 +40,10 @@ FEATURE_TEXTS: dict[Feature, tuple[str, str]] = {
     Feature.ERROR_RATIO: ("ratio", "answers of 5xx among all answers"),
     Feature.LATENCY_P95_S: ("s", "95th percentile, linear within a histogram's bucket"),
     Feature.CPU_SHARE: ("ratio", "CPU used of the CPU quota"),
-    Feature.MEMORY_SHARE: ("ratio", "resident memory of the memory limit"),
+    Feature.MEMORY_SHARE: (
+        "ratio",
+        "resident memory / memory limit; the OOM killer comes at about 1.07, for it counts fewer pages",
+    ),
     Feature.IN_FLIGHT: ("1", "requests being worked on, at the last scrape of the step"),
 }
 """The unit and the meaning of each feature."""

@@ -33,6 +33,7 @@ from mirr.env.simulator.physics.gauges import (
     cpu_beyond,
     cpu_share,
     draw_lucks,
+    drawn_errors,
     hurry,
     in_flight,
     p95_of,
@@ -105,7 +106,7 @@ def _draw_campaign(s: Numbers, p: Numbers, key: Any) -> bool:
     mean = s[k.CAMPAIGN + i] * p[k.TICK_S] * k.BLOCK
     scatter = math.sqrt(mean)
     # This looks at the most that may come, not at what was drawn: ticks would draw other numbers.
-    if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.MEMORY_LIMIT]:
+    if s[k.MEMORY + i] + (mean + _MOST_SCATTER * scatter) * s[k.CAMPAIGN_MB + i] >= p[k.KILLED_AT_MB]:
         return False
     if s[k.PACE] == k.FULL and (scatter < _BUSIEST or not _overflows(s, p, i, mean)):
         return False
@@ -186,8 +187,9 @@ def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaig
         if s[k.HURRY + i] > 0.0:
             p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck.late)
         else:
-            enter(w, k.HISTOGRAM, answers, s[k.ACCEPT + i], s[k.TOTAL + i])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
+            served = answers * s[k.ACCEPT + i]
+            top = enter(w, k.HISTOGRAM, served, answers - served, s[k.TOTAL + i])
+            p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -207,10 +209,11 @@ def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Cam
             p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck.late)
         else:
             accept = s[k.ACCEPT + k.ORDERS]
-            enter(w, k.HISTOGRAM, count, accept, s[k.TOTAL + k.ORDERS])
+            top = enter(w, k.HISTOGRAM, count * accept, count - count * accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
-                enter(w, k.HISTOGRAM, surge, accept, p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS])
-            p95_s = p95_of(w, k.BUCKETS - 1, answers, luck.late)
+                own_s = p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS]
+                top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
+            p95_s = p95_of(w, top, answers, luck.late)
     _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
 
 
@@ -231,10 +234,10 @@ def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Ca
         for journey in range(k.JOURNEYS):
             users = s[k.DRAWN_USERS + journey]
             errors += users * s[k.JOURNEY_BAD + journey]
-            weighted_s += users * s[k.JOURNEY_S + journey]
+            weighted_s += users * s[k.JOURNEY_HELD_S + journey]
         per_answer = 1.0 / answers
         error_ratio = errors * per_answer
-        s[k.TOTAL + k.GATEWAY] = weighted_s * per_answer
+        s[k.HELD + k.GATEWAY] = weighted_s * per_answer - s[k.WAIT + k.GATEWAY]
         if s[k.HURRY + k.GATEWAY] > 0.0:
             p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck.late)
         else:
@@ -263,7 +266,7 @@ def _show(
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
-    w[row + k.COLUMN_ERRORS] = error_ratio
+    w[row + k.COLUMN_ERRORS] = drawn_errors(error_ratio, count + surge, luck)
     w[row + k.COLUMN_P95] = p95_s
     work += cpu_beyond(s, p, w, i, count + surge, queue, luck)
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
@@ -326,7 +329,7 @@ def _learn_leaf(s: Numbers, p: Numbers, i: int) -> None:
 @inlined
 def _learn_hold(s: Numbers, i: int) -> None:
     """Work out HOLD. HOLD times the request rate is the number of requests in the service but not in its queue."""
-    s[k.HOLD + i] = s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
+    s[k.HOLD + i] = s[k.ACCEPT + i] * s[k.HELD + i]
 
 
 @jit
@@ -342,6 +345,5 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
         top = max(top, tail)
     w[k.HISTOGRAM] += (answers - surge) * (1.0 - accept)
     if surge > 0.0:
-        enter(w, k.HISTOGRAM, surge, accept, own_s)
-        top = k.BUCKETS - 1
+        top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
     return float(p95_of(w, top, answers, luck))

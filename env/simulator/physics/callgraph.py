@@ -9,6 +9,7 @@ from __future__ import annotations
 from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
 from mirr.env.simulator.fast.rows import (
     ACCEPT,
+    ANSWERED,
     ANSWERS,
     AUTH,
     AUTH_OK,
@@ -25,15 +26,18 @@ from mirr.env.simulator.fast.rows import (
     FAILED,
     GATEWAY,
     GATEWAY_TIMEOUT,
+    HELD,
     HUNG,
     INVENTORY,
     JOURNEY_BAD,
+    JOURNEY_HELD_S,
     JOURNEY_LOST,
     JOURNEY_S,
     JOURNEYS,
     LATE,
     LOAD,
     MIXED_CPU,
+    NOW,
     OFFERED,
     ORDERS,
     ORDERS_OK,
@@ -44,6 +48,8 @@ from mirr.env.simulator.fast.rows import (
     PAYMENTS,
     PENDING,
     PER_QUOTA,
+    QUEUE,
+    QUEUED_TICK,
     RESERVE_OK,
     RETRY,
     SCATTER,
@@ -54,6 +60,7 @@ from mirr.env.simulator.fast.rows import (
     STALE,
     STATUS,
     SURGE_SUM,
+    TICK_S,
     TOTAL,
     USER_LIMIT,
     USERS,
@@ -99,9 +106,9 @@ def settle(s: Numbers, p: Numbers, changed: bool) -> None:
         follow(s, p)
     if s[PENDING + BROWSE] + s[PENDING + SIGN_IN] + s[PENDING + CHECK_OUT] == 0.0:
         return
-    _count(s, AUTH)
-    _count(s, INVENTORY)
-    _count(s, PAYMENTS)
+    _count(s, p, AUTH)
+    _count(s, p, INVENTORY)
+    _count(s, p, PAYMENTS)
     _count_orders(s, p)
     _count_gateway(s, p)
     for journey in range(JOURNEYS):
@@ -143,6 +150,7 @@ def _follow_leaf(s: Numbers, p: Numbers, i: int) -> float:
     good = accept * (1.0 - s[SPOILED + i])
     s[BAD + i] = 1.0 - good
     s[TOTAL + i] = p[OWN_LATENCY + i] + s[WAIT + i] if accept > 0.0 else _fails_after_s(s, p, i)
+    s[HELD + i] = p[OWN_LATENCY + i]
     return good
 
 
@@ -198,6 +206,8 @@ def _follow_orders(s: Numbers, p: Numbers, hurry: float, patience: float, spread
         called_s = min(s[TOTAL + INVENTORY], hurry) + s[RESERVE_OK] * min(s[TOTAL + PAYMENTS], hurry)
         latency = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] + called_s
     s[TOTAL + ORDERS] = latency
+    waits_s = _waits_for_s(s, INVENTORY, hurry) + s[RESERVE_OK] * _waits_for_s(s, PAYMENTS, hurry)
+    s[HELD + ORDERS] = p[OWN_LATENCY + ORDERS] + waits_s
     s[PASS_ORDERS] = good
     s[BAD + ORDERS] = 1.0 - well
     s[ORDERS_OK] = well * (1.0 - beyond(latency, patience, spread))
@@ -216,6 +226,18 @@ def _follow_gateway(s: Numbers, p: Numbers, patience: float, spread: float) -> N
     _follow_journey(s, SIGN_IN, good * auth_ok, auth_s, limit, spread)
     ordered_s = auth_s + auth_ok * min(s[TOTAL + ORDERS], patience)
     _follow_journey(s, CHECK_OUT, good * auth_ok * s[ORDERS_OK], ordered_s, limit, spread)
+    held_s = own_s + _waits_for_s(s, AUTH, patience)
+    s[JOURNEY_HELD_S + BROWSE] = own_s + _waits_for_s(s, INVENTORY, patience)
+    s[JOURNEY_HELD_S + SIGN_IN] = held_s
+    s[JOURNEY_HELD_S + CHECK_OUT] = held_s + auth_ok * _waits_for_s(s, ORDERS, patience)
+
+
+@inlined
+def _waits_for_s(s: Numbers, i: int, limit: float) -> float:
+    """Mean seconds that a caller waits for service `i`, at most `limit`. A request that is turned away comes back at
+    once."""
+    accept = s[ACCEPT + i]
+    return float(accept * min(s[WAIT + i] + s[HELD + i], limit) if accept > 0.0 else min(s[TOTAL + i], limit))
 
 
 @inlined
@@ -244,21 +266,42 @@ def gateway_is_calm(s: Numbers) -> bool:
 
 
 @inlined
-def _count(s: Numbers, i: int) -> None:
+def _answered(s: Numbers, i: int) -> float:
+    """Requests that service `i` answers while these are let in, as a share of them. An answer counts when it is given:
+    while a queue grows there are fewer, and more while it drains."""
+    return s[ANSWERED + i] if s[WAIT + i] > 0.0 else 1.0
+
+
+@inlined
+def _unanswered_s(s: Numbers, p: Numbers, i: int) -> float:
+    """Seconds of WAIT that no answer shows yet: nobody who was answered has waited longer than there is a queue."""
+    if s[QUEUE + i] == 0.0:
+        return 0.0
+    return max(0.0, s[WAIT + i] - (s[NOW] - s[QUEUED_TICK + i]) * p[TICK_S])
+
+
+@inlined
+def _count(s: Numbers, p: Numbers, i: int) -> None:
     """Count the answers of a service that calls no other."""
     accept = s[ACCEPT + i]
     if accept == 0.0:
         return
-    count = s[OFFERED + i] + s[SURGE_SUM + i]
-    s[ANSWERS + i] += count
-    s[ERRORS + i] += count * s[BAD + i]
+    users, surge = s[OFFERED + i], s[SURGE_SUM + i]
+    count = users + surge
     if s[WAIT + i] == 0.0:
+        s[ANSWERS + i] += count
+        s[ERRORS + i] += count * s[BAD + i]
         s[CALM + i] += count
-    elif _is_mixed(s, i):
-        enter(s, LATE + i * BUCKETS, s[OFFERED + i], accept, s[TOTAL + i])
-        enter(s, LATE + i * BUCKETS, s[SURGE_SUM + i], accept, s[TOTAL + i] + _extra_s(s, i))
+        return
+    answered, shed = accept * _answered(s, i), 1.0 - accept
+    s[ANSWERS + i] += count * (answered + shed)
+    s[ERRORS + i] += count * (shed + (s[BAD + i] - shed) * _answered(s, i))
+    late, latency = LATE + i * BUCKETS, s[TOTAL + i] - _unanswered_s(s, p, i)
+    if _is_mixed(s, i):
+        enter(s, late, users * answered, users * shed, latency)
+        enter(s, late, surge * answered, surge * shed, latency + _extra_s(s, i))
     else:
-        enter(s, LATE + i * BUCKETS, count, accept, s[TOTAL + i])
+        enter(s, late, count * answered, count * shed, latency)
 
 
 @inlined
@@ -268,47 +311,58 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
         return
     count = s[OFFERED + ORDERS]
     surge = s[SURGE_SUM + ORDERS]
-    s[ANSWERS + ORDERS] += count + surge
-    s[ERRORS + ORDERS] += count * s[BAD + ORDERS] + surge * (1.0 - s[PASS_ORDERS])
     if orders_are_calm(s):
+        s[ANSWERS + ORDERS] += count + surge
+        s[ERRORS + ORDERS] += count * s[BAD + ORDERS] + surge * (1.0 - s[PASS_ORDERS])
         s[CALM + ORDERS] += count + surge
         return
+    answered, shed = accept * _answered(s, ORDERS), 1.0 - accept
+    of_users = shed + (s[BAD + ORDERS] - shed) * _answered(s, ORDERS)
+    of_campaign = shed + (1.0 - s[PASS_ORDERS] - shed) * _answered(s, ORDERS)
+    s[ANSWERS + ORDERS] += (count + surge) * (answered + shed)
+    s[ERRORS + ORDERS] += count * of_users + surge * of_campaign
     late = LATE + ORDERS * BUCKETS
-    enter(s, late, count, accept, s[TOTAL + ORDERS])
+    unanswered_s = _unanswered_s(s, p, ORDERS)
+    enter(s, late, count * answered, count * shed, s[TOTAL + ORDERS] - unanswered_s)
     if surge > 0.0:
-        own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS]
-        enter(s, late, surge, accept, own_s + _extra_s(s, ORDERS))
+        own_s = p[OWN_LATENCY + ORDERS] + s[WAIT + ORDERS] - unanswered_s
+        enter(s, late, surge * answered, surge * shed, own_s + _extra_s(s, ORDERS))
 
 
 @inlined
 def _count_gateway(s: Numbers, p: Numbers) -> None:
     """Count the gateway's answers, and the users who fail."""
     accept = s[ACCEPT + GATEWAY]
+    answered, shed = accept * _answered(s, GATEWAY), 1.0 - accept
     own_s = p[OWN_LATENCY + GATEWAY] + s[WAIT + GATEWAY]
     surge = s[SURGE_SUM + GATEWAY]
     calm = gateway_is_calm(s)
+    unanswered_s = _unanswered_s(s, p, GATEWAY)
     late = LATE + GATEWAY * BUCKETS
-    answers = surge
-    errors = surge * (1.0 - s[PASS_GATEWAY])
+    requests = surge
+    bad = surge * (1.0 - s[PASS_GATEWAY])
     weighted_s = surge * own_s
     for journey in range(JOURNEYS):
         count = s[PENDING + journey]
         lost = s[JOURNEY_LOST + journey]
-        answers += count
-        errors += count * s[JOURNEY_BAD + journey]
-        weighted_s += count * s[JOURNEY_S + journey]
+        requests += count
+        bad += count * s[JOURNEY_BAD + journey]
+        weighted_s += count * s[JOURNEY_HELD_S + journey]
         s[FAILED + journey] += count * lost
         # The variance belongs to the expected number. It is 0 if everything fails.
         s[SCATTER + journey] += count * lost * (1.0 - lost)
         if accept > 0.0 and not calm:
-            enter(s, late, count, accept, s[JOURNEY_S + journey])
+            enter(s, late, count * answered, count * shed, s[JOURNEY_S + journey] - unanswered_s)
     if accept == 0.0:
         return
-    s[ANSWERS + GATEWAY] += answers
-    s[ERRORS + GATEWAY] += errors
     if calm:
-        s[CALM + GATEWAY] += answers
-    elif surge > 0.0:
-        enter(s, late, surge, accept, own_s + _extra_s(s, GATEWAY))
-    if answers > 0.0:
-        s[TOTAL + GATEWAY] = weighted_s / answers
+        s[ANSWERS + GATEWAY] += requests
+        s[ERRORS + GATEWAY] += bad
+        s[CALM + GATEWAY] += requests
+    else:
+        s[ANSWERS + GATEWAY] += requests * (answered + shed)
+        s[ERRORS + GATEWAY] += requests * shed + (bad - requests * shed) * _answered(s, GATEWAY)
+        if surge > 0.0:
+            enter(s, late, surge * answered, surge * shed, own_s - unanswered_s + _extra_s(s, GATEWAY))
+    if requests > 0.0:
+        s[HELD + GATEWAY] = weighted_s / requests - s[WAIT + GATEWAY]

@@ -150,12 +150,12 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int, luck: Luck) -> Non
         p95_s = hurry(s, p, i) * unloaded_p95_s(p, i, luck.late) if calm else _p95_of_counted(s, p, w, i, luck.late)
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
-    w[row + k.COLUMN_ERRORS] = error_ratio
+    w[row + k.COLUMN_ERRORS] = drawn_errors(error_ratio, answers, luck)
     w[row + k.COLUMN_P95] = p95_s
     work = s[k.CPU + i] + cpu_beyond(s, p, w, i, answers, s[k.QUEUE + i], luck)
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
-    in_service = rate * s[k.ACCEPT + i] * (s[k.TOTAL + i] - s[k.WAIT + i])
+    in_service = rate * s[k.ACCEPT + i] * s[k.HELD + i]
     w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, i, s[k.QUEUE + i], in_service, luck)
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
@@ -178,6 +178,17 @@ def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) 
             features[e, cell + 1] = w[cell + 1] * (low + float(i64(drawn >> 32)) * dice.HALF_UNIT * span)
     for i in range(k.SERVICES):
         features[e, i * k.FEATURES + k.COLUMN_UP] = w[i * k.FEATURES + k.COLUMN_UP]
+
+
+@inlined
+def drawn_errors(share: float, answers: float, luck: Luck) -> float:
+    """The share of errors in a window in which `share` is expected: their number is whole, and chance. Errors are
+    cheap, so where there are many, less CPU time was used."""
+    if share <= 0.0 or share >= 1.0:
+        return share
+    expected = share * answers
+    found = float(int(max(0.0, expected - luck.dear * math.sqrt(expected * (1.0 - share)) + 0.5)))
+    return min(1.0, found / answers)
 
 
 @inlined

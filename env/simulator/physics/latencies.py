@@ -55,15 +55,18 @@ def p95_of_few(histogram: Numbers, at: int, top: int, answers: float, luck: floa
         return 0.0
     rest = _LATE_SHARE * answers
     per_answer = 1.0 / answers
-    bucket = top
+    bucket = top + 1
     above = 0.0  # the answers in higher buckets
-    expected = histogram[at + bucket]  # of the answers in this bucket and higher ones
-    count = _by_luck(expected, answers, per_answer, luck, above) if bucket > 0 else answers
+    count = 0.0  # the answers in this bucket and higher ones
+    expected = 0.0
     while count < rest:
         above = count
         bucket -= 1
-        expected += histogram[at + bucket]
-        count = _by_luck(expected, answers, per_answer, luck, above) if bucket > 0 else answers
+        if bucket == 0:
+            count = answers
+        elif histogram[at + bucket] > 0.0:  # most buckets are empty
+            expected += histogram[at + bucket]
+            count = _by_luck(expected, answers, per_answer, luck, above)
     if bucket == BUCKETS - 1:
         return float(BUCKET_BOUNDS[BUCKETS - 2])
     lower = BUCKET_BOUNDS[bucket - 1] if bucket > 0 else 0.0
@@ -78,10 +81,13 @@ def _by_luck(expected: float, answers: float, per_answer: float, luck: float, le
 
 
 @jit
-def enter(into: Numbers, histogram: int, count: float, accept: float, latency: float) -> None:
-    """Add the latencies of `count` requests to a histogram. Those turned away are answered at once."""
-    served = count * accept
-    into[histogram] += count - served
+def enter(into: Numbers, histogram: int, served: float, shed: float, latency: float) -> int:
+    """Add the latencies of requests to a histogram. Those turned away are answered at once.
+
+    Returns the highest bucket that it has added to."""
+    into[histogram] += shed
     place = bucket_of(0.9 * latency)
     into[histogram + place] += 0.75 * served
-    into[histogram + tail_of(place, latency)] += 0.25 * served
+    tail = tail_of(place, latency)
+    into[histogram + tail] += 0.25 * served
+    return tail

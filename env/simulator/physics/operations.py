@@ -30,7 +30,7 @@ def find_steady(s: Numbers, p: Numbers) -> None:
         s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
         s[k.ACCEPT + i] = 1.0
         s[k.LAST_LOG + i * k.LOG_SIZE + k.LOG_TICK] = -1.0
-    s[k.TOTAL + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
+    s[k.HELD + k.GATEWAY] = p[k.UNLOADED_MEAN + k.GATEWAY]
     follow(s, p)
     forget_window(s)
 
@@ -76,8 +76,9 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     """End the process, if there is one, and start a new one of the current release."""
     end_process(s, i)
     s[k.STATUS + i] = k.BOOTING
+    s[k.START_LEFT + i] = p[k.START_S]
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
-    s[k.MEMORY + i] = p[k.BASE_MEMORY + i]
+    s[k.MEMORY + i] = p[k.BOOT_MEMORY + i]
     s[k.SPOILED + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
         _start_faulty(s, p, i)

@@ -12,6 +12,7 @@ from typing import Any
 from mirr.env.simulator.fast.compiled import Numbers, inlined, jit
 from mirr.env.simulator.fast.rows import (
     ACCEPT,
+    ANSWERED,
     BOOT_LEFT,
     BOOTING,
     BROWSE,
@@ -28,16 +29,17 @@ from mirr.env.simulator.fast.rows import (
     DRAWN_USERS,
     IDLE_CPU,
     KEEPS_MEMORY,
+    KILLED_AT_MB,
     LEFT,
     LIMIT,
     LOAD,
     MEMORY,
-    MEMORY_LIMIT,
     MIXED_CPU,
     NOW,
     PACE,
     PENDING,
     QUEUE,
+    QUEUED_TICK,
     QUOTA,
     READY_TICK,
     REQUEST_CPU,
@@ -50,6 +52,7 @@ from mirr.env.simulator.fast.rows import (
     SLOWS,
     SPOILS_ROWS,
     STALE,
+    START_LEFT,
     STARTS,
     STATUS,
     STOPPED_TICK,
@@ -143,7 +146,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             _add_other_surges(s, invaded)
     if changed:
         settle(s, p, True)
-    if invaded >= 0 and (several or s[MEMORY + invaded] >= p[MEMORY_LIMIT]):
+    if invaded >= 0 and (several or s[MEMORY + invaded] >= p[KILLED_AT_MB]):
         _end_full_processes(s, p)
     if watched:
         _wear(s, p)
@@ -178,7 +181,7 @@ def _add_other_surges(s: Numbers, last: int) -> None:
 def _end_full_processes(s: Numbers, p: Numbers) -> None:
     """The OOM killer ends the processes whose memory a campaign has filled."""
     for i in range(SERVICES):
-        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP and s[MEMORY + i] >= p[MEMORY_LIMIT]:
+        if s[CAMPAIGN + i] > 0.0 and s[STATUS + i] == UP and s[MEMORY + i] >= p[KILLED_AT_MB]:
             settle(s, p, False)
             stop(s, i)
             s[STALE] = 1.0
@@ -199,9 +202,11 @@ def stop(s: Numbers, i: int) -> None:
 
 @inlined
 def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
-    """Spend the quota of a tick on the boot of service `i`. Returns whether it is still booting."""
+    """Spend the quota of a tick on the boot of service `i`, if its process runs. Returns whether it still boots."""
     assert s[STATUS + i] == BOOTING
-    used = s[QUOTA + i] * seconds
+    starting = min(seconds, s[START_LEFT + i])
+    s[START_LEFT + i] -= starting
+    used = s[QUOTA + i] * (seconds - starting)
     s[CPU + i] += used
     s[BOOT_LEFT + i] -= used
     return bool(s[BOOT_LEFT + i] > 1e-9)
@@ -239,9 +244,13 @@ def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> No
         s[CPU + i] += capacity
         shed = min(offered, max(0.0, waiting - p[LIMIT]))
         waiting -= shed
+    if queue == 0.0:
+        s[QUEUED_TICK + i] = s[NOW]
     s[QUEUE + i] = waiting
     s[SHED + i] = shed
     s[ACCEPT + i] = 1.0 - shed / offered if offered > 0.0 else 1.0
+    let_in = offered - shed
+    s[ANSWERED + i] = max(0.0, queue + let_in - waiting) / let_in if let_in > 0.0 else 1.0
     s[WAIT + i] = 0.5 * (queue + waiting) * each / s[QUOTA + i]
     if mixed and waiting == 0.0:
         s[WAIT + i] += _blocked_s(s, p, i)
@@ -273,7 +282,7 @@ def _wear(s: Numbers, p: Numbers) -> None:
         dies = False
         if s[DEFECT + i] == KEEPS_MEMORY:
             s[MEMORY + i] += taken * s[SIZE + i]
-            dies = s[MEMORY + i] >= p[MEMORY_LIMIT]
+            dies = s[MEMORY + i] >= p[KILLED_AT_MB]
         elif s[DEFECT + i] == DIES:
             s[LEFT + i] -= taken
             dies = s[LEFT + i] <= 0.0

@@ -161,7 +161,7 @@ def test_it_resolves_most_incidents_by_knowing(tier: Tier, clean: float) -> None
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "change",
-    [{"boot_cpu_s": 0.6}, {"latency_sigma": 0.8}, {"shed_cpu_s": 0.002}, {"memory_limit_mb": 180.0}],
+    [{"boot_cpu_s": 0.48}, {"latency_sigma": 0.8}, {"shed_cpu_s": 0.002}, {"memory_limit_mb": 180.0}],
     ids=str,
 )
 def test_it_also_works_on_another_machine(change: dict[str, float]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from mirr.bridge.calibration.machine import Machine
-from mirr.bridge.calibration.values import changed, own, value_of
+from mirr.bridge.calibration.values import changed
 from mirr.bridge.collect_plan import Design, Part, plan
 from mirr.bridge.recording import Play, Recordings
 from mirr.env.simulator.parameters import Parameters
@@ -15,7 +15,27 @@ from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import Service
 from tests.bridge.collected import OtherUsers, collected
 
-FASTER = Machine(request_cpu=0.6, latency=0.55, latency_sigma=0.6, boot_cpu_s=0.29, idle_cpu_cores=0.005)
+FASTER = Machine(
+    request_cpu={
+        Service.GATEWAY: 0.5,
+        Service.AUTH: 0.65,
+        Service.INVENTORY: 0.55,
+        Service.ORDERS: 0.72,
+        Service.PAYMENTS: 0.6,
+    },
+    latency_p50_s={
+        Service.GATEWAY: 0.0026,
+        Service.AUTH: 0.0063,
+        Service.INVENTORY: 0.0024,
+        Service.ORDERS: 0.0027,
+        Service.PAYMENTS: 0.005,
+    },
+    base_memory_mb={service: 1.1 * own.base_memory_mb for service, own in default_parameters().services.items()},
+    latency_sigma=0.6,
+    start_s=0.8,
+    boot_cpu_s=0.29,
+    idle_cpu_cores=0.005,
+)
 
 
 def truth() -> Parameters:
@@ -24,8 +44,6 @@ def truth() -> Parameters:
     system = changed(
         usual,
         {
-            **{name: 1.1 * value_of(usual, name) for name in own("base_memory_mb").values()},
-            "services.orders.request_cpu_s": 1.2 * usual.services[Service.ORDERS].request_cpu_s,
             "leak_body_mb": 0.7,
             "leaky_carried_s": 2.6,
             "timeout_spread": 0.3,

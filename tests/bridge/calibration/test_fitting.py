@@ -25,6 +25,8 @@ pytestmark = pytest.mark.thorough
 
 CLOSED = [name for fitter in FITTERS for name in fitter.names]
 NEAR = 0.1  # of the true value
+LEAK_NEAR = 0.15  # three numbers are read from the same few leaks
+START_NEAR = 0.25  # half a tick of the simulator, during which nobody knows when a boot ends
 QUICKLY = Settings(draws=10, evaluations=0)
 
 
@@ -41,7 +43,8 @@ def test_every_parameter_with_a_closed_form_is_recovered() -> None:
     ends = intervals(found, default_parameters(), fixed=known, draws=20, rng=np.random.default_rng(0))
     names = [name for name in CLOSED if name not in COUPLED]
     times = {name: fitted.values[name] / value_of(truth(), name) for name in names}
-    assert {name: value for name, value in times.items() if abs(value - 1.0) > NEAR} == {}
+    near = {name: LEAK_NEAR if name.startswith("leak") else NEAR for name in names} | {"start_s": START_NEAR}
+    assert {name: value for name, value in times.items() if abs(value - 1.0) > near[name]} == {}
     outside = [name for name in names if not ends[name][0] <= value_of(truth(), name) <= ends[name][1]]
     assert len(names) > 25
     assert len(outside) <= 5, outside  # those of the leak are read from the same few plays
@@ -51,25 +54,25 @@ def test_a_lab_that_is_the_reference_has_the_machine_of_the_reference() -> None:
     lab = recorded(PLAYS[:60], default_parameters())
     found = solved(evidence(list(lab.by_key.values())), default_parameters())
     machine = machine_of(found.parameters, default_parameters(), found.values)
-    assert machine.request_cpu == pytest.approx(1.0, rel=0.05)
-    assert machine.latency == pytest.approx(1.0, rel=0.05)
+    assert machine.request_cpu == pytest.approx(dict.fromkeys(Service, 1.0), rel=0.05)
+    usual = {service: own.latency_p50_s for service, own in default_parameters().services.items()}
+    assert machine.latency_p50_s == pytest.approx(usual, rel=0.08)
     assert machine.idle_cpu_cores == pytest.approx(default_parameters().idle_cpu_cores, rel=0.01)
 
 
 def test_what_belongs_to_the_machine_is_told_apart_from_the_system(closed: Calibration) -> None:
     machine = closed.machine
     assert machine.request_cpu == pytest.approx(FASTER.request_cpu, rel=0.05)
-    assert machine.latency == pytest.approx(FASTER.latency, rel=0.08)
+    assert machine.latency_p50_s == pytest.approx(FASTER.latency_p50_s, rel=0.08)
     assert machine.idle_cpu_cores == pytest.approx(FASTER.idle_cpu_cores, rel=0.05)
     again = machine.applied(closed.system)
     for name in REQUEST_TIMES:
         assert value_of(again, name) == pytest.approx(value_of(closed.parameters, name))
     assert machine.latency_sigma == pytest.approx(FASTER.latency_sigma, rel=0.1)
-    # What the system does is the same as on the reference machine, but for orders, which costs more.
-    cheaper = closed.system.services[Service.AUTH].request_cpu_s
-    dearer = closed.system.services[Service.ORDERS].request_cpu_s
-    assert cheaper == pytest.approx(0.0049, rel=0.06)
-    assert dearer == pytest.approx(1.2 * 0.0056, rel=0.06)
+    # What the system does is the same as on the reference machine, but for a leak, which keeps less.
+    assert closed.system.services[Service.AUTH].request_cpu_s == pytest.approx(0.0049)
+    assert closed.system.services[Service.AUTH].surge_request_cpu_s == pytest.approx(0.0085, rel=NEAR)
+    assert closed.system.leak_body_mb == pytest.approx(0.7, rel=LEAK_NEAR)
 
 
 def test_the_fit_holds_on_what_it_has_not_seen(closed: Calibration) -> None:

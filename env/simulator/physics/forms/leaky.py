@@ -6,7 +6,7 @@ from mirr.env.simulator.fast.compiled import Numbers, jit
 from mirr.env.simulator.fast.rows import (
     FAULT_SEVERITY,
     KEEPS_MEMORY,
-    LEAK_LANDED_MB,
+    LEAKY_LANDED_MB,
     MEMORY,
     MEMORY_BEFORE,
     MEMORY_LIMIT,
@@ -27,8 +27,8 @@ def begin(s: Numbers, p: Numbers, i: int) -> None:
 
 @jit
 def landed(s: Numbers, p: Numbers, i: int) -> bool:
-    """Memory has risen by as much as with a leak."""
-    return bool(s[MEMORY + i] >= s[MEMORY_BEFORE] + p[LEAK_LANDED_MB] * (s[FAULT_SEVERITY + i] / USUAL))
+    """Memory has climbed since before the deploy."""
+    return bool(s[MEMORY + i] >= s[MEMORY_BEFORE] + p[LEAKY_LANDED_MB] * s[FAULT_SEVERITY + i])
 
 
 @jit
