@@ -40,7 +40,7 @@ MOST_BURST_LOAD = 0.35
 MOST_BURST_S = 60.0
 """The longest burst, in seconds."""
 
-DEPLOY_SETTLES_STEPS = 3
+DEPLOY_SETTLES_STEPS = 4
 """Steps that a deploy from before the incident gets: the new process is up and warm when the incident begins."""
 
 DRAW_OF_THE_FAULT = 0

@@ -139,8 +139,8 @@ def _boot_cpu(rows: Rows, p: Parameters) -> Values:
 def _start(rows: Rows, p: Parameters) -> Values:
     """The part of a restart that CPU time does not explain."""
     gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
-    # The simulator's service answers all requests of the tick in which its boot ends.
-    return {"start_s": max(LEAST_TIME_S, middle(gone_s) + 0.5 * p.tick_s - p.boot_cpu_s / p.cpu_quota_cores)}
+    # Not rounded to ticks: the service has to answer in the same window as on the lab, be it at the end of it.
+    return {"start_s": max(LEAST_TIME_S, middle(gone_s) - p.boot_cpu_s / p.cpu_quota_cores)}
 
 
 def _half_tick_cpu_s(p: Parameters) -> float:
