@@ -49,7 +49,7 @@ def test_every_lifecycle_is_green_on_the_simulator(fault: Fault) -> None:
     assert row.problems == []
     assert row.steady
     assert row.lost_after_s is not None
-    assert row.lost_after_s <= 6.0
+    assert row.lost_after_s <= 8.0  # a leaky release has to fill memory first, and the fewer users come, the slower
     assert [fix.lost for fix in row.wrong_fixes] == [True] * 3
     assert row.restored_after_s is not None
     assert row.restored_after_s <= 8.0
