@@ -108,7 +108,7 @@ def test_nothing_that_an_agent_can_read_reveals_the_surroundings(among_surroundi
 
 def test_neither_times_nor_info_reveal_the_surroundings(among_surroundings: list[Transcript]) -> None:
     assert revealing_channels(among_surroundings, AROUND) == []
-    assert {round(one.seen[0].took_s, 6) for one in among_surroundings} == {20.0}
+    assert {round(one.seen[0].took_s, 6) for one in among_surroundings} == {22.0}
 
 
 def test_a_reset_that_waits_for_each_deploy_is_found(among_surroundings: list[Transcript]) -> None:
@@ -121,7 +121,7 @@ def test_a_reset_that_waits_for_each_deploy_is_found(among_surroundings: list[Tr
         for one in revealing_channels([*map(slower, among_surroundings)], AROUND)
         if "tells the number of deploys" in one
     ]
-    assert found.startswith("how long reset takes in s tells the number of deploys: 1 20.5, 2 21")
+    assert found.startswith("how long reset takes in s tells the number of deploys: 1 22.5, 2 23")
 
 
 def test_observations_and_infos_have_the_same_shape_among_surroundings(

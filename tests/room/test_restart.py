@@ -143,7 +143,7 @@ def test_many_rounds_leave_the_file_and_the_memory_as_they_were(tmp_path: Path) 
         file.close()
         return int(count)
 
-    play(20)
+    play(100)  # whatever is loaded or kept at the first use of something
     entries = rows()
     tracemalloc.start()
     try:
