@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from mirr.bridge import assembly, provenance
+from mirr.bridge.calibration import profile
 from mirr.bridge.calibration import quick as measuring
 from mirr.bridge.calibration.drift import MOST_DRIFT
 from mirr.bridge.calibration.machine import Machine
@@ -302,13 +303,14 @@ def test_the_machine_of_a_lab_is_measured_printed_and_kept(
 
 @pytest.mark.docker
 def test_a_real_machine_is_measured_within_five_minutes(
-    real_lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    real_lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(measuring, "QUICK_PLAYS", QUICK_PLAYS[:REAL_PLAYS])
+    monkeypatch.setattr(profile, "profile_path", lambda: tmp_path / "machine.json")  # that of the user stays
     left_out_s = shorten_plays(monkeypatch) if len(QUICK_PLAYS) > REAL_PLAYS else 0.0
     assert run(["calibrate", "--quick", "--lab", real_lab, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["plays"] == REAL_PLAYS
+    assert (answer["plays"], answer["profile"]) == (REAL_PLAYS, str(tmp_path / "machine.json"))
     a_whole_play_s = answer["seconds"] / REAL_PLAYS + left_out_s
     assert a_whole_play_s * len(QUICK_PLAYS) < 300.0
     assert set(answer["machine"]["request_cpu"]) == set(Service)
