@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from mirr.bridge.recording_json import (
     recording_json,
     session_json,
 )
+from mirr.bridge.whole_file import write_whole
 from mirr.env.record import RecordError
 
 SCHEMA = "mirr-recordings"
@@ -82,8 +84,11 @@ class RecordingFile:
         return RecordError(f"cannot write the recordings {self._path}: {error.strerror}; next: another --out DIR")
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file. Raises RecordError if its end cannot be written."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._refusal(error) from error
 
     def __enter__(self) -> RecordingFile:
         return self
@@ -91,7 +96,11 @@ class RecordingFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        with suppress(RecordError):  # the first error says what is wrong
+            self.close()
 
 
 def write_file(recordings: Recordings, folder: Path) -> Path:
@@ -102,10 +111,8 @@ def write_file(recordings: Recordings, folder: Path) -> Path:
     lines = [_session_line(session) for session in recordings.sessions]
     lines += [_play_line(recording) for recording in recordings.by_key.values()]
     lines += [{"kind": LineKind.VOID}] * recordings.void
-    begun = path.with_name(f"{FILE_NAME}.part")
     try:
-        begun.write_text("".join(json.dumps(line, allow_nan=False) + "\n" for line in lines), encoding="utf-8")
-        begun.replace(path)
+        write_whole(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
     except OSError as error:
         raise RecordError(f"cannot write the recordings {path}: {error.strerror}; next: another --out DIR") from error
     return path
@@ -161,7 +168,7 @@ def read_file(path: Path) -> Recordings:
         except RecursionError:
             # Without the cause: its traceback has a thousand lines.
             raise RecordError(f"{path}, line {number}: not a line of recordings (nested too deeply)") from None
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{path}, line {number}: not a line of recordings ({error})") from error
     return Recordings(sessions=tuple(sessions), by_key=by_key, void=void)
 

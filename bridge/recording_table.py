@@ -142,9 +142,9 @@ def read_table(path: Path) -> Recordings:
 
     try:
         table = parquet.read_table(path)
-    except (OSError, arrow.ArrowInvalid) as error:
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         raise RecordError(f"cannot read the table {path}: {error}") from error
-    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     found = metadata.get("mirr.schema"), metadata.get("mirr.schema_version")
     if found != (SCHEMA, str(SCHEMA_VERSION)):
         raise RecordError(f"{path} has schema {found[0]} {found[1]}; this reads {SCHEMA} {SCHEMA_VERSION}")
@@ -152,7 +152,7 @@ def read_table(path: Path) -> Recordings:
         sessions = tuple(parse_session(raw) for raw in json.loads(metadata["mirr.sessions"]))
         recordings = {recording.play.key: recording for recording in _recordings(table)}
         void = int(metadata["mirr.void"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{path} is not a table of recordings: {error}") from error
     return Recordings(sessions=sessions, by_key=recordings, void=void)
 

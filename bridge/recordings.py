@@ -16,11 +16,11 @@ LAB_FOLDER, SIM_FOLDER = Path("recordings/lab"), Path("recordings/sim")
 def read_recordings(folder: Path) -> Recordings:
     """The recordings in a folder, or in a table itself. Raises RecordError.
 
-    The file of a folder comes first, because the table is made from it."""
+    The file of a folder comes first if it has a play, because the table is made from it."""
     file, table = folder / FILE_NAME, folder / TABLE_NAME
     if folder.suffix == Path(TABLE_NAME).suffix and folder.is_file():
         found = read_table(folder)
-    elif file.is_file():
+    elif file.is_file() and (read_file(file).by_key or not table.is_file()):
         found = read_file(file)
     elif table.is_file():
         found = read_table(table)
@@ -32,7 +32,10 @@ def read_recordings(folder: Path) -> Recordings:
 
 
 def open_file(folder: Path) -> RecordingFile:
-    """The file of a folder, to add to. If only a table is there, the file is made from it. Raises RecordError."""
-    if not (folder / FILE_NAME).exists() and (folder / TABLE_NAME).exists():
-        write_file(read_table(folder / TABLE_NAME), folder)
+    """The file of a folder, to add to. If it is missing or has no play, it is made from the table.
+
+    Raises RecordError."""
+    file, table = folder / FILE_NAME, folder / TABLE_NAME
+    if table.exists() and not (file.exists() and read_file(file).by_key):
+        write_file(read_table(table), folder)
     return RecordingFile(folder)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.fitters import FITTERS, Fitter
 from mirr.bridge.calibration.readings import Rows
 from mirr.bridge.calibration.values import changed
 from mirr.bridge.fidelity.bootstrap import percentile_interval
 from mirr.bridge.recording import Recording
-from mirr.env.simulator.parameters import Parameters
+from mirr.env.simulator.parameters import ParameterError, Parameters
 
 Interval = tuple[float, float]
 
@@ -53,7 +54,9 @@ def solved(
     fixed: Mapping[str, float] | None = None,
     plays: NDArray[np.int64] | None = None,
 ) -> Solved:
-    """Every parameter that these plays tell. `fixed` ones are set first and stay. Without `plays`, all plays count."""
+    """Every parameter that these plays tell. `fixed` ones are set first and stay. Without `plays`, all plays count.
+
+    Raises CalibrationError if the simulator could not run with them."""
     fixed = fixed or {}
     parameters, values = changed(base, fixed), dict(fixed)
     for fitter in fitters:
@@ -64,7 +67,13 @@ def solved(
         if not len(drawn):
             continue
         new = {name: value for name, value in fitter.solve(drawn, parameters).items() if name not in fixed}
-        parameters = changed(parameters, new)
+        try:
+            parameters = changed(parameters, new)
+        except ParameterError as error:
+            raise CalibrationError(
+                f"the recordings give numbers with which the simulator cannot run: {error} (from {fitter.probe}); "
+                "next: mirr doctor, then record them again"
+            ) from error
         values |= new
     return Solved(parameters=parameters, values=values)
 

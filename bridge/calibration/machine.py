@@ -39,7 +39,7 @@ class Machine:
                 raise CalibrationError(f"machine.{name} has the services {', '.join(Service)}")
         for name, value in self.numbers().items():
             try:
-                good = real_number(value) > 0.0
+                good = 0.0 < real_number(value) < math.inf
             except NotReal:
                 good = False
             if not good:

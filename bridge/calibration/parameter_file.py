@@ -14,6 +14,7 @@ from mirr.bridge.calibration.machine import parse_machine
 from mirr.bridge.calibration.splits import HELD_OUT_SERVICE, HELD_OUT_SEVERITY_FROM, Split
 from mirr.bridge.recording import Recordings
 from mirr.bridge.recording_json import session_json
+from mirr.bridge.whole_file import write_whole
 from mirr.env.checks import each_name_once
 from mirr.env.simulator.parameters import ParameterError, Parameters, parse_parameters
 
@@ -77,7 +78,7 @@ def write_calibration(path: Path, answer: dict[str, Any]) -> None:
     """Write the file. Raises CalibrationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(answer, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(answer, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise CalibrationError(f"cannot write {path}: {error.strerror}; next: another --out FILE") from error
 
@@ -88,6 +89,9 @@ def read_calibration(path: Path) -> FittedParameters:
         raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=each_name_once)
     except OSError as error:
         raise CalibrationError(f"cannot read {path}: {error.strerror}; next: mirr calibrate --out {path}") from error
+    except RecursionError:
+        # Without the cause: its traceback has a thousand lines.
+        raise CalibrationError(f"{path} is nested too deeply; next: mirr calibrate --out {path}") from None
     except ValueError as error:
         raise CalibrationError(f"{path} is not JSON: {error}; next: mirr calibrate --out {path}") from error
     if not isinstance(raw, dict) or (raw.get("schema"), raw.get("version")) != (SCHEMA, SCHEMA_VERSION):

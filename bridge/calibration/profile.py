@@ -10,7 +10,8 @@ from pathlib import Path
 from mirr.bridge.calibration.errors import CalibrationError
 from mirr.bridge.calibration.machine import Machine, parse_machine
 from mirr.bridge.calibration.machine_names import MachineName
-from mirr.env.simulator.parameters import Parameters
+from mirr.bridge.whole_file import write_whole
+from mirr.env.simulator.parameters import ParameterError, Parameters
 from mirr.env.simulator.randomisation import default_parameters
 from mirr.lab.installation import HERE
 from mirr.lab.state import state_root, unwritable
@@ -30,7 +31,7 @@ def write_profile(machine: Machine, facts: Mapping[str, object]) -> Path:
     path = profile_path()
     content = {"schema": SCHEMA, "version": SCHEMA_VERSION, "machine": asdict(machine), "facts": dict(facts)}
     try:
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise unwritable(path, error) from error
     return path
@@ -44,6 +45,9 @@ def read_profile() -> Machine | None:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
+    except RecursionError:
+        # Without the cause: its traceback has a thousand lines.
+        raise CalibrationError(f"{path} is nested too deeply; {next_step}") from None
     except (OSError, ValueError) as error:
         raise CalibrationError(f"cannot read this machine's profile {path}: {error}; {next_step}") from error
     if isinstance(raw, dict) and (raw.get("schema"), raw.get("version")) == (SCHEMA, ONE_SPEED_VERSION):
@@ -65,4 +69,8 @@ def parameters_of(name: MachineName) -> Parameters:
         raise CalibrationError(
             "this machine has no profile yet; next, with the lab up: " + HERE.command("calibrate --quick")
         )
-    return machine.applied(default_parameters())
+    try:
+        return machine.applied(default_parameters())
+    except ParameterError as error:
+        next_step = f"next: {HERE.command('calibrate --quick')}"
+        raise CalibrationError(f"{profile_path()}: the simulator cannot run with it: {error}; {next_step}") from error

@@ -13,6 +13,7 @@ from mirr.bridge.fidelity.page import page
 from mirr.bridge.fidelity.targets import TARGETS
 from mirr.bridge.recording import Recordings
 from mirr.bridge.recording_json import session_json
+from mirr.bridge.whole_file import write_whole
 from mirr.env.record import RecordError
 
 PAGE_NAME, JSON_NAME = "fidelity.html", "fidelity.json"
@@ -92,8 +93,8 @@ def write_report(fidelity: Fidelity, folder: Path) -> Written:
     written = Written(page=folder / PAGE_NAME, data=folder / JSON_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written.data.write_text(json.dumps(to_json(fidelity), indent=2) + "\n", encoding="utf-8")
-        written.page.write_text(page(fidelity), encoding="utf-8")
+        write_whole(written.data, json.dumps(to_json(fidelity), indent=2) + "\n")
+        write_whole(written.page, page(fidelity))
     except OSError as error:
         raise RecordError(f"cannot write the report {folder}: {error.strerror}; next: another --report DIR") from error
     return written

@@ -226,6 +226,33 @@ def test_a_collection_goes_on_from_a_table(tmp_path: Path) -> None:
     assert all(same(after.by_key[key], one) for key, one in before.by_key.items())
 
 
+def test_a_file_without_a_play_does_not_hide_the_table(tmp_path: Path) -> None:
+    run(tmp_path, FEW[:2])
+    write_table(read_recordings(tmp_path), tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"")
+    assert list(read_recordings(tmp_path).by_key) == [play.key for play in FEW[:2]]
+    done, _ = run(tmp_path, FEW[:3])
+    assert (done.played, done.done) == (1, 3)
+
+
+def add_to_a_full_disk(folder: Path) -> None:
+    with opened(folder) as file:
+        file._file.close()
+        file._file = Path("/dev/full").open("wb")  # noqa: SIM115  # the recording file closes it
+        file.add_void(FEW[1], "late")
+
+
+def test_a_full_disk_is_one_error_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    run(tmp_path, FEW[:1])
+    with pytest.raises(RecordError) as refused:
+        add_to_a_full_disk(tmp_path)
+    assert str(refused.value) == (
+        f"cannot write the recordings {tmp_path / FILE_NAME}: No space left on device; next: another --out DIR"
+    )
+    done, _ = run(tmp_path, FEW[:2])
+    assert (done.played, done.done) == (1, 2)
+
+
 def test_a_file_that_cannot_be_made_from_a_table_leaves_nothing_behind(tmp_path: Path) -> None:
     run(tmp_path, FEW[:1])
     write_table(read_recordings(tmp_path), tmp_path)
