@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from mirr.bridge.recording import Play, Recording, Recordings, Session
 from mirr.bridge.recording_json import (
+    DAMAGED,
     Json,
     parse_recording,
     parse_session,
@@ -168,7 +169,7 @@ def read_file(path: Path) -> Recordings:
         except RecursionError:
             # Without the cause: its traceback has a thousand lines.
             raise RecordError(f"{path}, line {number}: not a line of recordings (nested too deeply)") from None
-        except (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise RecordError(f"{path}, line {number}: not a line of recordings ({error})") from error
     return Recordings(sessions=tuple(sessions), by_key=by_key, void=void)
 

@@ -14,6 +14,9 @@ from mirr.env.world import FEATURES_SHAPE
 
 Json = dict[str, Any]
 
+DAMAGED = (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError, ValueError)
+"""What the functions here raise if a field is missing, or has a value of another type or size than it should."""
+
 
 def session_json(session: Session) -> Json:
     """A session as JSON."""

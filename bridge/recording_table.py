@@ -14,6 +14,7 @@ from mirr.bridge.arrow import needed_pyarrow
 from mirr.bridge.recording import Phase, Recording, Recordings
 from mirr.bridge.recording_file import SCHEMA, SCHEMA_VERSION
 from mirr.bridge.recording_json import (
+    DAMAGED,
     check_shapes,
     ending_json,
     parse_ending,
@@ -152,7 +153,7 @@ def read_table(path: Path) -> Recordings:
         sessions = tuple(parse_session(raw) for raw in json.loads(metadata["mirr.sessions"]))
         recordings = {recording.play.key: recording for recording in _recordings(table)}
         void = int(metadata["mirr.void"])
-    except (ArithmeticError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         raise RecordError(f"{path} is not a table of recordings: {error}") from error
     return Recordings(sessions=sessions, by_key=recordings, void=void)
 

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all: a disk that is full leaves what was there before."""
+"""Writes a file whole or not at all: no reader finds half of it, and a full disk leaves what was there before."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def write_profile(machine: Machine, facts: Mapping[str, object]) -> Path:
 def read_profile() -> Machine | None:
     """This machine's profile; None if it was not measured. Raises CalibrationError or StateError."""
     path = profile_path()
-    next_step = f"next: {HERE.command('calibrate --quick')}"
+    next_step = _next_step()
     try:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -72,5 +72,10 @@ def parameters_of(name: MachineName) -> Parameters:
     try:
         return machine.applied(default_parameters())
     except ParameterError as error:
-        next_step = f"next: {HERE.command('calibrate --quick')}"
-        raise CalibrationError(f"{profile_path()}: the simulator cannot run with it: {error}; {next_step}") from error
+        raise CalibrationError(
+            f"{profile_path()}: the simulator cannot run with it: {error}; {_next_step()}"
+        ) from error
+
+
+def _next_step() -> str:
+    return f"next: {HERE.command('calibrate --quick')}"

@@ -14,6 +14,7 @@ from mirr.bridge.results.cells import Cell, Episodes
 from mirr.bridge.results.episodes import Played
 from mirr.bridge.results.figures import BOOTSTRAP_SEED, DRAWS, RULES, Measure, Unit, figures
 from mirr.bridge.results.original import their_table
+from mirr.bridge.whole_file import write_whole
 from mirr.env.record import RecordError
 from mirr.env.record_values import Line
 from mirr.env.vocabulary import Tier
@@ -142,15 +143,10 @@ def write_report(report: Line, results: Path) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole, so that no reader finds half of it."""
-    begun = path.with_name(f"{path.name}.part")
     try:
-        begun.write_text(text, encoding="utf-8")
-        begun.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise RecordError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        begun.unlink(missing_ok=True)
 
 
 def put_into(page_path: Path, report: Line) -> None:

@@ -273,6 +273,13 @@ def _answered(s: Numbers, i: int) -> float:
 
 
 @inlined
+def _bad_answers(s: Numbers, i: int, bad: float, shed: float) -> float:
+    """The errors that service `i` answers now, as a share of the requests that come. Of these, the share `bad` fails in
+    the end, and the share `shed` at once."""
+    return float(shed + (bad - shed) * _answered(s, i))
+
+
+@inlined
 def _unanswered_s(s: Numbers, p: Numbers, i: int) -> float:
     """Seconds of WAIT that no answer shows yet: nobody who was answered has waited longer than there is a queue."""
     if s[QUEUE + i] == 0.0:
@@ -295,7 +302,7 @@ def _count(s: Numbers, p: Numbers, i: int) -> None:
         return
     answered, shed = accept * _answered(s, i), 1.0 - accept
     s[ANSWERS + i] += count * (answered + shed)
-    s[ERRORS + i] += count * (shed + (s[BAD + i] - shed) * _answered(s, i))
+    s[ERRORS + i] += count * _bad_answers(s, i, s[BAD + i], shed)
     late, latency = LATE + i * BUCKETS, s[TOTAL + i] - _unanswered_s(s, p, i)
     if _is_mixed(s, i):
         enter(s, late, users * answered, users * shed, latency)
@@ -317,8 +324,8 @@ def _count_orders(s: Numbers, p: Numbers) -> None:
         s[CALM + ORDERS] += count + surge
         return
     answered, shed = accept * _answered(s, ORDERS), 1.0 - accept
-    of_users = shed + (s[BAD + ORDERS] - shed) * _answered(s, ORDERS)
-    of_campaign = shed + (1.0 - s[PASS_ORDERS] - shed) * _answered(s, ORDERS)
+    of_users = _bad_answers(s, ORDERS, s[BAD + ORDERS], shed)
+    of_campaign = _bad_answers(s, ORDERS, 1.0 - s[PASS_ORDERS], shed)
     s[ANSWERS + ORDERS] += (count + surge) * (answered + shed)
     s[ERRORS + ORDERS] += count * of_users + surge * of_campaign
     late = LATE + ORDERS * BUCKETS

@@ -69,8 +69,8 @@ def dearer(parameters: Parameters) -> list[float]:
 def late_by(caller_s: float, first_s: float, second_s: float) -> list[float]:
     """How much of a caller's luck with late answers is its own, and how much that of the two services it calls.
 
-    It follows from the median seconds of each. The time of a request is the sum of its parts, so a part counts by its
-    variance, and the squares of the weights add up to 1."""
+    It follows from the median seconds of each. The time of a request is the sum of its parts, so each part counts by
+    its variance. The squares of the weights add up to 1."""
     whole_s = math.hypot(caller_s, first_s, second_s)
     # Rounded, because libraries differ in the last bit.
     return [round(part_s / whole_s, 12) for part_s in (caller_s, first_s, second_s)]
