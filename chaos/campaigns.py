@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -155,8 +156,8 @@ class Heartbeat:
 
     The lease on disk is for every act; the load generator has one for each campaign and one for the users' traffic.
     Each of the two has its thread: a disk that is busy for seconds must not end what the load generator does.
-    When the process dies, even by SIGKILL, nobody renews them. The campaigns then end by themselves, users come as
-    usual again, and the reaper reverts the rest.
+    When the process dies, even by SIGKILL, or drops its heartbeat without closing it, nobody renews them. The campaigns
+    then end by themselves, users come as usual again, and the reaper reverts the rest.
     """
 
     def __init__(self, campaigns: Campaigns, *, lease_s: float = LEASE_S, lease: LeaseFile | None = None) -> None:
@@ -228,13 +229,10 @@ class Heartbeat:
 
     def _start(self) -> None:
         if not self._threads:
-            for renew in (self._renew_at_generator, self._renew_on_disk):
-                self._threads.append(threading.Thread(target=self._run, args=[renew], name="leases", daemon=True))
+            for renew in (Heartbeat._renew_at_generator, Heartbeat._renew_on_disk):
+                arguments = (self._stop, self.lease_s / 3, weakref.ref(self), renew)
+                self._threads.append(threading.Thread(target=_keep_renewing, args=arguments, name="leases", daemon=True))
                 self._threads[-1].start()
-
-    def _run(self, renew: Callable[[], None]) -> None:
-        while not self._stop.wait(self.lease_s / 3):
-            renew()
 
     def beat(self) -> None:
         """Renew everything once, as the threads do three times a lease."""
@@ -289,6 +287,19 @@ class Heartbeat:
                 self._lost.pop(key, None)
             else:
                 self._lost[key] = why
+
+
+def _keep_renewing(
+    stop: threading.Event, every_s: float, heartbeat: weakref.ref[Heartbeat], renew: Callable[[Heartbeat], None]
+) -> None:
+    """Renew until `stop` is set. It also ends when nobody has the heartbeat any more: nobody could end what it renews,
+    so its leases run out."""
+    while not stop.wait(every_s):
+        held = heartbeat()
+        if held is None:
+            return
+        renew(held)
+        del held  # while the thread waits, it does not keep the heartbeat
 
 
 _ON_DISK = "on disk"

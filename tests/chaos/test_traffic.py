@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -142,6 +143,19 @@ def test_a_busy_disk_does_not_end_what_the_load_generator_does(lab: FakeLab, jou
     finally:
         disk.answers.set()
         heartbeat.close()
+
+
+def test_nothing_is_renewed_for_a_heartbeat_that_nobody_has_any_more(lab: FakeLab, journal: Journal) -> None:
+    before = set(threading.enumerate())
+    heartbeat = Heartbeat(FakeCampaigns(lab), lease_s=0.03, lease=LeaseFile(journal.folder, "me"))
+    heartbeat.watch()
+    own = set(threading.enumerate()) - before
+    assert [thread.name for thread in own] == ["leases", "leases"]
+    del heartbeat
+    gc.collect()
+    for thread in own:
+        thread.join(timeout=30.0)
+    assert not any(thread.is_alive() for thread in own)
 
 
 def test_a_change_ends_by_itself_when_its_process_dies_and_the_reaper_closes_it(

@@ -143,11 +143,10 @@ def test_many_rounds_leave_the_file_and_the_memory_as_they_were(tmp_path: Path) 
         file.close()
         return int(count)
 
-    play(100)  # whatever is loaded or kept at the first use of something
-    entries = rows()
     tracemalloc.start()
     try:
-        play(5)
+        play(100)  # whatever is loaded or kept at the first use of something
+        entries = rows()
         gc.collect()  # an episode and what it plays in name each other
         before, _ = tracemalloc.get_traced_memory()
         play(100)
