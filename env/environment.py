@@ -266,6 +266,8 @@ class Environment:
 
     def _checked(self, action: Action | int) -> Action:
         actions, types = (PACK_ACTIONS, _PACK_TYPES) if self.config.none_diagnosis else (ACTIONS, _BASE_TYPES)
+        if type(action) is int and 0 <= action < len(actions):  # what nearly every caller passes
+            return actions[action]
         if isinstance(action, types):
             return _as_listed(action)
         if isinstance(action, _PACK_TYPES):
@@ -363,7 +365,7 @@ def _as_listed(action: Action) -> Action:
 
 def _shown_overrun_s(snapshot: Snapshot) -> float:
     """The overrun that an agent sees: rounded, so that the jitter of real clocks does not show."""
-    return round(snapshot.overrun_s, 1)
+    return round(snapshot.overrun_s, 1) if snapshot.overrun_s else 0.0
 
 
 def breaches_left(snapshot: Snapshot, config: EpisodeConfig, objectives: Objectives) -> list[str]:

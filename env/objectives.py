@@ -95,12 +95,14 @@ def services_healthy(snapshot: Snapshot, objectives: Objectives = OBJECTIVES) ->
         objectives.latency_p95_s,
         objectives.memory_share,
     )
-    # NaN fails each of these comparisons.
-    return all(
-        row[_UP] >= 1.0
-        and row[_RATE] >= least_rate
-        and row[_ERROR_RATIO] <= worst_error
-        and row[_LATENCY] <= worst_latency_s
-        and row[_MEMORY] <= worst_memory
-        for row in snapshot.features.tolist()
-    )
+    # NaN fails each of these comparisons. `all` with a generator takes nearly twice as long.
+    for row in snapshot.features.tolist():
+        if not (
+            row[_UP] >= 1.0
+            and row[_RATE] >= least_rate
+            and row[_ERROR_RATIO] <= worst_error
+            and row[_LATENCY] <= worst_latency_s
+            and row[_MEMORY] <= worst_memory
+        ):
+            return False
+    return True

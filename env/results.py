@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mirr.env.vocabulary import (
     STEADY_RELEASE,
     Action,
@@ -52,6 +54,13 @@ def result_of(
     action: Action, reason: Reason = Reason.DONE, *, logs: tuple[LogLine, ...] = (), release: str = STEADY_RELEASE
 ) -> ActionResult:
     """The value that every world returns from `apply`. Raises ValueError as `result_text` does."""
+    if not logs:
+        return _result_without_logs(action, reason, release)
     return ActionResult(
         reason=reason, text=result_text(action, reason, log_lines=len(logs), release=release), logs=logs
     )
+
+
+@lru_cache(maxsize=1024)  # nearly every step asks for one of a few
+def _result_without_logs(action: Action, reason: Reason, release: str) -> ActionResult:
+    return ActionResult(reason=reason, text=result_text(action, reason, release=release))

@@ -139,9 +139,10 @@ class Judge:
 
     def judge_action(self, action: Action, accepted: bool) -> tuple[float, Merit]:
         """The reward that `action` gets at once."""
-        if isinstance(action, Diagnose | DiagnoseNone):
+        # In each of these lines, a union of types would be made anew for every step.
+        if isinstance(action, (Diagnose, DiagnoseNone)):
             return self._judge_diagnosis(action)
-        if isinstance(action, Restart | Rollback | ScaleUp):
+        if isinstance(action, (Restart, Rollback, ScaleUp)):
             return self._judge_fix(action, accepted)
         return 0.0, Merit.HARMLESS
 

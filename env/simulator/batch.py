@@ -210,7 +210,7 @@ class BatchedSimulator:
         self._begun |= chosen
         self._all_begun = bool(self._begun.all())
         self._lanes.chosen[:] = chosen
-        self._play(team.RESET)
+        self._play(team.RESET, self._lanes.actions)
         return self.features
 
     def step(self, actions: ArrayLike) -> Step:
@@ -221,11 +221,7 @@ class BatchedSimulator:
             raise EpisodeError(str(error)) from error
         if not self._all_begun:
             raise EpisodeError("no episode is running; call reset(seeds) first")
-        refused = lanes.first_refused(taken, self.choices, self.autoreset.value, self._lanes.over)
-        if refused >= 0:
-            raise EpisodeError(self._why_refused(refused, int(taken[refused])))
-        self._lanes.actions[:] = taken
-        self._play(team.STEP)
+        self._play(team.STEP, taken)
         return self.features, self._lanes.rewards, self._lanes.terminated, self._lanes.truncated
 
     def observation(self, e: int) -> Observation:
@@ -362,14 +358,19 @@ class BatchedSimulator:
             return f"action numbers go from 0 to {self.choices - 1}; environment {e} got {action}"
         return f"the episode of environment {e} is over; call reset(mask=...) first"
 
-    def _play(self, job: int) -> None:
-        stuck = self._team.play(job)
-        if stuck >= 0:
-            faults = " or ".join(str(fault) for fault in faults_of(self._lanes.rows[stuck]))
-            raise WorldError(
-                f"{faults} did not land in environment {stuck}, seed "
-                f"{int(self._lanes.wholes[stuck][lanes.SEED])}; see its parameters"
-            )
+    def _play(self, job: int, actions: NDArray[np.int64]) -> None:  # actions: (size,)
+        came_to = self._team.play(job, actions)
+        if came_to == team.DONE:
+            return
+        e = self._team.lane
+        if came_to == team.REFUSED:
+            raise EpisodeError(self._why_refused(e, int(actions[e])))
+        assert came_to == team.STUCK
+        faults = " or ".join(str(fault) for fault in faults_of(self._lanes.rows[e]))
+        raise WorldError(
+            f"{faults} did not land in environment {e}, seed {int(self._lanes.wholes[e][lanes.SEED])}; "
+            "see its parameters"
+        )
 
 
 def clean_lanes(outcome: Any, diagnosed: Any, wrong_fixes: Any) -> Any:

@@ -47,6 +47,7 @@ from mirr.env.vocabulary import (
 )
 from mirr.env.world import FEATURES_SHAPE, ActionResult, JourneyCount, LogLine, Snapshot, WorldError
 
+_DEGRADED = f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
 _BROWSE, _SIGN_IN, _CHECK_OUT = Journey  # looked up once, because a look-up takes longer than making a dict
 
 
@@ -148,5 +149,4 @@ def snapshot_of(w: Any) -> Snapshot:
 
 
 def _degraded(bad: list[float]) -> dict[Service, str]:
-    text = f"runs release {NEXT_RELEASE}, steady is {STEADY_RELEASE}"
-    return {service: text for service, runs_bad in zip(Service, bad, strict=True) if runs_bad == 1.0}
+    return {service: _DEGRADED for service, runs_bad in zip(Service, bad, strict=True) if runs_bad == 1.0}

@@ -118,6 +118,9 @@ if COMPILED:
     def _compiled(function: Function, *, cache: bool = True, **options: Any) -> Function:
         # Without `_nrt`, references to arrays are not counted. The caller holds all arrays, and no function makes one.
         # Counting took half of a step's time, and threads waited for each other's counts.
+        # A function that says nothing of `forceinline` takes it from the function that calls it first. Then nearly all
+        # of the code is copied to nearly every place that calls it: slow to compile, and too much for a core's cache.
+        options = {"forceinline": False} | options
         compiler = _numba.njit(nogil=True, error_model="numpy", _nrt=False, no_cfunc_wrapper=True, **options)
         compiled: Any = compiler(function)
         if cache and function.__closure__ is None:  # the file is named after the code alone

@@ -128,10 +128,10 @@ def reset_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
 
 
 @jit
-def first_refused(actions: Any, choices: int, autoreset: int, over: Any) -> int:
+def first_refused(actions: Any, lanes: Lanes) -> int:
     """The number of a lane that cannot take its action, or -1."""
     for e in range(len(actions)):
-        if actions[e] < 0 or actions[e] >= choices or (autoreset == DISABLED and over[e]):
+        if actions[e] < 0 or actions[e] >= lanes.choices or (lanes.autoreset == DISABLED and lanes.over[e]):
             return e
     return -1
 

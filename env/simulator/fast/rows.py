@@ -257,6 +257,9 @@ SHOWN_FAILED: Final = SHOWN.per_journey("SHOWN_FAILED", "users who failed")
 SHOWN_DEGRADED: Final = SHOWN.per_service("SHOWN_DEGRADED", "1 if a faulty release runs")
 SHOWN_SIZE: Final = SHOWN.size
 HISTOGRAM: Final = SHOWN.block("HISTOGRAM", BUCKETS, "room to sort latencies in; empty between uses")
+LATE_LUCK: Final = SHOWN.per_service("LATE_LUCK", "how many more answers were late, in standard deviations")
+DEAR_LUCK: Final = SHOWN.per_service("DEAR_LUCK", "how much more CPU time requests took, in standard deviations")
+CHANCE: Final = SHOWN.per_service("CHANCE", "from 0 up to 1, for the requests in flight at one moment")
 SHOWN_ROW: Final = SHOWN.size
 
 # The columns of the features.

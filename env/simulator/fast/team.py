@@ -14,10 +14,11 @@ import weakref
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirr.env.simulator.fast.compiled import COMPILED, jit, merged
 from mirr.env.simulator.fast.instructions import add_at_once, put_at_once
-from mirr.env.simulator.fast.lanes import Lanes, reset_slice, step_slice
+from mirr.env.simulator.fast.lanes import Lanes, first_refused, reset_slice, step_slice
 from mirr.env.simulator.fast.rows import LINE
 
 SLICE: Final = 64  # lanes
@@ -28,12 +29,19 @@ _SPINS: Final = 20_000  # how often a thread looks at the board before it sleeps
 STEP: Final = 0
 RESET: Final = 1
 
+# How a job went.
+DONE: Final = 0
+LATE: Final = 1  # a helper is not done yet
+REFUSED: Final = 2  # a lane cannot take its action, so nothing was played
+STUCK: Final = 3  # the fault of a lane does not land
+
 # The board: the messages between threads. Each thread's numbers have their own lines of the cache.
 _NUMBER: Final = 0  # of the last job
 _JOB: Final = 1 * LINE
 _DONE: Final = 2 * LINE  # slices of the job that are done
 _OVER: Final = 3 * LINE  # 1 if no more jobs will come
-_PARTS: Final = 4 * LINE
+_LANE: Final = 4 * LINE  # number of the lane that refused its action or is stuck
+_PARTS: Final = 5 * LINE
 # For each part and its thread:
 _TAKEN: Final = 0  # slices taken, and attempts to take one
 _FROM_LEFT: Final = 1  # slices taken by its thread
@@ -113,15 +121,36 @@ def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any
 
 
 @jit
-def _all_done(board: Any, parts: int, size: int) -> bool:
-    """Wait a moment for the job; returns whether it is done."""
+def _lead(board: Any, parts: int, size: int, job: int, actions: Any, lanes: Any) -> int:
+    """Check a job, do it together with the helpers, and wait for them a moment. Returns how it went.
+
+    All of it is one call, because a call from Python takes as long as 20 steps.
+    """
+    if job == STEP:
+        board[_LANE] = first_refused(actions, lanes)
+        if board[_LANE] >= 0:
+            return REFUSED
+        for e in range(size):
+            lanes.actions[e] = actions[e]
+    _take_part(board, 0, parts, size, job, lanes)
+    return _finish(board, parts, size)
+
+
+@jit
+def _finish(board: Any, parts: int, size: int) -> int:
+    """Wait for the job a moment. Returns how it went, or LATE."""
     count = 0
     for part in range(parts):
         count += _slices(size, part, parts)[2]
     spins = 0
-    while spins < _SPINS and add_at_once(board, _DONE, 0) < count:
+    while add_at_once(board, _DONE, 0) < count:
         spins += 1
-    return spins < _SPINS
+        if spins == _SPINS:
+            return LATE
+    board[_LANE] = -1
+    for part in range(parts):
+        board[_LANE] = max(board[_LANE], board[_PARTS + part * _PART + _STUCK])
+    return STUCK if board[_LANE] >= 0 else DONE
 
 
 class Team:
@@ -149,26 +178,34 @@ class Team:
         """How many of the threads are worth it for a batch of that size. Plain Python gains nothing from several."""
         return max(1, min(threads, size // LEAST_FOR_A_THREAD)) if COMPILED else 1
 
-    def play(self, job: int) -> int:
-        """Do a job on every lane; returns the number of a lane whose fault does not land, or -1."""
+    @property
+    def lane(self) -> int:
+        """The number of the lane that refused its action in the last job, or is stuck."""
+        return int(self._board[_LANE])
+
+    def play(self, job: int, actions: NDArray[np.int64]) -> int:  # actions: (size,)
+        """Do a job on every lane; returns DONE, REFUSED or STUCK. Only STEP looks at the actions."""
         if not self._begun:
             self._begin()
         if self._playing:
             self._wait()  # the last job was interrupted
         self._playing = True
-        for gate, part in zip(self._gates, range(1, self._parts), strict=True):
+        for part, gate in enumerate(self._gates, start=1):
             asleep = _PARTS + part * _PART + _ASLEEP
             if self._board[asleep]:
                 self._board[asleep] = 0
                 gate.release()
-        _take_part(self._board, 0, self._parts, self._size, job, self._lanes)
-        self._wait()
+        came_to = _lead(self._board, self._parts, self._size, job, actions, self._lanes)
+        if came_to == LATE:
+            came_to = self._wait()
         self._playing = False
-        return int(self._board[_PARTS + _STUCK :: _PART].max())
+        return int(came_to)
 
-    def _wait(self) -> None:
-        while not _all_done(self._board, self._parts, self._size):
+    def _wait(self) -> int:
+        """Wait for the last job. Returns how it went."""
+        while (came_to := _finish(self._board, self._parts, self._size)) == LATE:
             time.sleep(0)  # a helper has lost its core within a slice
+        return int(came_to)
 
     def _begin(self) -> None:
         self._begun = True

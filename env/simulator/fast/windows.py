@@ -29,7 +29,6 @@ from mirr.env.simulator.physics.callgraph import (
     undisturbed,
 )
 from mirr.env.simulator.physics.gauges import (
-    Luck,
     cpu_beyond,
     cpu_share,
     draw_lucks,
@@ -152,17 +151,17 @@ def _show_drawn(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
             _pour(s, p, browse, sign_in, check_out)
             queue = s[k.QUEUE + invaded]
         campaign = (surge, surge * s[k.CAMPAIGN_CPU + invaded], queue)
+    draw_lucks(s, p, key, w)
     _show_journey(s, key, w, k.BROWSE, browse)
     _show_journey(s, key, w, k.SIGN_IN, sign_in)
     _show_journey(s, key, w, k.CHECK_OUT, check_out)
     at_gateway, at_auth, at_inventory, at_orders, at_payments = reach(s, browse, sign_in, check_out)
-    of_gateway, of_auth, of_inventory, of_orders, of_payments = draw_lucks(s, p, key)
     # There is no loop: with constant places, this is only a few instructions.
-    _show_gateway(s, p, w, at_gateway, campaign if invaded == k.GATEWAY else nobody, of_gateway)
-    _show_leaf(s, p, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody, of_auth)
-    _show_leaf(s, p, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody, of_inventory)
-    _show_orders(s, p, w, at_orders, campaign if invaded == k.ORDERS else nobody, of_orders)
-    _show_leaf(s, p, w, k.PAYMENTS, at_payments, campaign if invaded == k.PAYMENTS else nobody, of_payments)
+    _show_gateway(s, p, w, at_gateway, campaign if invaded == k.GATEWAY else nobody)
+    _show_leaf(s, p, w, k.AUTH, at_auth, campaign if invaded == k.AUTH else nobody)
+    _show_leaf(s, p, w, k.INVENTORY, at_inventory, campaign if invaded == k.INVENTORY else nobody)
+    _show_orders(s, p, w, at_orders, campaign if invaded == k.ORDERS else nobody)
+    _show_leaf(s, p, w, k.PAYMENTS, at_payments, campaign if invaded == k.PAYMENTS else nobody)
     for i in range(k.SERVICES):
         w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
 
@@ -175,7 +174,7 @@ def _show_journey(s: Numbers, key: Any, w: Numbers, journey: int, users: float) 
 
 
 @inlined
-def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaign: Campaign, luck: Luck) -> None:
+def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaign: Campaign) -> None:
     """Write the features of a service that calls no other."""
     if s[k.STATUS + i] != k.UP:
         show_nothing(w, i)
@@ -185,16 +184,16 @@ def _show_leaf(s: Numbers, p: Numbers, w: Numbers, i: int, count: float, campaig
     if answers > 0.0:
         error_ratio = s[k.BAD + i]
         if s[k.HURRY + i] > 0.0:
-            p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, luck.late)
+            p95_s = s[k.HURRY + i] * unloaded_p95_s(p, i, w[k.LATE_LUCK + i])
         else:
             served = answers * s[k.ACCEPT + i]
             top = enter(w, k.HISTOGRAM, served, answers - served, s[k.TOTAL + i])
-            p95_s = p95_of(w, top, answers, luck.late)
-    _show(s, p, w, i, count, campaign, luck, error_ratio, p95_s)
+            p95_s = p95_of(w, top, answers, w[k.LATE_LUCK + i])
+    _show(s, p, w, i, count, campaign, error_ratio, p95_s)
 
 
 @inlined
-def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign, luck: Luck) -> None:
+def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign) -> None:
     if s[k.STATUS + k.ORDERS] != k.UP:
         show_nothing(w, k.ORDERS)
         return
@@ -206,19 +205,19 @@ def _show_orders(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Cam
         if surge > 0.0:
             error_ratio = (count * error_ratio + surge * (1.0 - s[k.PASS_ORDERS])) / answers
         if s[k.HURRY + k.ORDERS] > 0.0:
-            p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, luck.late)
+            p95_s = s[k.HURRY + k.ORDERS] * unloaded_p95_s(p, k.ORDERS, w[k.LATE_LUCK + k.ORDERS])
         else:
             accept = s[k.ACCEPT + k.ORDERS]
             top = enter(w, k.HISTOGRAM, count * accept, count - count * accept, s[k.TOTAL + k.ORDERS])
             if surge > 0.0:
                 own_s = p[k.OWN_LATENCY + k.ORDERS] + s[k.WAIT + k.ORDERS]
                 top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
-            p95_s = p95_of(w, top, answers, luck.late)
-    _show(s, p, w, k.ORDERS, count, campaign, luck, error_ratio, p95_s)
+            p95_s = p95_of(w, top, answers, w[k.LATE_LUCK + k.ORDERS])
+    _show(s, p, w, k.ORDERS, count, campaign, error_ratio, p95_s)
 
 
 @inlined
-def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign, luck: Luck) -> None:
+def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Campaign) -> None:
     if s[k.STATUS + k.GATEWAY] != k.UP:
         show_nothing(w, k.GATEWAY)
         return
@@ -239,11 +238,11 @@ def _show_gateway(s: Numbers, p: Numbers, w: Numbers, count: float, campaign: Ca
         error_ratio = errors * per_answer
         s[k.HELD + k.GATEWAY] = weighted_s * per_answer - s[k.WAIT + k.GATEWAY]
         if s[k.HURRY + k.GATEWAY] > 0.0:
-            p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, luck.late)
+            p95_s = s[k.HURRY + k.GATEWAY] * unloaded_p95_s(p, k.GATEWAY, w[k.LATE_LUCK + k.GATEWAY])
         else:
-            p95_s = _p95_of_gateway(s, w, answers, surge, own_s, luck.late)
+            p95_s = _p95_of_gateway(s, w, answers, surge, own_s)
         _learn_hold(s, k.GATEWAY)
-    _show(s, p, w, k.GATEWAY, count, campaign, luck, error_ratio, p95_s)
+    _show(s, p, w, k.GATEWAY, count, campaign, error_ratio, p95_s)
 
 
 @inlined
@@ -254,7 +253,6 @@ def _show(
     i: int,
     count: float,
     campaign: Campaign,
-    luck: Luck,
     error_ratio: float,
     p95_s: float,
 ) -> None:
@@ -266,12 +264,12 @@ def _show(
     work = count * p[k.REQUEST_CPU + i] + surge_work + k.BLOCK * p[k.IDLE_CPU]
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
-    w[row + k.COLUMN_ERRORS] = drawn_errors(error_ratio, count + surge, luck)
+    w[row + k.COLUMN_ERRORS] = drawn_errors(w, i, error_ratio, count + surge)
     w[row + k.COLUMN_P95] = p95_s
-    work += cpu_beyond(s, p, w, i, count + surge, queue, luck)
+    work += cpu_beyond(s, p, w, i, count + surge, queue)
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
-    w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, i, queue, rate * s[k.HOLD + i], luck)
+    w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, w, i, queue, rate * s[k.HOLD + i])
 
 
 @jit
@@ -333,7 +331,7 @@ def _learn_hold(s: Numbers, i: int) -> None:
 
 
 @jit
-def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float, luck: float) -> float:
+def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s: float) -> float:
     """The p95 in seconds of the answers to all journeys and to a campaign."""
     accept = s[k.ACCEPT + k.GATEWAY]
     top = 0
@@ -346,4 +344,4 @@ def _p95_of_gateway(s: Numbers, w: Numbers, answers: float, surge: float, own_s:
     w[k.HISTOGRAM] += (answers - surge) * (1.0 - accept)
     if surge > 0.0:
         top = max(top, enter(w, k.HISTOGRAM, surge * accept, surge - surge * accept, own_s))
-    return float(p95_of(w, top, answers, luck))
+    return float(p95_of(w, top, answers, w[k.LATE_LUCK + k.GATEWAY]))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from mirr.env import dice
 from mirr.env.simulator.fast import rows as k
@@ -31,69 +31,54 @@ _APART = math.sqrt(1.0 - _DEARER_IS_LATER * _DEARER_IS_LATER)
 _PER_BOTH = 1.0 / math.sqrt(2.0 + 2.0 * _DEARER_IS_LATER)
 
 
-class Luck(NamedTuple):
-    """What chance adds to a window of a service."""
-
-    late: float  # how many more answers than usual were late, in standard deviations
-    dear: float  # how much more CPU time the requests took, in standard deviations
-    chance: float  # from 0 up to 1, for the requests in flight at one moment
-
-
-Lucks = tuple[Luck, Luck, Luck, Luck, Luck]
-"""That of each service."""
-
-
 @jit
 def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
     """Write what the current window shows. `key` is the key of the world's draws."""
+    draw_lucks(s, p, key, w)
     for journey in range(k.JOURNEYS):
         users, failed, scatter = s[k.BEGUN + journey], s[k.FAILED + journey], s[k.SCATTER + journey]
         show_users(s, key, w, journey, users, failed, math.sqrt(scatter))
         s[k.BEGUN + journey] = 0.0
         s[k.FAILED + journey] = 0.0
         s[k.SCATTER + journey] = 0.0
-    lucks = draw_lucks(s, p, key)
     for i in range(k.SERVICES):
         w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
         if s[k.STATUS + i] == k.UP:
-            _show_service(s, p, w, i, lucks[i])
+            _show_service(s, p, w, i)
         else:
             show_nothing(w, i)
 
 
 @inlined
-def draw_lucks(s: Numbers, p: Numbers, key: Any) -> Lucks:
-    """Draw what chance adds to this window of each service. A caller's answers may be late since an upstream's were."""
-    auth = _luck(service_draw(key, s[k.WINDOW], k.AUTH))
-    inventory = _luck(service_draw(key, s[k.WINDOW], k.INVENTORY))
-    payments = _luck(service_draw(key, s[k.WINDOW], k.PAYMENTS))
-    orders = _luck(service_draw(key, s[k.WINDOW], k.ORDERS))
-    orders = _with_upstreams(p, k.ORDERS_LATE_BY, orders, inventory, payments)
-    gateway = _luck(service_draw(key, s[k.WINDOW], k.GATEWAY))
-    return _with_upstreams(p, k.GATEWAY_LATE_BY, gateway, auth, orders), auth, inventory, orders, payments
+def draw_lucks(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
+    """Draw what chance adds to this window. A caller's answers may be late since an upstream's were."""
+    for i in range(k.SERVICES):
+        drawn = service_draw(key, s[k.WINDOW], i)
+        late = normal(drawn)
+        w[k.LATE_LUCK + i] = late
+        w[k.DEAR_LUCK + i] = _DEARER_IS_LATER * late + _APART * about_normal(drawn)
+        w[k.CHANCE + i] = uniform(drawn)
+    _add_upstreams(p, w, k.ORDERS_LATE_BY, k.ORDERS, k.INVENTORY, k.PAYMENTS)
+    _add_upstreams(p, w, k.GATEWAY_LATE_BY, k.GATEWAY, k.AUTH, k.ORDERS)
 
 
 @inlined
-def _luck(drawn: Any) -> Luck:
-    late = normal(drawn)
-    return Luck(late, _DEARER_IS_LATER * late + _APART * about_normal(drawn), uniform(drawn))
-
-
-@inlined
-def _with_upstreams(p: Numbers, by: int, own: Luck, first: Luck, second: Luck) -> Luck:
-    late = p[by] * own.late + p[by + 1] * first.late + p[by + 2] * second.late
+def _add_upstreams(p: Numbers, w: Numbers, by: int, i: int, first: int, second: int) -> None:
+    late = p[by] * w[k.LATE_LUCK + i] + p[by + 1] * w[k.LATE_LUCK + first] + p[by + 2] * w[k.LATE_LUCK + second]
     # Several numbers that are far off at once may be further off together than any of them.
-    return Luck(min(max(late, -_FURTHEST), _FURTHEST), own.dear, own.chance)
+    w[k.LATE_LUCK + i] = min(max(late, -_FURTHEST), _FURTHEST)
 
 
 @inlined
-def cpu_beyond(s: Numbers, p: Numbers, w: Numbers, i: int, requests: float, queue: float, luck: Luck) -> float:
+def cpu_beyond(s: Numbers, p: Numbers, w: Numbers, i: int, requests: float, queue: float) -> float:
     """CPU seconds that so many requests of service `i` take beyond their usual mean: some cost more than others.
 
     With a queue, the service uses its whole quota, whatever they cost."""
     if queue > 0.0:
         return 0.0
-    found = luck.dear * (p[k.CPU_SCATTER + i] + requests * p[k.CPU_SCATTER_EACH + i]) if requests > 0.0 else 0.0
+    found = (
+        w[k.DEAR_LUCK + i] * (p[k.CPU_SCATTER + i] + requests * p[k.CPU_SCATTER_EACH + i]) if requests > 0.0 else 0.0
+    )
     browse, sign_in = w[k.SHOWN_REQUESTS + k.BROWSE], w[k.SHOWN_REQUESTS + k.SIGN_IN]
     check_out = w[k.SHOWN_REQUESTS + k.CHECK_OUT]
     if i == k.GATEWAY:
@@ -134,7 +119,7 @@ def show_nothing(w: Numbers, i: int) -> None:
 
 
 @inlined
-def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int, luck: Luck) -> None:
+def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
     """Write the features of service `i`. Its next window begins."""
     row = i * k.FEATURES
     since = s[k.SINCE + i] if s[k.SINCE + i] >= 0.0 else s[k.OBSERVED]
@@ -147,16 +132,16 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int, luck: Luck) -> Non
         errors = s[k.ERRORS + i]
         error_ratio = errors / answers if errors > 0.0 else 0.0
         calm = s[k.CALM + i] == answers
-        p95_s = hurry(s, p, i) * unloaded_p95_s(p, i, luck.late) if calm else _p95_of_counted(s, p, w, i, luck.late)
+        p95_s = hurry(s, p, i) * unloaded_p95_s(p, i, w[k.LATE_LUCK + i]) if calm else _p95_of_counted(s, p, w, i)
     w[row + k.COLUMN_UP] = 1.0
     w[row + k.COLUMN_RATE] = rate
-    w[row + k.COLUMN_ERRORS] = drawn_errors(error_ratio, answers, luck)
+    w[row + k.COLUMN_ERRORS] = drawn_errors(w, i, error_ratio, answers)
     w[row + k.COLUMN_P95] = p95_s
-    work = s[k.CPU + i] + cpu_beyond(s, p, w, i, answers, s[k.QUEUE + i], luck)
+    work = s[k.CPU + i] + cpu_beyond(s, p, w, i, answers, s[k.QUEUE + i])
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
     in_service = rate * s[k.ACCEPT + i] * s[k.HELD + i]
-    w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, i, s[k.QUEUE + i], in_service, luck)
+    w[row + k.COLUMN_IN_FLIGHT] = in_flight(s, p, w, i, s[k.QUEUE + i], in_service)
     s[k.ANSWERS + i] = 0.0
     s[k.ERRORS + i] = 0.0
     s[k.CPU + i] = 0.0
@@ -181,13 +166,13 @@ def noisy(w: Numbers, key: Any, step: float, g: Numbers, features: Any, e: int) 
 
 
 @inlined
-def drawn_errors(share: float, answers: float, luck: Luck) -> float:
-    """The share of errors in a window in which `share` is expected: their number is whole, and chance. Errors are
-    cheap, so where there are many, less CPU time was used."""
+def drawn_errors(w: Numbers, i: int, share: float, answers: float) -> float:
+    """The share of errors of service `i` in a window in which `share` is expected: their number is whole, and chance.
+    Errors are cheap, so where there are many, less CPU time was used."""
     if share <= 0.0 or share >= 1.0:
         return share
     expected = share * answers
-    found = float(int(max(0.0, expected - luck.dear * math.sqrt(expected * (1.0 - share)) + 0.5)))
+    found = float(int(max(0.0, expected - w[k.DEAR_LUCK + i] * math.sqrt(expected * (1.0 - share)) + 0.5)))
     return min(1.0, found / answers)
 
 
@@ -198,12 +183,15 @@ def cpu_share(share: float) -> float:
 
 
 @inlined
-def in_flight(s: Numbers, p: Numbers, i: int, queue: float, in_service: float, luck: Luck) -> float:
+def in_flight(s: Numbers, p: Numbers, w: Numbers, i: int, queue: float, in_service: float) -> float:
     """How many requests service `i` has at one moment: those in its queue, and `in_service` others on average."""
+    chance = w[k.CHANCE + i]
     if queue > _FULL * p[k.LIMIT] and s[k.ACCEPT + i] < 1.0:
-        return float(int(p[k.LIMIT])) - _free_places(s[k.ACCEPT + i], p[k.LIMIT] - 1.0, luck.chance)
-    calls = i == k.GATEWAY or i == k.ORDERS
-    others = _waiting_for_upstreams(in_service, luck) if calls else _behind_another(in_service, luck.chance)
+        return float(int(p[k.LIMIT])) - _free_places(s[k.ACCEPT + i], p[k.LIMIT] - 1.0, chance)
+    if i == k.GATEWAY or i == k.ORDERS:
+        others = _waiting_for_upstreams(in_service, w[k.LATE_LUCK + i] + w[k.DEAR_LUCK + i])
+    else:
+        others = _behind_another(in_service, chance)
     return min(float(int(p[k.LIMIT])), float(int(queue)) + others)
 
 
@@ -238,11 +226,11 @@ def _behind_another(mean: float, chance: float) -> float:
 
 
 @inlined
-def _waiting_for_upstreams(mean: float, luck: Luck) -> float:
+def _waiting_for_upstreams(mean: float, lucks: float) -> float:
     """About a Poisson number, from a normal one: where answers are late or dear, more requests are in flight.
 
     The last term makes it as lopsided as Poisson numbers are (Cornish-Fisher)."""
-    both = (luck.late + luck.dear) * _PER_BOTH
+    both = lucks * _PER_BOTH
     return float(int(max(0.0, mean + both * math.sqrt(mean) + (both * both - 1.0) * (1.0 / 6.0) + 0.5)))
 
 
@@ -288,7 +276,7 @@ def p95_of(w: Numbers, top: int, answers: float, luck: float) -> float:
 
 
 @jit
-def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int, luck: float) -> float:
+def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int) -> float:
     """The p95 in seconds of the answers of service `i` in this window. Its late answers are then forgotten."""
     calm = s[k.CALM + i]
     late = k.LATE + i * k.BUCKETS
@@ -296,4 +284,4 @@ def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int, luck: float) -> 
     for bucket in range(k.BUCKETS):
         w[k.HISTOGRAM + bucket] = s[late + bucket] + p[unloaded + bucket] * calm
         s[late + bucket] = 0.0
-    return float(p95_of(w, k.BUCKETS - 1, s[k.ANSWERS + i], luck))
+    return float(p95_of(w, k.BUCKETS - 1, s[k.ANSWERS + i], w[k.LATE_LUCK + i]))
