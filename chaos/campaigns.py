@@ -230,8 +230,8 @@ class Heartbeat:
     def _start(self) -> None:
         if not self._threads:
             for renew in (Heartbeat._renew_at_generator, Heartbeat._renew_on_disk):
-                arguments = (self._stop, self.lease_s / 3, weakref.ref(self), renew)
-                self._threads.append(threading.Thread(target=_keep_renewing, args=arguments, name="leases", daemon=True))
+                own = (self._stop, self.lease_s / 3, weakref.ref(self), renew)
+                self._threads.append(threading.Thread(target=_keep_renewing, args=own, name="leases", daemon=True))
                 self._threads[-1].start()
 
     def beat(self) -> None:
