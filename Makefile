@@ -94,7 +94,6 @@ bench: $(READY_DEV) ## measure speed and memory
 
 .PHONY: test
 test: $(READY_DEV) ## run all tests, on the real lab too, and print the branch coverage
-	@$(BIN)/python -m tests.compile_simulator
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS) $(COVERAGE)
 
 .PHONY: quick

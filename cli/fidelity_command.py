@@ -72,11 +72,13 @@ def fidelity(
 ) -> None:
     """Print how far the simulator is from the lab: signals, outcomes, policies. Exits 1 if a target is missed."""
     from mirr.bridge.fidelity.compare import compare
-    from mirr.bridge.fidelity.report import to_json, write_report
+    from mirr.bridge.fidelity.report import prepare_folder, to_json, write_report
     from mirr.bridge.fidelity.targets import Verdict
     from mirr.bridge.recordings import LAB_FOLDER, read_recordings
 
     folder = lab or LAB_FOLDER
+    if report is not None:
+        prepare_folder(report)
     real = read_recordings(folder)
     fit = _fit_beside(folder) if parameters is None and machine is None else parameters
     if held_out:

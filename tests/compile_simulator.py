@@ -1,4 +1,4 @@
-"""`python -m tests.compile_simulator` compiles the simulator once, before the workers of a test run start.
+"""`python -m tests.compile_simulator` compiles the simulator once for all workers of a test run.
 
 Two processes that compile at the same time do the same work twice. The command does nothing if numba is not installed
 or if these sources are compiled already.
@@ -7,9 +7,12 @@ or if these sources are compiled already.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 import mirr
 from mirr.env.simulator.fast.compiled import to_be_compiled
@@ -17,10 +20,15 @@ from mirr.env.vocabulary import Breaks, Deploys, Ends
 
 
 def main() -> None:
+    """Compile, or wait for the process that does."""
+    with FileLock(Path(tempfile.gettempdir()) / "mirr-compile-simulator.lock"):
+        if to_be_compiled():
+            _compile()
+
+
+def _compile() -> None:
     """Play a few steps of one episode and of a batch, and all kinds of events. This compiles every function that other
     runs need."""
-    if not to_be_compiled():
-        return
     began_s = time.monotonic()
     print("compiling the simulator, once ...", file=sys.stderr)
     world, fault = mirr.SimulatedWorld(), mirr.Fault.parse("bad_deploy:auth")

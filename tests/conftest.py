@@ -22,8 +22,8 @@ REAL_LAB = os.environ.get("MIRR_TEST_LAB", "mirr-test")
 TRIES_ON_THE_LAB = 3
 LAB_MARK = "docker"
 
-BESIDE_A_LAB = pytest.StashKey[bool]()
-"""Whether another worker may play on the lab while this worker runs its first test."""
+BESIDE_A_LAB = pytest.StashKey[bool | None]()
+"""Whether another worker may play on the lab while this worker runs its first test. None after that test."""
 
 # Each worker of xdist has a core. More threads of NumPy or PyTorch would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,12 +62,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """The first test of a worker tells what the worker is for. One that does not play on the lab gives way to it."""
-    if item.config.stash.get(BESIDE_A_LAB, False) and not item.get_closest_marker(LAB_MARK):
+    """The first test of a worker tells what the worker is for. One that does not play on the lab gives way to it, and
+    compiles the simulator while the lab starts."""
+    beside_a_lab = item.config.stash.get(BESIDE_A_LAB, None)
+    if beside_a_lab is not None and not item.get_closest_marker(LAB_MARK):
+        from tests import compile_simulator
         from tests.beside_the_lab import give_way
 
-        give_way()
-    item.config.stash[BESIDE_A_LAB] = False
+        if beside_a_lab:
+            give_way()
+        compile_simulator.main()
+    item.config.stash[BESIDE_A_LAB] = None
 
 
 @pytest.hookimpl(optionalhook=True)

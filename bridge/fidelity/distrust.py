@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirr.bridge.calibration.simulate import SIMULATED
 from mirr.bridge.fidelity.compare import Fidelity
 from mirr.bridge.fidelity.targets import TARGETS, Measure, Verdict
 
@@ -13,6 +14,7 @@ FAR = 0.1  # spreads of a metric
 def distrusted(fidelity: Fidelity) -> list[str]:
     """A sentence for each thing to distrust; empty if there is none."""
     return [
+        *_worlds(fidelity),
         *_outcomes(fidelity),
         *_policies(fidelity),
         *_forms(fidelity),
@@ -20,6 +22,13 @@ def distrusted(fidelity: Fidelity) -> list[str]:
         *_cells(fidelity),
         *_unknown(fidelity),
     ]
+
+
+def _worlds(fidelity: Fidelity) -> list[str]:
+    """Whether a simulator stands in the place of the lab. That shows what the comparison can see, and nothing more."""
+    if fidelity.lab.world != SIMULATED:
+        return []
+    return ["what stands here for the lab was recorded on a simulator: nothing was measured on containers"]
 
 
 def _outcomes(fidelity: Fidelity) -> list[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from mirr.bridge.fidelity.compare import Fidelity
@@ -88,13 +91,26 @@ def _source(recordings: Recordings) -> dict[str, Any]:
     }
 
 
-def write_report(fidelity: Fidelity, folder: Path) -> Written:
-    """Write both files. Raises RecordError if they cannot be written."""
-    written = Written(page=folder / PAGE_NAME, data=folder / JSON_NAME)
-    try:
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a report, before the work that it shall show. Raises RecordError."""
+    with _named(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass  # a file can be written there
+
+
+def write_report(fidelity: Fidelity, folder: Path) -> Written:
+    """Write both files into a folder that is there. Raises RecordError if they cannot be written."""
+    written = Written(page=folder / PAGE_NAME, data=folder / JSON_NAME)
+    with _named(folder):
         write_whole(written.data, json.dumps(to_json(fidelity), indent=2) + "\n")
         write_whole(written.page, page(fidelity))
+    return written
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RecordError(f"cannot write the report {folder}: {error.strerror}; next: another --report DIR") from error
-    return written

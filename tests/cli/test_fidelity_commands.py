@@ -153,6 +153,9 @@ def test_a_missed_target_is_bad_news(sim: str, halved: str, capsys: pytest.Captu
     assert list(targets["auc"]) == [
         "level", "measure", "says", "target", "value", "low", "high", "lab_itself", "of", "verdict"
     ]  # fmt: skip
+    assert answer["distrust"][0] == (
+        "what stands here for the lab was recorded on a simulator: nothing was measured on containers"
+    )
     assert "latency_p95_s alone tells the worlds apart" in " ".join(answer["distrust"])
 
 
@@ -179,6 +182,17 @@ def test_another_recording_of_the_lab_takes_the_place_of_its_second_round(
     answer = json.loads(capsys.readouterr().out)
     assert answer["pairs_of_the_lab_itself"] == 20
     assert {row["lab_itself"] for row in answer["targets"] if row["measure"] == "wasserstein"} == {0.0}
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    nowhere = tmp_path / "file" / "report"
+    assert run(["fidelity", "--lab", str(tmp_path / "no recordings"), "--report", str(nowhere)]) == 2
+    assert capsys.readouterr().err == (
+        f"mirr: cannot write the report {nowhere}: Not a directory; next: another --report DIR\n"
+    )
 
 
 def test_folders_without_a_play_in_common_are_refused(
