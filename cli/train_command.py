@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from mirr.agents.training.ppo_training import Simulator, Training
+    from mirr.env.simulator.parameters import Parameters
 
 DEFAULT_MINUTES = 15.0
 PICTURE = "ppo-reward.png"
@@ -48,7 +49,12 @@ def train(
         int, typer.Option("--seed", min=0, max=999, help="Of the first weights and of all that is drawn.")
     ] = 0,
     parameters: Annotated[
-        Path | None, typer.Option("--parameters", help="The simulator's parameters, as parameters.json has them.")
+        list[Path] | None,
+        typer.Option(
+            "--parameters",
+            help="The simulator's parameters: a file like parameters.json, or one of mirr calibrate. It may be given "
+            "more than once: then each episode draws one of the files.",
+        ),
     ] = None,
     spread: Annotated[
         float, typer.Option("--spread", min=0.0, max=0.5, help="By which share each of them varies.")
@@ -85,7 +91,7 @@ def train(
         minutes=minutes,
         steps=steps,
         seed=seed,
-        simulator=_simulator(parameters, spread, randomise),
+        simulator=_simulator(parameters or [], spread, randomise),
     )
     threads = _cores() if threads is None else threads
     tools = Tools(now=time.monotonic, say=say, commit=commit(), threads=threads, device=_found(device, threads))
@@ -121,25 +127,37 @@ def _check_packages() -> None:
         raise typer.BadParameter(f"not installed: {', '.join(missing)}; next: pip install 'mirr-lab[{extra}]'")
 
 
-def _simulator(parameters: Path | None, spread: float, randomise: Path | None) -> Simulator:
+def _simulator(parameters: list[Path], spread: float, randomise: Path | None) -> Simulator:
     from mirr.agents.training.ppo_training import Simulator
-    from mirr.env.simulator.parameters import ParameterError, load_parameters
+    from mirr.env.simulator.parameters import ParameterError
     from mirr.env.simulator.randomisation import Randomisation
 
     if spread > 0.0 and randomise is not None:
         raise typer.BadParameter("--spread and --randomise both say how parameters vary; leave one of them out")
     try:
-        base = None if parameters is None else load_parameters(parameters)
+        machines = tuple(_parameters_in(each) for each in parameters)
+    except ValueError as error:  # ParameterError and CalibrationError
+        raise typer.BadParameter(str(error)) from error
+    try:
         randomisation = Randomisation.everything(spread) if spread > 0.0 else None
         if randomise is not None:
             raw = json.loads(randomise.read_text(encoding="utf-8-sig"), object_pairs_hook=each_name_once)
             randomisation = Randomisation.from_json(raw)
-        simulator = Simulator(parameters=base, randomisation=randomisation)
+        simulator = Simulator(parameters=machines, randomisation=randomisation)
         simulator.sets()  # if they cannot be drawn, it is said now
     except (OSError, ValueError) as error:  # ParameterError is a ValueError, and so is what is no JSON
         where = "" if randomise is None or isinstance(error, ParameterError) else f"--randomise {randomise}: "
         raise typer.BadParameter(f"{where}{error}") from error
     return simulator
+
+
+def _parameters_in(path: Path) -> Parameters:
+    """The parameters in a file like parameters.json, or in one of `mirr calibrate`. Raises ParameterError or
+    CalibrationError."""
+    from mirr.bridge.calibration.parameter_file import is_calibration, read_calibration
+    from mirr.env.simulator.parameters import load_parameters
+
+    return read_calibration(path).parameters if is_calibration(path) else load_parameters(path)
 
 
 def _found(device: str, threads: int) -> torch.device:

@@ -51,21 +51,25 @@ class CannotGoOn(ValueError):
 class Simulator:
     """With which parameters the simulator plays in training. It is a part of the provenance."""
 
-    parameters: Parameters | None = None  # None: those of the project's file
-    randomisation: Randomisation | None = None
+    parameters: tuple[Parameters, ...] = ()  # of each machine; none: those of the project's file
+    randomisation: Randomisation | None = None  # around each machine
 
     def sets(self) -> ParameterSets:
-        """The sets of parameters. Raises ParameterError."""
+        """The sets of parameters: of every machine as many. Raises ParameterError."""
         if self.randomisation is None:
-            return fixed_parameters(self.parameters)
-        return self.randomisation.draw(self.parameters)
+            return ParameterSets(self.parameters) if self.parameters else fixed_parameters(None)
+        drawn = [self.randomisation.draw(each) for each in self._machines()]
+        return ParameterSets([one for sets in drawn for one in sets.sets])
 
     def to_json(self) -> dict[str, object]:
         """All that has to be known to make the same simulator."""
         return {
-            "parameters": asdict(self.parameters or default_parameters()),
+            "parameters": [asdict(each) for each in self._machines()],
             "randomisation": None if self.randomisation is None else self.randomisation.to_json(),
         }
+
+    def _machines(self) -> tuple[Parameters, ...]:
+        return self.parameters or (default_parameters(),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,15 @@ def write_calibration(path: Path, answer: dict[str, Any]) -> None:
         raise CalibrationError(f"cannot write {path}: {error.strerror}; next: another --out FILE") from error
 
 
+def is_calibration(path: Path) -> bool:
+    """Whether the file says that it is one of these, of any version. If it cannot be read, it does not say so."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and raw.get("schema") == SCHEMA
+
+
 def read_calibration(path: Path) -> FittedParameters:
     """The parameters in a file. Raises CalibrationError."""
     try:

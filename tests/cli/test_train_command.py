@@ -53,6 +53,22 @@ def test_ranges_that_cannot_be_drawn_are_refused(capsys: pytest.CaptureFixture[s
 
 
 @NEEDS_TORCH
+def test_parameters_may_come_from_a_fit_and_damaged_ones_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fit = tmp_path / "fit.json"
+    fit.write_text('{"schema": "mirr-calibration", "version": 1}', encoding="utf-8")
+    usual = str(PARAMETERS_FILE)
+    assert refused(capsys, "--parameters", usual, "--parameters", str(fit)).startswith(
+        f"mirr: Invalid value: {fit} is no mirr-calibration 2; next: mirr calibrate --out {fit}"
+    )
+    fit.write_text("{", encoding="utf-8")
+    assert refused(capsys, "--parameters", str(fit)).startswith(
+        f"mirr: Invalid value: cannot read the simulator's parameters {fit}: Expecting property name"
+    )
+
+
+@NEEDS_TORCH
 def test_there_is_nothing_to_go_on_with(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert refused(capsys, "--out", str(tmp_path), "--resume").startswith(
         f"mirr: Invalid value: {tmp_path / 'ppo.state'} does not exist, so there is nothing to go on with"

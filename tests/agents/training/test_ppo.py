@@ -36,7 +36,7 @@ from mirr.agents.training.ppo_training import (  # noqa: E402
 )
 from mirr.agents.weights import BadCheckpoint  # noqa: E402 - PyTorch is looked for first
 from mirr.env.scenario import draw  # noqa: E402
-from mirr.env.simulator.randomisation import Randomisation  # noqa: E402
+from mirr.env.simulator.randomisation import Randomisation, default_parameters  # noqa: E402
 from mirr.env.vocabulary import Breaks, Tier  # noqa: E402
 from mirr.env.world import WorldError  # noqa: E402
 
@@ -247,7 +247,20 @@ def test_a_training_says_with_which_simulator_it_learned(tmp_path: Path) -> None
     provenance = Trainer(training, tmp_path, tools()).run()
     told: Any = provenance["training"]
     assert told["simulator"]["randomisation"]["sets"] == 2
-    assert told["simulator"]["parameters"]["cpu_quota_cores"] == 0.3
+    assert [each["cpu_quota_cores"] for each in told["simulator"]["parameters"]] == [0.3]
+
+
+def test_a_training_on_several_machines_varies_each_of_them_alike() -> None:
+    usual = default_parameters()
+    slow = replace(usual, boot_cpu_s=2.0 * usual.boot_cpu_s)
+    simulator = Simulator(parameters=(usual, slow), randomisation=Randomisation.everything(0.1, sets=3))
+    boots_s = np.array([each.boot_cpu_s for each in simulator.sets().sets])  # (6,)
+    np.testing.assert_allclose(boots_s[3:], 2.0 * boots_s[:3])
+    assert len(set(boots_s)) == 6
+    as_they_are = replace(simulator, randomisation=None)
+    assert as_they_are.sets().sets == (usual, slow)
+    told: Any = as_they_are.to_json()
+    assert [each["boot_cpu_s"] for each in told["parameters"]] == [usual.boot_cpu_s, slow.boot_cpu_s]
 
 
 def test_a_training_on_simulators_that_differ_comes_to_its_end(tmp_path: Path) -> None:
