@@ -10,6 +10,7 @@ import pytest
 
 from mirr.cli import train_command
 from mirr.cli.main import run
+from mirr.env.simulator.parameters import PARAMETERS_FILE
 
 NEEDS_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 
