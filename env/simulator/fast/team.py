@@ -124,7 +124,7 @@ def _take_part(board: Any, own: int, parts: int, size: int, job: int, lanes: Any
 def _lead(board: Any, parts: int, size: int, job: int, actions: Any, lanes: Any) -> int:
     """Check a job, do it together with the helpers, and wait for them a moment. Returns how it went.
 
-    All of it is one call, because a call from Python takes as long as 20 steps.
+    All of it is one call, because a call from Python takes as long as some steps.
     """
     if job == STEP:
         board[_LANE] = first_refused(actions, lanes)
