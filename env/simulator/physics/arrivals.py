@@ -74,7 +74,7 @@ def arrivals_in_block(p: Numbers, journey: int, drawn: Any) -> float:
     return _looked_up(p, guide, steps, _bits_of(drawn, journey))
 
 
-@jit
+@inlined
 def arrivals_at(p: Numbers, key: Any, tick: float, journey: int, level: float) -> float:
     """A Poisson number of users of a journey in a tick, if they come `level` times as often as usual."""
     guide, steps = k.BUSY_GUIDE + journey * k.GUIDES, k.BUSY_STEPS + journey * k.MOST_ARRIVALS
@@ -82,7 +82,7 @@ def arrivals_at(p: Numbers, key: Any, tick: float, journey: int, level: float) -
     return _kept(key, i64(tick) * _KEEPING_A_TICK + journey * _JOURNEY_DRAWS, most, level)
 
 
-@jit
+@inlined
 def arrivals_in_block_at(p: Numbers, key: Any, tick: float, journey: int, level: float) -> float:
     """The same for a whole block of ticks that begins with `tick`."""
     guide, steps = k.BUSY_BLOCK_GUIDE + journey * k.GUIDES, k.BUSY_BLOCK_STEPS + journey * k.MOST_IN_BLOCK

@@ -266,7 +266,7 @@ def _hurried(p: Numbers, row: int, late: float) -> float:
     return float(p[at] + (p[at + 1] - p[at]) * (place - float(knot)))
 
 
-@jit
+@inlined
 def p95_of(w: Numbers, top: int, answers: float, luck: float) -> float:
     """The p95 in seconds of the histogram in `w`, which has nothing above bucket `top`. Leaves the histogram empty."""
     found = p95_of_few(w, k.HISTOGRAM, top, answers, luck)
@@ -275,7 +275,7 @@ def p95_of(w: Numbers, top: int, answers: float, luck: float) -> float:
     return float(found)
 
 
-@jit
+@inlined
 def _p95_of_counted(s: Numbers, p: Numbers, w: Numbers, i: int) -> float:
     """The p95 in seconds of the answers of service `i` in this window. Its late answers are then forgotten."""
     calm = s[k.CALM + i]

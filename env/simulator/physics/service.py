@@ -160,7 +160,7 @@ def each_cpu(s: Numbers, p: Numbers, i: int) -> float:
     return float(p[REQUEST_CPU + i])
 
 
-@jit
+@inlined
 def every_tick_matters(s: Numbers) -> bool:
     """Whether a release runs that is slow, keeps memory or dies, or costly requests come. Nobody foresees these."""
     for i in range(SERVICES):
@@ -222,7 +222,7 @@ def _campaign(s: Numbers, i: int, surge: float, seconds: float) -> float:
     return extra
 
 
-@jit
+@inlined
 def _overflow(s: Numbers, p: Numbers, i: int, offered: float, work: float) -> None:
     """Queue the requests for which the quota has no CPU. Turn away those above the limit of requests in flight."""
     capacity = s[QUOTA + i] * p[TICK_S]
@@ -269,7 +269,7 @@ def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
     return float(0.5 * s[CAMPAIGN + i] * service_s * service_s / max(0.25, 1.0 - busy))
 
 
-@jit
+@inlined
 def _wear(s: Numbers, p: Numbers) -> None:
     """Let the requests of this tick wear out the processes that keep memory or die."""
     for i in range(SERVICES):
