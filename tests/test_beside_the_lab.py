@@ -241,7 +241,10 @@ def test_a_program_in_a_session_of_its_own_gives_way_too(tmp_path: Path) -> None
 
 
 HOOKS = """
+from tests import compile_simulator
 from tests.conftest import pytest_collection_modifyitems, pytest_runtest_protocol, pytest_xdist_make_scheduler
+
+compile_simulator.main = lambda: None  # it takes so long that the other worker would take all tests
 """
 TESTS = """
 import os
