@@ -18,6 +18,9 @@ from mirr.env.world import JourneyCount, Snapshot
 STEADY_FORM = "steady"
 """The name that stands for a form where nothing is broken."""
 
+SIMULATED = "sim"
+"""The name of the simulator among the worlds of sessions."""
+
 Facts = dict[str, object]  # as JSON has them
 
 

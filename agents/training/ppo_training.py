@@ -26,7 +26,7 @@ from mirr.agents.training.learner import device_name
 from mirr.agents.training.ppo import ImitationPlan, Iteration, Ppo, PpoPlan, favoured
 from mirr.agents.training.ppo_network import Actor
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.randomisation import ParameterSets, Randomisation, default_parameters, fixed_parameters
+from mirr.env.simulator.randomisation import ParameterSets, Randomisation, default_parameters
 from mirr.env.vocabulary import Tier
 from mirr.env.world import WorldError
 
@@ -57,7 +57,7 @@ class Simulator:
     def sets(self) -> ParameterSets:
         """The sets of parameters: of every machine as many. Raises ParameterError."""
         if self.randomisation is None:
-            return ParameterSets(self.parameters) if self.parameters else fixed_parameters(None)
+            return ParameterSets(self._machines())
         drawn = [self.randomisation.draw(each) for each in self._machines()]
         return ParameterSets([one for sets in drawn for one in sets.sets])
 

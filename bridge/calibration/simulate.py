@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 
 from mirr.bridge.collect_plays import MakePolicy, Player
 from mirr.bridge.provenance import REFERENCE_PROFILE, simulator_facts
-from mirr.bridge.recording import Facts, Play, Recording, Recordings, Session
+from mirr.bridge.recording import SIMULATED, Facts, Play, Recording, Recordings, Session
 from mirr.env.simulator.parameters import Parameters
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.world import WorldError
-
-SIMULATED = "sim"
 
 
 def simulated(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mirr.bridge.calibration.simulate import SIMULATED
 from mirr.bridge.fidelity.compare import Fidelity
 from mirr.bridge.fidelity.targets import TARGETS, Measure, Verdict
+from mirr.bridge.recording import SIMULATED
 
 CELLS_SHOWN = 10
 GAP_OF_A_POLICY = 0.1
