@@ -5,7 +5,6 @@ A formula knows the parameters that are fitted before it. So the order of the ta
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -131,20 +130,14 @@ def _latencies(rows: Rows, p: Parameters) -> Values:
 
 def _boot_cpu(rows: Rows, p: Parameters) -> Values:
     cores = rows[:, 2] * p.cpu_quota_cores - p.idle_cpu_cores - rows[:, 3] * _costs(p, rows)
-    used_s = cores * rows[:, 1] * STEP_S
-    # A boot takes whole ticks of the simulator: it rounds up.
-    return {"boot_cpu_s": max(LEAST_TIME_S, middle(used_s) - _half_tick_cpu_s(p))}
+    return {"boot_cpu_s": max(LEAST_TIME_S, middle(cores * rows[:, 1] * STEP_S))}
 
 
 def _start(rows: Rows, p: Parameters) -> Values:
     """The part of a restart that CPU time does not explain."""
     gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
-    # Not rounded to ticks: the service has to answer in the same window as on the lab, be it at the end of it.
+    gone_s -= 0.5 * p.scrape_interval_s  # the last scrape of a window comes before its end
     return {"start_s": max(LEAST_TIME_S, middle(gone_s) - p.boot_cpu_s / p.cpu_quota_cores)}
-
-
-def _half_tick_cpu_s(p: Parameters) -> float:
-    return 0.5 * p.tick_s * p.cpu_quota_cores
 
 
 def _surge_cpu(rows: Rows, p: Parameters) -> Values:
@@ -207,7 +200,7 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boot_s = math.ceil((p.start_s + p.boot_cpu_s / p.cpu_quota_cores) / p.tick_s) * p.tick_s
+    boot_s = p.start_s + p.boot_cpu_s / p.cpu_quota_cores
     base_mb = middle(np.array([each.base_memory_mb for each in p.services.values()]))
     risen_share = rows[:, 1] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
     carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
@@ -264,7 +257,6 @@ FITTERS: tuple[Fitter, ...] = (
         probe="a restart: CPU share of the first window",
         read=readings.boot,
         solve=_boot_cpu,
-        grain=_half_tick_cpu_s,
     ),
     Fitter(
         names=("start_s",),

@@ -49,10 +49,12 @@ class Parameters:
     killed_at_memory_share: float  # what a process shows when its container is full; it counts pages of others, too
     in_flight_limit: float
     shed_cpu_s: float  # CPU time of a 503
-    start_s: float  # seconds of a boot that need no CPU: the container is started, files are read
+    start_s: float  # seconds of a boot that need no CPU, mean: the container is started, files are read
+    start_scatter_s: float  # their standard deviation
     boot_cpu_s: float
     young_memory_ratio: float  # resident memory after a boot / that in steady state
     idle_cpu_cores: float  # scrapes and housekeeping
+    scrape_interval_s: float  # of Prometheus
     latency_sigma: float  # of the lognormal latency of an unloaded service
     gateway_timeout_s: float  # towards each of its upstreams
     orders_timeout_s: float

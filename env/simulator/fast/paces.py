@@ -52,7 +52,7 @@ def find_pace(s: Numbers, p: Numbers) -> None:
         return  # a burst may end at any tick
     waits = booting = False
     for i in range(k.SERVICES):
-        booting = booting or s[k.STATUS + i] == k.BOOTING
+        booting = booting or s[k.STATUS + i] == k.BOOTING or s[k.SEEN_TICK + i] > s[k.NOW]
         if s[k.CAMPAIGN + i] > 0.0:
             if s[k.INVADED] >= 0.0:
                 return
@@ -67,5 +67,5 @@ def find_pace(s: Numbers, p: Numbers) -> None:
     if invaded >= 0 and s[k.WAIT + invaded] > 0.0:
         if s[k.QUEUE + invaded] > 0.999 * p[k.LIMIT] and foresee(s, p):
             s[k.PACE] = k.FULL
-    elif s[k.STALE] == 0.0 and foresee(s, p):
+    elif foresee(s, p):
         s[k.PACE] = k.ROOMY

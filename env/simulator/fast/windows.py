@@ -61,6 +61,8 @@ def foresee(s: Numbers, p: Numbers) -> bool:
 
     This also works out how late answers will be in the next windows.
     """
+    if s[k.STALE] == 1.0:
+        follow(s, p)
     _learn_latencies(s, p)
     level = highest_level(s)
     browse, sign_in, check_out = p[k.USERS + k.BROWSE], p[k.USERS + k.SIGN_IN], p[k.USERS + k.CHECK_OUT]

@@ -1,4 +1,4 @@
-"""The random numbers of users, of campaigns, and of the scatter in what is shown.
+"""The random numbers of users, of campaigns, of starts, and of the scatter in what is shown.
 
 All are draws by counting. Normal and Poisson numbers are looked up in tables that are made once, because another
 version of a library may round its functions differently.
@@ -22,6 +22,7 @@ _DRAWS_A_TICK: Final = 2
 _WINDOWS: Final = 1 << 40
 _DRAWS_A_WINDOW: Final = k.JOURNEYS + k.SERVICES
 _OTHER_CAMPAIGNS: Final = 1 << 44
+_STARTS: Final = 1 << 45
 _KEEPING: Final = 1 << 46
 
 BUSIEST: Final = TRAFFIC[1]
@@ -174,6 +175,24 @@ def surge_draw(key: Any, tick: float, i: int, other: bool) -> Any:
     """The same for the campaign on service `i`. If it is not the first one in this tick, it has a draw of its own."""
     own = _OTHER_CAMPAIGNS + i64(tick) * k.SERVICES + i
     return draw(key, own if other else _DRAWS_A_TICK * i64(tick) + 1)
+
+
+@inlined
+def start_s(p: Numbers, key: Any, tick: float, i: int) -> float:
+    """Seconds until the process that was started before this tick needs CPU: no two starts take the same time."""
+    return float(max(0.0, p[k.START_S] + p[k.START_SCATTER_S] * normal(_start_draw(key, tick, i))))
+
+
+@inlined
+def until_scrape_s(p: Numbers, key: Any, tick: float, i: int) -> float:
+    """Seconds until the next scrape of the process that begins to listen in this tick."""
+    return float(p[k.SCRAPE_S] * uniform(_start_draw(key, tick, i) >> 32))
+
+
+@inlined
+def _start_draw(key: Any, tick: float, i: int) -> Any:
+    """The draw for what happens to the process of service `i` in a tick: a start, or its first moment of listening."""
+    return draw(key, _STARTS + i64(tick) * k.SERVICES + i)
 
 
 @inlined

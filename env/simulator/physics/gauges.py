@@ -43,7 +43,7 @@ def show_counted(s: Numbers, p: Numbers, key: Any, w: Numbers) -> None:
         s[k.SCATTER + journey] = 0.0
     for i in range(k.SERVICES):
         w[k.SHOWN_DEGRADED + i] = s[k.RUNS_BAD + i]
-        if s[k.STATUS + i] == k.UP:
+        if s[k.STATUS + i] == k.UP and s[k.SEEN_TICK + i] <= s[k.NOW]:
             _show_service(s, p, w, i)
         else:
             show_nothing(w, i)
@@ -126,6 +126,8 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
     per_s = 1.0 / ((s[k.NOW] - since) * p[k.TICK_S])
     answers = s[k.ANSWERS + i]
     rate = answers * per_s
+    if s[k.SINCE + i] >= 0.0:
+        rate *= _scraped(s, p, i)
     error_ratio = 0.0
     p95_s = 0.0
     if answers > 0.0:
@@ -147,6 +149,15 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
     s[k.CPU + i] = 0.0
     s[k.CALM + i] = 0.0
     s[k.SINCE + i] = -1.0
+
+
+@inlined
+def _scraped(s: Numbers, p: Numbers, i: int) -> float:
+    """The share of a new process's answers that its last scrape in this window has counted."""
+    since_scrape_s = (s[k.NOW] - s[k.SEEN_TICK + i]) * p[k.TICK_S]
+    since_scrape_s -= p[k.SCRAPE_S] * float(int(since_scrape_s / p[k.SCRAPE_S]))
+    listening_s = (s[k.NOW] - s[k.READY_TICK + i]) * p[k.TICK_S]
+    return max(0.0, 1.0 - since_scrape_s / listening_s)
 
 
 @inlined

@@ -42,7 +42,7 @@ def write_log(s: Numbers, i: int, into: Numbers, place: int) -> None:
     into[place + k.LOG_TICK] = s[k.NOW] if alive else s[k.STOPPED_TICK + i]
     into[place + k.LOG_NEXT] = s[k.NEXT + i]
     into[place + k.LOG_READY] = s[k.READY_TICK + i] if s[k.BOOTED + i] == 1.0 else -1.0
-    into[place + k.LOG_SPOILED] = s[k.SPOILED + i]
+    into[place + k.LOG_SPOILED] = s[k.SPOILED + i] if alive else 0.0  # a process that boots has answered nobody
     into[place + k.LOG_SHED] = s[k.SHED + i]
     into[place + k.LOG_DIED] = s[k.DIED_TICK + i]
     for flow in range(k.FLOWS):
@@ -76,7 +76,7 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     """End the process, if there is one, and start a new one of the current release."""
     end_process(s, i)
     s[k.STATUS + i] = k.BOOTING
-    s[k.START_LEFT + i] = p[k.START_S]
+    s[k.START_LEFT + i] = -1.0  # it is drawn in the next tick
     s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
     s[k.MEMORY + i] = p[k.BOOT_MEMORY + i]
     s[k.SPOILED + i] = 0.0

@@ -130,6 +130,8 @@ def rules(parameters: Parameters) -> list[float]:
         "BASE_QUOTA": q.cpu_quota_cores,
         "SCALED_QUOTA": scaled_cores,
         "START_S": q.start_s,
+        "START_SCATTER_S": q.start_scatter_s,
+        "SCRAPE_S": q.scrape_interval_s,
         "BOOT_CPU": q.boot_cpu_s,
         "LEAK_RATE": q.leak_requests_per_s,
         "LEAK_CPU": q.leak_request_cpu_s,

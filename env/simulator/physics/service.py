@@ -38,12 +38,14 @@ from mirr.env.simulator.fast.rows import (
     NOW,
     PACE,
     PENDING,
+    PER_QUOTA,
     QUEUE,
     QUEUED_TICK,
     QUOTA,
     READY_TICK,
     REQUEST_CPU,
     RUNS_BAD,
+    SEEN_TICK,
     SERVICES,
     SHED,
     SHED_CPU,
@@ -70,7 +72,9 @@ from mirr.env.simulator.physics.arrivals import (
     arrivals,
     arrive_at,
     normal,
+    start_s,
     surge_draw,
+    until_scrape_s,
     users_draw,
 )
 from mirr.env.simulator.physics.callgraph import follow, offer, settle
@@ -124,7 +128,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
             if even and s[WAIT + i] == 0.0 and work <= s[QUOTA + i] * seconds:
                 s[CPU + i] += work
                 continue
-        elif status != BOOTING or _boots_on(s, i, seconds):
+        elif status != BOOTING or _boots_on(s, p, key, i):
             continue
         if not changed:
             # The pending journeys belong to the state before the first change.
@@ -133,9 +137,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         if status == UP:
             _overflow(s, p, i, offered, work)
         else:
-            s[STATUS + i] = UP
-            s[ACCEPT + i] = 1.0
-            s[READY_TICK + i] = s[NOW] + 1.0
+            _listen(s, p, key, i)
     s[NOW] += 1.0
     s[PENDING + BROWSE] += browse
     s[PENDING + SIGN_IN] += sign_in
@@ -201,15 +203,36 @@ def stop(s: Numbers, i: int) -> None:
 
 
 @inlined
-def _boots_on(s: Numbers, i: int, seconds: float) -> bool:
-    """Spend the quota of a tick on the boot of service `i`, if its process runs. Returns whether it still boots."""
+def _boots_on(s: Numbers, p: Numbers, key: Any, i: int) -> bool:
+    """Let service `i` boot for a tick: its container starts, and then its process spends the quota. Returns False, and
+    does nothing, if the boot ends nearer to the beginning of the tick than to its end."""
     assert s[STATUS + i] == BOOTING
-    starting = min(seconds, s[START_LEFT + i])
+    if s[START_LEFT + i] < 0.0:
+        s[START_LEFT + i] = start_s(p, key, s[NOW], i)
+    if _boot_left_s(s, i) < 0.5 * p[TICK_S]:
+        return False
+    starting = min(p[TICK_S], s[START_LEFT + i])
     s[START_LEFT + i] -= starting
-    used = s[QUOTA + i] * (seconds - starting)
+    used = min(s[BOOT_LEFT + i], s[QUOTA + i] * (p[TICK_S] - starting))
     s[CPU + i] += used
     s[BOOT_LEFT + i] -= used
-    return bool(s[BOOT_LEFT + i] > 1e-9)
+    return True
+
+
+@inlined
+def _boot_left_s(s: Numbers, i: int) -> float:
+    """Seconds until the boot of service `i` ends."""
+    return float(s[START_LEFT + i] + s[BOOT_LEFT + i] * s[PER_QUOTA + i])
+
+
+@jit
+def _listen(s: Numbers, p: Numbers, key: Any, i: int) -> None:
+    """Service `i` listens in this tick. Prometheus sees that at the next scrape after the boot has ended."""
+    s[CPU + i] += s[BOOT_LEFT + i]
+    s[STATUS + i] = UP
+    s[ACCEPT + i] = 1.0
+    s[READY_TICK + i] = s[NOW]
+    s[SEEN_TICK + i] = s[NOW] + (_boot_left_s(s, i) + until_scrape_s(p, key, s[NOW], i)) / p[TICK_S]
 
 
 @inlined
@@ -273,7 +296,7 @@ def _blocked_s(s: Numbers, p: Numbers, i: int) -> float:
 def _wear(s: Numbers, p: Numbers) -> None:
     """Let the requests of this tick wear out the processes that keep memory or die."""
     for i in range(SERVICES):
-        if s[RUNS_BAD + i] == 0.0 or s[STATUS + i] != UP or s[READY_TICK + i] == s[NOW]:
+        if s[RUNS_BAD + i] == 0.0 or s[STATUS + i] != UP:
             continue
         taken = s[LOAD + i]
         if s[CAMPAIGN + i] > 0.0:
