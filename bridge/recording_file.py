@@ -6,6 +6,7 @@ on disk before the next play begins, and no line is ever changed. So a run that 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from contextlib import suppress
@@ -45,18 +46,35 @@ class LineKind(StrEnum):
 
 
 class RecordingFile:
-    """The open file of a folder. Raises RecordError if it cannot be read or written."""
+    """The open file of a folder. Raises RecordError if it cannot be read or written, or if another run has it open."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.recordings = read_file(self._path) if self._path.exists() else Recordings(sessions=(), by_key={})
             self._file: IO[bytes] = self._path.open("ab")
-            self._file.truncate(_whole_bytes(self._path))  # what a killed run wrote last may be half a line
         except OSError as error:
             raise self._refusal(error) from error
+        try:
+            self._take()
+            self.recordings = read_file(self._path)
+            self._file.truncate(_whole_bytes(self._path))  # what a killed run wrote last may be half a line
+        except OSError as error:
+            self._file.close()
+            raise self._refusal(error) from error
+        except RecordError:
+            self._file.close()
+            raise
         self.session = -1
+
+    def _take(self) -> None:
+        """Let no other run write to the file until this one closes it or dies."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecordError(
+                f"another mirr collect is writing {self._path}; next: wait until it is over, or another --out DIR"
+            ) from None
 
     def begin(self, session: Session) -> None:
         """Begin a session. Raises RecordError if the folder has recordings of something else."""

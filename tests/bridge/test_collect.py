@@ -253,6 +253,16 @@ def test_a_full_disk_is_one_error_and_the_same_command_goes_on(tmp_path: Path) -
     assert (done.played, done.done) == (1, 2)
 
 
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(RecordError) as refused:
+        open_file(tmp_path)
+    assert str(refused.value) == (
+        f"another mirr collect is writing {tmp_path / FILE_NAME}; next: wait until it is over, or another --out DIR"
+    )
+    done, _ = run(tmp_path, FEW[:1])
+    assert (done.played, done.done) == (1, 1)
+
+
 def test_a_file_that_cannot_be_made_from_a_table_leaves_nothing_behind(tmp_path: Path) -> None:
     run(tmp_path, FEW[:1])
     write_table(read_recordings(tmp_path), tmp_path)
