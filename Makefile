@@ -23,6 +23,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+# A test run starts hundreds of processes. If the environment says that Python keeps no bytecode, each of them compiles
+# every module that it imports, which takes longer than most of them run. So tests keep it here, whatever it says.
+KEEPING_BYTECODE := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$(pwd -P)/$(VENV)/bytecode"
 ROOMS := agents bridge chaos cli env interfaces lab room scenarios
 CODE := mirr/*.py $(ROOMS) services tests traffic
 
@@ -94,12 +97,12 @@ bench: $(READY_DEV) ## measure speed and memory
 
 .PHONY: test
 test: $(READY_DEV) ## run all tests, on the real lab too, and print the branch coverage
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS) $(COVERAGE)
+	@$(KEEPING_BYTECODE) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS) $(COVERAGE)
 
 .PHONY: quick
 quick: $(READY_DEV) ## run the quick tests: no lab, no browser, and nothing that takes seconds
-	@$(BIN)/python -m tests.compile_simulator
-	@$(BIN)/python -m pytest -m "not thorough and not docker and not browser" \
+	@$(KEEPING_BYTECODE) $(BIN)/python -m tests.compile_simulator
+	@$(KEEPING_BYTECODE) $(BIN)/python -m pytest -m "not thorough and not docker and not browser" \
 		--numprocesses=$(WORKERS) --dist=loadgroup $(PYTEST_ARGS)
 
 .PHONY: check

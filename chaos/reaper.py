@@ -3,12 +3,13 @@
 It does so even if the process that injected the fault was killed. It runs as
 `python -m mirr.chaos.reaper LAB FOLDER`. A lab has one; the process that injects starts it.
 
-While it only watches the journal, it needs nothing but the standard library. It imports the code that talks to the
-engine when a lease is about to end. That takes a second or more, which the fault would otherwise last longer.
+While it only watches the journal, it needs nothing of the engine. It imports the code that talks to the engine when a
+lease is about to end. That takes a second or more, which the fault would otherwise last longer.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -172,4 +173,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    # The journal names faults, and the form of a fault is a module of the simulator. It is not played on here.
+    os.environ.setdefault("MIRR_COMPILED", "0")
     main(sys.argv[1:])

@@ -53,6 +53,10 @@ WRONG_USAGE, WORLD_FAILED, INTERRUPTED = 2, 3, 130
 LONGEST_LINE = 4000  # characters of an error: a name of a file that exists fits, and what a lab lists too
 LONGEST_USAGE = 400
 
+NEVER_SIMULATE = frozenset({"doctor", "up", "down", "logs", "status", "inject", "revert"})
+"""The commands that work on a lab and on nothing else. They name faults, and the form of a fault is a module of the
+simulator. But they do not play on it, and numba takes longer to import than everything else that they need."""
+
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO})  # EIO: the terminal is gone
 
 
@@ -190,6 +194,8 @@ def main() -> None:
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     _open_closed_streams()
+    if sys.argv[1:2] and sys.argv[1] in NEVER_SIMULATE:
+        os.environ.setdefault("MIRR_COMPILED", "0")  # for the reaper too, which such a command may start
     code = 0
     try:
         code = run()

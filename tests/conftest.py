@@ -103,6 +103,16 @@ def own_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield
 
 
+@pytest.fixture(autouse=True)
+def uncompiled_commands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that tests of the lab start play on the lab, or at most a few episodes on the simulator. To import numba
+    takes longer than these. This process itself stays as it is."""
+    if request.node.get_closest_marker(LAB_MARK):
+        from mirr.env.simulator.fast import compiled  # noqa: F401  (when it is imported, it looks at the variable)
+
+        monkeypatch.setenv("MIRR_COMPILED", "0")
+
+
 @pytest.fixture
 def state_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new directory for all files that labs keep on disk."""

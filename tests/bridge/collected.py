@@ -18,7 +18,7 @@ from tests.worlds import Altered
 
 AT = "2026-01-31T12:00:00+00:00"
 
-SHORT_PACE = ProbePace(steady_steps=1, fault_steps=3, response_steps=4)
+SHORT_PACE = ProbePace(steady_steps=1, fault_steps=2, response_steps=3)
 """For tests of what is done with plays. Three such plays on the simulator give the machine's numbers as well as whole
 ones (tests/bridge/calibration/test_quick.py)."""
 

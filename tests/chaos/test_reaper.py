@@ -17,7 +17,7 @@ from docker.errors import DockerException
 from mirr.chaos import reaper
 from mirr.chaos.errors import ChaosError, FleetError
 from mirr.chaos.journal import Journal
-from mirr.chaos.reaper import LOCK_FILE, Rhythm, ensure, watch
+from mirr.chaos.reaper import LOCK_FILE, LOG_FILE, Rhythm, ensure, watch
 from mirr.chaos.reverter import TURN_FILE, Reverter
 from mirr.chaos.turns import turn
 from mirr.env.vocabulary import Fault, FaultMode, Service
@@ -132,6 +132,10 @@ def is_watched(folder: Path) -> bool:
         return not is_free
 
 
+def imported(folder: Path) -> set[str]:
+    return {line.rpartition("|")[2].strip() for line in (folder / LOG_FILE).read_text().splitlines()}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
 @pytest.mark.usefixtures("state_root")
 def test_a_reaper_leaves_a_lab_alone_that_somebody_with_another_state_folder_uses(tmp_path: Path) -> None:
@@ -167,9 +171,13 @@ def test_a_reaper_leaves_a_lab_alone_that_somebody_uses_who_shares_only_its_engi
 
 
 @pytest.mark.thorough
-def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_has_one_light_reaper_and_the_reaper_ends_with_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(reaper, "_started", started)
+    monkeypatch.delenv("MIRR_COMPILED", raising=False)
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python writes what it imports into the reaper's log
     folder = tmp_path / "lab"
     folder.mkdir()
     Journal(folder).injecting(AUTH_DOWN)
@@ -178,13 +186,15 @@ def test_a_lab_has_one_reaper_and_the_reaper_ends_with_the_lab(tmp_path: Path, m
     ensure("nobodys-lab", folder)
     (child,) = started
     assert child.poll() is None
+    wait_until(lambda: "mirr.env.forms" in imported(folder))  # it has read the fault in the journal
+    assert imported(folder).isdisjoint({"docker", "requests", "numba"})
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
     assert child.wait(timeout=60) == 0
 
 
-def test_the_reaper_imports_only_the_standard_library_while_it_watches() -> None:
+def test_to_import_the_reaper_imports_only_the_standard_library() -> None:
     heavy = ("docker", "requests", "numpy", "filelock")
     program = f"import sys, mirr.chaos.reaper; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -281,8 +281,9 @@ def faster_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.thorough
 def test_the_machine_of_a_lab_is_measured_printed_and_kept(
-    faster_machine: None, state_root: Path, capsys: pytest.CaptureFixture[str]
+    faster_machine: None, state_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(measuring, "DRAWS", 2)  # tests/bridge/calibration/test_quick.py reads the intervals
     assert run(["calibrate", "--quick"]) == 0
     printed = capsys.readouterr()
     assert len(printed.err.splitlines()) == len(QUICK_PLAYS)
@@ -306,6 +307,7 @@ def test_a_real_machine_is_measured_within_five_minutes(
     real_lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(measuring, "QUICK_PLAYS", QUICK_PLAYS[:REAL_PLAYS])
+    monkeypatch.setattr(measuring, "DRAWS", 2)  # for the intervals, which need no lab
     monkeypatch.setattr(profile, "profile_path", lambda: tmp_path / "machine.json")  # that of the user stays
     left_out_s = shorten_plays(monkeypatch) if len(QUICK_PLAYS) > REAL_PLAYS else 0.0
     assert run(["calibrate", "--quick", "--lab", real_lab, "--json"]) == 0

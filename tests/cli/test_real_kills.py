@@ -25,7 +25,7 @@ from tests.cli.on_real_lab import kill_after, random_of_case, reverted_afterward
 pytestmark = pytest.mark.docker
 
 CASES = range(int(os.environ.get("MIRR_KILLS", "1")))
-INJECTING_S = {FaultMode.CRASHED: 1.5, FaultMode.MEMORY_LEAK: 1.5, FaultMode.OVERLOADED: 4.5, FaultMode.BAD_DEPLOY: 2.0}
+INJECTING_S = {FaultMode.CRASHED: 0.8, FaultMode.MEMORY_LEAK: 0.8, FaultMode.OVERLOADED: 3.8, FaultMode.BAD_DEPLOY: 1.3}
 """About how long `mirr inject` runs, with the start of its interpreter."""
 
 ACTING_S = 0.5

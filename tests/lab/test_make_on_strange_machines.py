@@ -23,6 +23,8 @@ echo "$*" >> "$CALLS"
 case "$*" in
 "-m venv --clear "*)
     rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+"-m pytest "*)
+    echo "bytecode: ${PYTHONDONTWRITEBYTECODE:-kept} in ${PYTHONPYCACHEPREFIX:-no folder}" >> "$CALLS" ;;
 "-m pip install "*)
     echo "WARNING: Url '/opt/wheels' is ignored: it is either a non-existing path or lacks a specific scheme." >&2
     echo "target: ${PIP_TARGET:-none}" >> "$CALLS"
@@ -165,3 +167,12 @@ def test_a_clone_has_unix_line_ends_even_if_git_is_told_to_write_others(tmp_path
     git("commit", "--quiet", "--message", "files", where=original)
     git("clone", "--quiet", str(original), str(clone), where=tmp_path)
     assert [name for name in names if b"\r" in (clone / name).read_bytes()] == []
+
+
+@pytest.mark.parametrize("target", ["test", "quick"])
+def test_the_tests_keep_bytecode_in_the_virtual_environment_whatever_the_environment_says(
+    checkout: Checkout, target: str
+) -> None:
+    assert checkout.make(target, PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX="/elsewhere").returncode == 0
+    folder = checkout.folder.resolve() / ".venv" / "bytecode"
+    assert checkout.asked("bytecode: ") == [f"bytecode: kept in {folder}"]

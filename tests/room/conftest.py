@@ -22,7 +22,21 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for all tests of a file. Each test opens a room of its own there."""
+    with server(tmp_path_factory.mktemp("rooms")) as (address, _):
+        yield address
+
+
 @pytest.fixture
-def visitors(chromium: Browser, tmp_path: Path) -> Iterator[Visitors]:
+def visitors(chromium: Browser, address: str) -> Iterator[Visitors]:
+    with visiting(chromium, address) as found:
+        yield found
+
+
+@pytest.fixture
+def only_visitors(chromium: Browser, tmp_path: Path) -> Iterator[Visitors]:
+    """Visitors of a server of their own. It may refuse what they do too often."""
     with server(tmp_path) as (address, _), visiting(chromium, address) as found:
         yield found

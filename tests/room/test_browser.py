@@ -229,10 +229,10 @@ def test_a_round_that_is_played_is_not_reset_unless_the_trainer_says_so(visitors
     assert asked == ["A round is being played. Choosing resets it: what the teams did is lost. Choose all the same?"]
 
 
-def test_wrong_codes_of_others_make_a_page_wait_and_keep_its_seat(visitors: Visitors) -> None:
-    _, code = open_room(visitors)
-    projector = visitors.page()
-    owls = join(visitors, code, "Owls")
+def test_wrong_codes_of_others_make_a_page_wait_and_keep_its_seat(only_visitors: Visitors) -> None:
+    _, code = open_room(only_visitors)
+    projector = only_visitors.page()
+    owls = join(only_visitors, code, "Owls")
     try_wrong_codes = """async () => {
       for (const letter of "23456789ABCD") await new Promise((closed) => {
         const socket = new WebSocket(`ws://${location.host}/ws`);

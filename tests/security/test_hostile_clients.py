@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -65,6 +66,36 @@ def telemetry(lab: LabContainers) -> Iterator[Telemetry]:
     wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
     yield found
     wait_until_steady(found, timeout_s=STEADY_TIMEOUT_S)
+
+
+SILENT = {
+    "no head": b"GET /healthz HTTP/1.1\r\nX: ",
+    "no body": post("/tokens/check", b"{", KEY, length=100),
+}
+Answers = Mapping[str, Future[int]]  # the status that each of these clients gets
+
+
+def fall_silent(addresses: Mapping[Service, Address]) -> Answers:
+    """Clients that send no more than the beginning of a request."""
+
+    def answer(first: bytes) -> int:
+        (wire,) = open_many(addresses[Service.AUTH], 1, first)
+        wire.settimeout(max(HEAD_TIMEOUT_S, BODY_TIMEOUT_S) + 3.0)
+        try:
+            return status(wire.recv(65536))
+        finally:
+            close_all([wire])
+
+    threads = ThreadPoolExecutor(len(SILENT))
+    answers = {what: threads.submit(answer, first) for what, first in SILENT.items()}
+    threads.shutdown(wait=False)
+    return answers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silent(addresses: Mapping[Service, Address]) -> list[Answers]:
+    """They fall silent before the first test of this file, and are disconnected while other tests run."""
+    return [fall_silent(addresses)]
 
 
 def bodies(service: Service) -> dict[str, bytes]:
@@ -199,16 +230,11 @@ def test_users_are_served_while_slow_clients_hold_hundreds_of_connections(
     assert started_at(address) == before
 
 
-def test_a_client_that_sends_nothing_is_disconnected(addresses: Mapping[Service, Address]) -> None:
-    slow = {
-        "no head": b"GET /healthz HTTP/1.1\r\nX: ",
-        "no body": post("/tokens/check", b"{", KEY, length=100),
-    }
-    wires = {what: open_many(addresses[Service.AUTH], 1, first)[0] for what, first in slow.items()}
-    for what, wire in wires.items():
-        wire.settimeout(max(HEAD_TIMEOUT_S, BODY_TIMEOUT_S) + 3.0)
-        assert status(wire.recv(65536)) == 408, what
-    close_all(wires.values())
+def test_a_client_that_sends_nothing_is_disconnected(
+    silent: list[Answers], addresses: Mapping[Service, Address]
+) -> None:
+    answers = silent.pop() if silent else fall_silent(addresses)  # a second try begins anew
+    assert {what: answer.result() for what, answer in answers.items()} == dict.fromkeys(SILENT, 408)
 
 
 # The ports of Prometheus and of the load generator are published too

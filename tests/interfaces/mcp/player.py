@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     from fastmcp.client.client import CallToolResult
 
 MIRR = [sys.executable, "-c", "from mirr.cli.main import main; main()"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 Json = dict[str, Any]
 
 NAMES: dict[Feature, str] = {feature: str(feature) for feature in Feature} | {
     Feature.REQUEST_RATE: "request_rate_per_s"
 }
+
+
+def environment() -> dict[str, str]:
+    """The environment of a server in a process of its own."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def as_call(action: Action) -> tuple[str, Json]:
@@ -153,7 +157,9 @@ def served(directory: Path, *arguments: str, deadline_s: float = 60.0) -> Iterat
     errors = directory / "stderr"
     command = [*MIRR, "mcp", "--transport", "http", "--port", "0", "--json", *arguments]
     with errors.open("w") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=ENVIRONMENT)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=environment()
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -13,7 +13,7 @@ from mirr.env.recorded import play_back
 from mirr.env.scenario import draw
 from mirr.env.vocabulary import FaultMode
 from mirr.lab.state import state_dir
-from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, call, play_by_tools, refused, served
+from tests.interfaces.mcp.player import MIRR, call, environment, play_by_tools, refused, served
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.docker
@@ -58,7 +58,7 @@ def test_a_client_that_starts_its_own_server_resolves_an_episode_on_the_lab(real
     assert draw(SEED + 1).faults[0].mode is FaultMode.CRASHED
     errors = tmp_path / "stderr"
     options = ["--world", "docker", "--lab", real_lab, "--seed", str(SEED + 1), "--record", str(tmp_path)]
-    transport = StdioTransport(MIRR[0], [*MIRR[1:], "mcp", *options], env=ENVIRONMENT, cwd=str(ROOT), log_file=errors)
+    transport = StdioTransport(MIRR[0], [*MIRR[1:], "mcp", *options], env=environment(), cwd=str(ROOT), log_file=errors)
 
     async def talk() -> str:
         async with Client(transport) as client:

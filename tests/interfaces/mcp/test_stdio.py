@@ -17,7 +17,7 @@ import pytest
 
 from mirr.env.record import read_rollout
 from mirr.env.recorded import play_back
-from tests.interfaces.mcp.player import ENVIRONMENT, MIRR, call, play_by_tools, wait_for_exit
+from tests.interfaces.mcp.player import MIRR, call, environment, play_by_tools, wait_for_exit
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.thorough
@@ -42,7 +42,7 @@ def test_a_client_resolves_episodes_over_stdio(tmp_path: Path) -> None:
 
         arguments = [*MIRR[1:], "mcp", "--seed", "7", "--episodes", "2", "--record", str(tmp_path)]
         errors = tmp_path / "stderr"
-        transport = StdioTransport(MIRR[0], arguments, env=ENVIRONMENT, cwd=str(ROOT), log_file=errors)
+        transport = StdioTransport(MIRR[0], arguments, env=environment(), cwd=str(ROOT), log_file=errors)
         async with Client(transport) as client:
             listed = await call(client, "list_episodes", {})
             ids = [episode["episode_id"] for episode in listed["episodes"]]
@@ -72,7 +72,7 @@ def started(errors: Path) -> Iterator[Process]:
             stderr=stderr,
             text=True,
             cwd=ROOT,
-            env=ENVIRONMENT,
+            env=environment(),
         )
     deadline = threading.Timer(DEADLINE_S, server.kill)  # then a test that waits for a line fails
     deadline.start()
