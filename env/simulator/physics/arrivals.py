@@ -185,13 +185,13 @@ def start_s(p: Numbers, key: Any, tick: float, i: int) -> float:
 
 @inlined
 def until_scrape_s(p: Numbers, key: Any, tick: float, i: int) -> float:
-    """Seconds until the next scrape of the process that begins to listen in this tick."""
+    """Seconds until the next scrape of the process whose boot ends in this tick."""
     return float(p[k.SCRAPE_S] * uniform(_start_draw(key, tick, i) >> 32))
 
 
 @inlined
 def _start_draw(key: Any, tick: float, i: int) -> Any:
-    """The draw for what happens to the process of service `i` in a tick: a start, or its first moment of listening."""
+    """The draw for what happens to the process of service `i` in a tick: its start, or the end of its boot."""
     return draw(key, _STARTS + i64(tick) * k.SERVICES + i)
 
 

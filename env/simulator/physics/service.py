@@ -137,7 +137,7 @@ def tick(s: Numbers, p: Numbers, key: Any) -> None:
         if status == UP:
             _overflow(s, p, i, offered, work)
         else:
-            _listen(s, p, key, i)
+            _listen(s, i)
     s[NOW] += 1.0
     s[PENDING + BROWSE] += browse
     s[PENDING + SIGN_IN] += sign_in
@@ -205,11 +205,16 @@ def stop(s: Numbers, i: int) -> None:
 @inlined
 def _boots_on(s: Numbers, p: Numbers, key: Any, i: int) -> bool:
     """Let service `i` boot for a tick: its container starts, and then its process spends the quota. Returns False, and
-    does nothing, if the boot ends nearer to the beginning of the tick than to its end."""
+    spends nothing, if the boot ends nearer to the beginning of the tick than to its end.
+
+    Prometheus sees the process at its next scrape after the boot has ended."""
     assert s[STATUS + i] == BOOTING
     if s[START_LEFT + i] < 0.0:
         s[START_LEFT + i] = start_s(p, key, s[NOW], i)
-    if _boot_left_s(s, i) < 0.5 * p[TICK_S]:
+    left_s = s[START_LEFT + i] + s[BOOT_LEFT + i] * s[PER_QUOTA + i]
+    if 0.0 < left_s <= p[TICK_S]:
+        s[SEEN_TICK + i] = s[NOW] + (left_s + until_scrape_s(p, key, s[NOW], i)) / p[TICK_S]
+    if left_s < 0.5 * p[TICK_S]:
         return False
     starting = min(p[TICK_S], s[START_LEFT + i])
     s[START_LEFT + i] -= starting
@@ -220,19 +225,12 @@ def _boots_on(s: Numbers, p: Numbers, key: Any, i: int) -> bool:
 
 
 @inlined
-def _boot_left_s(s: Numbers, i: int) -> float:
-    """Seconds until the boot of service `i` ends."""
-    return float(s[START_LEFT + i] + s[BOOT_LEFT + i] * s[PER_QUOTA + i])
-
-
-@jit
-def _listen(s: Numbers, p: Numbers, key: Any, i: int) -> None:
-    """Service `i` listens in this tick. Prometheus sees that at the next scrape after the boot has ended."""
+def _listen(s: Numbers, i: int) -> None:
+    """Service `i` listens in this tick."""
     s[CPU + i] += s[BOOT_LEFT + i]
     s[STATUS + i] = UP
     s[ACCEPT + i] = 1.0
     s[READY_TICK + i] = s[NOW]
-    s[SEEN_TICK + i] = s[NOW] + (_boot_left_s(s, i) + until_scrape_s(p, key, s[NOW], i)) / p[TICK_S]
 
 
 @inlined
