@@ -130,14 +130,18 @@ def _latencies(rows: Rows, p: Parameters) -> Values:
 
 def _boot_cpu(rows: Rows, p: Parameters) -> Values:
     cores = rows[:, 2] * p.cpu_quota_cores - p.idle_cpu_cores - rows[:, 3] * _costs(p, rows)
-    return {"boot_cpu_s": max(LEAST_TIME_S, middle(cores * rows[:, 1] * STEP_S))}
+    return {"boot_cpu_s": max(LEAST_TIME_S, middle(cores * _age_s(p, rows)))}
 
 
 def _start(rows: Rows, p: Parameters) -> Values:
     """The part of a restart that CPU time does not explain."""
-    gone_s = STEP_S * (rows[:, 1] - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
-    gone_s -= 0.5 * p.scrape_interval_s  # the last scrape of a window comes before its end
+    gone_s = _age_s(p, rows) * (1.0 - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
     return {"start_s": max(LEAST_TIME_S, middle(gone_s) - p.boot_cpu_s / p.cpu_quota_cores)}
+
+
+def _age_s(p: Parameters, rows: Rows) -> NDArray[np.float64]:
+    """How old each process is at its last scrape, on average. This comes before the end of the window."""
+    return np.asarray(STEP_S * rows[:, 1] - 0.5 * p.scrape_interval_s)
 
 
 def _surge_cpu(rows: Rows, p: Parameters) -> Values:

@@ -123,11 +123,16 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
     """Write the features of service `i`. Its next window begins."""
     row = i * k.FEATURES
     since = s[k.SINCE + i] if s[k.SINCE + i] >= 0.0 else s[k.OBSERVED]
-    per_s = 1.0 / ((s[k.NOW] - since) * p[k.TICK_S])
+    seconds = (s[k.NOW] - since) * p[k.TICK_S]
     answers = s[k.ANSWERS + i]
-    rate = answers * per_s
-    if s[k.SINCE + i] >= 0.0:
-        rate *= _scraped(s, p, i)
+    counted = answers
+    if s[k.SEEN_TICK + i] > since:
+        # A new process. Its counters begin at 0, and its last scrape comes before the end of the window.
+        late_s = _since_scrape_s(s, p, i)
+        counted *= max(0.0, 1.0 - late_s / ((s[k.NOW] - s[k.READY_TICK + i]) * p[k.TICK_S]))
+        seconds -= late_s
+    per_s = 1.0 / seconds
+    rate = counted * per_s
     error_ratio = 0.0
     p95_s = 0.0
     if answers > 0.0:
@@ -140,6 +145,7 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
     w[row + k.COLUMN_ERRORS] = drawn_errors(w, i, error_ratio, answers)
     w[row + k.COLUMN_P95] = p95_s
     work = s[k.CPU + i] + cpu_beyond(s, p, w, i, answers, s[k.QUEUE + i])
+    work -= (answers - counted) * p[k.REQUEST_CPU + i]
     w[row + k.COLUMN_CPU] = cpu_share(work * per_s * s[k.PER_QUOTA + i])
     w[row + k.COLUMN_MEMORY] = s[k.MEMORY + i] * p[k.PER_MEMORY_LIMIT]
     in_service = rate * s[k.ACCEPT + i] * s[k.HELD + i]
@@ -152,12 +158,11 @@ def _show_service(s: Numbers, p: Numbers, w: Numbers, i: int) -> None:
 
 
 @inlined
-def _scraped(s: Numbers, p: Numbers, i: int) -> float:
-    """The share of a new process's answers that its last scrape in this window has counted."""
-    since_scrape_s = (s[k.NOW] - s[k.SEEN_TICK + i]) * p[k.TICK_S]
-    since_scrape_s -= p[k.SCRAPE_S] * float(int(since_scrape_s / p[k.SCRAPE_S]))
-    listening_s = (s[k.NOW] - s[k.READY_TICK + i]) * p[k.TICK_S]
-    return max(0.0, 1.0 - since_scrape_s / listening_s)
+def _since_scrape_s(s: Numbers, p: Numbers, i: int) -> float:
+    """Seconds since the last scrape of a new process. At most since it listens."""
+    since_first_s = (s[k.NOW] - s[k.SEEN_TICK + i]) * p[k.TICK_S]
+    since_last_s = since_first_s - p[k.SCRAPE_S] * float(int(since_first_s / p[k.SCRAPE_S]))
+    return float(min(since_last_s, (s[k.NOW] - s[k.READY_TICK + i]) * p[k.TICK_S]))
 
 
 @inlined
