@@ -65,6 +65,11 @@ def _memory_limit_mib(service: Service) -> float:
     return float(str(COMPOSE["services"][service]["mem_limit"]).removesuffix("m"))
 
 
+def _scrape_interval_s() -> float:
+    written = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["global"]
+    return float(written["scrape_interval"].removesuffix("ms")) / 1000.0
+
+
 def _parameter(name: str) -> Fact:
     return f"{FILE}: {name}", getattr(SIMULATED, name)
 
@@ -85,6 +90,10 @@ FACTS: dict[str, Twice] = {
     "the delay of a retry": Twice(
         lab=("services/kit/upstreams.py: RETRY_AFTER_S", upstreams.RETRY_AFTER_S),
         simulator=_parameter("retry_delay_s"),
+    ),
+    "the time between two scrapes": Twice(
+        lab=("prometheus/prometheus.yml: scrape_interval", _scrape_interval_s()),
+        simulator=_parameter("scrape_interval_s"),
     ),
     "the rows of an order": Twice(
         lab=("traffic/users.py: BASKET_LINES", users.BASKET_LINES),

@@ -316,5 +316,6 @@ COUPLED: Mapping[str, Kind] = {
 
 
 def kinds() -> dict[str, Kind]:
-    """Every parameter that is fitted, and what it belongs to. All others are constants of the lab's own files."""
+    """Every parameter that is fitted, and what it belongs to. All others are constants: of the lab's own
+    files, or measured once (docs/fidelity.md)."""
     return {name: fitter.kind for fitter in FITTERS for name in fitter.names} | dict(COUPLED)
