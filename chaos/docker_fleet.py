@@ -22,7 +22,7 @@ from mirr.chaos.journal import Journal
 from mirr.chaos.own_containers import OwnContainers, data_volumes, recreate_volume
 from mirr.env.vocabulary import Service
 from mirr.lab.errors import ImageError
-from mirr.lab.names import Role
+from mirr.lab.names import Role, service_image
 from mirr.lab.ownership import compose_name, own_networks
 from mirr.lab.refusals import in_words, is_being_removed
 from mirr.lab.releases import RELEASES
@@ -42,8 +42,8 @@ _PLACES = (*((Role.SERVICE, service) for service in Service), *_PARTS)
 
 class DockerFleet:
     """`client` is a low-level docker-py APIClient. `journal` keeps the blueprint of a container before it is removed,
-    so that it can be recreated from disk. `build` makes the image of a release that a lab does not have from the start,
-    unless it is there already; it raises ImageError."""
+    so that it can be recreated from disk. `build` makes the image of a release that is not there (somebody may have
+    removed it since `mirr up`); it raises ImageError."""
 
     def __init__(
         self,
@@ -241,7 +241,8 @@ class DockerFleet:
     # Making containers
 
     def deploy(self, service: Service, release: str, *, previous: str | None) -> None:
-        if self._build is not None and release not in RELEASES:
+        # Asking whether a build is up to date takes as long as a tenth of a window, so only a missing image is built.
+        if self._build is not None and release not in RELEASES and not self._has_image(service_image(service, release)):
             try:
                 self._build(service, release)
             except ImageError as error:
@@ -272,15 +273,23 @@ class DockerFleet:
             recreate_volume(self._api, name, labels)
         self._create(config, made["Name"])
 
+    def _has_image(self, image: str) -> bool:
+        def act() -> bool:
+            try:
+                self._api.inspect_image(image)
+            except NotFound:
+                return False
+            return True
+
+        return self._asked(f"look for image {image}", act)
+
     def _look_for_image(self, image: str, what: str) -> None:
         """Raise ImageMissing if a container of `image` could not be made. Look before the old container is removed."""
-        try:
-            self._api.inspect_image(image)
-        except NotFound as error:
+        if not self._has_image(image):
             raise ImageMissing(
                 f"image {image} is missing, so {what} of lab {self.lab} was left as it is; "
                 f"next: mirr up --lab {self.lab}, which builds it"
-            ) from error
+            )
 
     def _create(self, config: Blueprint, name: str) -> None:
         created = self._api.create_container_from_config(config, name=name.lstrip("/"))

@@ -69,6 +69,12 @@ def _costs(p: Parameters, rows: Rows) -> NDArray[np.float64]:
     return np.asarray(costs[rows[:, 0].astype(int)])
 
 
+def _boot_ratios(p: Parameters, rows: Rows) -> NDArray[np.float64]:
+    """The same with how much its boot costs, in boots of the mean service."""
+    ratios = np.array([p.services[service].boot_cpu_ratio for service in Service])
+    return np.asarray(ratios[rows[:, 0].astype(int)])
+
+
 def _idle(rows: Rows, p: Parameters) -> Values:
     return {"idle_cpu_cores": max(LEAST_TIME_S, middle(rows[:, 0]) * p.cpu_quota_cores)}
 
@@ -130,13 +136,14 @@ def _latencies(rows: Rows, p: Parameters) -> Values:
 
 def _boot_cpu(rows: Rows, p: Parameters) -> Values:
     cores = rows[:, 2] * p.cpu_quota_cores - p.idle_cpu_cores - rows[:, 3] * _costs(p, rows)
-    return {"boot_cpu_s": max(LEAST_TIME_S, middle(cores * _age_s(p, rows)))}
+    return {"boot_cpu_s": max(LEAST_TIME_S, middle(cores * _age_s(p, rows) / _boot_ratios(p, rows)))}
 
 
 def _start(rows: Rows, p: Parameters) -> Values:
     """The part of a restart that CPU time does not explain."""
     gone_s = _age_s(p, rows) * (1.0 - np.minimum(1.0, rows[:, 3] / _usual_rates(p, rows)))
-    return {"start_s": max(LEAST_TIME_S, middle(gone_s) - p.boot_cpu_s / p.cpu_quota_cores)}
+    boots_s = _boot_ratios(p, rows) * p.boot_cpu_s / p.cpu_quota_cores
+    return {"start_s": max(LEAST_TIME_S, middle(gone_s - boots_s))}
 
 
 def _age_s(p: Parameters, rows: Rows) -> NDArray[np.float64]:
@@ -204,10 +211,10 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boot_s = p.start_s + p.boot_cpu_s / p.cpu_quota_cores
+    boots_s = np.array([p.boot_s(service) for service in Service])[rows[:, 0].astype(int)]
     base_mb = middle(np.array([each.base_memory_mb for each in p.services.values()]))
-    risen_share = rows[:, 1] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
-    carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 0] * STEP_S - boot_s)
+    risen_share = rows[:, 2] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
+    carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 1] * STEP_S - boots_s)
     found = middle(carried_s)
     return {"leaky_carried_s": found} if found > 0.0 else {}
 

@@ -104,18 +104,18 @@ def _overload(recording: Recording, form: str) -> Rows:
 
 
 def leaky(recording: Recording) -> Rows:
-    """A restart of a leaky release: windows until it answers, and memory share then above steady state."""
+    """A restart of a leaky release: service, windows until it answers, and memory share then above steady state."""
     if not _broken(recording, FaultMode.BAD_DEPLOY, "leaky") or not isinstance(recording.play.action, Restart):
-        return nothing(2)
+        return nothing(3)
     service = recording.culprit_service
     if service is None or recording.play.action.service is not service:
-        return nothing(2)
+        return nothing(3)
     found = _first_up(recording, service)
     if not len(found):
-        return nothing(2)
+        return nothing(3)
     windows, row = int(found[0, 1]), SERVICE_ROW[service]
     memory = recording.features[:, row, _MEMORY]
-    return _whole(np.array([[windows, memory[recording.first(Phase.RESPONSE) + windows - 1] - memory[0]]]))
+    return _whole(np.array([[row, windows, memory[recording.first(Phase.RESPONSE) + windows - 1] - memory[0]]]))
 
 
 def _whole(rows: Rows) -> Rows:

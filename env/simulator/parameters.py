@@ -31,6 +31,7 @@ class ServiceParameters:
     latency_p50_s: float  # median of its own part of an answer, unloaded; without waiting for upstreams
     base_memory_mb: float  # resident in steady state
     surge_request_cpu_s: float  # CPU time of a request of the flash crowd
+    boot_cpu_ratio: float  # CPU time of its boot / boot_cpu_s
 
     def __post_init__(self) -> None:
         """Raises ParameterError unless every number is positive."""
@@ -51,7 +52,7 @@ class Parameters:
     shed_cpu_s: float  # CPU time of a 503
     start_s: float  # seconds of a boot that need no CPU, mean: the container is started, files are read
     start_scatter_s: float  # their standard deviation
-    boot_cpu_s: float
+    boot_cpu_s: float  # CPU time of a boot, mean of the services
     young_memory_ratio: float  # resident memory after a boot / that in steady state
     idle_cpu_cores: float  # scrapes and housekeeping
     scrape_interval_s: float  # of Prometheus
@@ -109,6 +110,10 @@ class Parameters:
                 return check_out
             case _:
                 assert_never(service)
+
+    def boot_s(self, service: Service) -> float:
+        """Seconds from the start of a process to its first answer, at the steady quota."""
+        return self.start_s + self.services[service].boot_cpu_ratio * self.boot_cpu_s / self.cpu_quota_cores
 
     def surge_rate(self, service: Service) -> float:
         """Requests per second of a flash crowd on `service`: they lift the offered load to the overload factor."""

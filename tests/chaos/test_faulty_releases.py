@@ -24,6 +24,7 @@ from mirr.env.world import FEATURES_SHAPE, Snapshot
 from mirr.lab.errors import ImageError
 from mirr.lab.releases import LAYERS
 from mirr.lab.sources import release_tree
+from tests.chaos.engine import LabEngine
 from tests.fakes.assembly import fake_chaos, fake_docker_world
 from tests.fakes.lab import FakeLab
 from tests.fakes.meter import FakeMeter
@@ -198,13 +199,25 @@ def test_a_build_that_the_lab_lacks_is_made_before_it_is_deployed(tmp_path: Path
         asked.append((service, release))
         raise ImageError(f"mirr/{service}:{release} could not be built: no space left")
 
-    fleet = DockerFleet(None, "mirr", Journal(tmp_path), build=build)
+    engine = LabEngine()
+    engine.missing_images.add("mirr/auth:1.5.0-slow-mild")
+    fleet = DockerFleet(engine, "mirr", Journal(tmp_path), build=build)
     with pytest.raises(ImageMissing) as raised:
         fleet.deploy(Service.AUTH, "1.5.0-slow-mild", previous="1.4.0")
     assert str(raised.value) == (
         "auth of lab mirr was left as it is: mirr/auth:1.5.0-slow-mild could not be built: no space left"
     )
     assert asked == [(Service.AUTH, "1.5.0-slow-mild")]
+
+
+def test_a_build_that_the_lab_has_is_deployed_at_once(tmp_path: Path) -> None:
+    def build(service: Service, release: str) -> None:
+        raise AssertionError(f"somebody waited for mirr/{service}:{release}")
+
+    engine = LabEngine()
+    fleet = DockerFleet(engine, "mirr", Journal(tmp_path), build=build)
+    fleet.deploy(Service.AUTH, "1.5.0-slow-mild", previous="1.4.0")
+    assert engine.one("auth")["Config"]["Image"] == "mirr/auth:1.5.0-slow-mild"
 
 
 def test_every_build_is_a_release_with_sources() -> None:

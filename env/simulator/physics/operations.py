@@ -77,7 +77,7 @@ def boot(s: Numbers, p: Numbers, i: int) -> None:
     end_process(s, i)
     s[k.STATUS + i] = k.BOOTING
     s[k.START_LEFT + i] = -1.0  # it is drawn in the next tick
-    s[k.BOOT_LEFT + i] = p[k.BOOT_CPU]
+    s[k.BOOT_LEFT + i] = p[k.BOOT_CPU + i]
     s[k.MEMORY + i] = p[k.BOOT_MEMORY + i]
     s[k.SPOILED + i] = 0.0
     if s[k.RUNS_BAD + i] == 1.0:
