@@ -29,7 +29,7 @@ def test_without_randomisation_every_episode_has_the_parameters_of_the_file() ->
 
 def test_every_parameter_varies_but_the_tick_and_how_severe_a_fault_is() -> None:
     base, drawn = default_parameters(), Randomisation.everything(0.2, sets=3).draw().sets
-    assert len(randomisable()) == 26 + 3 + 6 * 5
+    assert len(randomisable()) == 26 + 3 + 7 * 5
     for each in drawn:
         assert (each.tick_s, each.overload_factor) == (base.tick_s, base.overload_factor)
         assert 0.8 <= each.boot_cpu_s / base.boot_cpu_s <= 1.2
