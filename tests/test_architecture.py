@@ -40,7 +40,7 @@ MAY_IMPORT_PUBLIC_NAMES: dict[str, set[str]] = {"cli": {"mirr"}}
 ENV_NEEDS = {"numpy"}
 """The third-party packages that `env` needs. It has to run without any other package."""
 
-ENV_OPTIONAL = {"env/simulator/fast/compiled.py": "numba", "env/simulator/fast/instructions.py": "numba"}
+ENV_OPTIONAL = {f"env/simulator/fast/{name}.py": "numba" for name in ("compiled", "instructions", "pointers")}
 """The modules of `env` that use an optional package. Each runs without the package too."""
 
 

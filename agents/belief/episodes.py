@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mirr.env.forms import numbered_forms
 from mirr.env.simulator.batch import BatchedSimulator
+from mirr.env.simulator.fast import alone
 from mirr.env.simulator.fast import rows as k
-from mirr.env.simulator.physics import faults
 from mirr.env.tiers import TIERS
 from mirr.env.vocabulary import FaultMode, Tier
 
@@ -83,7 +83,7 @@ class HypotheticalEpisodes(BatchedSimulator):
 
     def begin_fault(self, lane: int, form: int, service: int, severity: float) -> None:
         """A fault that was not planned begins now in one episode."""
-        faults.begin(self._lanes.rows[lane], self._parameters_of(lane), form, service, severity)
+        alone.begin(self._lanes.rows[lane], self._parameters_of(lane), form, service, severity)
 
     def play_on(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:  # (size,)
         """Take an action in each episode. Returns which would be over now; they go on all the same."""

@@ -18,10 +18,9 @@ import numpy as np
 from mirr.env.forms import fault_of, severity_of
 from mirr.env.objectives import OBJECTIVES, SERVICE_ROW
 from mirr.env.quoting import quoted
+from mirr.env.simulator.fast import alone
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers, table, u64
-from mirr.env.simulator.fast.paces import advance
-from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import (
     ParameterError,
     Parameters,
@@ -29,8 +28,7 @@ from mirr.env.simulator.parameters import (
     load_parameters,
     parse_parameters,
 )
-from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.faults import FORMS, inject
+from mirr.env.simulator.physics.faults import FORMS
 from mirr.env.simulator.physics.profile import rules
 from mirr.env.vocabulary import Journey, Service
 
@@ -157,7 +155,7 @@ class ParameterSets:
         for place, each in enumerate(self.sets):
             row = self.rows[place]
             row[: k.STEADY] = numbers(rules(each))
-            ops.find_steady(state, row)
+            alone.find_steady(state, row)
             row[k.STEADY :] = state
 
     def ticks(self, seconds: float) -> int:
@@ -217,10 +215,10 @@ def _unsound(p: Any, ticks: int) -> str:
     """Why nobody can train with these parameters; empty if somebody can."""
     key = u64(0)
     s, w = numbers([0.0] * k.STATE_END), numbers([0.0] * k.SHOWN_ROW)
-    ops.steady(s, p)
+    alone.steady(s, p)
     for _ in range(PROOF_WINDOWS):
-        advance(s, p, key, ticks)
-        observe(s, p, key, w)
+        alone.advance(s, p, key, ticks)
+        alone.observe(s, p, key, w)
         for i, service in enumerate(Service):
             row = i * k.FEATURES
             if not (
@@ -234,8 +232,8 @@ def _unsound(p: Any, ticks: int) -> str:
             can = played.severity
             for severity in (None,) if can is None else (None, can.least, can.most):
                 fault = fault_of(form, service, severity)
-                ops.steady(s, p)
-                if not inject(s, p, key, form, SERVICE_ROW[service], severity_of(fault)):
+                alone.steady(s, p)
+                if not alone.inject(s, p, key, form, SERVICE_ROW[service], severity_of(fault)):
                     return f"{fault} does not show"
     return ""
 

@@ -11,17 +11,12 @@ from mirr.env.logs import digest
 from mirr.env.objectives import SERVICE_ROW
 from mirr.env.results import result_of
 from mirr.env.simulator.chronicle import lines, log_state
+from mirr.env.simulator.fast import alone
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import numbers, u64
 from mirr.env.simulator.fast.lanes import which_parameters
-from mirr.env.simulator.fast.paces import advance, take_back
-from mirr.env.simulator.fast.windows import observe
 from mirr.env.simulator.parameters import Parameters
-from mirr.env.simulator.physics import faults
-from mirr.env.simulator.physics import operations as ops
-from mirr.env.simulator.physics.campaigns import start_burst
 from mirr.env.simulator.physics.profile import NOT_LANDED_S
-from mirr.env.simulator.physics.traffic import change_traffic
 from mirr.env.simulator.randomisation import ParameterSets, fixed_parameters
 from mirr.env.vocabulary import (
     NEXT_RELEASE,
@@ -65,7 +60,7 @@ class SimulatedWorld:
         self._key = u64(key)
         which = which_parameters(self._key, len(self._sets.sets))
         self.parameters, self._p = self._sets.sets[which], self._sets.rows[which]
-        ops.steady(self._s, self._p)
+        alone.steady(self._s, self._p)
 
     def close(self) -> None:
         """Do nothing, because this world holds nothing."""
@@ -73,7 +68,7 @@ class SimulatedWorld:
     def inject(self, fault: Fault) -> None:
         self._play_by_ticks()
         form, i, severity = form_number(fault), SERVICE_ROW[fault.service], severity_of(fault)
-        if not faults.inject(self._s, self._p, self._key, form, i, severity):
+        if not alone.inject(self._s, self._p, self._key, form, i, severity):
             raise WorldError(f"{fault} did not land within {NOT_LANDED_S:g} s; see env/simulator/parameters.json")
 
     def happen(self, event: Event) -> None:
@@ -81,15 +76,15 @@ class SimulatedWorld:
         self._play_by_ticks()
         match event:
             case Breaks(fault):
-                faults.begin(s, p, form_number(fault), SERVICE_ROW[fault.service], severity_of(fault))
+                alone.begin(s, p, form_number(fault), SERVICE_ROW[fault.service], severity_of(fault))
             case Ends(fault):
-                faults.end(s, p, form_number(fault), SERVICE_ROW[fault.service])
+                alone.end(s, p, form_number(fault), SERVICE_ROW[fault.service])
             case Deploys(service):
-                ops.deploy(s, p, SERVICE_ROW[service], True, True)
+                alone.deploy_next(s, p, SERVICE_ROW[service])
             case TrafficChanges(first, last, over_s):
-                change_traffic(s, p, first, last, over_s)
+                alone.change_traffic(s, p, first, last, over_s)
             case Bursts(service, load, for_s):
-                start_burst(s, p, SERVICE_ROW[service], load, for_s)
+                alone.start_burst(s, p, SERVICE_ROW[service], load, for_s)
             case _:
                 assert_never(event)
 
@@ -104,30 +99,30 @@ class SimulatedWorld:
             case CheckLogs(service):
                 logs = self._logs(service)
             case Restart(service):
-                ops.boot(s, p, SERVICE_ROW[service])
+                alone.restart(s, p, SERVICE_ROW[service])
             case Rollback(service):
-                result = ops.roll_back(s, p, SERVICE_ROW[service])
+                result = alone.roll_back(s, p, SERVICE_ROW[service])
             case ScaleUp(service):
-                result = ops.scale_up(s, p, SERVICE_ROW[service])
+                result = alone.scale_up(s, p, SERVICE_ROW[service])
             case _:
                 assert_never(action)
         return result_of(action, REASONS[result], logs=logs)
 
     def advance(self, seconds: float) -> None:
-        advance(self._s, self._p, self._key, self._sets.ticks(seconds))
+        alone.advance(self._s, self._p, self._key, self._sets.ticks(seconds))
 
     def observe(self) -> Snapshot:
-        observe(self._s, self._p, self._key, self._shown)
+        alone.observe(self._s, self._p, self._key, self._shown)
         return snapshot_of(self._shown)
 
     def _play_by_ticks(self) -> None:
         """If the current window was drawn at once, play it again tick by tick: now something happens in it."""
         if self._s[k.DRAWN] == 1.0:
-            take_back(self._s, self._p, self._key)
+            alone.take_back(self._s, self._p, self._key)
 
     def _logs(self, service: Service) -> tuple[LogLine, ...]:
         row = numbers([0.0] * k.LOG_SIZE)
-        ops.read_log(self._s, SERVICE_ROW[service], row, 0)
+        alone.read_log(self._s, SERVICE_ROW[service], row)
         return digest(lines(log_state(service, row), int(self._s[k.NOW]), self.parameters.tick_s))
 
 

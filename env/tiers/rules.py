@@ -24,6 +24,7 @@ class Rules:
     """What happens, from the stream's key. A given fault replaces the drawn one, and is played as it is."""
     choose: Callable[[Any, Any, int], None]
     """`choose(s, key, i)`, compiled: the plan of a lane's row `s` has no event yet and one fault, on service `i`. That
-    is the base task's, or a given one. Draws the rest, and adds the events."""
+    is the base task's, or a given one. Draws the rest, and adds the events. Compiled code holds only the address of
+    `s`: read and write single places, counted from the beginning."""
     config: EpisodeConfig = EpisodeConfig()  # noqa: RUF009 - it is frozen
     """How its episodes are played unless somebody says otherwise."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mirr.env.objectives import Objectives
 from mirr.env.reward import Outcome, RewardTable
 from mirr.env.scenario import EpisodeConfig, Scenario
 from mirr.env.simulator.batch import _game as game
 from mirr.env.simulator.batch import clean_lanes
+from mirr.env.simulator.fast import episode
 from mirr.env.simulator.fast import rows as k
-from mirr.env.simulator.fast.compiled import numbers
-from mirr.env.simulator.fast.episode import judge_action, judge_events, judge_window, open_ledger
+from mirr.env.simulator.fast.compiled import jit, numbers
 from mirr.env.simulator.fast.given import plan
+from mirr.env.simulator.fast.pointers import fixed, shown, state
 from mirr.env.simulator.fast.timeline import next_to_inject, start_timeline
 from mirr.env.vocabulary import ACTION_INDEX, PACK_ACTIONS, Action, Journey, Service
 from mirr.env.world import Snapshot
@@ -23,6 +25,29 @@ _OUTCOMES = {
     k.COLLAPSED: Outcome.COLLAPSED,
     k.EXHAUSTED: Outcome.EXHAUSTED,
 }
+
+
+# As a batch calls them: with addresses of rows.
+
+
+@jit
+def open_ledger(s: Any) -> None:
+    episode.open_ledger(state(s))
+
+
+@jit
+def judge_action(s: Any, g: Any, action: int, accepted: bool) -> float:
+    return episode.judge_action(state(s), fixed(g), action, accepted)
+
+
+@jit
+def judge_events(s: Any) -> None:
+    episode.judge_events(state(s))
+
+
+@jit
+def judge_window(s: Any, w: Any, g: Any) -> float:
+    return episode.judge_window(state(s), shown(w), fixed(g))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from mirr.env.forms import severity_of
 from mirr.env.reward import Outcome
 from mirr.env.scenario import BadSeed, EpisodeConfig, Scenario, policy_rng
 from mirr.env.simulator.batch import Autoreset, BatchedSimulator
+from mirr.env.simulator.fast import alone
 from mirr.env.simulator.fast import dice as compiled_dice
 from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import COMPILED, u64
-from mirr.env.simulator.physics import operations
 from mirr.env.simulator.randomisation import ParameterSets, Randomisation
 from mirr.env.simulator.world import SimulatedWorld
 from mirr.env.vocabulary import (
@@ -122,11 +122,11 @@ def test_the_number_of_threads_changes_nothing() -> None:
 def test_compiled_code_does_not_count_references() -> None:
     # Counting references would take half the time of a step, and threads would wait for each other.
     numba: Any = import_module("numba")
-    original: Any = operations.end_process
+    original: Any = alone.restart
     compiled = numba.njit(**{name: original.targetoptions[name] for name in ("nogil", "error_model", "_nrt")})(
         original.py_func
     )
-    compiled.compile((numba.float64[::1], numba.int64))
+    compiled.compile((numba.float64[::1], numba.float64[::1], numba.int64))
     assert "NRT" not in "".join(compiled.inspect_llvm().values())
 
 

@@ -50,7 +50,7 @@ def open_ledger(s: Numbers) -> None:
         s[k.ANSWER + fault] = k.DIAGNOSE + s[k.SERVICE + fault] * k.MODES + s[k.MODE + fault]
 
 
-@merged
+@jit
 def begin_episode(
     s: Numbers, p: Numbers, w: Numbers, g: Numbers, world_key: Any, noise_key: Any, features: Any, e: int
 ) -> bool:

@@ -16,7 +16,7 @@ from mirr.env.simulator.fast import rows as k
 from mirr.env.simulator.fast.compiled import i64, inlined, jit, merged, u64
 from mirr.env.simulator.fast.dice import below, draw, following_seed, root_of, stream_key
 from mirr.env.simulator.fast.episode import begin_episode, clear_plan, play_step
-from mirr.env.simulator.fast.instructions import fetch_ahead
+from mirr.env.simulator.fast.pointers import fetching, fixed, fixed_of, shown_of, state_of
 from mirr.env.simulator.fast.timeline import plan_fault
 from mirr.env.simulator.physics.faults import USUAL_SEVERITY
 from mirr.env.tiers import choose
@@ -55,7 +55,7 @@ class Lanes(NamedTuple):
     """All the data of a batch. `Any` is an array if the code is compiled, else a list of lists."""
 
     rows: Any  # (size, ROW) float64: ledger and state
-    parameters: Any  # (sets, PARAMETERS_ROW) float64
+    parameters: Any  # (sets, PARAMETERS_ROW) float64; nobody writes to them
     wholes: Any  # (size, WHOLES) uint64: seeds and keys
     features: NDArray[np.float32]  # (size, CELLS): what is seen now
     ended: Any  # (size, ENDED) float64: the episodes that are over
@@ -70,7 +70,7 @@ class Lanes(NamedTuple):
     rewards: NDArray[np.float64]  # (size,): of the last step
     terminated: NDArray[np.bool_]  # (size,)
     truncated: NDArray[np.bool_]  # (size,)
-    game: Any  # (GAME.size,) float64: how episodes are played
+    game: Any  # (GAME.size,) float64: how episodes are played; nobody writes to it
     choices: int  # actions
     autoreset: int
     tier: int  # number of the tier that faults are drawn from
@@ -83,11 +83,11 @@ def which_parameters(world_key: Any, choices: int) -> int:
     return int(i64(draw(world_key, _PARAMETERS) % u64(choices))) if choices > 1 else 0
 
 
-@jit
-def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
+@merged
+def _begin_lane(e: int, own: int, lanes: Lanes) -> bool:
     """Begin the episode of the lane's seed; False if a fault does not land. `own` is the thread's number."""
     whole = lanes.wholes[e]
-    s = lanes.rows[e]
+    s = state_of(lanes.rows, e)
     seed = following_seed(whole[START], whole[NUMBER])
     root = root_of(seed)
     whole[SEED] = seed
@@ -97,15 +97,15 @@ def reset_lane(e: int, own: int, lanes: Lanes) -> bool:
         _plan(e, stream_key(root, SCENARIO), lanes)
     lanes.which[e] = which_parameters(whole[WORLD_KEY], len(lanes.parameters))
     lanes.over[e] = False
-    p = lanes.parameters[lanes.which[e]]
-    w = lanes.shown[own]
-    return begin_episode(s, p, w, lanes.game, whole[WORLD_KEY], whole[NOISE_KEY], lanes.features, e)
+    p = fixed_of(lanes.parameters, lanes.which[e])
+    w = shown_of(lanes.shown, own)
+    return begin_episode(s, p, w, fixed(lanes.game), whole[WORLD_KEY], whole[NOISE_KEY], lanes.features, e)
 
 
 @inlined
 def _plan(e: int, scenario_key: Any, lanes: Lanes) -> None:
     """Draw what happens in the lane's episode. A given scenario is not drawn: its plan stays in the row."""
-    s = lanes.rows[e]
+    s = state_of(lanes.rows, e)
     clear_plan(s)
     s[k.GIVEN] = lanes.given[e]
     if lanes.given[e] == k.FAULT_GIVEN:
@@ -122,7 +122,7 @@ def _plan(e: int, scenario_key: Any, lanes: Lanes) -> None:
 def reset_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
     """Reset the chosen lanes; the number of one whose fault does not land, or -1."""
     for e in range(first, last):
-        if lanes.chosen[e] and not reset_lane(e, own, lanes):
+        if lanes.chosen[e] and not _begin_lane(e, own, lanes):
             return e
     return -1
 
@@ -136,52 +136,47 @@ def first_refused(actions: Any, lanes: Lanes) -> int:
     return -1
 
 
-@inlined
-def _fetch_lane(e: int, rows: Any, features: Any) -> None:
-    """Fetch what a step reads of a lane, some lanes before its turn: the lanes do not all fit into a core's cache."""
-    for line in range(k.WARM, k.HOT, k.LINE):
-        fetch_ahead(rows, e, line)
-    for line in range(0, k.CELLS, 2 * k.LINE):
-        fetch_ahead(features, e, line)
+_fetch_row = fetching(range(k.WARM, k.HOT, k.LINE))  # what a step reads of a lane
+_fetch_features = fetching(range(0, k.CELLS, 2 * k.LINE))
 
 
 @merged
 def step_slice(first: int, last: int, own: int, lanes: Lanes) -> int:
     """Play one step of each lane; the number of one whose next fault does not land, or -1."""
-    w = lanes.shown[own]
+    w = shown_of(lanes.shown, own)
     for e in range(first, last):
-        if e + _AHEAD < last:
-            _fetch_lane(e + _AHEAD, lanes.rows, lanes.features)
+        if e + _AHEAD < len(lanes.over):
+            # Some lanes before its turn, because the lanes do not all fit into a core's cache.
+            _fetch_row(lanes.rows, e + _AHEAD)
+            _fetch_features(lanes.features, e + _AHEAD)
         lanes.rewards[e] = 0.0
         lanes.terminated[e] = False
         lanes.truncated[e] = False
-        whole = lanes.wholes[e]
-        if lanes.over[e]:
-            whole[NUMBER] += u64(1)
-            if not reset_lane(e, own, lanes):
-                return e
-            continue
-        s = lanes.rows[e]
-        p = lanes.parameters[lanes.which[e]]
-        action = lanes.actions[e]
-        lanes.rewards[e] = play_step(s, p, w, lanes.game, whole[WORLD_KEY], whole[NOISE_KEY], action, lanes.features, e)
-        if s[k.OUTCOME] == k.RUNNING:
-            continue
-        lanes.truncated[e] = s[k.OUTCOME] == k.EXHAUSTED
-        lanes.terminated[e] = not lanes.truncated[e]
-        _keep_ended(e, w, lanes)
-        lanes.over[e] = True
-        if lanes.autoreset == SAME_STEP:
-            whole[NUMBER] += u64(1)
-            if not reset_lane(e, own, lanes):
+        begins = bool(lanes.over[e])
+        if not begins:
+            s = state_of(lanes.rows, e)
+            p = fixed_of(lanes.parameters, lanes.which[e])
+            g = fixed(lanes.game)
+            keys, action = lanes.wholes[e], lanes.actions[e]
+            lanes.rewards[e] = play_step(s, p, w, g, keys[WORLD_KEY], keys[NOISE_KEY], action, lanes.features, e)
+            if s[k.OUTCOME] == k.RUNNING:
+                continue
+            lanes.truncated[e] = s[k.OUTCOME] == k.EXHAUSTED
+            lanes.terminated[e] = not lanes.truncated[e]
+            _keep_ended(e, w, lanes)
+            lanes.over[e] = True
+            begins = lanes.autoreset == SAME_STEP
+        if begins:
+            lanes.wholes[e][NUMBER] += u64(1)
+            if not _begin_lane(e, own, lanes):
                 return e
     return -1
 
 
-@jit
+@merged
 def _keep_ended(e: int, w: Any, lanes: Lanes) -> None:
     """Keep the facts of an episode that is over. Callers may ask for them after the next episode has begun."""
-    ended, row = lanes.ended[e], lanes.rows[e]
+    ended, row = lanes.ended[e], state_of(lanes.rows, e)
     for place in range(k.SHOWN_SIZE):
         ended[place] = w[place]
     for place in range(k.LEDGER_SIZE):

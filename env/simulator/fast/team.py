@@ -21,7 +21,7 @@ from mirr.env.simulator.fast.instructions import add_at_once, put_at_once
 from mirr.env.simulator.fast.lanes import Lanes, first_refused, reset_slice, step_slice
 from mirr.env.simulator.fast.rows import LINE
 
-SLICE: Final = 64  # lanes
+SLICE: Final = 16  # lanes; a thread waits for the last slice of another one, so slices are short
 LEAST_FOR_A_THREAD: Final = 128  # environments; it takes longer to hand over fewer than to play them
 _SPINS: Final = 20_000  # how often a thread looks at the board before it sleeps: about 0.1 ms
 

@@ -53,7 +53,7 @@ def inject(s: Numbers, p: Numbers, key: Any, form: int, i: int, severity: float)
     return True
 
 
-@jit  # what is chosen is kept on disk only as a part of its callers, and nothing else compiled calls this
+@jit
 def end(s: Numbers, p: Numbers, form: int, i: int) -> None:
     """A fault of that form ends by itself on service `i`."""
     _end(form, s, p, i)

@@ -34,7 +34,8 @@ class Form:
     """One form of a fault mode. The module's name is the form's name.
 
     The three functions are compiled (`jit`). They take a state `s`, its parameters and the number `i` of a service.
-    `s[FAULT_SEVERITY + i]` is how severe the fault is; 0 if the form has no severity.
+    `s[FAULT_SEVERITY + i]` is how severe the fault is; 0 if the form has no severity. Compiled code holds only the
+    addresses of `s` and `p`: read and write single places, counted from the beginning.
     """
 
     mode: FaultMode
