@@ -57,22 +57,24 @@ def _steady_values(rows: Rows, feature: Feature) -> NDArray[np.float64]:  # (win
     return rows.reshape(len(rows), len(Service), len(STEADY_FEATURES))[:, :, STEADY_FEATURES.index(feature)]
 
 
+def _of_service(rows: Rows, value: Callable[[Service], float]) -> NDArray[np.float64]:
+    """For each row, a value of the service in its first column."""
+    return np.asarray(np.array([value(service) for service in Service])[rows[:, 0].astype(int)])
+
+
 def _usual_rates(p: Parameters, rows: Rows) -> NDArray[np.float64]:
-    """For each row, the usual rate of the service in its first column."""
-    rates = np.array([p.request_rate(service) for service in Service])
-    return np.asarray(rates[rows[:, 0].astype(int)])
+    """For each row, the usual rate of its service."""
+    return _of_service(rows, p.request_rate)
 
 
 def _costs(p: Parameters, rows: Rows) -> NDArray[np.float64]:
     """The same with the CPU time of an ordinary request."""
-    costs = np.array([p.services[service].request_cpu_s for service in Service])
-    return np.asarray(costs[rows[:, 0].astype(int)])
+    return _of_service(rows, lambda service: p.services[service].request_cpu_s)
 
 
 def _boot_ratios(p: Parameters, rows: Rows) -> NDArray[np.float64]:
     """The same with how much its boot costs, in boots of the mean service."""
-    ratios = np.array([p.services[service].boot_cpu_ratio for service in Service])
-    return np.asarray(ratios[rows[:, 0].astype(int)])
+    return _of_service(rows, lambda service: p.services[service].boot_cpu_ratio)
 
 
 def _idle(rows: Rows, p: Parameters) -> Values:
@@ -176,7 +178,7 @@ def _shed_cpu(rows: Rows, p: Parameters) -> Values:
     rows = rows[np.isin(rows[:, 0], leaves) & (rows[:, 2] > 0.0) & (rows[:, 3] > FULL)]
     if not len(rows):
         return {}
-    surges = np.array([p.services[service].surge_request_cpu_s for service in Service])[rows[:, 0].astype(int)]
+    surges = _of_service(rows, lambda service: p.services[service].surge_request_cpu_s)
     usual, rate = _usual_rates(p, rows), rows[:, 1]
     each = (usual * _costs(p, rows) + np.maximum(0.0, rate - usual) * surges + p.idle_cpu_cores) / rate
     shed = rate * rows[:, 2]
@@ -211,7 +213,7 @@ def _costly_cpu(rows: Rows, p: Parameters) -> Values:
 
 def _leaky_carried(rows: Rows, p: Parameters) -> Values:
     share_per_s = severity_of(Fault.parse("bad_deploy/leaky:gateway"))
-    boots_s = np.array([p.boot_s(service) for service in Service])[rows[:, 0].astype(int)]
+    boots_s = _of_service(rows, p.boot_s)
     base_mb = middle(np.array([each.base_memory_mb for each in p.services.values()]))
     risen_share = rows[:, 2] + (1.0 - p.young_memory_ratio) * base_mb / p.memory_limit_mb  # since the boot
     carried_s = risen_share / share_per_s - np.maximum(0.0, rows[:, 1] * STEP_S - boots_s)

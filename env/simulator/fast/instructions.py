@@ -15,14 +15,15 @@ if COMPILED:
     _cgutils: Any = import_module("numba.core.cgutils")
     _intrinsic: Any = import_module("numba.extending").intrinsic
 
-    def _address(context: Any, builder: Any, kind: Any, array: Any, places: Any) -> Any:
+    def address_in(context: Any, builder: Any, kind: Any, array: Any, places: Any) -> Any:
+        """The address of a number in an array of that type, for the compiler."""
         held = context.make_array(kind)(context, builder, array)
         return _cgutils.get_item_pointer(context, builder, kind, held, places, wraparound=False)
 
     def _exchange(operation: str) -> Any:
         def typed(_: Any, numbers: Any, place: Any, value: Any) -> Any:
             def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                address = _address(context, builder, signature.args[0], arguments[0], arguments[1:2])
+                address = address_in(context, builder, signature.args[0], arguments[0], arguments[1:2])
                 return builder.atomic_rmw(operation, address, arguments[2], "seq_cst")
 
             return _types.int64(numbers, _types.intp, _types.int64), build

@@ -19,6 +19,8 @@ FIXED: Final = "fixed"  # parameters, and how episodes are played: nothing write
 _KINDS: Final = (STATE, SHOWN, FIXED)
 
 if COMPILED:
+    from mirr.env.simulator.fast.instructions import address_in
+
     _types: Any = import_module("numba").types
     _cgutils: Any = import_module("numba.core.cgutils")
     _models: Any = import_module("numba.core.datamodel.models")
@@ -67,10 +69,9 @@ if COMPILED:
         return context.get_dummy_value()
 
     def _first_of(context: Any, builder: Any, kind: Any, array: Any, places: Any) -> Any:
-        """The address of a number in an array, or of the first one of a row of it."""
-        held = context.make_array(kind)(context, builder, array)
+        """The address of the first number of an array, or of a row of it."""
         missing = [context.get_constant(_types.intp, 0)] * (kind.ndim - len(places))
-        return _cgutils.get_item_pointer(context, builder, kind, held, [*places, *missing], wraparound=False)
+        return address_in(context, builder, kind, array, [*places, *missing])
 
     def _must_fit(array: Any, kind: str, ndim: int) -> None:
         """Refuse, when the code is compiled, an array whose numbers do not lie as a row's do."""
